@@ -1,1 +1,5 @@
-//! placeholder
+//! The nouns of Pipelinex, and the only code that touches a job folder.
+
+pub mod id;
+pub mod limits;
+pub mod slug;

@@ -1,0 +1,85 @@
+//! What a submission and a run may use. Every number has a unit in its name, and its origin beside it.
+
+use serde::{Deserialize, Serialize};
+
+/// One mebibyte, in bytes.
+pub const MIB: u64 = 1024 * 1024;
+
+/// Limits of what is taken in. The first four are the defaults of the seed system.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct IntakeLimits {
+    /// The largest upload, in bytes as sent.
+    pub upload_bytes: u64,
+    /// The largest project, in bytes when unpacked.
+    pub unpacked_bytes: u64,
+    /// The most files and folders a project may have.
+    pub files: u64,
+    /// The deepest path, in components.
+    pub depth: u32,
+    /// The longest path component, in bytes: what ext4 and xfs hold.
+    pub name_bytes: usize,
+    /// The longest path inside the project, in bytes: leaves room for the host's own prefix below PATH_MAX (4096).
+    pub path_bytes: usize,
+    /// The largest `metadata` part, in bytes.
+    pub metadata_bytes: u64,
+    /// How much larger than its compressed form one entry of more than 1 MiB may be: deflate cannot honestly pass 1,032,
+    /// and source code stays below 20.
+    pub entry_ratio: u64,
+}
+
+impl Default for IntakeLimits {
+    fn default() -> Self {
+        Self {
+            upload_bytes: 50 * MIB,
+            unpacked_bytes: 200 * MIB,
+            files: 10_000,
+            depth: 25,
+            name_bytes: 255,
+            path_bytes: 1024,
+            metadata_bytes: 64 * 1024,
+            entry_ratio: 100,
+        }
+    }
+}
+
+/// Limits of one step; the operator's, which a definition may lower and not raise.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct StepLimits {
+    /// Memory of the container, in bytes, without swap.
+    pub memory_bytes: u64,
+    /// CPU time, in thousandths of a core.
+    pub milli_cpus: u64,
+    /// Processes and threads.
+    pub pids: u64,
+    /// Wall-clock time, in seconds.
+    pub timeout_seconds: u64,
+    /// Bytes of log that are stored; what follows is counted, and a tail of it kept.
+    pub log_stored_bytes: u64,
+    /// Bytes of log after which the step is ended with `log_limit`.
+    pub log_raw_bytes: u64,
+    /// Bytes of all reports of one step.
+    pub report_bytes: u64,
+    /// Bytes of all artifacts of one step.
+    pub artifact_bytes: u64,
+    /// Files that are collected from one step, reports and artifacts each.
+    pub collected_files: u64,
+    /// Size of the tmpfs at /tmp, in bytes (it counts as memory of the container).
+    pub tmp_bytes: u64,
+}
+
+impl Default for StepLimits {
+    fn default() -> Self {
+        Self {
+            memory_bytes: 4096 * MIB,
+            milli_cpus: 2000,
+            pids: 512,
+            timeout_seconds: 15 * 60,
+            log_stored_bytes: 64 * MIB,
+            log_raw_bytes: 4 * 64 * MIB,
+            report_bytes: 64 * MIB,
+            artifact_bytes: 512 * MIB,
+            collected_files: 10_000,
+            tmp_bytes: 512 * MIB,
+        }
+    }
+}
