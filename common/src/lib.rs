@@ -1,5 +1,13 @@
 //! The nouns of Pipelinex, and the only code that touches a job folder.
 
+pub mod disk;
+pub mod execution;
+pub mod foreign;
 pub mod id;
+pub mod layout;
 pub mod limits;
+pub mod metadata;
+pub mod request;
 pub mod slug;
+pub mod state;
+pub mod store;

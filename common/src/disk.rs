@@ -1,0 +1,317 @@
+//! The only code that writes the files of a job: whole, durable, and versioned.
+//!
+//! A JSON file is written to a temporary name in the same folder, synced, moved to its place, and the folder synced: a
+//! reader sees the old page or the new one, also after a power cut. What cannot be read is an error with its path and
+//! never "absent".
+
+use std::{
+    fs::{self, File, OpenOptions},
+    io::{self, Read, Write},
+    os::unix::fs::{DirBuilderExt, OpenOptionsExt, PermissionsExt},
+    path::{Path, PathBuf},
+};
+
+use rustix::fs::OFlags;
+use serde::{Serialize, de::DeserializeOwned};
+use uuid::Uuid;
+
+/// Mode of the files of a job: the worker writes, the backend's group reads, nobody else.
+const FILE_MODE: u32 = 0o640;
+/// The largest JSON file that is read, in bytes: a thousand steps fit many times over.
+const JSON_MAX: u64 = 16 * 1024 * 1024;
+
+/// A JSON file with a schema version in its field `schema`.
+pub trait Versioned {
+    /// The version that this program writes, and the newest it reads.
+    const SCHEMA: u32;
+}
+
+/// What went wrong with a file of ours.
+#[derive(Debug, thiserror::Error)]
+pub enum DiskError {
+    /// The system refused.
+    #[error("cannot {action} {}: {source}", path.display())]
+    Io {
+        /// What was tried, as a verb.
+        action: &'static str,
+        /// On which file.
+        path: PathBuf,
+        /// Why not.
+        source: io::Error,
+    },
+    /// The file is there and is not what it should be.
+    #[error("{} cannot be read: {reason}", path.display())]
+    Torn {
+        /// Which file.
+        path: PathBuf,
+        /// What is wrong with it.
+        reason: String,
+    },
+    /// A newer program wrote it: it is left alone.
+    #[error("{} has schema version {found}, this program knows {known}: upgrade pipelinex to read it", path.display())]
+    FutureSchema {
+        /// Which file.
+        path: PathBuf,
+        /// The version in the file.
+        found: u64,
+        /// The newest version known here.
+        known: u32,
+    },
+}
+
+impl DiskError {
+    /// Gives an error of the system its file and verb.
+    pub fn io(action: &'static str, path: impl Into<PathBuf>) -> impl FnOnce(io::Error) -> Self {
+        let path = path.into();
+        move |source| Self::Io { action, path, source }
+    }
+
+    /// Whether the disk, or a quota on it, is full.
+    pub fn is_full(&self) -> bool {
+        use io::ErrorKind::{FileTooLarge, QuotaExceeded, StorageFull};
+        matches!(self, Self::Io { source, .. } if matches!(source.kind(), StorageFull | QuotaExceeded | FileTooLarge))
+    }
+}
+
+/// Writes a JSON file in place of what was there.
+///
+/// # Errors
+/// [`DiskError::Io`]; the old file is then still whole.
+pub fn write_json<T: Serialize>(path: &Path, value: &T) -> Result<(), DiskError> {
+    let temp = write_aside(path, value)?;
+    fs::rename(&temp, path).map_err(DiskError::io("replace", path))?;
+    sync_parent(path)
+}
+
+/// Creates a JSON file that must not be there yet. Of several who try at once exactly one is told `true`.
+///
+/// # Errors
+/// [`DiskError::Io`] for anything but "it is there already".
+pub fn create_json<T: Serialize>(path: &Path, value: &T) -> Result<bool, DiskError> {
+    let temp = write_aside(path, value)?;
+    let linked = fs::hard_link(&temp, path);
+    let removed = fs::remove_file(&temp);
+    match linked {
+        Ok(()) => {
+            removed.map_err(DiskError::io("remove", &temp))?;
+            sync_parent(path)?;
+            Ok(true)
+        }
+        Err(taken) if taken.kind() == io::ErrorKind::AlreadyExists => Ok(false),
+        Err(other) => Err(DiskError::io("create", path)(other)),
+    }
+}
+
+fn write_aside<T: Serialize>(path: &Path, value: &T) -> Result<PathBuf, DiskError> {
+    let mut text = serde_json::to_vec_pretty(value)
+        .map_err(|error| DiskError::io("write", path)(io::Error::new(io::ErrorKind::InvalidData, error)))?;
+    text.push(b'\n');
+    let temp = path.with_file_name(format!(".tmp-{}", Uuid::new_v4().as_simple()));
+    let written = write_new(&temp, &text, FILE_MODE);
+    if written.is_err() {
+        // Nobody reads a temporary name; what is left of one is swept with the job.
+        let _ = fs::remove_file(&temp);
+    }
+    written.map(|()| temp)
+}
+
+/// Creates a file that is not there yet, with its whole content, and syncs it.
+///
+/// # Errors
+/// [`DiskError::Io`], also when it is there already.
+pub fn write_new(path: &Path, content: &[u8], mode: u32) -> Result<(), DiskError> {
+    let mut file = OpenOptions::new()
+        .write(true)
+        .create_new(true)
+        .mode(mode)
+        .custom_flags(nofollow())
+        .open(path)
+        .map_err(DiskError::io("create", path))?;
+    file.write_all(content).map_err(DiskError::io("write", path))?;
+    // The umask of whoever started us does not decide who can read a job.
+    file.set_permissions(fs::Permissions::from_mode(mode)).map_err(DiskError::io("set the mode of", path))?;
+    file.sync_all().map_err(DiskError::io("sync", path))
+}
+
+/// Reads a JSON file; `None` when it is not there.
+///
+/// # Errors
+/// [`DiskError`]: torn, empty, foreign, from the future, or not to be read at all.
+pub fn read_json<T: DeserializeOwned + Versioned>(path: &Path) -> Result<Option<T>, DiskError> {
+    let Some(text) = read_file(path, JSON_MAX)? else { return Ok(None) };
+    let torn = |reason: String| DiskError::Torn { path: path.to_owned(), reason };
+    if text.is_empty() {
+        return Err(torn("it is empty".to_owned()));
+    }
+    let value: serde_json::Value = serde_json::from_slice(&text).map_err(|error| torn(error.to_string()))?;
+    match value.get("schema").and_then(serde_json::Value::as_u64) {
+        None => return Err(torn("it has no schema version".to_owned())),
+        Some(found) if found > u64::from(T::SCHEMA) => {
+            return Err(DiskError::FutureSchema { path: path.to_owned(), found, known: T::SCHEMA });
+        }
+        Some(_) => {}
+    }
+    serde_json::from_value(value).map(Some).map_err(|error| torn(error.to_string()))
+}
+
+/// Reads a small file of ours; `None` when it is not there.
+///
+/// # Errors
+/// [`DiskError`], also when it is a link, no regular file, or larger than `max` bytes.
+pub fn read_file(path: &Path, max: u64) -> Result<Option<Vec<u8>>, DiskError> {
+    let torn = |reason: String| DiskError::Torn { path: path.to_owned(), reason };
+    // Non-blocking, so that a pipe put in its place does not stop us.
+    let opened = OpenOptions::new().read(true).custom_flags(nofollow() | OFlags::NONBLOCK.bits() as i32).open(path);
+    let file = match opened {
+        Ok(file) => file,
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
+        Err(error) if error.raw_os_error() == Some(rustix::io::Errno::LOOP.raw_os_error()) => {
+            return Err(torn("it is a link".to_owned()));
+        }
+        Err(error) => return Err(DiskError::io("open", path)(error)),
+    };
+    let meta = file.metadata().map_err(DiskError::io("look at", path))?;
+    if !meta.is_file() {
+        return Err(torn("it is not a regular file".to_owned()));
+    }
+    if meta.len() > max {
+        return Err(torn(format!("it has {} bytes, at most {max} are expected", meta.len())));
+    }
+    let mut content = Vec::with_capacity(meta.len() as usize);
+    file.take(max).read_to_end(&mut content).map_err(DiskError::io("read", path))?;
+    Ok(Some(content))
+}
+
+/// Makes a folder that is not there yet; one that is there is fine.
+///
+/// # Errors
+/// [`DiskError::Io`]; also when the name is taken by something else.
+pub fn make_dir(path: &Path, mode: u32) -> Result<(), DiskError> {
+    match fs::DirBuilder::new().mode(mode).create(path) {
+        Ok(()) => {
+            fs::set_permissions(path, fs::Permissions::from_mode(mode)).map_err(DiskError::io("set the mode of", path))
+        }
+        Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {
+            let meta = fs::symlink_metadata(path).map_err(DiskError::io("look at", path))?;
+            if meta.is_dir() { Ok(()) } else { Err(DiskError::io("make the folder", path)(error)) }
+        }
+        Err(error) => Err(DiskError::io("make the folder", path)(error)),
+    }
+}
+
+/// Moves a file or folder to a name that must be free, and makes that durable. `false` when the name is taken.
+///
+/// # Errors
+/// [`DiskError::Io`].
+pub fn publish(from: &Path, to: &Path) -> Result<bool, DiskError> {
+    use rustix::fs::{CWD, RenameFlags, renameat_with};
+    match renameat_with(CWD, from, CWD, to, RenameFlags::NOREPLACE) {
+        Ok(()) => {
+            sync_parent(to)?;
+            Ok(true)
+        }
+        Err(rustix::io::Errno::EXIST) => Ok(false),
+        Err(error) => Err(DiskError::io("publish", to)(error.into())),
+    }
+}
+
+/// Makes everything durable that was written to the file system of `path`. One call is far quicker than one for each of
+/// thousands of files.
+///
+/// # Errors
+/// [`DiskError::Io`].
+pub fn sync_file_system(path: &Path) -> Result<(), DiskError> {
+    let dir = File::open(path).map_err(DiskError::io("open", path))?;
+    rustix::fs::syncfs(&dir).map_err(|error| DiskError::io("sync", path)(error.into()))
+}
+
+/// Syncs a folder: its entries are then durable.
+///
+/// # Errors
+/// [`DiskError::Io`].
+pub fn sync_dir(path: &Path) -> Result<(), DiskError> {
+    let dir = File::open(path).map_err(DiskError::io("open", path))?;
+    dir.sync_all().map_err(DiskError::io("sync", path))
+}
+
+fn sync_parent(path: &Path) -> Result<(), DiskError> {
+    sync_dir(path.parent().unwrap_or(Path::new(".")))
+}
+
+fn nofollow() -> i32 {
+    (OFlags::NOFOLLOW | OFlags::CLOEXEC).bits() as i32
+}
+
+#[cfg(test)]
+mod tests {
+    use serde::Deserialize;
+
+    use super::*;
+
+    #[derive(Debug, PartialEq, Serialize, Deserialize)]
+    struct Page {
+        schema: u32,
+        text: String,
+    }
+
+    impl Versioned for Page {
+        const SCHEMA: u32 = 2;
+    }
+
+    fn page(text: &str) -> Page {
+        Page { schema: 2, text: text.to_owned() }
+    }
+
+    #[test]
+    fn a_page_is_replaced_whole_and_created_once() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("page.json");
+        assert!(read_json::<Page>(&path).unwrap().is_none());
+        assert!(create_json(&path, &page("first")).unwrap());
+        assert!(!create_json(&path, &page("second")).unwrap(), "a created page is never replaced");
+        assert_eq!(read_json::<Page>(&path).unwrap().unwrap(), page("first"));
+        write_json(&path, &page("third")).unwrap();
+        assert_eq!(read_json::<Page>(&path).unwrap().unwrap(), page("third"));
+        assert_eq!(fs::read_dir(dir.path()).unwrap().count(), 1, "nothing temporary stays");
+        assert_eq!(fs::metadata(&path).unwrap().permissions().mode() & 0o777, FILE_MODE);
+    }
+
+    #[test]
+    fn of_many_who_create_at_once_one_wins() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("final.json");
+        let winners: usize = std::thread::scope(|scope| {
+            let tries: Vec<_> = (0..8)
+                .map(|n| {
+                    let path = &path;
+                    scope.spawn(move || create_json(path, &page(&n.to_string())).unwrap())
+                })
+                .collect();
+            tries.into_iter().map(|t| usize::from(t.join().unwrap())).sum()
+        });
+        assert_eq!(winners, 1);
+    }
+
+    #[test]
+    fn what_cannot_be_read_is_an_error_with_its_path_and_never_absent() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("page.json");
+        for (content, expected) in [
+            ("", "empty"),
+            ("{\"schema\": 2, \"te", "EOF"),
+            ("{\"text\": \"a\"}", "no schema version"),
+            ("{\"schema\": 2}", "missing field"),
+            ("{\"schema\": 3, \"novel\": true}", "upgrade pipelinex"),
+        ] {
+            fs::write(&path, content).unwrap();
+            let error = read_json::<Page>(&path).unwrap_err().to_string();
+            assert!(error.contains(expected) && error.contains("page.json"), "{error}");
+        }
+        fs::remove_file(&path).unwrap();
+        std::os::unix::fs::symlink("/etc/hostname", &path).unwrap();
+        assert!(read_json::<Page>(&path).unwrap_err().to_string().contains("link"));
+        fs::remove_file(&path).unwrap();
+        fs::create_dir(&path).unwrap();
+        assert!(read_json::<Page>(&path).unwrap_err().to_string().contains("not a regular file"));
+    }
+}

@@ -1,0 +1,221 @@
+//! The live record of a job: state.json while it runs, and final.json once it has ended.
+//!
+//! state.json is a drawing of the other files, for readers that want one simple page; final.json has the same shape, is
+//! created once, and is laid over it by every reader.
+
+use indexmap::IndexMap;
+use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
+
+use crate::{
+    disk::Versioned,
+    slug::Slug,
+    state::{JobState, Reason, StepState},
+};
+
+/// The live or final record of a job.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Execution {
+    /// Schema version of the file.
+    pub schema: u32,
+    /// What the job is in.
+    pub state: JobState,
+    /// Why it is FAILED or CANCELED.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub reason: Option<Reason>,
+    /// One sentence for a person: what went wrong, where, what to do.
+    pub error: Option<String>,
+    /// The earliest running stage, in the order of the pipeline.
+    pub current_stage: Option<String>,
+    /// When this record was drawn.
+    pub updated_at: Timestamp,
+    /// When the first worker took the job.
+    pub started_at: Option<Timestamp>,
+    /// When the job ended.
+    pub finished_at: Option<Timestamp>,
+    /// 1, and one more each time containers were lost; 0 before the first.
+    pub attempt: u32,
+    /// The number of the claim that drew this record; 0 before the first.
+    pub claim: u64,
+    /// The stages, in the order of the pipeline.
+    pub stages: IndexMap<String, StageRecord>,
+}
+
+impl Versioned for Execution {
+    const SCHEMA: u32 = 1;
+}
+
+/// How one stage stands.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct StageRecord {
+    /// Derived from its steps.
+    pub status: StepState,
+    /// One sentence for a person.
+    pub message: String,
+    /// Why it is FAILED, SKIPPED or CANCELED.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub reason: Option<Reason>,
+    /// When its first step started.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub started_at: Option<Timestamp>,
+    /// When its last step ended.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub finished_at: Option<Timestamp>,
+    /// From the start of the first step to the end of the last, in milliseconds.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub duration_ms: Option<u64>,
+    /// Its steps, by slug.
+    #[serde(skip_serializing_if = "IndexMap::is_empty", default)]
+    pub steps: IndexMap<Slug, StepRecord>,
+}
+
+impl StageRecord {
+    /// A stage without steps: not started, or skipped before there was anything to run.
+    pub fn bare(status: StepState, reason: Option<Reason>, message: impl Into<String>) -> Self {
+        Self {
+            status,
+            message: message.into(),
+            reason,
+            started_at: None,
+            finished_at: None,
+            duration_ms: None,
+            steps: IndexMap::new(),
+        }
+    }
+}
+
+/// How one step stands, and how it ended.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct StepRecord {
+    /// The name as written in the definition.
+    pub name: String,
+    /// What it is in.
+    pub status: StepState,
+    /// Why it is FAILED, SKIPPED or CANCELED.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub reason: Option<Reason>,
+    /// One sentence for a person.
+    pub message: String,
+    /// The exit code of its container, read from the engine.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub exit_code: Option<i64>,
+    /// The definition lets it fail without failing the job.
+    #[serde(skip_serializing_if = "std::ops::Not::not", default)]
+    pub allow_failure: bool,
+    /// The attempt it ran in.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub attempt: Option<u32>,
+    /// The runner image it ran in.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub image: Option<String>,
+    /// When its container was asked for.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub started_at: Option<Timestamp>,
+    /// When its container had ended.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub finished_at: Option<Timestamp>,
+    /// Between the two, in milliseconds.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub duration_ms: Option<u64>,
+    /// The most memory that its container was seen to use, in bytes.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub peak_memory_bytes: Option<u64>,
+    /// Counts of the JUnit reports that were published.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub tests: Option<TestCounts>,
+    /// Counts of the findings that were published.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub findings: Option<FindingCounts>,
+    /// Published artifacts, as paths below `artifacts/<step>/`.
+    #[serde(skip_serializing_if = "Vec::is_empty", default)]
+    pub artifacts: Vec<String>,
+    /// What a person should know though it did not change the verdict.
+    #[serde(skip_serializing_if = "Vec::is_empty", default)]
+    pub warnings: Vec<String>,
+}
+
+impl StepRecord {
+    /// A step that has not started.
+    pub fn pending(name: impl Into<String>) -> Self {
+        Self::bare(name, StepState::Pending, None, "waiting")
+    }
+
+    /// A step of which nothing but its state is known.
+    pub fn bare(
+        name: impl Into<String>,
+        status: StepState,
+        reason: Option<Reason>,
+        message: impl Into<String>,
+    ) -> Self {
+        Self {
+            name: name.into(),
+            status,
+            reason,
+            message: message.into(),
+            exit_code: None,
+            allow_failure: false,
+            attempt: None,
+            image: None,
+            started_at: None,
+            finished_at: None,
+            duration_ms: None,
+            peak_memory_bytes: None,
+            tests: None,
+            findings: None,
+            artifacts: Vec::new(),
+            warnings: Vec::new(),
+        }
+    }
+}
+
+/// What the JUnit reports of a step add up to.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct TestCounts {
+    /// Test cases that ran or were skipped.
+    pub tests: u64,
+    /// Assertions that did not hold.
+    pub failures: u64,
+    /// Tests that broke otherwise.
+    pub errors: u64,
+    /// Tests that were not run.
+    pub skipped: u64,
+}
+
+/// How many findings a step published, by severity.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct FindingCounts {
+    /// Severity critical.
+    pub critical: u64,
+    /// Severity high.
+    pub high: u64,
+    /// Severity medium.
+    pub medium: u64,
+    /// Severity low.
+    pub low: u64,
+    /// Neither of these.
+    pub info: u64,
+}
+
+impl FindingCounts {
+    /// All of them.
+    pub fn total(&self) -> u64 {
+        self.critical + self.high + self.medium + self.low + self.info
+    }
+}
+
+/// How a step ended: `ends/<step>.json`, created once and exclusively, before its container or tree is removed.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct StepEnd {
+    /// Schema version of the file.
+    pub schema: u32,
+    /// The stage it belongs to.
+    pub stage: String,
+    /// The claim that recorded it.
+    pub claim: u64,
+    /// The record as it goes into state.json.
+    pub record: StepRecord,
+}
+
+impl Versioned for StepEnd {
+    const SCHEMA: u32 = 1;
+}

@@ -1,0 +1,84 @@
+use std::{
+    fs,
+    os::unix::fs::{FileTypeExt, symlink},
+};
+
+use super::*;
+
+fn text(found: &Walk) -> Vec<&str> {
+    found.files.iter().map(|f| f.path.as_str()).collect()
+}
+
+#[test]
+fn links_pipes_and_second_names_are_never_taken() {
+    let dir = tempfile::tempdir().unwrap();
+    let (out, secret) = (dir.path().join("out"), dir.path().join("secret"));
+    fs::create_dir_all(out.join("sub")).unwrap();
+    fs::write(&secret, "secret").unwrap();
+    fs::write(out.join("sub/plain"), "plain").unwrap();
+    symlink(&secret, out.join("link")).unwrap();
+    symlink(dir.path(), out.join("folder-link")).unwrap();
+    symlink("/proc/self/environ", out.join("magic")).unwrap();
+    fs::hard_link(&secret, out.join("hard")).unwrap();
+    rustix::fs::mknodat(CWD, out.join("pipe"), FileType::Fifo, Mode::from_raw_mode(0o600), 0).unwrap();
+    assert!(fs::metadata(out.join("pipe")).unwrap().file_type().is_fifo());
+
+    let beneath = Beneath::open(&out).unwrap();
+    let walk = beneath.walk(100).unwrap();
+    assert_eq!(text(&walk), ["hard", "sub/plain"], "the walk lists regular files; the hard link is refused on opening");
+    assert_eq!(walk.passed_over, ["folder-link", "link", "magic", "pipe"]);
+    assert_eq!(beneath.read("sub/plain", 5).unwrap(), b"plain");
+    for refused in
+        ["link", "magic", "hard", "pipe", "folder-link/secret", "../secret", "sub/../../secret", "/etc/passwd", "sub"]
+    {
+        let error = beneath.read(refused, 100).unwrap_err();
+        assert!(matches!(error, ForeignError::Refused { .. }), "{refused}: {error}");
+    }
+    assert!(matches!(beneath.read("absent", 1), Err(ForeignError::Missing(_))));
+    assert!(matches!(beneath.read("sub/plain", 4), Err(ForeignError::TooMuch(_))));
+}
+
+#[test]
+fn an_overlay_is_read_as_one_tree() {
+    let dir = tempfile::tempdir().unwrap();
+    let (upper, lower) = (dir.path().join("upper"), dir.path().join("lower"));
+    for (path, content) in [
+        ("lower/kept", "lower"),
+        ("lower/changed", "lower"),
+        ("lower/deleted", "lower"),
+        ("lower/dir/from-lower", "lower"),
+        ("lower/hidden/old", "lower"),
+        ("upper/changed", "upper"),
+        ("upper/new", "upper"),
+        ("upper/dir/from-upper", "upper"),
+        ("upper/hidden/fresh", "upper"),
+    ] {
+        let path = dir.path().join(path);
+        fs::create_dir_all(path.parent().unwrap()).unwrap();
+        fs::write(path, content).unwrap();
+    }
+    if !rustix::process::geteuid().is_root() {
+        return; // whiteouts and trusted attributes are root's
+    }
+    rustix::fs::mknodat(CWD, upper.join("deleted"), FileType::CharacterDevice, Mode::empty(), 0).unwrap();
+    rustix::fs::setxattr(upper.join("hidden"), c"trusted.overlay.opaque", b"y", rustix::fs::XattrFlags::empty())
+        .unwrap();
+    let beneath = Beneath::open_overlay(&upper, &lower).unwrap();
+    let walk = beneath.walk(100).unwrap();
+    assert_eq!(text(&walk), ["changed", "dir/from-lower", "dir/from-upper", "hidden/fresh", "kept", "new"]);
+    assert_eq!(beneath.read("changed", 9).unwrap(), b"upper");
+    assert_eq!(beneath.read("kept", 9).unwrap(), b"lower");
+    let deleted = beneath.read("deleted", 9).unwrap_err();
+    assert!(matches!(deleted, ForeignError::Refused { .. } | ForeignError::Missing(_)), "{deleted}");
+}
+
+#[test]
+fn a_walk_stops_at_its_limit() {
+    let dir = tempfile::tempdir().unwrap();
+    for n in 0..20 {
+        fs::write(dir.path().join(format!("{n:02}")), "").unwrap();
+    }
+    let walk = Beneath::open(dir.path()).unwrap().walk(5).unwrap();
+    assert!(walk.cut);
+    assert_eq!(text(&walk), ["00", "01", "02", "03", "04"]);
+}

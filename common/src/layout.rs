@@ -1,0 +1,206 @@
+//! Every path of the workspaces folder. Nobody else joins strings to find a file of a job.
+
+use std::path::{Path, PathBuf};
+
+use crate::{id::JobId, slug::Slug};
+
+/// The paths of one workspaces folder.
+#[derive(Clone, Debug)]
+pub struct Layout {
+    root: PathBuf,
+}
+
+impl Layout {
+    /// The layout below `root`.
+    pub fn new(root: impl Into<PathBuf>) -> Self {
+        Self { root: root.into() }
+    }
+
+    /// The folder itself.
+    pub fn root(&self) -> &Path {
+        &self.root
+    }
+
+    /// The random id of this installation.
+    pub fn instance(&self) -> PathBuf {
+        self.root.join(".instance")
+    }
+
+    /// Submissions that are not jobs yet.
+    pub fn staging(&self) -> PathBuf {
+        self.root.join(".staging")
+    }
+
+    /// Run numbers, and indexes that can be made again.
+    pub fn index(&self) -> PathBuf {
+        self.root.join(".index")
+    }
+
+    /// The folder that hands out the run numbers of one project and pipeline; `key` is a digest of the two.
+    pub fn run_numbers(&self, key: &str) -> PathBuf {
+        self.index().join("runs").join(key)
+    }
+
+    /// The folder of a job.
+    pub fn job(&self, id: JobId) -> JobPaths {
+        JobPaths { root: self.root.join(id.to_string()) }
+    }
+}
+
+/// The paths of one job's folder, or of one that is being staged.
+#[derive(Clone, Debug)]
+pub struct JobPaths {
+    root: PathBuf,
+}
+
+impl JobPaths {
+    /// The paths below a folder that is not, or not yet, under its job's name.
+    pub fn at(root: impl Into<PathBuf>) -> Self {
+        Self { root: root.into() }
+    }
+
+    /// The folder itself.
+    pub fn root(&self) -> &Path {
+        &self.root
+    }
+
+    /// The admission record.
+    pub fn metadata(&self) -> PathBuf {
+        self.root.join("metadata.json")
+    }
+
+    /// The live record.
+    pub fn state(&self) -> PathBuf {
+        self.root.join("state.json")
+    }
+
+    /// The end.
+    pub fn final_record(&self) -> PathBuf {
+        self.root.join("final.json")
+    }
+
+    /// Who holds the job.
+    pub fn claims(&self) -> PathBuf {
+        self.root.join("claims")
+    }
+
+    /// One claim.
+    pub fn claim(&self, number: u64) -> PathBuf {
+        self.claims().join(number.to_string())
+    }
+
+    /// How steps ended.
+    pub fn ends(&self) -> PathBuf {
+        self.root.join("ends")
+    }
+
+    /// How one step ended.
+    pub fn end(&self, step: &Slug) -> PathBuf {
+        self.ends().join(format!("{step}.json"))
+    }
+
+    /// The attempts that were begun.
+    pub fn attempts(&self) -> PathBuf {
+        self.root.join("attempts")
+    }
+
+    /// One attempt.
+    pub fn attempt(&self, number: u32) -> PathBuf {
+        self.attempts().join(number.to_string())
+    }
+
+    /// Wishes of people; the one folder that stays the backend's.
+    pub fn wishes(&self) -> PathBuf {
+        self.root.join("wishes")
+    }
+
+    /// The wish to cancel.
+    pub fn cancel_wish(&self) -> PathBuf {
+        self.wishes().join("cancel.json")
+    }
+
+    /// What was submitted.
+    pub fn source(&self) -> PathBuf {
+        self.root.join("source")
+    }
+
+    /// Definition and scripts of this job.
+    pub fn pipelines(&self) -> PathBuf {
+        self.root.join("pipelines")
+    }
+
+    /// The definition that this job runs.
+    pub fn definition(&self) -> PathBuf {
+        self.pipelines().join("pipeline.yml")
+    }
+
+    /// Scripts that the worker writes from the definition, one per step.
+    pub fn step_scripts(&self) -> PathBuf {
+        self.pipelines().join(".steps")
+    }
+
+    /// All trees.
+    pub fn trees(&self) -> PathBuf {
+        self.root.join("trees")
+    }
+
+    /// The tree of a step: `upper` and `work` of an overlay, or `copy`; and `cache`.
+    pub fn tree(&self, step: &Slug) -> PathBuf {
+        self.trees().join(step.as_str())
+    }
+
+    /// What the reports volume is bound to.
+    pub fn outbox(&self) -> PathBuf {
+        self.root.join("outbox")
+    }
+
+    /// A step's own folder of the reports volume.
+    pub fn outbox_of(&self, step: &Slug) -> PathBuf {
+        self.outbox().join(step.as_str())
+    }
+
+    /// All logs.
+    pub fn logs(&self) -> PathBuf {
+        self.root.join("logs")
+    }
+
+    /// What a step printed.
+    pub fn log(&self, step: &Slug) -> PathBuf {
+        self.logs().join(format!("{step}.log"))
+    }
+
+    /// Rows that tie a log to the engine's stream.
+    pub fn log_index(&self, step: &Slug) -> PathBuf {
+        self.logs().join(format!("{step}.idx"))
+    }
+
+    /// The end of a log that was too long to store.
+    pub fn log_tail(&self, step: &Slug) -> PathBuf {
+        self.logs().join(format!("{step}.tail"))
+    }
+
+    /// All published reports.
+    pub fn reports(&self) -> PathBuf {
+        self.root.join("reports")
+    }
+
+    /// The published reports of a stage; `stage` is the slug of its name.
+    pub fn reports_of(&self, stage: &Slug) -> PathBuf {
+        self.reports().join(stage.as_str())
+    }
+
+    /// All published artifacts.
+    pub fn artifacts(&self) -> PathBuf {
+        self.root.join("artifacts")
+    }
+
+    /// The published artifacts of a step.
+    pub fn artifacts_of(&self, step: &Slug) -> PathBuf {
+        self.artifacts().join(step.as_str())
+    }
+
+    /// Where a claim gathers what it is about to publish.
+    pub fn collecting(&self, claim: u64) -> PathBuf {
+        self.root.join(format!(".collecting-{claim}"))
+    }
+}

@@ -1,0 +1,131 @@
+//! metadata.json: the admission record of a job, written once, and the answer to a submission.
+
+use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
+
+use crate::{
+    disk::Versioned,
+    execution::{Execution, StageRecord},
+    id::JobId,
+    request::{Stack, Switches, Versions},
+    state::{JobState, Reason, StepState},
+};
+
+/// The admission record. The first group of fields is the predecessors', the rest is ours.
+///
+/// It is input to a worker, not authority: images, networks, limits and mounts come from the worker's own configuration.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Metadata {
+    /// The job.
+    pub job_id: JobId,
+    /// The verdict of admission.
+    pub status: AdmissionStatus,
+    /// What the job was in when it was admitted: always QUEUED.
+    pub execution_state: JobState,
+    /// What kind of project it is.
+    pub stack: Stack,
+    /// The versions it runs with, defaults filled in.
+    pub versions: Versions,
+    /// The switches as they were understood, prerequisites turned on.
+    pub pipeline: Switches,
+    /// The database beside the application, where the stack asks for one.
+    pub database: Option<serde_json::Value>,
+    /// What a person should know though the project was admitted.
+    pub warnings: Vec<String>,
+    /// When the job was admitted.
+    pub created_at: Timestamp,
+
+    /// Schema version of the file.
+    pub schema: u32,
+    /// What the job belongs to.
+    pub project: String,
+    /// Name of the pipeline: the folder of the built-in one.
+    pub pipeline_name: String,
+    /// The branch, as the client or the clone says.
+    pub branch: Option<String>,
+    /// The commit, as the client or the clone says.
+    pub commit: Option<String>,
+    /// Number of this run among those of the same project and pipeline, from 1.
+    pub run_number: u64,
+    /// Who submitted it; absent without accounts.
+    pub owner: Option<String>,
+    /// What was submitted.
+    pub source: SourceInfo,
+    /// The stages in the order in which they are shown.
+    pub stages: Vec<PlannedStage>,
+}
+
+impl Versioned for Metadata {
+    const SCHEMA: u32 = 1;
+}
+
+/// The verdict of admission.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "SCREAMING_SNAKE_CASE")]
+pub enum AdmissionStatus {
+    /// All rules of the contract hold.
+    Accepted,
+    /// They hold, and there are warnings.
+    AcceptedWithIssues,
+}
+
+/// What was submitted.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct SourceInfo {
+    /// Where it came from.
+    pub kind: SourceKind,
+    /// SHA-256 of what was sent, in lower-case hexadecimal digits.
+    pub sha256: Option<String>,
+    /// Size of what was sent, in bytes.
+    pub sent_bytes: u64,
+    /// Files in `source/`.
+    pub files: u64,
+    /// Bytes in `source/`.
+    pub bytes: u64,
+}
+
+/// Where a source came from.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum SourceKind {
+    /// An uploaded ZIP file.
+    Zip,
+    /// A clone.
+    Git,
+}
+
+/// One stage as admission planned it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct PlannedStage {
+    /// Its name.
+    pub name: String,
+    /// Whether it will run.
+    pub selected: bool,
+}
+
+impl Metadata {
+    /// The record of a job that nobody has taken yet.
+    pub fn initial_execution(&self) -> Execution {
+        let stages = self.stages.iter().map(|stage| {
+            let record = if stage.selected {
+                StageRecord::bare(StepState::Pending, None, "waiting")
+            } else {
+                StageRecord::bare(StepState::Skipped, Some(Reason::NotSelected), "not selected")
+            };
+            (stage.name.clone(), record)
+        });
+        Execution {
+            schema: Execution::SCHEMA,
+            state: JobState::Queued,
+            reason: None,
+            error: None,
+            current_stage: None,
+            updated_at: self.created_at,
+            started_at: None,
+            finished_at: None,
+            attempt: 0,
+            claim: 0,
+            stages: stages.collect(),
+        }
+    }
+}

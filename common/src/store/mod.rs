@@ -1,0 +1,123 @@
+//! The file store: stage, admit, load, list. What a worker alone does (claim, record, finish) is in the files beside this one.
+
+mod claims;
+mod read;
+mod record;
+mod staging;
+mod takeover;
+
+use std::path::Path;
+
+pub use claims::{Claim, ClaimOutcome, ClaimRecord, HeartbeatWatch, WorkerIdentity};
+pub use read::{Job, JobView, Snapshot};
+pub use staging::Staging;
+pub use takeover::{RUNNER_GID, RUNNER_UID, make_runner_dir};
+
+use crate::{
+    disk::{self, DiskError},
+    id::{InstanceId, JobId},
+    layout::Layout,
+};
+
+/// What went wrong in the store.
+#[derive(Debug, thiserror::Error)]
+pub enum StoreError {
+    /// A file could not be read or written.
+    #[error(transparent)]
+    Disk(#[from] DiskError),
+    /// There is no job of that id.
+    #[error("there is no job {0}")]
+    NoSuchJob(JobId),
+    /// A job without its admission record: it is listed as broken and left alone.
+    #[error("job {0} has no metadata.json: its folder is incomplete; move it away")]
+    NoMetadata(JobId),
+    /// The id is taken: nothing was changed.
+    #[error("job {0} is there already")]
+    Taken(JobId),
+}
+
+/// One workspaces folder.
+#[derive(Clone, Debug)]
+pub struct Store {
+    layout: Layout,
+    instance: InstanceId,
+}
+
+impl Store {
+    /// Opens a workspaces folder, and makes what is missing of it: the folder, its id, its index.
+    ///
+    /// # Errors
+    /// [`StoreError::Disk`] with the path that could not be made or read.
+    pub fn open(root: &Path) -> Result<Self, StoreError> {
+        std::fs::create_dir_all(root).map_err(DiskError::io("make the folder", root))?;
+        let root = root.canonicalize().map_err(DiskError::io("find", root))?;
+        let layout = Layout::new(root);
+        for folder in [layout.staging(), layout.index(), layout.index().join("runs")] {
+            disk::make_dir(&folder, 0o750)?;
+        }
+        let instance = open_instance(&layout)?;
+        Ok(Self { layout, instance })
+    }
+
+    /// The paths.
+    pub fn layout(&self) -> &Layout {
+        &self.layout
+    }
+
+    /// The id of this installation.
+    pub fn instance(&self) -> &InstanceId {
+        &self.instance
+    }
+
+    /// A job that is there.
+    ///
+    /// # Errors
+    /// [`StoreError::NoSuchJob`].
+    pub fn job(&self, id: JobId) -> Result<Job, StoreError> {
+        let paths = self.layout.job(id);
+        match std::fs::symlink_metadata(paths.root()) {
+            Ok(meta) if meta.is_dir() => Ok(Job::new(id, paths)),
+            Ok(_) => Err(StoreError::NoSuchJob(id)),
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => Err(StoreError::NoSuchJob(id)),
+            Err(error) => Err(DiskError::io("look at", paths.root())(error).into()),
+        }
+    }
+
+    /// The ids of all jobs, newest first.
+    ///
+    /// # Errors
+    /// [`StoreError::Disk`] when the folder cannot be read.
+    pub fn ids(&self) -> Result<Vec<JobId>, StoreError> {
+        let root = self.layout.root();
+        let mut ids = Vec::new();
+        for entry in std::fs::read_dir(root).map_err(DiskError::io("list", root))? {
+            let entry = entry.map_err(DiskError::io("list", root))?;
+            ids.extend(entry.file_name().to_str().and_then(|name| name.parse::<JobId>().ok()));
+        }
+        ids.sort_unstable_by(|a, b| b.cmp(a));
+        Ok(ids)
+    }
+}
+
+fn open_instance(layout: &Layout) -> Result<InstanceId, StoreError> {
+    let path = layout.instance();
+    loop {
+        if let Some(text) = disk::read_file(&path, 1024)? {
+            let text = String::from_utf8_lossy(&text);
+            return InstanceId::parse(text.trim()).ok_or_else(|| {
+                DiskError::Torn { path, reason: "it should hold 32 hexadecimal digits".to_owned() }.into()
+            });
+        }
+        // Made aside and linked, so that two processes that start at once agree on one id.
+        let temp = path.with_file_name(format!(".instance-{}", InstanceId::generate().as_str()));
+        disk::write_new(&temp, format!("{}\n", InstanceId::generate().as_str()).as_bytes(), 0o644)?;
+        let linked = std::fs::hard_link(&temp, &path);
+        std::fs::remove_file(&temp).map_err(DiskError::io("remove", &temp))?;
+        match linked {
+            Err(error) if error.kind() != std::io::ErrorKind::AlreadyExists => {
+                return Err(DiskError::io("create", &path)(error).into());
+            }
+            _ => disk::sync_dir(layout.root())?,
+        }
+    }
+}

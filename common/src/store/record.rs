@@ -1,0 +1,91 @@
+//! What the holder of a job writes: ends of steps, attempts, the live record, and the one final record.
+
+use std::fs;
+
+use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
+
+use super::{Claim, Job, StoreError};
+use crate::{
+    disk::{self, DiskError, Versioned},
+    execution::{Execution, StepEnd},
+    slug::Slug,
+};
+
+/// One attempt: `attempts/<n>`.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+struct AttemptRecord {
+    schema: u32,
+    /// The claim that began it.
+    claim: u64,
+    begun_at: Timestamp,
+}
+
+impl Versioned for AttemptRecord {
+    const SCHEMA: u32 = 1;
+}
+
+impl Job {
+    /// Records how a step ended. `false` when another holder did so first: what stands there counts.
+    ///
+    /// # Errors
+    /// [`StoreError::Disk`].
+    pub fn record_end(&self, step: &Slug, end: &StepEnd) -> Result<bool, StoreError> {
+        disk::make_dir(&self.paths().ends(), 0o750)?;
+        Ok(disk::create_json(&self.paths().end(step), end)?)
+    }
+
+    /// Redraws the live record.
+    ///
+    /// # Errors
+    /// [`StoreError::Disk`].
+    pub fn draw_state(&self, execution: &Execution) -> Result<(), StoreError> {
+        Ok(disk::write_json(&self.paths().state(), execution)?)
+    }
+
+    /// The number of the latest attempt; 0 before the first.
+    ///
+    /// # Errors
+    /// [`StoreError::Disk`].
+    pub fn latest_attempt(&self) -> Result<u32, StoreError> {
+        let folder = self.paths().attempts();
+        let entries = match fs::read_dir(&folder) {
+            Ok(entries) => entries,
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(0),
+            Err(error) => return Err(DiskError::io("list", &folder)(error).into()),
+        };
+        let numbers = entries.filter_map(|entry| entry.ok()?.file_name().to_str()?.parse::<u32>().ok());
+        Ok(numbers.max().unwrap_or(0))
+    }
+
+    /// Begins the next attempt and returns its number.
+    ///
+    /// # Errors
+    /// [`StoreError::Disk`].
+    pub fn begin_attempt(&self, claim: &Claim) -> Result<u32, StoreError> {
+        disk::make_dir(&self.paths().attempts(), 0o750)?;
+        let mut number = self.latest_attempt()?;
+        loop {
+            number += 1;
+            let record =
+                AttemptRecord { schema: AttemptRecord::SCHEMA, claim: claim.number(), begun_at: Timestamp::now() };
+            if disk::create_json(&self.paths().attempt(number), &record)? {
+                return Ok(number);
+            }
+        }
+    }
+
+    /// Ends the job: creates final.json, which nothing ever replaces, and draws state.json like it. `false` when the job had
+    /// ended already: that end counts.
+    ///
+    /// # Errors
+    /// [`StoreError::Disk`].
+    pub fn finish(&self, end: &Execution) -> Result<bool, StoreError> {
+        debug_assert!(end.state.is_final(), "only a final state ends a job");
+        let won = disk::create_json(&self.paths().final_record(), end)?;
+        if won {
+            self.draw_state(end)?;
+        }
+        Ok(won)
+    }
+}

@@ -1,0 +1,126 @@
+//! From a submission to a job: everything is built aside, and one rename makes it a job.
+
+use std::fs::{self, File};
+
+use sha2::{Digest, Sha256};
+use uuid::Uuid;
+
+use super::{Store, StoreError};
+use crate::{
+    disk::{self, DiskError},
+    layout::JobPaths,
+    metadata::Metadata,
+};
+
+/// A submission that is not a job yet. Dropped without [`Store::admit`], it leaves nothing behind; left by a process that
+/// died, it is swept once its lock is free.
+#[derive(Debug)]
+pub struct Staging {
+    paths: JobPaths,
+    // Locked as long as this lives: an advisory lock on the folder itself, so that nothing of it moves into the job.
+    _lock: File,
+    kept: bool,
+}
+
+impl Staging {
+    /// The paths of the job to be.
+    pub fn paths(&self) -> &JobPaths {
+        &self.paths
+    }
+}
+
+impl Drop for Staging {
+    fn drop(&mut self) {
+        if !self.kept
+            && let Err(error) = fs::remove_dir_all(self.paths.root())
+        {
+            tracing::warn!(path = %self.paths.root().display(), %error, "a staging folder could not be removed");
+        }
+    }
+}
+
+impl Store {
+    /// A new staging folder with empty `source/` and `pipelines/`.
+    ///
+    /// # Errors
+    /// [`StoreError::Disk`].
+    pub fn stage(&self) -> Result<Staging, StoreError> {
+        let paths = JobPaths::at(self.layout.staging().join(Uuid::new_v4().to_string()));
+        disk::make_dir(paths.root(), 0o750)?;
+        let lock = File::open(paths.root()).map_err(DiskError::io("open", paths.root()))?;
+        lock.lock().map_err(DiskError::io("lock", paths.root()))?;
+        let staging = Staging { paths, _lock: lock, kept: false };
+        for folder in [staging.paths.source(), staging.paths.pipelines()] {
+            disk::make_dir(&folder, 0o755)?;
+        }
+        Ok(staging)
+    }
+
+    /// The next run number of a project and pipeline, created exclusively: no two jobs share one.
+    ///
+    /// # Errors
+    /// [`StoreError::Disk`].
+    pub fn next_run_number(&self, project: &str, pipeline: &str) -> Result<u64, StoreError> {
+        let digest = Sha256::new().chain_update(project).chain_update([0]).chain_update(pipeline).finalize();
+        let key: String = digest.iter().take(16).map(|byte| format!("{byte:02x}")).collect();
+        let folder = self.layout.run_numbers(&key);
+        disk::make_dir(&folder, 0o750)?;
+        let entries = fs::read_dir(&folder).map_err(DiskError::io("list", &folder))?;
+        let highest = entries.filter_map(|entry| entry.ok()?.file_name().to_str()?.parse::<u64>().ok()).max();
+        let mut number = highest.unwrap_or(0) + 1;
+        loop {
+            let path = folder.join(number.to_string());
+            match File::create_new(&path) {
+                Ok(_) => break,
+                Err(error) if error.kind() == std::io::ErrorKind::AlreadyExists => number += 1,
+                Err(error) => return Err(DiskError::io("create", path)(error).into()),
+            }
+        }
+        // Only the highest number must stay; the one before it is kept for whoever is counting right now.
+        if let Some(old) = number.checked_sub(2) {
+            let _ = fs::remove_file(folder.join(old.to_string()));
+        }
+        disk::sync_dir(&folder)?;
+        Ok(number)
+    }
+
+    /// Makes a staged submission a job: from the rename on it exists, and will run and end.
+    ///
+    /// # Errors
+    /// [`StoreError::Disk`], [`StoreError::Taken`]; in both cases there is no job, and the staging folder is removed.
+    pub fn admit(&self, mut staging: Staging, metadata: &Metadata) -> Result<(), StoreError> {
+        let paths = &staging.paths;
+        disk::make_dir(&paths.wishes(), 0o750)?;
+        disk::make_dir(&paths.logs(), 0o750)?;
+        disk::write_json(&paths.state(), &metadata.initial_execution())?;
+        disk::write_json(&paths.metadata(), metadata)?;
+        disk::sync_file_system(paths.root())?;
+        let target = self.layout.job(metadata.job_id);
+        if !disk::publish(paths.root(), target.root())? {
+            return Err(StoreError::Taken(metadata.job_id));
+        }
+        staging.kept = true;
+        Ok(())
+    }
+
+    /// Removes staging folders that nobody holds any more. Returns how many.
+    ///
+    /// # Errors
+    /// [`StoreError::Disk`] when the folder of them cannot be listed; one that cannot be removed is logged.
+    pub fn sweep_staging(&self) -> Result<usize, StoreError> {
+        let folder = self.layout.staging();
+        let mut swept = 0;
+        for entry in fs::read_dir(&folder).map_err(DiskError::io("list", &folder))?.flatten() {
+            let path = entry.path();
+            let Ok(lock) = File::open(&path) else { continue };
+            if lock.try_lock().is_err() {
+                continue;
+            }
+            match fs::remove_dir_all(&path) {
+                Ok(()) => swept += 1,
+                Err(error) => tracing::warn!(path = %path.display(), %error, "a staging folder could not be removed"),
+            }
+        }
+        Ok(swept)
+    }
+}
