@@ -23,11 +23,14 @@ fi
 sources() {
   local mirror=${PIPELINEX_DEBIAN_MIRROR:-http://deb.debian.org/debian} key=/usr/share/keyrings/debian-archive-keyring.gpg
   echo "deb [signed-by=$key] $mirror $suite main"
-  [ "$suite" = sid ] || echo "deb [signed-by=$key] $mirror $suite-updates main"
+  [ "$suite" = sid ] && return
+  echo "deb [signed-by=$key] $mirror $suite-updates main"
+  echo "deb [signed-by=$key] ${mirror%/}-security $suite-security main"
 }
 
 work=$(mktemp -d); trap 'rm -rf "$work"' EXIT
 sources >"$work/sources.list"
+# shellcheck disable=SC2016 # mmdebstrap's own shell expands the hook
 mmdebstrap --quiet --variant=minbase --include="$packages" \
   --aptopt='Acquire::Check-Valid-Until "false"' --aptopt='Acquire::Retries "3"' \
   --dpkgopt='path-exclude=/usr/share/man/*' --dpkgopt='path-exclude=/usr/share/doc/*' --dpkgopt='path-include=/usr/share/doc/*/copyright' \
