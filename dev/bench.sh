@@ -9,4 +9,4 @@ cd "$root"
 engine_with_images "${PIPELINEX_BENCH_ENGINE:-$oldest}"
 mkdir -p target
 export PIPELINEX_BENCH_JSON="$root/target/bench.json"
-cargo bench --package pipelinex --all-features --benches -- "$@"
+cargo bench --package pipelinex --all-features --bench '*' -- "$@"

@@ -127,11 +127,18 @@ make_bridge() {
   ip link set "$bridge" up
 }
 
+# After a reboot the process ids on record may belong to anybody, and dockerd would wait for them.
+forget_the_dead() {
+  local record="$dir/run/exec/containerd/containerd.pid"
+  rm -f "$dir/run/docker.pid"
+  grep -qsz containerd "/proc/$(cat "$record" 2>/dev/null)/cmdline" || rm -rf "$dir/run/exec/containerd"
+}
+
 start() {
-  local bridge="plx-engine$number" deadline=$((SECONDS + 60))
+  local bridge="plx$net-$number" deadline=$((SECONDS + 60))
   make_bridge "$bridge"
   mkdir -p "$dir/run" "$dir/data"
-  rm -f "$dir/run/docker.pid"
+  forget_the_dead
   echo '{}' >"$dir/config/daemon.json" # never the host's own /etc/docker/daemon.json
   PATH="$dir/bin:$PATH" setsid "$dir/bin/dockerd" --config-file "$dir/config/daemon.json" --bridge "$bridge" \
     --default-address-pool "base=10.$((net + number)).0.0/16,size=26" \

@@ -2,8 +2,7 @@
 # shellcheck shell=bash
 
 root=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
-oldest=bookworm
-newest=sid
+export oldest=bookworm newest=sid
 
 # Tools that dev/setup.sh puts beside the system's own.
 PATH="$HOME/.cargo/bin:$PATH"; export PATH
