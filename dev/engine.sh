@@ -82,7 +82,7 @@ take() {
 adapt() {
   local bin=$1 lib=$2 root=$3 program
   for program in "$bin"/*; do
-    ldd "$program" 2>&1 | grep -q 'not found' || continue
+    case $(ldd "$program" 2>&1) in *"not found"*) ;; *) continue ;; esac
     if [ ! -e "$lib/ld.so" ]; then
       find "$root" -path '*linux-gnu/*' ! -path '*/gconv/*' -name '*.so*' -exec cp -L -n {} "$lib/" \; 2>/dev/null || true
       cp -L "$(find "$root" -name 'ld-linux*.so.*' -print -quit)" "$lib/ld.so"
@@ -123,7 +123,7 @@ answers() {
 make_bridge() {
   local bridge=$1
   ip link show "$bridge" >/dev/null 2>&1 || ip link add "$bridge" type bridge
-  ip -4 addr show "$bridge" | grep -q 'inet ' || ip addr add "10.$net.$number.1/24" dev "$bridge"
+  [ -n "$(ip -4 -o addr show "$bridge")" ] || ip addr add "10.$net.$number.1/24" dev "$bridge"
   ip link set "$bridge" up
 }
 
