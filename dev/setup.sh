@@ -65,14 +65,19 @@ setup_go() {
   rm -rf "$work"
 }
 
+# Rust's own installer: Debian's packages are older than what we need.
 setup_rust() {
   local found
+  PATH="$HOME/.cargo/bin:$PATH"
   found=$(cargo --version 2>/dev/null | cut -d' ' -f2) || true
-  if [ -n "$found" ] && newer "$rust_wanted" "$found"; then return; fi
-  command -v rustup >/dev/null || install rustup 2>/dev/null || true
-  command -v rustup >/dev/null || die "Rust $rust_wanted or later is missing: install it from https://rustup.rs, then run this again"
+  if [ -n "$found" ] && newer "$rust_wanted" "$found" && cargo clippy --version >/dev/null 2>&1 && cargo fmt --version >/dev/null 2>&1; then return; fi
   say "installing the stable Rust toolchain"
-  rustup toolchain install stable --profile minimal --component rustfmt,clippy >/dev/null && rustup default stable >/dev/null
+  if command -v rustup >/dev/null; then
+    rustup -q toolchain install stable --profile minimal --component rustfmt,clippy && rustup -q default stable && return
+  else
+    curl --proto '=https' -sSf https://sh.rustup.rs | sh -s -- -y -q --profile minimal --component rustfmt,clippy && return
+  fi
+  die "Rust $rust_wanted or later, with rustfmt and clippy, is missing: install it (https://rustup.rs) and run this again"
 }
 
 main() {
