@@ -2,4 +2,5 @@
 
 pub mod id;
 pub mod limits;
+pub mod pipeline;
 pub mod slug;
