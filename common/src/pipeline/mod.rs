@@ -1,7 +1,8 @@
 //! The pipeline dialect: a strict subset of GitLab CI, read with a place for every word, checked as a whole, resolved into
 //! a model, and planned by a pure function. Nothing here reads files, waits or talks to an engine.
 //!
-//! [`read`] turns a file into a [`Pipeline`] or into everything that is wrong with it.
+//! [`read`] turns a file into a [`Pipeline`] or into everything that is wrong with it. [`select::select`] says which steps
+//! a request wants, [`plan::next`] what may run now.
 
 pub mod diagnostic;
 mod extends;
@@ -13,6 +14,7 @@ mod ours;
 mod parse;
 mod problems;
 mod resolve;
+pub mod select;
 mod step;
 mod syntax;
 mod units;
