@@ -12,6 +12,7 @@ pub mod model;
 mod order;
 mod ours;
 mod parse;
+pub mod plan;
 mod problems;
 mod resolve;
 pub mod select;
