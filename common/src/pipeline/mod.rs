@@ -4,6 +4,7 @@
 //! [`read`] turns a file into a [`Pipeline`] or into everything that is wrong with it. [`select::select`] says which steps
 //! a request wants, [`plan::next`] what may run now.
 
+mod contract;
 pub mod diagnostic;
 mod extends;
 mod fields;
@@ -16,6 +17,7 @@ pub mod plan;
 mod problems;
 mod resolve;
 pub mod select;
+pub mod stack;
 mod step;
 mod syntax;
 mod units;
