@@ -7,6 +7,7 @@ pub mod id;
 pub mod layout;
 pub mod limits;
 pub mod metadata;
+pub mod pipeline;
 pub mod request;
 pub mod slug;
 pub mod state;
