@@ -1,1 +1,4 @@
-//! placeholder
+//! The HTTP side of Pipelinex: takes a submission in and answers questions about jobs.
+
+pub mod admission;
+pub mod stacks;
