@@ -2,6 +2,7 @@
 
 pub mod disk;
 pub mod execution;
+pub mod findings;
 pub mod foreign;
 pub mod id;
 pub mod layout;
