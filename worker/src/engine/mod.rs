@@ -18,7 +18,7 @@ use bollard::{
 };
 use futures::{Stream, StreamExt, TryStreamExt};
 
-pub use self::error::EngineError;
+pub use self::{error::EngineError, host::HostPathError};
 use crate::spec::ContainerSpec;
 
 /// The oldest API version that is tested.
@@ -329,6 +329,22 @@ impl Engine {
             volumes: volumes.into_iter().map(|v| v.name).collect(),
             networks: networks.into_iter().filter_map(|n| n.name).collect(),
         })
+    }
+
+    /// The values of the label `key` among everything that carries `label`.
+    ///
+    /// # Errors
+    /// [`EngineError`].
+    pub async fn jobs_with(&self, label: &str, key: &str) -> Result<Vec<String>, EngineError> {
+        let filters = convert::label_filter(&[label.to_owned()]);
+        let containers = q::ListContainersOptionsBuilder::default().all(true).filters(&filters).build();
+        let volumes = q::ListVolumesOptionsBuilder::default().filters(&filters).build();
+        let networks = q::ListNetworksOptionsBuilder::default().filters(&filters).build();
+        let containers = self.docker.list_containers(Some(containers)).await?.into_iter().filter_map(|c| c.labels);
+        let volumes = self.docker.list_volumes(Some(volumes)).await?.volumes.unwrap_or_default().into_iter();
+        let networks = self.docker.list_networks(Some(networks)).await?.into_iter().filter_map(|n| n.labels);
+        let all = containers.chain(volumes.map(|v| v.labels)).chain(networks);
+        Ok(all.filter_map(|mut labels| labels.remove(key)).collect())
     }
 
     /// Removes what [`Self::find`] found: containers first, since they hold the others.
