@@ -9,6 +9,7 @@ pub mod layout;
 pub mod limits;
 pub mod metadata;
 pub mod request;
+pub mod pipeline;
 pub mod slug;
 pub mod state;
 pub mod store;
