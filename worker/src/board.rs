@@ -91,9 +91,10 @@ impl Board {
         // The step that decided speaks for the stage.
         let speaker = steps.values().find(|step| effective(step) == status).or_else(|| steps.values().next());
         let started_at = steps.values().filter_map(|step| step.started_at).min();
-        let finished_at =
-            status.is_final().then(|| steps.values().filter_map(|step| step.finished_at).max()).flatten();
-        let message = speaker.map(|step| if steps.len() == 1 { step.message.clone() } else { format!("{}: {}", step.name, step.message) });
+        let finished_at = status.is_final().then(|| steps.values().filter_map(|step| step.finished_at).max()).flatten();
+        let message = speaker.map(|step| {
+            if steps.len() == 1 { step.message.clone() } else { format!("{}: {}", step.name, step.message) }
+        });
         StageRecord {
             status,
             message: message.unwrap_or_default(),

@@ -17,7 +17,7 @@ use pipelinex_common::{
     foreign::{Beneath, ForeignError, shown},
     layout::JobPaths,
     limits::StepLimits,
-    pipeline::{ArtifactsWhen, FindingsFormat, Step, StepKind},
+    pipeline::model::{ArtifactsWhen, FindingsFormat, Step, StepKind},
     slug::Slug,
     state::StepState,
 };
@@ -191,7 +191,9 @@ impl Collector<'_> {
         let (Some(paths), Some(exclude), Some(junit)) =
             (globs(&artifacts.paths), globs(&artifacts.exclude), globs(&artifacts.junit))
         else {
-            return Ok(collected.warnings.push("a pattern of artifacts cannot be read; nothing was collected".to_owned()));
+            return Ok(collected
+                .warnings
+                .push("a pattern of artifacts cannot be read; nothing was collected".to_owned()));
         };
         let tree = match crate::tree::open(self.paths, self.tree_owner, self.trees) {
             Ok(tree) => tree,
@@ -251,13 +253,17 @@ impl Collector<'_> {
             return Ok(());
         }
         let mut all: Vec<Finding> = Vec::new();
-        let gathered = Beneath::open(reports).map_err(|error| DiskError::io("read", reports)(std::io::Error::other(error)))?;
+        let gathered =
+            Beneath::open(reports).map_err(|error| DiskError::io("read", reports)(std::io::Error::other(error)))?;
         for report in &self.step.findings {
-            let parsed = gathered.read(&report.path, PARSED_MAX).map_err(|error| error.to_string()).and_then(|text| {
-                match report.format {
-                    FindingsFormat::Sarif => findings::sarif::parse(&text, APP_DIR).map_err(|error| error.to_string()),
-                }
-            });
+            let parsed =
+                gathered.read(&report.path, PARSED_MAX).map_err(|error| error.to_string()).and_then(
+                    |text| match report.format {
+                        FindingsFormat::Sarif => {
+                            findings::sarif::parse(&text, APP_DIR).map_err(|error| error.to_string())
+                        }
+                    },
+                );
             match parsed {
                 Ok(findings) => all.extend(findings),
                 Err(error) if succeeded => collected.unbelievable = Some(format!("report {}: {error}", report.path)),
@@ -284,7 +290,14 @@ impl Budget {
     }
 
     /// Copies one file if there is room for it; what is too much, or refused, is told and left.
-    fn copy(&mut self, from: &Beneath, path: &str, to: &Path, what: &str, collected: &mut Collected) -> Result<(), DiskError> {
+    fn copy(
+        &mut self,
+        from: &Beneath,
+        path: &str,
+        to: &Path,
+        what: &str,
+        collected: &mut Collected,
+    ) -> Result<(), DiskError> {
         if self.files == 0 || self.bytes == 0 {
             if !std::mem::replace(&mut self.told, true) {
                 collected.warnings.push(format!("not all {what} were collected: there are more than the limit allows"));

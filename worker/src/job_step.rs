@@ -27,10 +27,11 @@ use pipelinex_common::{
 use tokio::{sync::OnceCell, task::JoinSet};
 
 use crate::{
-    Worker, lock,
+    Worker,
     board::milliseconds,
     collect::{Collected, Collector},
     engine::{Engine, EngineError, VolumeSpec},
+    lock,
     logs::LogWriter,
     run::RunError,
     spec::{self, JobContext, TreeKind},
@@ -180,7 +181,9 @@ impl JobSteps {
         match tokio::task::spawn_blocking(move || me.collect(&step, record)).await {
             Ok(Ok(record)) => StepReport::Ended(slug, Box::new(record)),
             Ok(Err(error)) => StepReport::Broke(error.into()),
-            Err(panic) => StepReport::Broke(DiskError::io("collect the reports of", self.paths.root())(std::io::Error::other(panic)).into()),
+            Err(panic) => StepReport::Broke(
+                DiskError::io("collect the reports of", self.paths.root())(std::io::Error::other(panic)).into(),
+            ),
         }
     }
 
@@ -207,7 +210,7 @@ impl JobSteps {
         Duration::from_secs(spec::timeout_seconds(step, &self.worker.config.limits))
     }
 
-    fn owner(&self, step: &Step) -> &Slug {
+    fn owner<'a>(&'a self, step: &'a Step) -> &'a Slug {
         self.owners.get(&step.name).unwrap_or(&step.slug)
     }
 
@@ -244,8 +247,12 @@ impl JobSteps {
         let network = async {
             match step.network {
                 Network::None => Ok(()),
-                Network::Egress => self.networks[0].get_or_try_init(|| self.engine_network(Network::Egress)).await.map(|_| ()),
-                Network::Internal => self.networks[1].get_or_try_init(|| self.engine_network(Network::Internal)).await.map(|_| ()),
+                Network::Egress => {
+                    self.networks[0].get_or_try_init(|| self.engine_network(Network::Egress)).await.map(|_| ())
+                }
+                Network::Internal => {
+                    self.networks[1].get_or_try_init(|| self.engine_network(Network::Internal)).await.map(|_| ())
+                }
             }
         };
         let (volume, network, tree) = tokio::join!(volume, network, self.make_tree(step, owner));
@@ -289,7 +296,9 @@ impl JobSteps {
         let made = cell.get_or_try_init(|| async {
             let (paths, tree, kind) = (self.paths.clone(), owner.clone(), self.context.trees);
             let prepared = tokio::task::spawn_blocking(move || tree::prepare(&paths, &tree, kind)).await;
-            prepared.map_err(|panic| DiskError::io("make the tree of", self.paths.root())(std::io::Error::other(panic)))??;
+            prepared.map_err(|panic| {
+                DiskError::io("make the tree of", self.paths.root())(std::io::Error::other(panic))
+            })??;
             if kind == TreeKind::Overlay {
                 self.engine.create_volume(&tree::overlay_volume(&self.context, owner)).await?;
             }
@@ -329,7 +338,8 @@ fn apply(record: &mut StepRecord, collected: Collected) {
     record.artifacts = collected.artifacts;
     record.warnings.extend(collected.warnings);
     if let Some(message) = collected.message.filter(|m| !m.is_empty()) {
-        record.message = if record.status == StepState::Success { message } else { format!("{} ({message})", record.message) };
+        record.message =
+            if record.status == StepState::Success { message } else { format!("{} ({message})", record.message) };
     }
     if let Some(findings) = record.findings.filter(|findings| findings.total() > 0) {
         record.message = format!("passed with {} findings", findings.total());
@@ -347,7 +357,9 @@ fn failure(error: StepError) -> Result<(Reason, String), RunError> {
         StepError::NoImage { .. } => Ok((Reason::ImageUnavailable, error.to_string())),
         StepError::Engine(engine) if engine.is_unreachable() => Err(engine.into()),
         StepError::Engine(engine) => Ok((Reason::EngineError, engine.to_string())),
-        StepError::Tree(tree::TreeError::Foreign(error)) => Ok((Reason::EngineError, format!("the tree could not be made: {error}"))),
+        StepError::Tree(tree::TreeError::Foreign(error)) => {
+            Ok((Reason::EngineError, format!("the tree could not be made: {error}")))
+        }
         StepError::Tree(tree::TreeError::Store(error)) => Err(error.into()),
         StepError::Disk(error) => Err(error.into()),
         StepError::NotMine => Ok((Reason::Interrupted, error.to_string())),

@@ -137,7 +137,9 @@ fn agreed(text: &Path, index: &Path) -> Result<(u64, u64, u64), DiskError> {
     for row in rows.split_inclusive('\n') {
         at += row.len() as u64;
         let mut numbers = row.trim_end().split(' ').map(str::parse::<u64>);
-        let (Some(Ok(lines)), Some(Ok(end)), true) = (numbers.next(), numbers.next(), row.ends_with('\n')) else { break };
+        let (Some(Ok(lines)), Some(Ok(end)), true) = (numbers.next(), numbers.next(), row.ends_with('\n')) else {
+            break;
+        };
         if end > stored {
             break;
         }

@@ -1,8 +1,9 @@
 //! Finding work: one pass over the folders takes every job that nobody holds, whether a message ever came for it or not.
 
 use std::{
-    collections::HashSet,
+    collections::{HashMap, HashSet},
     sync::{Arc, Mutex},
+    time::{Duration, Instant},
 };
 
 use pipelinex_common::{
@@ -16,6 +17,9 @@ use crate::{
     run::{Left, run_job},
 };
 
+/// Pause before a job is tried again that the disk or the engine did not let us run.
+const TRY_AGAIN: Duration = Duration::from_secs(10);
+
 /// What this process has in hand.
 pub struct Desk {
     slots: Arc<Semaphore>,
@@ -23,8 +27,8 @@ pub struct Desk {
     mine: Mutex<HashSet<JobId>>,
     /// Jobs known to have ended: never looked at again.
     ended: Mutex<HashSet<JobId>>,
-    /// Jobs whose files cannot be read: logged once, left alone until the next start.
-    broken: Mutex<HashSet<JobId>>,
+    /// Jobs that could not be run to their end, and when each is tried again: never, where its files cannot be read.
+    put_off: Mutex<HashMap<JobId, Option<Instant>>>,
     watch: Mutex<HeartbeatWatch>,
     /// Rung when a pass is worth making before its time.
     pub(crate) look: Notify,
@@ -36,7 +40,7 @@ impl Desk {
             slots: Arc::new(Semaphore::new(parallel)),
             mine: Mutex::default(),
             ended: Mutex::default(),
-            broken: Mutex::default(),
+            put_off: Mutex::default(),
             watch: Mutex::default(),
             look: Notify::new(),
         }
@@ -114,9 +118,10 @@ impl Worker {
         match self.try_claim_and_run(id) {
             Ok(ran) => ran,
             Err(error) => {
-                // It stays as it is on disk; a broken one is not opened again and again.
-                tracing::error!(job = %id, %error, "a job could not be run to its end");
-                lock(&self.desk.broken).insert(id);
+                // It stays as it is on disk. One that cannot be read is not opened again and again.
+                let again = if error.is_about_the_job() { None } else { Some(Instant::now() + TRY_AGAIN) };
+                tracing::error!(job = %id, %error, tried_again = again.is_some(), "a job could not be run to its end");
+                lock(&self.desk.put_off).insert(id, again);
                 false
             }
         }
@@ -148,8 +153,9 @@ impl Worker {
     fn open_jobs(&self) -> Result<Vec<JobId>, StoreError> {
         let mut ids = self.store.ids()?;
         ids.reverse();
-        let (mine, mut ended, broken) = (lock(&self.desk.mine), lock(&self.desk.ended), lock(&self.desk.broken));
-        ids.retain(|id| !mine.contains(id) && !ended.contains(id) && !broken.contains(id));
+        let (mine, mut ended, mut put_off) = (lock(&self.desk.mine), lock(&self.desk.ended), lock(&self.desk.put_off));
+        put_off.retain(|_, again| again.is_none_or(|again| again > Instant::now()));
+        ids.retain(|id| !mine.contains(id) && !ended.contains(id) && !put_off.contains_key(id));
         ids.retain(|id| match self.store.job(*id).map(|job| job.look()) {
             Ok(Snapshot::Open) => true,
             Ok(Snapshot::Ended) => {

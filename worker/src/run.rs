@@ -27,10 +27,11 @@ use pipelinex_common::{
 use tokio::sync::mpsc;
 
 use crate::{
-    Worker, lock,
+    Worker,
     board::Board,
     engine::{Engine, EngineError},
     job_step::{JobSteps, StepReport},
+    lock,
 };
 
 /// Pause between two heartbeats: a claim that stands still for 20 s is taken for dead.
@@ -48,6 +49,17 @@ pub enum RunError {
     /// Where the engine sees the workspaces folder is unknown.
     #[error(transparent)]
     HostPath(#[from] crate::engine::HostPathError),
+}
+
+impl RunError {
+    /// Whether it is the job's own files that cannot be read: trying again does not help.
+    pub fn is_about_the_job(&self) -> bool {
+        match self {
+            Self::Store(StoreError::Disk(DiskError::Torn { .. } | DiskError::FutureSchema { .. })) => true,
+            Self::Store(StoreError::NoMetadata(_) | StoreError::NoSuchJob(_) | StoreError::Taken(_)) => true,
+            Self::Store(StoreError::Disk(DiskError::Io { .. })) | Self::Engine(_) | Self::HostPath(_) => false,
+        }
+    }
 }
 
 impl From<DiskError> for RunError {
@@ -165,7 +177,18 @@ impl<'a> Running<'a> {
         let reports = mpsc::unbounded_channel();
         let (running, steps) = (BTreeSet::new(), Arc::new(steps));
         Ok(Ok(Self {
-            worker, engine, job, pipeline, selected, board, ended, running, steps, reports, claim: number, over_budget,
+            worker,
+            engine,
+            job,
+            pipeline,
+            selected,
+            board,
+            ended,
+            running,
+            steps,
+            reports,
+            claim: number,
+            over_budget,
         }))
     }
 
@@ -260,7 +283,11 @@ impl<'a> Running<'a> {
             let step = self.pipeline.steps.iter().find(|s| s.slug == *slug);
             let (name, stage) = step.map(|s| (s.name.clone(), s.stage.clone())).unwrap_or_default();
             let message = format!("its container was lost; {} attempts were made", attempt - 1);
-            return self.record(slug, stage, StepRecord::bare(name, StepState::Failed, Some(Reason::WorkerLost), message));
+            return self.record(
+                slug,
+                stage,
+                StepRecord::bare(name, StepState::Failed, Some(Reason::WorkerLost), message),
+            );
         }
         Ok(())
     }
@@ -269,8 +296,14 @@ impl<'a> Running<'a> {
         match plan::outcome(&self.pipeline, &self.ended) {
             JobOutcome::Succeeded => (JobState::Succeeded, None, None),
             JobOutcome::Failed => {
-                let failed = |slug: &Slug| self.board.get(slug).filter(|r| r.status == StepState::Failed && !r.allow_failure);
-                let first = self.pipeline.steps.iter().filter_map(|step| Some((step, failed(&step.slug)?))).min_by_key(|(_, r)| r.finished_at);
+                let failed =
+                    |slug: &Slug| self.board.get(slug).filter(|r| r.status == StepState::Failed && !r.allow_failure);
+                let first = self
+                    .pipeline
+                    .steps
+                    .iter()
+                    .filter_map(|step| Some((step, failed(&step.slug)?)))
+                    .min_by_key(|(_, r)| r.finished_at);
                 let error = first.map(|(step, record)| format!("{}: {}", step.name, record.message));
                 (JobState::Failed, first.and_then(|(_, record)| record.reason), error)
             }
@@ -287,7 +320,8 @@ impl<'a> Running<'a> {
     /// Removes everything of the job that is not its record. What fails here is left to the sweeper.
     fn clean_up(&self) {
         self.worker.runtime.block_on(self.steps.removed());
-        if let Err(error) = self.worker.runtime.block_on(crate::sweep::job(&self.engine, &self.worker.store, self.job)) {
+        if let Err(error) = self.worker.runtime.block_on(crate::sweep::job(&self.engine, &self.worker.store, self.job))
+        {
             tracing::warn!(job = %self.job.id(), %error, "not everything of a job could be removed; the sweeper tries again");
         }
     }

@@ -1,7 +1,7 @@
 //! The shell script of a step, written from its definition. Commands are copied as they are written, never pasted into
 //! another command line.
 
-use pipelinex_common::{pipeline::Step, slug::Slug};
+use pipelinex_common::{pipeline::model::Step, slug::Slug};
 
 use crate::spec::PIPELINES_DIR;
 

@@ -93,9 +93,11 @@ impl Worker {
         if let Some(image) = self.config.images.get(name) {
             return Ok(image.clone());
         }
-        let allowed = self.config.allowed_images.iter().any(|pattern| {
-            globset::Glob::new(pattern).is_ok_and(|glob| glob.compile_matcher().is_match(name))
-        });
+        let allowed = self
+            .config
+            .allowed_images
+            .iter()
+            .any(|pattern| globset::Glob::new(pattern).is_ok_and(|glob| glob.compile_matcher().is_match(name)));
         if allowed {
             return Ok(name.to_owned());
         }

@@ -10,7 +10,7 @@ use pipelinex_common::{
     id::{InstanceId, JobId},
     layout::JobPaths,
     limits::StepLimits,
-    pipeline::{Network, Step, StepKind},
+    pipeline::model::{Network, Step, StepKind},
     slug::Slug,
 };
 

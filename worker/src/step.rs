@@ -44,7 +44,9 @@ pub enum StepError {
     #[error(transparent)]
     Engine(#[from] EngineError),
     /// The image is not there.
-    #[error("the runner image {image} is not there and cannot be pulled ({cause}): build it with `make images`, or name another with PIPELINEX_IMAGES")]
+    #[error(
+        "the runner image {image} is not there and cannot be pulled ({cause}): build it with `make images`, or name another with PIPELINEX_IMAGES"
+    )]
     NoImage {
         /// Which image.
         image: String,
@@ -127,7 +129,12 @@ impl Run<'_> {
 
     /// Takes in what the container prints until it has ended. A stream that breaks says nothing about the container: the
     /// engine is asked, and its record is followed on from the line where ours ends.
-    async fn follow(&mut self, mut output: Output, mut skip: SkipLines, deadline: Instant) -> Result<Ending, StepError> {
+    async fn follow(
+        &mut self,
+        mut output: Output,
+        mut skip: SkipLines,
+        deadline: Instant,
+    ) -> Result<Ending, StepError> {
         loop {
             match self.drain(&mut output, &mut skip, deadline).await? {
                 Drained::Stop(reason) => return self.stop(reason).await,
@@ -145,7 +152,12 @@ impl Run<'_> {
         }
     }
 
-    async fn drain(&mut self, output: &mut Output, skip: &mut SkipLines, deadline: Instant) -> Result<Drained, StepError> {
+    async fn drain(
+        &mut self,
+        output: &mut Output,
+        skip: &mut SkipLines,
+        deadline: Instant,
+    ) -> Result<Drained, StepError> {
         let mut timeout = pin!(tokio::time::sleep_until(deadline.into()));
         loop {
             tokio::select! {
@@ -182,7 +194,13 @@ impl Run<'_> {
                     let _ = tokio::time::timeout_at(limit.into(), wait.next()).await;
                     continue;
                 }
-                Ok(Some(_)) => return Ok(if Instant::now() >= deadline { Settled::Stop(Reason::Timeout) } else { Settled::StillRunning }),
+                Ok(Some(_)) => {
+                    return Ok(if Instant::now() >= deadline {
+                        Settled::Stop(Reason::Timeout)
+                    } else {
+                        Settled::StillRunning
+                    });
+                }
                 Err(error) if error.is_unreachable() => {
                     tracing::warn!(container = name, %error, "asking again");
                     ASK_AGAIN
@@ -220,17 +238,17 @@ enum Settled {
 pub fn verdict(ending: &Ending, scan: bool, timeout: Duration) -> (StepState, Option<Reason>, String, Option<i64>) {
     let failed = |reason: Reason, message: String, code: Option<i64>| (StepState::Failed, Some(reason), message, code);
     match ending {
-        Ending::Exited(status) if status.exit_code == 0 => {
-            (StepState::Success, None, "finished".to_owned(), Some(0))
-        }
+        Ending::Exited(status) if status.exit_code == 0 => (StepState::Success, None, "finished".to_owned(), Some(0)),
         Ending::Exited(status) if status.oom_killed => failed(
             Reason::Oom,
             "the kernel ended a process of this step: it needed more memory than it may have".to_owned(),
             Some(status.exit_code),
         ),
-        Ending::Exited(status) if !status.error.is_empty() => {
-            failed(Reason::EngineError, format!("the container could not be run: {}", status.error), Some(status.exit_code))
-        }
+        Ending::Exited(status) if !status.error.is_empty() => failed(
+            Reason::EngineError,
+            format!("the container could not be run: {}", status.error),
+            Some(status.exit_code),
+        ),
         Ending::Exited(status) if scan => failed(
             Reason::ToolError,
             format!("the tool ended with code {} and no result: its log says why", status.exit_code),

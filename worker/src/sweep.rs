@@ -42,7 +42,13 @@ pub async fn job(engine: &Engine, store: &Store, job: &Job) -> Result<(), RunErr
 pub async fn ended_jobs(engine: &Engine, store: &Store) -> Result<usize, RunError> {
     let mine = format!("{LABEL_INSTANCE}={}", store.instance().as_str());
     let mut removed = 0;
-    for id in engine.jobs_with(&mine, LABEL_JOB).await?.into_iter().filter_map(|id| id.parse::<JobId>().ok()).collect::<BTreeSet<_>>() {
+    for id in engine
+        .jobs_with(&mine, LABEL_JOB)
+        .await?
+        .into_iter()
+        .filter_map(|id| id.parse::<JobId>().ok())
+        .collect::<BTreeSet<_>>()
+    {
         match store.job(id) {
             Ok(found) if found.look() == Snapshot::Open => {}
             Ok(found) => {

@@ -165,7 +165,11 @@ async fn probe_in(engine: &Engine, name: &str, inside: &Path, outside: &Path, im
         match engine.inspect(name).await.map_err(|e| text(&e))? {
             Some(status) if status.phase == crate::engine::Phase::Ended => {
                 let wrote = inside.join("upper/upper").exists();
-                return if wrote { Ok(()) } else { Err("what a container wrote did not arrive in the upper folder".to_owned()) };
+                return if wrote {
+                    Ok(())
+                } else {
+                    Err("what a container wrote did not arrive in the upper folder".to_owned())
+                };
             }
             _ => tokio::time::sleep(Duration::from_millis(25)).await,
         }

@@ -57,19 +57,16 @@ fn host_config(spec: &ContainerSpec) -> HostConfig {
         memory_swap: Some(limits.memory_bytes as i64),
         nano_cpus: Some(limits.milli_cpus as i64 * 1_000_000),
         pids_limit: Some(limits.pids as i64),
-        ulimits: Some(vec![
-            ulimit("nofile", MAX_OPEN_FILES),
-            ulimit("core", 0),
-            ulimit("fsize", MAX_FILE_BYTES),
-        ]),
+        ulimits: Some(vec![ulimit("nofile", MAX_OPEN_FILES), ulimit("core", 0), ulimit("fsize", MAX_FILE_BYTES)]),
         ipc_mode: Some("private".to_owned()),
         cgroupns_mode: Some(bollard::models::HostConfigCgroupnsModeEnum::PRIVATE),
         network_mode: Some(spec.network.clone().unwrap_or_else(|| "none".to_owned())),
         mounts: Some(spec.mounts.iter().map(mount).collect()),
-        // Without rotation: it would lose lines of a log that is followed.
+        // Never rotated: that loses lines of a log that is followed. "No limit" cannot be written down, and a default of the
+        // daemon's configuration must not take its place, so it is one file of a size that no step reaches.
         log_config: Some(HostConfigLogConfig {
             typ: Some("json-file".to_owned()),
-            config: Some(HashMap::from([("max-size".to_owned(), "-1".to_owned())])),
+            config: Some([("max-size", "1000g"), ("max-file", "1")].map(|(k, v)| (k.to_owned(), v.to_owned())).into()),
         }),
         restart_policy: Some(RestartPolicy { name: Some(RestartPolicyNameEnum::NO), maximum_retry_count: None }),
         // The exit code must outlive the process until it is on our disk.
@@ -95,8 +92,11 @@ fn mount(mount: &Mount) -> EngineMount {
         target: Some(mount.target.clone()),
         read_only: Some(mount.read_only),
         // Without this an engine fills an empty volume from the image's folder of that name, and takes over its owner.
-        volume_options: (typ == MountType::VOLUME)
-            .then(|| MountVolumeOptions { no_copy: Some(true), subpath, ..Default::default() }),
+        volume_options: (typ == MountType::VOLUME).then(|| MountVolumeOptions {
+            no_copy: Some(true),
+            subpath,
+            ..Default::default()
+        }),
         ..Default::default()
     }
 }

@@ -63,7 +63,9 @@ impl EngineError {
 impl From<Error> for EngineError {
     fn from(error: Error) -> Self {
         match error {
-            Error::DockerResponseServerError { status_code, message } => Self::Answered { status: status_code, message },
+            Error::DockerResponseServerError { status_code, message } => {
+                Self::Answered { status: status_code, message }
+            }
             Error::DockerStreamError { error } => Self::Answered { status: 500, message: error },
             Error::RequestTimeoutError => Self::NoAnswer,
             other => Self::Unreachable(other.to_string()),

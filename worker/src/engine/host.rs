@@ -67,15 +67,23 @@ mod tests {
                 .into_iter()
                 .map(|(to, from)| (PathBuf::from(to), PathBuf::from(from)))
         };
-        assert_eq!(translate(Path::new("/workspaces"), mounts()).unwrap(), Path::new("/var/lib/docker/volumes/w/_data"));
-        assert_eq!(translate(Path::new("/workspaces/a"), mounts().skip(1)).unwrap(), Path::new("/var/lib/docker/volumes/w/_data/a"));
+        assert_eq!(
+            translate(Path::new("/workspaces"), mounts()).unwrap(),
+            Path::new("/var/lib/docker/volumes/w/_data")
+        );
+        assert_eq!(
+            translate(Path::new("/workspaces/a"), mounts().skip(1)).unwrap(),
+            Path::new("/var/lib/docker/volumes/w/_data/a")
+        );
         assert_eq!(translate(Path::new("/elsewhere"), mounts().skip(1)), None);
     }
 
     #[test]
     fn the_container_is_read_from_the_mount_of_its_host_name() {
         let id = "a".repeat(64);
-        let info = format!("1 2 0:1 / / rw - overlay overlay rw\n3 1 8:1 /var/lib/docker/containers/{id}/hostname /etc/hostname rw - ext4 /dev/vda rw\n");
+        let info = format!(
+            "1 2 0:1 / / rw - overlay overlay rw\n3 1 8:1 /var/lib/docker/containers/{id}/hostname /etc/hostname rw - ext4 /dev/vda rw\n"
+        );
         assert_eq!(container_in(&info), Some(id));
         assert_eq!(container_in("1 2 0:1 / / rw - ext4 /dev/vda rw\n"), None);
     }

@@ -135,7 +135,9 @@ impl Engine {
     /// # Errors
     /// [`EngineError`].
     pub async fn ping(&self) -> Result<(), EngineError> {
-        tokio::time::timeout(Duration::from_secs(10), self.docker.ping()).await.map_err(|_| EngineError::NoAnswer)??;
+        tokio::time::timeout(Duration::from_secs(10), self.docker.ping())
+            .await
+            .map_err(|_| EngineError::NoAnswer)??;
         Ok(())
     }
 
@@ -216,9 +218,9 @@ impl Engine {
         let state = container.state.unwrap_or_default();
         let phase = match state.status {
             Some(ContainerStateStatusEnum::CREATED) => Phase::Created,
-            Some(ContainerStateStatusEnum::EXITED | ContainerStateStatusEnum::DEAD | ContainerStateStatusEnum::REMOVING) => {
-                Phase::Ended
-            }
+            Some(
+                ContainerStateStatusEnum::EXITED | ContainerStateStatusEnum::DEAD | ContainerStateStatusEnum::REMOVING,
+            ) => Phase::Ended,
             _ => Phase::Running,
         };
         Ok(Some(ContainerStatus {
@@ -275,7 +277,7 @@ impl Engine {
     /// # Errors
     /// [`EngineError`].
     pub async fn remove_volume(&self, name: &str) -> Result<(), EngineError> {
-        match self.docker.remove_volume(name, None).await {
+        match self.docker.remove_volume(name, None::<q::RemoveVolumeOptions>).await {
             Ok(()) => Ok(()),
             Err(error) => EngineError::from(error).or_absent(),
         }
