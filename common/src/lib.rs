@@ -2,4 +2,7 @@
 
 pub mod id;
 pub mod limits;
+pub mod queue;
 pub mod slug;
+#[cfg(feature = "testing")]
+pub mod testing;
