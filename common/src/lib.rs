@@ -9,7 +9,10 @@ pub mod layout;
 pub mod limits;
 pub mod metadata;
 pub mod pipeline;
+pub mod queue;
 pub mod request;
 pub mod slug;
 pub mod state;
 pub mod store;
+#[cfg(feature = "testing")]
+pub mod testing;

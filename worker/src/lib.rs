@@ -5,6 +5,7 @@ pub mod ca;
 pub mod collect;
 pub mod config;
 pub mod consumer;
+pub mod doctor;
 pub mod engine;
 pub mod job_step;
 pub mod logs;
@@ -19,7 +20,10 @@ pub mod tree;
 
 use std::sync::{Arc, Mutex};
 
-use pipelinex_common::store::{Store, WorkerIdentity};
+use pipelinex_common::{
+    queue::JobBackend,
+    store::{Store, WorkerIdentity},
+};
 use tokio::sync::{OnceCell, Semaphore};
 use tokio_util::sync::CancellationToken;
 
@@ -52,6 +56,36 @@ impl Worker {
             engine: tokio::sync::Mutex::default(),
             site: OnceCell::new(),
         })
+    }
+}
+
+/// Works until told to stop: answers bells, and makes passes over the folders for what no bell rang for. Containers that
+/// still run then go on without us; the next worker takes them up.
+pub async fn run(config: WorkerConfig, store: Store, bells: JobBackend, shutdown: CancellationToken) {
+    let parallel = config.parallel.max(1);
+    let worker = Worker::new(config, store, shutdown.clone());
+    let mut reconnects = bells.reconnects();
+    let after_reconnects = {
+        let worker = worker.clone();
+        async move {
+            // Bells may have been lost while the queue was away.
+            while reconnects.changed().await.is_ok() {
+                worker.desk.look.notify_one();
+            }
+            std::future::pending::<()>().await;
+        }
+    };
+    let answering = {
+        let worker = worker.clone();
+        let handler = move |id| {
+            let worker = worker.clone();
+            async move { worker.answer(id).await }
+        };
+        consumer::run(bells, consumer::WorkerName::for_this_process(), parallel, handler, shutdown)
+    };
+    tokio::select! {
+        _ = futures::future::join(answering, worker.reconcile()) => {}
+        () = after_reconnects => {}
     }
 }
 
