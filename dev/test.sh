@@ -24,7 +24,8 @@ container_tests() {
   local packages=()
   compgen -G 'cli/tests/*.rs' >/dev/null && packages+=(--package pipelinex)
   compgen -G 'worker/tests/*.rs' >/dev/null && packages+=(--package pipelinex-worker)
-  [ ${#packages[@]} -eq 0 ] || DOCKER_HOST=$newest_host cargo test "${packages[@]}" --all-features --no-fail-fast --test '*'
+  [ ${#packages[@]} -gt 0 ] || { echo "no container tests yet"; return 0; }
+  DOCKER_HOST=$newest_host cargo test "${packages[@]}" --all-features --no-fail-fast --test '*'
 }
 
 total() { # counts what cargo and dev/test-stages.sh printed
