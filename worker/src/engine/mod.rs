@@ -53,7 +53,7 @@ pub struct ContainerStatus {
 pub enum Phase {
     /// Made, never started.
     Created,
-    /// Running (or paused by somebody).
+    /// Running, paused by somebody, or being removed by somebody.
     Running,
     /// Ended.
     Ended,
@@ -218,9 +218,7 @@ impl Engine {
         let state = container.state.unwrap_or_default();
         let phase = match state.status {
             Some(ContainerStateStatusEnum::CREATED) => Phase::Created,
-            Some(
-                ContainerStateStatusEnum::EXITED | ContainerStateStatusEnum::DEAD | ContainerStateStatusEnum::REMOVING,
-            ) => Phase::Ended,
+            Some(ContainerStateStatusEnum::EXITED | ContainerStateStatusEnum::DEAD) => Phase::Ended,
             _ => Phase::Running,
         };
         Ok(Some(ContainerStatus {
