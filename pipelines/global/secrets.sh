@@ -36,7 +36,8 @@ count=$(jq -er '[.runs[].results[]] | length' "$report") || finish 2 "gitleaks' 
 [ "$code" = 10 ] && [ "$count" -eq 0 ] && finish 2 "gitleaks says it found something, its report is empty"
 [ "$code" = 0 ] && [ "$count" -gt 0 ] && finish 2 "gitleaks says it found nothing, its report has $count findings"
 
-jq -r '.runs[].results[] | .ruleId + " at " + (.locations[0].physicalLocation | .artifactLocation.uri + ":" + (.region.startLine | tostring))' "$report"
+# A file name may hold a line break; the log gets one line for each finding all the same.
+jq -r '.runs[].results[] | .ruleId + " at " + (.locations[0].physicalLocation | .artifactLocation.uri + ":" + (.region.startLine | tostring)) | gsub("[[:cntrl:]]"; "?")' "$report"
 unread=$(grep -c 'skipping' "$scratch/log" || true)
 [ "$unread" -eq 0 ] || finish 2 "gitleaks could not read $unread paths"
 [ "$count" -eq 0 ] && finish 0 "no secrets found"
