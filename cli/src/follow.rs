@@ -66,12 +66,11 @@ impl Pace {
     }
 }
 
-/// Bears a server that goes away for a while. The first request must succeed: who mistyped an address is told at once.
+/// Bears a server that goes away for a while.
 #[derive(Debug)]
 pub struct Patience {
     /// How long a server may be away; `None` for ever.
     limit: Option<Duration>,
-    reached_once: bool,
     away_since: Option<Instant>,
     pause: Duration,
 }
@@ -82,21 +81,26 @@ impl Patience {
 
     /// Patience that ends after a time, or never.
     pub fn new(limit: Option<Duration>) -> Self {
-        Self { limit, reached_once: false, away_since: None, pause: Self::FIRST_PAUSE }
+        Self { limit, away_since: None, pause: Self::FIRST_PAUSE }
     }
 
-    /// Passes a result on; `None` means that it is worth trying again, now.
-    pub async fn bear<T>(&mut self, result: Result<T, Failure>, out: &Output) -> Result<Option<T>, Failure> {
+    /// Passes a result on; `None` means that it is worth trying again, now. A server that was never `reached` is not
+    /// waited for: who mistyped an address is told at once.
+    pub async fn bear<T>(
+        &mut self,
+        result: Result<T, Failure>,
+        reached: bool,
+        out: &Output,
+    ) -> Result<Option<T>, Failure> {
         match result {
             Ok(value) => {
                 if self.away_since.take().is_some() {
                     out.say("the server answers again");
                 }
-                self.reached_once = true;
                 self.pause = Self::FIRST_PAUSE;
                 Ok(Some(value))
             }
-            Err(Failure::Client(error)) if self.reached_once && error.is_transient() => {
+            Err(Failure::Client(error)) if reached && error.is_transient() => {
                 self.wait(error, out).await.map(|()| None)
             }
             Err(failure) => Err(failure),

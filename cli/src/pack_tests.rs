@@ -24,7 +24,7 @@ fn pack_default(dir: &TempDir) -> Result<Packed, PackError> {
 
 fn names(packed: &Packed) -> Vec<String> {
     let mut zip = ZipArchive::new(packed.file.try_clone().unwrap()).unwrap();
-    (0..zip.len()).map(|index| zip.by_index(index).unwrap().name().to_owned()).collect()
+    (0..zip.len()).map(|index| zip.by_index(index).unwrap().name().unwrap().into_owned()).collect()
 }
 
 fn content(packed: &mut Packed) -> Vec<u8> {
@@ -42,7 +42,8 @@ fn what_git_ignores_is_left_out_and_hidden_files_are_kept() {
         (".ignore", "pom.xml"),
         ("pom.xml", "<project/>"),
         ("target/big.jar", "x"),
-        ("sub/.git", "gitdir: elsewhere"),
+        ("module/.git", "gitdir: elsewhere"),
+        ("module/x", "x"),
         ("sub/.gitignore", "local\n"),
         ("sub/local", "x"),
         ("sub/noise.log", "x"),
@@ -53,7 +54,8 @@ fn what_git_ignores_is_left_out_and_hidden_files_are_kept() {
         if !repository {
             fs::remove_dir_all(dir.path().join(".git")).unwrap();
         }
-        let expected = [".gitignore", ".ignore", ".mvn/jvm.config", "pom.xml", "sub/.gitignore", "sub/keep.log"];
+        let expected =
+            [".gitignore", ".ignore", ".mvn/jvm.config", "module/x", "pom.xml", "sub/.gitignore", "sub/keep.log"];
         assert_eq!(names(&pack_default(&dir).unwrap()), expected, "repository: {repository}");
         let all = pack(dir.path(), &IntakeLimits::default(), true).unwrap();
         assert!(names(&all).contains(&"target/big.jar".to_owned()));

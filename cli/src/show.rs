@@ -184,7 +184,7 @@ mod tests {
         let skipped: StageRecord =
             serde_json::from_value(json!({"status": "SKIPPED", "reason": "not_selected", "message": "not selected"}))
                 .unwrap();
-        assert_eq!(plain(&stage_row("DAST", &skipped, 4)), " SKIP  DAST                not_selected");
+        assert_eq!(plain(&stage_row("DAST", &skipped, 4)), " SKIP  DAST              not_selected");
     }
 
     #[test]

@@ -80,7 +80,9 @@ impl<'a> Watch<'a> {
         let mut first_look = true;
         loop {
             let looked = self.look(&mut first_look).await;
-            let Some((status, something_happened)) = patience.bear(looked, self.out).await? else { continue };
+            let Some((status, something_happened)) = patience.bear(looked, !first_look, self.out).await? else {
+                continue;
+            };
             if status.execution.state.is_final() {
                 self.summary(&status)?;
                 return Ok(status);

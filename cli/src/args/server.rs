@@ -18,7 +18,7 @@ pub struct CommonServerArgs {
     /// The variable keeps a password out of the list of processes
     #[arg(long, env = "PIPELINEX_REDIS_URL", value_name = "URL", hide_env_values = true, value_parser = values::secret)]
     pub redis_url: Option<SecretString>,
-    /// The built-in pipelines [default: ./pipelines, else those that were installed with the program]
+    /// A folder of stacks, in place of those inside the program
     #[arg(long, env = "PIPELINEX_PIPELINES", value_name = "DIR")]
     pub pipelines: Option<PathBuf>,
     /// How the log on standard error is written; PIPELINEX_LOG or RUST_LOG says how much

@@ -88,7 +88,7 @@ impl fmt::Display for Problem {
             429 | 503 => write!(f, "the server cannot take it now: {}", self.detail)?,
             status => write!(f, "the server answered {status}: {}", self.detail)?,
         }
-        if let Some(seconds) = &self.retry_after {
+        if let (429 | 503, Some(seconds)) = (self.status, &self.retry_after) {
             write!(f, " (try again in {seconds} s)")?;
         }
         for point in &self.points {

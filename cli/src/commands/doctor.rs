@@ -62,7 +62,9 @@ pub async fn doctor(client: &Client, out: &Output, settings: Settings) -> Result
     let mut checks = vec![Check::ok("version", env!("PIPELINEX_VERSION"))];
     checks.push(workspaces(&settings.workspaces));
     checks.extend(room(&settings.workspaces));
-    checks.push(pipelines(&settings.pipelines));
+    checks.push(
+        settings.pipelines.as_deref().map_or_else(|| Check::ok("pipelines", "those inside the program"), pipelines),
+    );
     checks.extend(settings.ca_certs.as_deref().map(ca_certs));
     checks.push(redis(&settings));
     checks.push(server(client).await);

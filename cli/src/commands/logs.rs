@@ -41,7 +41,7 @@ pub async fn logs(
     let mut greeted = false;
     loop {
         let looked = look(client, id, stage, &mut tail, &mut printer).await;
-        let Some(look) = patience.bear(looked, out).await? else { continue };
+        let Some(look) = patience.bear(looked, tail.is_some(), out).await? else { continue };
         if !greeted && let Some(remark) = look.remark {
             out.say(remark);
             greeted = true;

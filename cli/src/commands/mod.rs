@@ -73,6 +73,8 @@ fn interruptible(work: impl Future<Output = Result<Exit, Failure>>) -> Result<Ex
     let runtime = runtime(&mut Builder::new_current_thread())?;
     let done = runtime.block_on(async {
         tokio::select! {
+            // A command that has something to say about Ctrl-C hears it first.
+            biased;
             done = work => done,
             _ = tokio::signal::ctrl_c() => Ok(Exit::Interrupted),
         }

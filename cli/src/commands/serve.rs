@@ -27,8 +27,8 @@ use crate::{
 pub struct Settings {
     /// Where jobs live.
     pub workspaces: PathBuf,
-    /// The built-in pipelines.
-    pub pipelines: PathBuf,
+    /// A folder of stacks; `None`: those inside the program.
+    pub pipelines: Option<PathBuf>,
     /// Redis, if any.
     pub redis_url: Option<SecretString>,
     /// Certificates to trust besides the public ones.
@@ -45,7 +45,7 @@ impl Settings {
         };
         Ok(Self {
             workspaces,
-            pipelines: common.pipelines.clone().unwrap_or_else(default_pipelines),
+            pipelines: common.pipelines.clone(),
             redis_url: common.redis_url().cloned(),
             ca_certs: ca_certs.map(Path::to_owned),
             log_format: common.log_format,
@@ -69,15 +69,6 @@ fn default_workspaces() -> Result<PathBuf, Failure> {
     let data =
         data.ok_or_else(|| Failure::usage("there is no /workspaces and no HOME: name a folder with --workspaces"))?;
     Ok(data.join("pipelinex/workspaces"))
-}
-
-/// Beside us when we run from the source, else where an installation puts them.
-fn default_pipelines() -> PathBuf {
-    let installed = PathBuf::from("/usr/share/pipelinex/pipelines");
-    let beside =
-        env::current_exe().ok().and_then(|exe| Some(exe.parent()?.parent()?.join("share/pipelinex/pipelines")));
-    let places = [Some(PathBuf::from("pipelines")), beside];
-    places.into_iter().flatten().find(|place| place.is_dir()).unwrap_or(installed)
 }
 
 /// API and worker in one process.
