@@ -3,3 +3,5 @@
 pub mod id;
 pub mod limits;
 pub mod slug;
+#[cfg(any(test, feature = "testing"))]
+pub mod testing;
