@@ -1,3 +1,5 @@
 //! The HTTP side of Pipelinex: takes a submission in and answers questions about jobs.
 
+pub mod admission;
 pub mod intake;
+pub mod stacks;
