@@ -1,5 +1,8 @@
-//! The HTTP side of Pipelinex: takes a submission in and answers questions about jobs.
+//! The HTTP side of Pipelinex: a straight line from a request over intake and admission to a job, and questions about jobs.
 
 pub mod admission;
+pub mod config;
+pub mod error;
 pub mod intake;
+pub mod request;
 pub mod stacks;
