@@ -2,12 +2,17 @@
 
 pub mod disk;
 pub mod execution;
+pub mod findings;
 pub mod foreign;
 pub mod id;
 pub mod layout;
 pub mod limits;
 pub mod metadata;
+pub mod pipeline;
+pub mod queue;
 pub mod request;
 pub mod slug;
 pub mod state;
 pub mod store;
+#[cfg(any(test, feature = "testing"))]
+pub mod testing;

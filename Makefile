@@ -1,0 +1,32 @@
+# Every target works on a bare Debian 12 or Ubuntu, as root, from a fresh clone. `make` alone lists them.
+SHELL := /bin/bash
+
+.PHONY: help setup images test bench fmt lint check stages
+help: ## list the targets
+	@sed -n 's/^\([a-z]*\):.*## \(.*\)/make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 16
+
+setup: ## install what building and testing need; only what is missing
+	dev/setup.sh
+
+images: ## build the runner images on the engine that docker reaches; only what is missing
+	runner-images/build.sh
+
+test: setup ## everything, with a real Redis and the oldest and the newest Docker engine
+	dev/test.sh
+
+bench: setup ## measure against plain containers and unzip; prints ratios, writes target/bench.json
+	dev/bench.sh
+
+stages: ## run the stage scripts in hardened containers on the engine that docker reaches
+	dev/test-stages.sh
+
+fmt: ## format the Rust code
+	cargo fmt --all
+
+lint: ## clippy, rustdoc and shellcheck, warnings are errors
+	dev/lint.sh
+
+check: ## format check, lint, and the tests that need no engine
+	cargo fmt --all --check
+	dev/lint.sh
+	cargo test --workspace --lib --bins

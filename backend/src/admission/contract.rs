@@ -1,0 +1,105 @@
+//! The rules that every contract can have: what must be there, how many, with which text.
+
+use pipelinex_common::{
+    foreign::shown,
+    pipeline::stack::{Contains, Contract},
+};
+
+use super::{
+    facts::{Facts, Matcher},
+    problem::{Problem, Rule},
+};
+
+/// Paths that a sentence names before it says "and more".
+const NAMED_MAX: usize = 5;
+
+/// The rules that do not hold, in the order of the contract.
+pub fn problems(facts: &Facts, contract: &Contract) -> Vec<Problem> {
+    let mut problems = Vec::new();
+    if facts.cut {
+        let message = format!("the project has more files than are looked at ({})", facts.files.len());
+        problems.push(Problem::new(Rule::TooManyFiles, message, "leave out what is built or downloaded"));
+    }
+    problems.extend(contract.required.iter().filter(|path| !facts.has(path)).map(|path| missing(facts, path)));
+    for rule in &contract.patterns {
+        let glob = Matcher::new(&rule.glob);
+        let count = facts.files.iter().filter(|path| glob.is_match(path)).count() as u64;
+        if count < rule.min {
+            let message = format!("{}: {} match `{}`, at least {} must", rule.id, files(count), rule.glob, rule.min);
+            problems.push(Problem::new(Rule::RequiredFiles, message, rule.hint.as_str()));
+        }
+    }
+    problems.extend(contract.contains.iter().filter_map(|rule| wrong_count(facts, rule)));
+    problems
+}
+
+/// What a person should know though the project is admitted.
+pub fn warnings(facts: &Facts, contract: &Contract) -> Vec<String> {
+    let absent = contract.optional.iter().filter(|optional| !facts.has(&optional.path));
+    let mut warnings: Vec<String> = absent.map(|optional| optional.warning.clone()).collect();
+    let unsearched = facts.unsearched.iter().take(NAMED_MAX);
+    warnings.extend(unsearched.map(|(path, reason)| format!("{} was not searched: {reason}", shown(path))));
+    if let Some(more @ 1..) = facts.unsearched.len().checked_sub(NAMED_MAX) {
+        warnings.push(format!("{more} more files were not searched"));
+    }
+    warnings
+}
+
+fn missing(facts: &Facts, path: &str) -> Problem {
+    let below = |link: &String| path == link || path.strip_prefix(link.as_str()).is_some_and(|r| r.starts_with('/'));
+    if let Some(link) = facts.passed_over.iter().find(|link| below(link)) {
+        let message =
+            format!("`{path}` is not there: `{link}` is a link or a special file, and these are not followed");
+        return Problem::at(Rule::RequiredPath, path, message, "submit plain files and folders");
+    }
+    let entries = || facts.files.iter().chain(&facts.folders);
+    let other_case = entries().find(|entry| entry.to_lowercase() == path.to_lowercase());
+    let deeper = entries().filter_map(|entry| entry.strip_suffix(path)?.strip_suffix('/')).min_by_key(|top| top.len());
+    let hint = match (other_case, deeper) {
+        (Some(other), _) => format!("rename `{}`: upper and lower case matter", shown(other)),
+        (None, Some(top)) => format!("it is there below `{}`: submit that folder", shown(top)),
+        (None, None) => format!("add `{path}`, at the top of what you submit"),
+    };
+    Problem::at(Rule::RequiredPath, path, format!("`{path}` is not there"), hint)
+}
+
+fn wrong_count(facts: &Facts, rule: &Contains) -> Option<Problem> {
+    let found = facts.found.get(&rule.id).map(Vec::as_slice).unwrap_or_default();
+    let count: u64 = found.iter().map(|(_, count)| count).sum();
+    if count == rule.exactly {
+        return None;
+    }
+    let Contains { id, text, glob, exactly, .. } = rule;
+    let places: Vec<_> = found.iter().take(NAMED_MAX).map(|(path, _)| shown(path)).collect();
+    let more = if found.len() > places.len() { ", ..." } else { "" };
+    let message = match places.as_slice() {
+        [] => format!("{id}: `{text}` is in no file that matches `{glob}`, it must be there {}", times(*exactly)),
+        places => {
+            format!(
+                "{id}: `{text}` is there {}, it must be {}: {}{more}",
+                times(count),
+                times(*exactly),
+                places.join(", ")
+            )
+        }
+    };
+    let path = found.first().map(|(path, _)| shown(path));
+    Some(Problem { path, ..Problem::new(Rule::RequiredText, message, rule.hint.as_str()) })
+}
+
+fn files(count: u64) -> String {
+    match count {
+        0 => "no files".to_owned(),
+        1 => "1 file".to_owned(),
+        many => format!("{many} files"),
+    }
+}
+
+fn times(count: u64) -> String {
+    match count {
+        0 => "never".to_owned(),
+        1 => "once".to_owned(),
+        2 => "twice".to_owned(),
+        many => format!("{many} times"),
+    }
+}

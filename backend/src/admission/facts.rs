@@ -1,0 +1,141 @@
+//! What the rules need to know of a project, read once. The only file of admission that reads.
+//!
+//! Sources are looked at one at a time and only counted, so that a project of any size takes the memory of one file.
+
+use std::{collections::BTreeMap, path::Path};
+
+use globset::{GlobBuilder, GlobMatcher};
+use pipelinex_common::{
+    foreign::{Beneath, ForeignError},
+    limits::MIB,
+    pipeline::stack::{Contains, Contract},
+};
+
+use super::{java, maven::POM};
+
+/// More files than any operator lets in; a guard for who calls this without intake.
+const FILES_MAX: usize = 200_000;
+/// The largest pom.xml that is read, in bytes: the largest known ones have a tenth of it.
+const POM_MAX: u64 = MIB;
+/// The largest source file that is searched, in bytes: the compiler itself gives up on classes far smaller.
+const SOURCE_MAX: u64 = 4 * MIB;
+/// All source files that are searched, in bytes together.
+const SOURCES_MAX: u64 = 256 * MIB;
+
+/// A project as the rules see it.
+#[derive(Clone, Debug, Default)]
+pub struct Facts {
+    /// Regular files, in order of their paths.
+    pub files: Vec<String>,
+    /// Folders, in order of their paths.
+    pub folders: Vec<String>,
+    /// Links and other things that are never followed or read, safe to show.
+    pub passed_over: Vec<String>,
+    /// Whether there are more files than are looked at.
+    pub cut: bool,
+    /// pom.xml, where a rule needs it and it is there.
+    pub pom: Option<Content>,
+    /// By the id of a rule: the files in which its text was found, and how often.
+    pub found: BTreeMap<String, Vec<(String, u64)>>,
+    /// Files that a rule needs and that were not searched, with the reason.
+    pub unsearched: Vec<(String, String)>,
+}
+
+/// A file that a rule needs.
+#[derive(Clone, Debug)]
+pub enum Content {
+    /// Its bytes.
+    Read(Vec<u8>),
+    /// It is there, and is nothing that we read: the reason.
+    Refused(String),
+}
+
+/// Reads what the rules of a contract need.
+///
+/// # Errors
+/// [`ForeignError::Io`] when our own system fails; whatever the project did is a fact.
+pub fn gather(source: &Path, contract: &Contract) -> Result<Facts, ForeignError> {
+    let beneath = Beneath::open(source)?;
+    let walk = beneath.walk(FILES_MAX)?;
+    let mut facts = Facts {
+        folders: walk.folders,
+        passed_over: walk.passed_over,
+        cut: walk.cut,
+        files: walk.files.into_iter().map(|file| file.path).collect(),
+        ..Facts::default()
+    };
+    if !contract.semantic.is_empty() && facts.has(POM) {
+        facts.pom = content(&beneath, POM, POM_MAX)?;
+    }
+    search(&beneath, contract, &mut facts)?;
+    Ok(facts)
+}
+
+impl Facts {
+    /// Whether a file or folder of that path is there.
+    pub fn has(&self, path: &str) -> bool {
+        let path = path.trim_end_matches('/');
+        let among = |list: &[String]| list.iter().any(|own| own == path);
+        among(&self.files) || among(&self.folders)
+    }
+}
+
+/// Whether a path matches a contract's glob; `*` stays inside one folder. Contracts are checked when they are read, so
+/// what cannot be compiled here does not occur, and would match nothing.
+#[derive(Debug)]
+pub struct Matcher(Option<GlobMatcher>);
+
+impl Matcher {
+    /// The matcher of a glob.
+    pub fn new(glob: &str) -> Self {
+        Self(GlobBuilder::new(glob).literal_separator(true).build().ok().map(|glob| glob.compile_matcher()))
+    }
+
+    /// Whether the path matches.
+    pub fn is_match(&self, path: &str) -> bool {
+        self.0.as_ref().is_some_and(|glob| glob.is_match(path))
+    }
+}
+
+fn content(beneath: &Beneath, path: &str, cap: u64) -> Result<Option<Content>, ForeignError> {
+    match beneath.read(path, cap) {
+        Ok(bytes) => Ok(Some(Content::Read(bytes))),
+        Err(ForeignError::Missing(_)) => Ok(None),
+        Err(ForeignError::Refused { reason, .. }) => Ok(Some(Content::Refused(reason))),
+        Err(ForeignError::TooMuch(_)) => Ok(Some(Content::Refused(format!("it has more than {cap} bytes")))),
+        Err(error @ ForeignError::Io { .. }) => Err(error),
+    }
+}
+
+fn search(beneath: &Beneath, contract: &Contract, facts: &mut Facts) -> Result<(), ForeignError> {
+    let rules: Vec<(&Contains, Matcher)> =
+        contract.contains.iter().map(|rule| (rule, Matcher::new(&rule.glob))).collect();
+    let mut room = SOURCES_MAX;
+    for path in &facts.files {
+        let wanted: Vec<&Contains> =
+            rules.iter().filter(|(_, glob)| glob.is_match(path)).map(|(rule, _)| *rule).collect();
+        if wanted.is_empty() {
+            continue;
+        }
+        let bytes = match content(beneath, path, SOURCE_MAX.min(room))? {
+            Some(Content::Read(bytes)) => bytes,
+            Some(Content::Refused(reason)) => {
+                facts.unsearched.push((path.clone(), reason));
+                continue;
+            }
+            None => continue,
+        };
+        room -= bytes.len() as u64;
+        for rule in wanted {
+            let count = if path.ends_with(".java") {
+                java::count(&bytes, &rule.text)
+            } else {
+                java::occurrences(&bytes, &rule.text)
+            };
+            if count > 0 {
+                facts.found.entry(rule.id.clone()).or_default().push((path.clone(), count as u64));
+            }
+        }
+    }
+    Ok(())
+}

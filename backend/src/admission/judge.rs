@@ -1,0 +1,79 @@
+//! The verdict: values in, values out.
+
+use std::fmt;
+
+use pipelinex_common::{
+    metadata::{AdmissionStatus, PlannedStage, SourceKind},
+    request::{JobRequest, Switches, Versions},
+};
+
+use super::{contract, facts::Facts, maven, problem::Problem, selection};
+use crate::stacks::StackData;
+
+/// What goes into the metadata of the job.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Accepted {
+    /// With issues where there are warnings.
+    pub status: AdmissionStatus,
+    /// What a person should know, each once.
+    pub warnings: Vec<String>,
+    /// The versions the job runs with.
+    pub versions: Versions,
+    /// The switches as they were understood, prerequisites turned on.
+    pub switches: Switches,
+    /// All built-in stages in their order, and then what else the definition has.
+    pub stages: Vec<PlannedStage>,
+    /// Name of the pipeline: the stack's folder.
+    pub pipeline_name: String,
+}
+
+/// Everything for which a project is refused, in the order of the rules; never empty.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Refused {
+    /// The reasons.
+    pub problems: Vec<Problem>,
+}
+
+impl fmt::Display for Refused {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        for (index, problem) in self.problems.iter().enumerate() {
+            let separator = if index == 0 { "" } else { "; " };
+            write!(f, "{separator}{problem}")?;
+        }
+        Ok(())
+    }
+}
+
+impl std::error::Error for Refused {}
+
+/// Judges a project and a request by a stack's contract and definition.
+///
+/// # Errors
+/// [`Refused`] with every problem there is: first those of the project, then those of the request.
+pub fn judge(facts: &Facts, request: &JobRequest, kind: SourceKind, stack: &StackData) -> Result<Accepted, Refused> {
+    let (versions, version_problems) = selection::versions(&request.versions, &stack.contract);
+    let selected = selection::select(request, kind, &stack.pipeline);
+    let java = versions.java.as_deref();
+    let opinion = maven::check(facts.pom.as_ref(), &stack.contract.semantic, java);
+
+    let mut problems = contract::problems(facts, &stack.contract);
+    problems.extend(opinion.problems);
+    problems.extend(version_problems);
+    problems.extend(selected.problems);
+    if !problems.is_empty() {
+        return Err(Refused { problems });
+    }
+
+    let mut warnings = contract::warnings(facts, &stack.contract);
+    warnings.extend(opinion.warnings);
+    warnings.extend(selected.warnings);
+    let status = if warnings.is_empty() { AdmissionStatus::Accepted } else { AdmissionStatus::AcceptedWithIssues };
+    Ok(Accepted {
+        status,
+        warnings,
+        versions,
+        switches: selected.switches,
+        stages: selected.stages,
+        pipeline_name: stack.name.clone(),
+    })
+}

@@ -1,0 +1,52 @@
+//! Admission: may this project run on this stack, and what of the pipeline will run?
+//!
+//! [`facts`] reads the project, [`judge`] decides over what was read and does no input or output. All problems are told
+//! at once, each with its rule, its path and what to do about it.
+
+mod contract;
+pub mod facts;
+mod java;
+pub mod judge;
+mod maven;
+mod pom;
+mod problem;
+mod selection;
+mod xml;
+
+use std::path::Path;
+
+use pipelinex_common::{foreign::ForeignError, metadata::SourceKind, request::JobRequest};
+
+pub use self::{
+    judge::{Accepted, Refused, judge},
+    problem::{Problem, Rule},
+};
+use crate::stacks::StackData;
+
+/// Why a source is not admitted.
+#[derive(Debug, thiserror::Error)]
+pub enum AdmissionError {
+    /// The project or the request is at fault.
+    #[error(transparent)]
+    Refused(#[from] Refused),
+    /// Our own system is.
+    #[error(transparent)]
+    Io(#[from] ForeignError),
+}
+
+/// Reads what the stack's rules need of a project and judges it. Blocks on the disk.
+///
+/// # Errors
+/// [`AdmissionError`].
+pub fn admit_source(
+    source: &Path,
+    request: &JobRequest,
+    kind: SourceKind,
+    stack: &StackData,
+) -> Result<Accepted, AdmissionError> {
+    let facts = facts::gather(source, &stack.contract)?;
+    Ok(judge(&facts, request, kind, stack)?)
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,352 @@
+use std::{
+    fs,
+    os::unix::fs::symlink,
+    time::{Duration, Instant},
+};
+
+use pipelinex_common::{metadata::AdmissionStatus, request::Switches};
+use tempfile::TempDir;
+
+use super::*;
+use crate::stacks::Stacks;
+
+/// As start.spring.io makes them.
+const POM: &str = r#"<?xml version="1.0" encoding="UTF-8"?>
+<project xmlns="http://maven.apache.org/POM/4.0.0" xmlns:xsi="http://www.w3.org/2001/XMLSchema-instance"
+	xsi:schemaLocation="http://maven.apache.org/POM/4.0.0 https://maven.apache.org/xsd/maven-4.0.0.xsd">
+	<modelVersion>4.0.0</modelVersion>
+	<parent>
+		<groupId>org.springframework.boot</groupId>
+		<artifactId>spring-boot-starter-parent</artifactId>
+		<version>3.5.7</version>
+		<relativePath/> <!-- lookup parent from repository -->
+	</parent>
+	<groupId>com.example</groupId>
+	<artifactId>demo</artifactId>
+	<version>0.0.1-SNAPSHOT</version>
+	<properties>
+		<java.version>17</java.version>
+	</properties>
+	<dependencies>
+		<dependency>
+			<groupId>org.springframework.boot</groupId>
+			<artifactId>spring-boot-starter-web</artifactId>
+		</dependency>
+	</dependencies>
+	<build>
+		<plugins>
+			<plugin>
+				<groupId>org.springframework.boot</groupId>
+				<artifactId>spring-boot-maven-plugin</artifactId>
+			</plugin>
+		</plugins>
+	</build>
+</project>
+"#;
+const MAIN: &str = "src/main/java/com/example/DemoApplication.java";
+const TEST: &str = "src/test/java/com/example/DemoApplicationTests.java";
+const APPLICATION: &str = "package com.example;\n\n@SpringBootApplication\npublic class DemoApplication {}\n";
+
+/// A project on disk and a request for it.
+struct World {
+    dir: TempDir,
+    request: JobRequest,
+    kind: SourceKind,
+}
+
+impl World {
+    /// A project that is admitted without a warning.
+    fn good() -> Self {
+        let stack = r#"{"stack": {"language": "java", "framework": "spring-boot", "build_tool": "maven"}}"#;
+        let request = serde_json::from_str(stack).unwrap();
+        let world = Self { dir: tempfile::tempdir().unwrap(), request, kind: SourceKind::Zip };
+        world.write("pom.xml", POM);
+        world.write(MAIN, APPLICATION);
+        world.write(TEST, "class DemoApplicationTests {}");
+        world
+    }
+
+    fn write(&self, path: &str, content: impl AsRef<[u8]>) {
+        let path = self.dir.path().join(path);
+        fs::create_dir_all(path.parent().unwrap()).unwrap();
+        fs::write(path, content).unwrap();
+    }
+
+    fn remove(&self, path: &str) {
+        let path = self.dir.path().join(path);
+        if path.is_dir() { fs::remove_dir_all(path).unwrap() } else { fs::remove_file(path).unwrap() }
+    }
+
+    fn ask(&mut self, switches: &str) {
+        self.request.pipeline = Some(serde_json::from_str::<Switches>(switches).unwrap());
+    }
+
+    fn admit(&self) -> Result<Accepted, Refused> {
+        let stacks = Stacks::load(None).unwrap();
+        let stack = stacks.find(&self.request.stack).unwrap();
+        match admit_source(self.dir.path(), &self.request, self.kind, stack) {
+            Ok(accepted) => Ok(accepted),
+            Err(AdmissionError::Refused(refused)) => Err(refused),
+            Err(AdmissionError::Io(error)) => panic!("{error}"),
+        }
+    }
+
+    fn accepted(&self) -> Accepted {
+        self.admit().unwrap_or_else(|refused| panic!("{refused}"))
+    }
+
+    /// One line for each problem: rule, path, message, hint.
+    fn refused(&self) -> String {
+        let problems = self.admit().unwrap_err().problems;
+        let line =
+            |p: &Problem| format!("{} | {} | {} | {}", p.rule, p.path.as_deref().unwrap_or("-"), p.message, p.hint);
+        problems.iter().map(line).collect::<Vec<_>>().join("\n")
+    }
+
+    fn selected(&self) -> Vec<String> {
+        self.accepted().stages.into_iter().filter(|stage| stage.selected).map(|stage| stage.name).collect()
+    }
+}
+
+#[test]
+fn a_good_project_is_accepted_with_all_that_the_stack_has() {
+    let accepted = World::good().accepted();
+    assert_eq!((accepted.status, accepted.warnings.len()), (AdmissionStatus::Accepted, 0), "{:?}", accepted.warnings);
+    let versions = (accepted.versions.java.as_deref(), accepted.versions.build_tool.as_deref());
+    assert_eq!(versions, (Some("17"), Some("3.9")));
+    assert_eq!(accepted.pipeline_name, "spring-boot-maven");
+    let stages: Vec<_> = accepted.stages.iter().map(|s| (s.name.as_str(), s.selected)).collect();
+    let expected = [
+        ("SECRETS", true),
+        ("BUILD", true),
+        ("TEST", true),
+        ("SAST", false),
+        ("SCA", false),
+        ("PACKAGE", true),
+        ("SMOKE-TEST", false),
+        ("DAST", false),
+    ];
+    assert_eq!(stages, expected);
+    assert_eq!(accepted.switches.wanted(), ["run_secret_scan", "run_build", "run_unit_tests", "run_package"]);
+}
+
+#[test]
+fn all_problems_are_told_at_once_in_a_stable_order() {
+    let mut world = World::good();
+    world.remove("src");
+    world.write("pom.xml", "<project><properties><java.version>21</java.version></properties></project>");
+    world.request.versions.build_tool = Some("4.0".to_owned());
+    world.ask(r#"{"run_secret_scan": true, "secret_scan_mode": "git"}"#);
+    insta::assert_snapshot!(world.refused(), @r#"
+required-path | src/main/java | `src/main/java` is not there | add `src/main/java`, at the top of what you submit
+required-files | - | java-sources: no files match `**/*.java`, at least 1 must | put the Java sources under src/main/java
+required-text | - | spring-boot-application: `@SpringBootApplication` is in no file that matches `**/*.java`, it must be there once | annotate one class, the one with main, with @SpringBootApplication
+pom-not-spring-boot | pom.xml | pom.xml is not that of a Spring Boot application | inherit from spring-boot-starter-parent, or import spring-boot-dependencies, or use a spring-boot-starter with the spring-boot-maven-plugin
+java-too-new | pom.xml | pom.xml asks for Java 21 (the property java.version), the job would run with Java 17 | ask for Java 21 if the stack has it, or lower it in pom.xml to 17
+unsupported-version | - | versions.build_tool is `4.0`, which this stack does not have | supported: 3.9; without versions.build_tool the stack's default is taken
+history-needs-git | - | secret_scan_mode `git` looks through the history, and a ZIP has none | use secret_scan_mode `dir`, or submit the project by its Git URL
+"#);
+    assert_eq!(world.refused(), world.refused());
+}
+
+#[test]
+fn a_required_path_is_told_with_where_it_may_be_instead() {
+    let world = World::good();
+    world.remove("pom.xml");
+    insta::assert_snapshot!(world.refused(), @"required-path | pom.xml | `pom.xml` is not there | add `pom.xml`, at the top of what you submit");
+    world.write("demo/pom.xml", POM);
+    insta::assert_snapshot!(world.refused(), @"required-path | pom.xml | `pom.xml` is not there | it is there below `demo`: submit that folder");
+    world.write("Pom.XML", POM);
+    insta::assert_snapshot!(world.refused(), @"required-path | pom.xml | `pom.xml` is not there | rename `Pom.XML`: upper and lower case matter");
+}
+
+#[test]
+fn links_are_never_followed() {
+    let world = World::good();
+    let outside = tempfile::tempdir().unwrap();
+    fs::create_dir_all(outside.path().join("main/java")).unwrap();
+    fs::write(outside.path().join("main/java/App.java"), APPLICATION).unwrap();
+    fs::write(outside.path().join("pom.xml"), POM).unwrap();
+    world.remove("src");
+    world.remove("pom.xml");
+    symlink(outside.path(), world.dir.path().join("src")).unwrap();
+    symlink(outside.path().join("pom.xml"), world.dir.path().join("pom.xml")).unwrap();
+    insta::assert_snapshot!(world.refused(), @r#"
+required-path | pom.xml | `pom.xml` is not there: `pom.xml` is a link or a special file, and these are not followed | submit plain files and folders
+required-path | src/main/java | `src/main/java` is not there: `src` is a link or a special file, and these are not followed | submit plain files and folders
+required-files | - | java-sources: no files match `**/*.java`, at least 1 must | put the Java sources under src/main/java
+required-text | - | spring-boot-application: `@SpringBootApplication` is in no file that matches `**/*.java`, it must be there once | annotate one class, the one with main, with @SpringBootApplication
+"#);
+
+    let world = World::good();
+    world.remove("pom.xml");
+    fs::hard_link(outside.path().join("pom.xml"), world.dir.path().join("pom.xml")).unwrap();
+    insta::assert_snapshot!(world.refused(), @"unreadable-file | pom.xml | pom.xml is not read: it has another name elsewhere (a hard link) | submit pom.xml as a plain file of at most 1 MiB");
+}
+
+#[test]
+fn the_application_is_there_exactly_once() {
+    let world = World::good();
+    world.write(MAIN, "// @SpringBootApplication\nclass DemoApplication { String s = \"@SpringBootApplication\"; }");
+    insta::assert_snapshot!(world.refused(), @"required-text | - | spring-boot-application: `@SpringBootApplication` is in no file that matches `**/*.java`, it must be there once | annotate one class, the one with main, with @SpringBootApplication");
+    world.write(MAIN, APPLICATION);
+    world.write("src/main/java/com/example/Second.java", APPLICATION);
+    insta::assert_snapshot!(world.refused(), @"required-text | src/main/java/com/example/DemoApplication.java | spring-boot-application: `@SpringBootApplication` is there twice, it must be once: src/main/java/com/example/DemoApplication.java, src/main/java/com/example/Second.java | annotate one class, the one with main, with @SpringBootApplication");
+    world.write("src/main/java/com/example/Second.java", "class Second { /* @SpringBootApplication */ }");
+    assert!(world.accepted().warnings.is_empty());
+    world.write("README.md", "@SpringBootApplication");
+    assert!(world.accepted().warnings.is_empty(), "only Java files count");
+}
+
+#[test]
+fn what_is_optional_or_cannot_be_told_is_a_warning() {
+    let world = World::good();
+    world.remove("src/test");
+    world.write(
+        "pom.xml",
+        POM.replace("<java.version>17<", "<java.version>${env.JDK}<")
+            .replace("<dependencies>", "<packaging>war</packaging><dependencies>"),
+    );
+    world.write("src/main/java/Huge.java", vec![b' '; 4 * 1024 * 1024 + 1]);
+    let accepted = world.accepted();
+    assert_eq!(accepted.status, AdmissionStatus::AcceptedWithIssues);
+    insta::assert_snapshot!(accepted.warnings.join("\n"), @r#"
+there are no tests under src/test/java: TEST will have nothing to run
+src/main/java/Huge.java was not searched: it has more than 4194304 bytes
+pom.xml packages a `war`: PACKAGE looks for a jar
+pom.xml asks for Java `${env.JDK}` (the property java.version), which cannot be told from the file: the job runs with Java 17
+"#);
+}
+
+#[test]
+fn a_pom_is_refused_with_its_own_rule() {
+    let world = World::good();
+    let mut told = String::new();
+    let huge = format!("<project>{}</project>", " ".repeat(1024 * 1024));
+    let modules = POM.replace(
+        "<dependencies>",
+        "<packaging>pom</packaging><modules><module>a\u{1b}</module></modules><dependencies>",
+    );
+    for hostile in [
+        "<!DOCTYPE p [<!ENTITY x SYSTEM \"file:///etc/passwd\">]><project>&x;</project>",
+        "\u{feff}\0",
+        "<project>",
+        huge.as_str(),
+        modules.as_str(),
+        &POM.replace("<packaging>", "").replace("<dependencies>", "<packaging>pom</packaging><dependencies>"),
+        "<project><properties><java.version>17</java.version></properties></project>",
+        &POM.replace("<java.version>17", "<java.version>21"),
+    ] {
+        world.write("pom.xml", hostile);
+        told += &(world.refused() + "\n");
+    }
+    world.write("pom.xml", b"\xff\xfe<\0p\0");
+    told += &world.refused();
+    insta::assert_snapshot!(told, @r#"
+pom-doctype | pom.xml | pom.xml has a document type declaration (<!DOCTYPE ...>), which can define entities and is never read | remove it; Maven needs none
+pom-malformed | pom.xml | pom.xml cannot be read: it has no element at all | `mvn validate` shows the same file as Maven sees it
+pom-malformed | pom.xml | pom.xml cannot be read: the element `project` is not closed | `mvn validate` shows the same file as Maven sees it
+unreadable-file | pom.xml | pom.xml is not read: it has more than 1048576 bytes | submit pom.xml as a plain file of at most 1 MiB
+pom-multi-module | pom.xml | pom.xml builds several modules (a\u{1b}), a job runs one | submit the folder of the module that is the application, with a pom.xml that stands alone
+pom-multi-module | pom.xml | pom.xml has the packaging `pom`: it builds no application | submit the folder of the module that is the application, with a pom.xml that stands alone
+pom-not-spring-boot | pom.xml | pom.xml is not that of a Spring Boot application | inherit from spring-boot-starter-parent, or import spring-boot-dependencies, or use a spring-boot-starter with the spring-boot-maven-plugin
+java-too-new | pom.xml | pom.xml asks for Java 21 (the property java.version), the job would run with Java 17 | ask for Java 21 if the stack has it, or lower it in pom.xml to 17
+pom-encoding | pom.xml | pom.xml is not in UTF-8 but in UTF-16, little-endian | save it in UTF-8 and begin it with <?xml version="1.0" encoding="UTF-8"?>
+"#);
+    world.write("pom.xml", POM.replace("<java.version>17", "<java.version>11"));
+    assert!(world.accepted().warnings.is_empty(), "an older Java is fine");
+    world.write("pom.xml", POM.replace("<java.version>17", "<java.version>21"));
+    assert_eq!(world.admit().unwrap_err().problems.len(), 1);
+}
+
+#[test]
+fn switches_select_and_what_they_need_is_turned_on() {
+    let mut world = World::good();
+    world.ask(r#"{"run_package": true}"#);
+    assert_eq!(world.selected(), ["BUILD", "PACKAGE"]);
+    let accepted = world.accepted();
+    assert_eq!(accepted.switches.wanted(), ["run_build", "run_package"]);
+    assert_eq!(accepted.warnings, ["run_package needs run_build: turned on"]);
+    world.ask(r#"{"run_secret_scan": true, "run_dast": true}"#);
+    assert_eq!(world.selected(), ["SECRETS"]);
+    assert_eq!(world.accepted().warnings, ["this stack has no DAST stage yet: skipped"]);
+    world.request.stack.requires_db = true;
+    assert_eq!(world.accepted().warnings[1], "requires_db: no stage of this stack starts a database yet");
+}
+
+#[test]
+fn requests_that_cannot_be_met_are_refused() {
+    let mut world = World::good();
+    let mut told = String::new();
+    let tool = r#"{"install_cmd": "true", "tool_cmd": "true"}"#;
+    for switches in [
+        "{}".to_owned(),
+        r#"{"run_sast": true, "run_dast": true}"#.to_owned(),
+        r#"{"run_secret_scan": true, "secret_scan_mode": "git"}"#.to_owned(),
+        r#"{"run_secret_scan": true, "secret_scan_mode": "custom"}"#.to_owned(),
+        format!(r#"{{"run_secret_scan": true, "secret_scan_mode": "custom", "secret_custom": {tool}}}"#),
+        r#"{"run_build": true, "run_sast": true, "sast_mode": "custom"}"#.to_owned(),
+        format!(r#"{{"run_build": true, "run_sast": true, "sast_mode": "custom", "sast_custom": {tool}}}"#),
+    ] {
+        world.ask(&switches);
+        told += &(world.refused() + "\n");
+    }
+    world.ask(r#"{"run_build": true}"#);
+    world.request.versions.java = Some("21\u{1b}".to_owned());
+    told += &world.refused();
+    insta::assert_snapshot!(told, @r#"
+nothing-selected | - | no stage is selected | turn on at least one of run_secret_scan, run_build, run_unit_tests, run_package, or leave out `pipeline` for all of them
+nothing-selected | - | this stack has none of the selected stages yet: SAST, DAST | turn on at least one of run_secret_scan, run_build, run_unit_tests, run_package, or leave out `pipeline` for all of them
+history-needs-git | - | secret_scan_mode `git` looks through the history, and a ZIP has none | use secret_scan_mode `dir`, or submit the project by its Git URL
+custom-tool-missing | - | secret_scan_mode is `custom`, and there is no secret_custom | add secret_custom with install_cmd and tool_cmd, or use secret_scan_mode `dir`
+custom-tool-unsupported | - | secret_scan_mode `custom` is not run yet, and our own tool would not be what was asked for | use secret_scan_mode `dir`
+custom-tool-missing | - | sast_mode is `custom`, and there is no sast_custom | add sast_custom with install_cmd and tool_cmd, or use sast_mode `default`
+custom-tool-unsupported | - | sast_mode `custom` is not run yet, and our own tool would not be what was asked for | use sast_mode `default`
+unsupported-version | - | versions.java is `21\u{1b}`, which this stack does not have | supported: 17; without versions.java the stack's default is taken
+"#);
+
+    world.request.versions.java = Some("17".to_owned());
+    world.ask(r#"{"run_build": true, "secret_scan_mode": "git", "sast_mode": "custom"}"#);
+    assert_eq!(world.selected(), ["BUILD"], "a mode counts only where its stage is asked for");
+    world.ask(r#"{"run_secret_scan": true, "secret_scan_mode": "git"}"#);
+    world.kind = SourceKind::Git;
+    assert_eq!(world.selected(), ["SECRETS"], "a clone has a history");
+}
+
+#[test]
+fn ten_thousand_files_are_quick() {
+    // In memory where that can be had: making so many files takes far longer than judging them.
+    let memory = Path::new("/dev/shm");
+    let mut world = World::good();
+    if let Ok(dir) = tempfile::tempdir_in(memory) {
+        let on_disk = std::mem::replace(&mut world.dir, dir);
+        for path in ["pom.xml", MAIN, TEST] {
+            world.write(path, fs::read(on_disk.path().join(path)).unwrap());
+        }
+    }
+    for n in 0..10_000 {
+        let folder = world.dir.path().join(format!("src/main/java/p{}", n / 100));
+        if n % 100 == 0 {
+            fs::create_dir(&folder).unwrap();
+        }
+        fs::write(folder.join(format!("C{n}.java")), "class C {}").unwrap();
+    }
+    let started = Instant::now();
+    assert!(world.accepted().warnings.is_empty());
+    assert!(started.elapsed() < Duration::from_secs(10), "{:?}", started.elapsed());
+}
+
+#[test]
+fn the_examples_are_admitted() {
+    let examples = Path::new(env!("CARGO_MANIFEST_DIR")).join("../examples");
+    let stacks = Stacks::load(None).unwrap();
+    let world = World::good();
+    let mut seen = 0;
+    for example in fs::read_dir(examples).unwrap().map(|entry| entry.unwrap().path()).filter(|path| path.is_dir()) {
+        let stack = stacks.find(&world.request.stack).unwrap();
+        let accepted = admit_source(&example, &world.request, SourceKind::Zip, stack).unwrap();
+        assert!(accepted.warnings.is_empty(), "{}: {:?}", example.display(), accepted.warnings);
+        seen += 1;
+    }
+    assert!(seen >= 4, "only {seen} examples were seen");
+}

@@ -1,0 +1,299 @@
+//! The stacks this program knows: contract, pipeline definition and scripts, as data.
+//!
+//! They are embedded in the binary, so that one file is a whole installation, or read from a folder that the operator
+//! names. Either way everything is parsed and checked at start: a broken stack stops the program, not a job.
+
+use std::{
+    borrow::Cow,
+    collections::{BTreeMap, BTreeSet},
+    fmt, fs, io,
+    path::{Path, PathBuf},
+};
+
+use pipelinex_common::{
+    disk::{self, DiskError},
+    limits::MIB,
+    pipeline::{
+        self, Pipeline,
+        stack::{self, Contract, StackKey},
+    },
+    request::Stack,
+};
+use rust_embed::RustEmbed;
+
+use crate::admission::{Problem, Rule};
+
+/// The folder of what all stacks share.
+const GLOBAL: &str = "global";
+/// The largest file of a stack, in bytes.
+const FILE_MAX: u64 = MIB;
+/// The most files of all stacks together: a guard against a mistaken `--pipelines /`.
+const FILES_MAX: usize = 5_000;
+/// How deep folders are read.
+const DEPTH_MAX: usize = 8;
+
+#[derive(RustEmbed)]
+#[folder = "../pipelines/"]
+struct Embedded;
+
+/// Files by their path below the folder.
+type Files = BTreeMap<String, Cow<'static, [u8]>>;
+
+/// All stacks.
+#[derive(Debug)]
+pub struct Stacks {
+    stacks: Vec<StackData>,
+    global: Files,
+}
+
+/// One stack.
+#[derive(Debug)]
+pub struct StackData {
+    /// The name of its folder, and of its pipeline.
+    pub name: String,
+    /// What a project must look like.
+    pub contract: Contract,
+    /// What runs.
+    pub pipeline: Pipeline,
+    files: Files,
+}
+
+/// Why the stacks cannot be used.
+#[derive(Debug, thiserror::Error)]
+pub enum StacksError {
+    /// The folder cannot be read.
+    #[error("cannot read {}: {source}", path.display())]
+    Io {
+        /// Which file or folder.
+        path: PathBuf,
+        /// Why not.
+        source: io::Error,
+    },
+    /// Files are wrong: everything that is, with file, line and column.
+    #[error("the stacks cannot be used:\n{}", .0.join("\n"))]
+    Broken(Vec<String>),
+}
+
+/// A request names a stack that is not here.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct UnknownStack {
+    /// What was asked for.
+    pub asked: String,
+    /// What there is.
+    pub available: Vec<String>,
+    /// What was probably meant.
+    pub did_you_mean: Option<String>,
+}
+
+impl Stacks {
+    /// The embedded stacks, or those of a folder.
+    ///
+    /// # Errors
+    /// [`StacksError`] with everything that is wrong.
+    pub fn load(dir: Option<&Path>) -> Result<Self, StacksError> {
+        match dir {
+            None => Self::check("pipelines", embedded()),
+            Some(dir) => {
+                let mut files = Files::new();
+                read_folder(dir, "", 0, &mut files)?;
+                Self::check(&dir.display().to_string(), files)
+            }
+        }
+    }
+
+    /// The stack of a request; spellings such as `Spring Boot` and `spring-boot` are the same.
+    ///
+    /// # Errors
+    /// [`UnknownStack`].
+    pub fn find(&self, asked: &Stack) -> Result<&StackData, UnknownStack> {
+        let key = StackKey::new(&asked.language, &asked.framework, &asked.build_tool);
+        self.stacks.iter().find(|stack| stack.contract.stack.matches(&key)).ok_or_else(|| self.unknown(asked, &key))
+    }
+
+    /// All stacks, in order of their names.
+    pub fn iter(&self) -> impl Iterator<Item = &StackData> {
+        self.stacks.iter()
+    }
+
+    /// Writes what a job of a stack needs into the job's `pipelines/`, so that later changes of the stack do not reach it.
+    ///
+    /// # Errors
+    /// [`DiskError`]; also when a file is there already.
+    pub fn install(&self, stack: &StackData, into: &Path) -> Result<(), DiskError> {
+        let own = stack.files.iter().map(|(path, content)| (path.clone(), content));
+        let global = self.global.iter().map(|(path, content)| (format!("{GLOBAL}/{path}"), content));
+        let mut folders = BTreeSet::new();
+        disk::make_dir(into, 0o755)?;
+        for (path, content) in own.chain(global) {
+            for (end, _) in path.match_indices('/') {
+                if folders.insert(path[..end].to_owned()) {
+                    disk::make_dir(&into.join(&path[..end]), 0o755)?;
+                }
+            }
+            disk::write_new(&into.join(&path), content, 0o644)?;
+        }
+        Ok(())
+    }
+
+    fn check(origin: &str, files: Files) -> Result<Self, StacksError> {
+        let mut folders: BTreeMap<String, Files> = BTreeMap::new();
+        for (path, content) in files {
+            // A file beside the folders, such as a README, is nobody's.
+            if let Some((folder, path)) = path.split_once('/') {
+                folders.entry(folder.to_owned()).or_default().insert(path.to_owned(), content);
+            }
+        }
+        let global = folders.remove(GLOBAL).unwrap_or_default();
+        let (mut stacks, mut broken) = (Vec::new(), Vec::new());
+        for (name, files) in folders {
+            match StackData::check(&format!("{origin}/{name}"), name, files, &global) {
+                Ok(stack) => stacks.push(stack),
+                Err(problems) => broken.extend(problems),
+            }
+        }
+        if stacks.is_empty() && broken.is_empty() {
+            broken.push(format!("{origin}: there is no stack; each is a folder with contract.yml and pipeline.yml"));
+        }
+        if broken.is_empty() { Ok(Self { stacks, global }) } else { Err(StacksError::Broken(broken)) }
+    }
+
+    fn unknown(&self, asked: &Stack, key: &StackKey) -> UnknownStack {
+        let shown = [&asked.language, &asked.framework, &asked.build_tool];
+        let shown = shown.map(|word| pipelinex_common::foreign::shown(word)).join("/");
+        let available: Vec<String> = self.stacks.iter().map(|stack| stack.contract.stack.to_string()).collect();
+        let written: String = key.to_string().chars().take(100).collect();
+        let near = available.iter().map(|name| (strsim::damerau_levenshtein(name, &written), name));
+        let near = near.filter(|(distance, name)| *distance <= name.len() / 3).min();
+        UnknownStack { asked: shown, did_you_mean: near.map(|(_, name)| name.clone()), available }
+    }
+}
+
+impl StackData {
+    fn check(label: &str, name: String, files: Files, global: &Files) -> Result<Self, Vec<String>> {
+        let mut broken = Vec::new();
+        let contract = parse(label, "contract.yml", &files, stack::read, &mut broken);
+        let pipeline = parse(label, "pipeline.yml", &files, pipeline::read, &mut broken);
+        if let Some(contract) = contract.as_ref().filter(|contract| contract.stack.folder() != name) {
+            let (stack, folder) = (&contract.stack, contract.stack.folder());
+            broken.push(format!("{label}/contract.yml: it is for {stack}, whose folder is `{folder}`"));
+        }
+        if files.keys().any(|path| path.split('/').next() == Some(GLOBAL)) {
+            broken.push(format!("{label}/{GLOBAL}: a job has the shared files under that name"));
+        }
+        if let Some(pipeline) = &pipeline {
+            broken.extend(missing_scripts(pipeline, &files, global).map(|m| format!("{label}/pipeline.yml: {m}")));
+        }
+        match (contract, pipeline) {
+            (Some(contract), Some(pipeline)) if broken.is_empty() => Ok(Self { name, contract, pipeline, files }),
+            _ => Err(broken),
+        }
+    }
+}
+
+fn parse<T>(
+    label: &str,
+    file: &str,
+    files: &Files,
+    read: impl Fn(&str, &str) -> Result<T, pipeline::Rejected>,
+    broken: &mut Vec<String>,
+) -> Option<T> {
+    let label = format!("{label}/{file}");
+    let Some(content) = files.get(file) else {
+        broken.push(format!("{label}: it is not there"));
+        return None;
+    };
+    let parsed = match std::str::from_utf8(content) {
+        Ok(text) => read(&label, text).map_err(|rejected| rejected.to_string()),
+        Err(_) => Err(format!("{label}: it is not UTF-8")),
+    };
+    parsed.map_err(|problem| broken.push(problem)).ok()
+}
+
+/// The files that a script of the definition names below `$PIPELINES_DIR` and that are not there.
+fn missing_scripts<'a>(
+    pipeline: &'a Pipeline,
+    files: &'a Files,
+    global: &'a Files,
+) -> impl Iterator<Item = String> + 'a {
+    let lines = pipeline.steps.iter().flat_map(|step| {
+        let scripts = [&step.before_script, &step.script, &step.after_script];
+        scripts.into_iter().flatten().map(move |line| (&step.name, line))
+    });
+    let named = lines.flat_map(|(step, line)| {
+        let pieces = line.split("$PIPELINES_DIR/").skip(1).chain(line.split("${PIPELINES_DIR}/").skip(1));
+        pieces.map(move |piece| {
+            let end = piece.find(|c: char| !(c.is_alphanumeric() || "._-/".contains(c))).unwrap_or(piece.len());
+            (step, &piece[..end])
+        })
+    });
+    let there = |path: &str| match path.strip_prefix(GLOBAL).and_then(|rest| rest.strip_prefix('/')) {
+        Some(shared) => global.contains_key(shared),
+        None => files.contains_key(path),
+    };
+    named
+        .filter(move |(_, path)| !there(path))
+        .map(|(step, path)| format!("step {step} runs `{path}`, which is not there"))
+}
+
+fn embedded() -> Files {
+    let paths = Embedded::iter().filter(|path| !is_hidden(path));
+    paths.filter_map(|path| Embedded::get(&path).map(|file| (path.to_string(), file.data))).collect()
+}
+
+fn is_hidden(path: &str) -> bool {
+    path.split('/').any(|part| part.starts_with('.') || part.ends_with('~'))
+}
+
+/// Reads a folder of the operator's own. Links are followed, for mounted configuration is made of them.
+fn read_folder(folder: &Path, prefix: &str, depth: usize, files: &mut Files) -> Result<(), StacksError> {
+    let failed = |path: &Path| {
+        let path = path.to_owned();
+        move |source| StacksError::Io { path, source }
+    };
+    for entry in fs::read_dir(folder).map_err(failed(folder))? {
+        let path = entry.map_err(failed(folder))?.path();
+        let Some(name) = path.file_name().and_then(|name| name.to_str()).filter(|name| !is_hidden(name)) else {
+            continue;
+        };
+        let meta = fs::metadata(&path).map_err(failed(&path))?;
+        let too_much = if depth > DEPTH_MAX {
+            Some(format!("is nested more than {DEPTH_MAX} deep"))
+        } else if files.len() >= FILES_MAX {
+            Some(format!("is one of more than {FILES_MAX} files"))
+        } else {
+            (meta.is_file() && meta.len() > FILE_MAX).then(|| format!("has more than {FILE_MAX} bytes"))
+        };
+        if let Some(why) = too_much {
+            return Err(StacksError::Broken(vec![format!("{} {why}: is this a folder of stacks?", path.display())]));
+        }
+        let below = format!("{prefix}{name}");
+        if meta.is_dir() {
+            read_folder(&path, &format!("{below}/"), depth + 1, files)?;
+        } else if meta.is_file() {
+            files.insert(below, Cow::Owned(fs::read(&path).map_err(failed(&path))?));
+        }
+    }
+    Ok(())
+}
+
+impl UnknownStack {
+    /// The refusal, in the words of the other refusals.
+    pub fn problem(&self) -> Problem {
+        let hint = match &self.did_you_mean {
+            Some(near) => format!("did you mean {near}?"),
+            None => format!("available: {}", self.available.join(", ")),
+        };
+        Problem::new(Rule::UnknownStack, format!("there is no stack {}", self.asked), hint)
+    }
+}
+
+impl fmt::Display for UnknownStack {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.problem().fmt(f)
+    }
+}
+
+impl std::error::Error for UnknownStack {}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,152 @@
+use std::os::unix::fs::{PermissionsExt, symlink};
+
+use tempfile::TempDir;
+
+use super::*;
+
+fn asked(language: &str, framework: &str, build_tool: &str) -> Stack {
+    let [language, framework, build_tool] = [language, framework, build_tool].map(str::to_owned);
+    Stack { language, framework, build_tool, requires_db: false }
+}
+
+/// A copy of the stacks in the repository.
+fn copy() -> TempDir {
+    let dir = tempfile::tempdir().unwrap();
+    for (path, content) in embedded() {
+        let path = dir.path().join(path);
+        fs::create_dir_all(path.parent().unwrap()).unwrap();
+        fs::write(path, content).unwrap();
+    }
+    dir
+}
+
+fn broken(dir: &TempDir) -> String {
+    let error = Stacks::load(Some(dir.path())).unwrap_err().to_string();
+    error.replace(&dir.path().display().to_string(), "DIR")
+}
+
+fn edit(dir: &TempDir, file: &str, from: &str, to: &str) {
+    let path = dir.path().join("spring-boot-maven").join(file);
+    let text = fs::read_to_string(&path).unwrap();
+    assert!(text.contains(from), "{text}");
+    fs::write(path, text.replacen(from, to, 1)).unwrap();
+}
+
+#[test]
+fn a_stack_is_found_in_any_spelling_and_others_are_told() {
+    let stacks = Stacks::load(None).unwrap();
+    for (language, framework, tool) in [("java", "spring-boot", "maven"), ("Java", "Spring Boot", "Maven")] {
+        assert_eq!(stacks.find(&asked(language, framework, tool)).unwrap().name, "spring-boot-maven");
+    }
+    let near = stacks.find(&asked("java", "spring-boot", "mavne")).unwrap_err();
+    assert_eq!(near.did_you_mean.as_deref(), Some("java/spring-boot/maven"));
+    assert_eq!(
+        near.to_string(),
+        "unknown-stack: there is no stack java/spring-boot/mavne (did you mean java/spring-boot/maven?)"
+    );
+    let far = stacks.find(&asked("cobol\u{1b}", &"x".repeat(100_000), "")).unwrap_err();
+    assert_eq!((far.did_you_mean.clone(), far.available.len()), (None, 1));
+    assert!(far.to_string().len() < 500 && !far.to_string().contains('\u{1b}'), "{far}");
+}
+
+#[test]
+fn an_installed_stack_is_all_that_a_job_needs() {
+    let stacks = Stacks::load(None).unwrap();
+    let dir = tempfile::tempdir().unwrap();
+    let into = dir.path().join("pipelines");
+    stacks.install(stacks.iter().next().unwrap(), &into).unwrap();
+    for path in ["contract.yml", "pipeline.yml", "build.sh", "global/lib.sh", "global/secrets.sh"] {
+        let mode = fs::metadata(into.join(path)).unwrap().permissions().mode();
+        assert_eq!(mode & 0o777, 0o644, "{path}");
+    }
+    for folder in ["", "global"] {
+        assert_eq!(fs::metadata(into.join(folder)).unwrap().permissions().mode() & 0o777, 0o755);
+    }
+    let text = fs::read_to_string(into.join("pipeline.yml")).unwrap();
+    assert_eq!(pipeline::read("pipeline.yml", &text).unwrap(), stacks.iter().next().unwrap().pipeline);
+    assert!(stacks.install(stacks.iter().next().unwrap(), &into).is_err(), "nothing is written over");
+}
+
+#[test]
+fn a_folder_of_the_operators_is_read_also_through_links() {
+    let dir = copy();
+    fs::rename(dir.path().join("global"), dir.path().join(".data")).unwrap();
+    symlink(".data", dir.path().join("global")).unwrap();
+    fs::write(dir.path().join("README.md"), "ours").unwrap();
+    fs::write(dir.path().join("spring-boot-maven/.build.sh.swp"), "an editor's").unwrap();
+    edit(&dir, "contract.yml", "supported: [\"3.9\"]", "supported: [\"3.9\", \"4.0\"]");
+    let stacks = Stacks::load(Some(dir.path())).unwrap();
+    let stack = stacks.iter().next().unwrap();
+    assert_eq!(stack.contract.versions["build_tool"].supported, ["3.9", "4.0"]);
+    assert!(!stack.files.contains_key(".build.sh.swp") && stacks.global.contains_key("secrets.sh"));
+}
+
+#[test]
+fn a_broken_stack_is_told_at_start_with_file_line_and_column() {
+    let dir = copy();
+    edit(&dir, "contract.yml", "required:", "requierd:");
+    edit(&dir, "pipeline.yml", "needs: [BUILD]", "needs: [BIULD]");
+    insta::assert_snapshot!(broken(&dir), @r#"
+the stacks cannot be used:
+DIR/spring-boot-maven/contract.yml:8:1: error[PX003]: unknown key `requierd` in a contract
+8 | requierd: [pom.xml, src/main/java]
+  | ^^^^^^^^
+help: did you mean `required`?
+
+DIR/spring-boot-maven/pipeline.yml:23:11: error[PX011]: step `TEST` needs `BIULD`, which does not exist
+23 |   needs: [BIULD]
+   |           ^^^^^
+help: did you mean `BUILD`?
+
+DIR/spring-boot-maven/pipeline.yml:43:33: error[PX015]: steps `BUILD` and `TEST` share a tree and could run at once
+43 |     TEST: {network: none, tree: BUILD, switch: run_unit_tests, memory: 2g}
+   |                                 ^^^^^
+help: let `TEST` need `BUILD`, or give it a tree of its own
+"#);
+}
+
+#[test]
+fn scripts_and_files_that_are_not_there_are_told_at_start() {
+    let dir = copy();
+    fs::remove_file(dir.path().join("global/secrets.sh")).unwrap();
+    fs::remove_file(dir.path().join("spring-boot-maven/test.sh")).unwrap();
+    fs::create_dir(dir.path().join("spring-boot-maven/global")).unwrap();
+    fs::write(dir.path().join("spring-boot-maven/global/x.sh"), "").unwrap();
+    fs::create_dir(dir.path().join("empty")).unwrap();
+    fs::create_dir(dir.path().join("other-gradle")).unwrap();
+    fs::write(dir.path().join("other-gradle/contract.yml"), b"\xff").unwrap();
+    insta::assert_snapshot!(broken(&dir), @r#"
+the stacks cannot be used:
+DIR/other-gradle/contract.yml: it is not UTF-8
+DIR/other-gradle/pipeline.yml: it is not there
+DIR/spring-boot-maven/global: a job has the shared files under that name
+DIR/spring-boot-maven/pipeline.yml: step SECRETS runs `global/secrets.sh`, which is not there
+DIR/spring-boot-maven/pipeline.yml: step TEST runs `test.sh`, which is not there
+"#);
+}
+
+#[test]
+fn a_stack_lies_in_the_folder_of_its_name() {
+    let dir = copy();
+    fs::rename(dir.path().join("spring-boot-maven"), dir.path().join("sbm")).unwrap();
+    insta::assert_snapshot!(broken(&dir), @r#"
+the stacks cannot be used:
+DIR/sbm/contract.yml: it is for java/spring-boot/maven, whose folder is `spring-boot-maven`
+"#);
+}
+
+#[test]
+fn a_folder_that_holds_no_stacks_is_refused() {
+    let dir = tempfile::tempdir().unwrap();
+    insta::assert_snapshot!(broken(&dir), @r#"
+the stacks cannot be used:
+DIR: there is no stack; each is a folder with contract.yml and pipeline.yml
+"#);
+    fs::write(dir.path().join("dump"), vec![0; 1024 * 1024 + 1]).unwrap();
+    insta::assert_snapshot!(broken(&dir), @r#"
+the stacks cannot be used:
+DIR/dump has more than 1048576 bytes: is this a folder of stacks?
+"#);
+    let missing = Stacks::load(Some(&dir.path().join("absent"))).unwrap_err();
+    assert!(matches!(missing, StacksError::Io { .. }), "{missing}");
+}

@@ -1,0 +1,271 @@
+//! The resolved pipeline: what a job carries in its metadata and what the worker runs. Defaults, templates and anchors
+//! are gone from it; every name in it exists.
+
+use std::{collections::BTreeMap, fmt, str::FromStr};
+
+use serde::{Deserialize, Serialize};
+
+use crate::slug::Slug;
+
+/// A pipeline, ready to be planned.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Pipeline {
+    /// The stages in their order.
+    pub stages: Vec<String>,
+    /// The steps in the order of the file.
+    pub steps: Vec<Step>,
+}
+
+/// The unit that runs in one container.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Step {
+    /// The name as it is written in the file.
+    pub name: String,
+    /// The name for paths, containers and URLs; unique in the pipeline.
+    pub slug: Slug,
+    /// One of the pipeline's stages.
+    pub stage: String,
+    /// A name from the operator's image table, or a full image reference.
+    pub image: String,
+    /// The commands; never empty.
+    pub script: Vec<String>,
+    /// Commands that run before `script`, in the same shell.
+    pub before_script: Vec<String>,
+    /// Commands that run afterwards in a shell of their own, whatever became of `script`.
+    pub after_script: Vec<String>,
+    /// Environment: the pipeline's and the step's own.
+    pub variables: BTreeMap<String, String>,
+    /// The steps that have to end first; `None`: all of the earlier stages.
+    pub needs: Option<Vec<Need>>,
+    /// Under which condition it runs.
+    pub when: When,
+    /// Which failures do not fail the job.
+    pub allow_failure: AllowFailure,
+    /// Wall-clock limit in seconds; `None`: the operator's.
+    pub timeout_seconds: Option<u64>,
+    /// What is collected from its tree.
+    pub artifacts: Artifacts,
+    /// Whether it runs project code.
+    pub kind: StepKind,
+    /// What it can reach.
+    pub network: Network,
+    /// The name of the step whose tree it shares (its own name where it is the owner); `None`: its own tree.
+    pub tree: Option<String>,
+    /// The request switch that selects it; `None`: always selected.
+    pub switch: Option<Switch>,
+    /// Memory in bytes; `None`: the operator's limit, which it may lower and not raise.
+    pub memory_bytes: Option<u64>,
+    /// CPU time in thousandths of a core; `None`: the operator's limit.
+    pub milli_cpus: Option<u64>,
+    /// Processes and threads; `None`: the operator's limit.
+    pub pids: Option<u64>,
+    /// Reports with findings that it writes into its report folder.
+    pub findings: Vec<FindingsReport>,
+}
+
+impl Step {
+    /// The name of the step whose tree this one works in.
+    pub fn tree_owner(&self) -> &str {
+        self.tree.as_deref().unwrap_or(&self.name)
+    }
+}
+
+/// A step that has to end first.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Need {
+    /// The written name of the step.
+    pub step: String,
+    /// Whether it may be missing from the run.
+    pub optional: bool,
+    /// Whether its artifacts are laid into the tree.
+    pub artifacts: bool,
+}
+
+/// Under which condition a step runs, once what it needs has ended.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum When {
+    /// Everything needed succeeded, or failed and was allowed to.
+    #[default]
+    OnSuccess,
+    /// Something needed failed.
+    OnFailure,
+    /// In any case.
+    Always,
+    /// Only by hand, which no job can do yet: it is skipped.
+    Manual,
+}
+
+/// Which failures of a step count.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum AllowFailure {
+    /// All.
+    #[default]
+    No,
+    /// None.
+    Yes,
+    /// All but those with one of these exit codes.
+    ExitCodes(Vec<i64>),
+}
+
+impl AllowFailure {
+    /// Whether a failure with this exit code is allowed.
+    pub fn allows(&self, exit_code: Option<i64>) -> bool {
+        match self {
+            AllowFailure::No => false,
+            AllowFailure::Yes => true,
+            AllowFailure::ExitCodes(codes) => exit_code.is_some_and(|code| codes.contains(&code)),
+        }
+    }
+}
+
+/// What is collected from a step's tree.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Artifacts {
+    /// Globs of files and folders, relative to the project.
+    pub paths: Vec<String>,
+    /// Globs of what is left out.
+    pub exclude: Vec<String>,
+    /// After which ends of the step.
+    pub when: ArtifactsWhen,
+    /// Globs of JUnit XML reports.
+    pub junit: Vec<String>,
+}
+
+/// After which ends of a step its artifacts are collected.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum ArtifactsWhen {
+    /// Success.
+    #[default]
+    OnSuccess,
+    /// Failure.
+    OnFailure,
+    /// Any.
+    Always,
+}
+
+/// Whether a step runs project code.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum StepKind {
+    /// It works in a tree above the source.
+    #[default]
+    Normal,
+    /// It only looks: the source is mounted read-only and no project code runs.
+    Scan,
+}
+
+/// What a step can reach.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Network {
+    /// Nothing.
+    #[default]
+    None,
+    /// The outside, over a bridge of the job's own.
+    Egress,
+    /// The other containers of the job.
+    Internal,
+}
+
+/// A report with findings, as a step writes it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct FindingsReport {
+    /// How to read it.
+    pub format: FindingsFormat,
+    /// Its path in the step's report folder.
+    pub path: String,
+}
+
+/// The format of a report with findings.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum FindingsFormat {
+    /// SARIF 2.1.0.
+    Sarif,
+}
+
+/// A switch of a request: it turns a stage of a built-in pipeline on.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Switch {
+    /// Look for secrets in the source.
+    RunSecretScan,
+    /// Compile.
+    RunBuild,
+    /// Unit tests.
+    RunUnitTests,
+    /// Static analysis of the source.
+    RunSast,
+    /// Known vulnerabilities of the dependencies.
+    RunSca,
+    /// Build the package.
+    RunPackage,
+    /// Start the package and ask whether it lives.
+    RunSmoke,
+    /// Attack the started package.
+    RunDast,
+}
+
+impl Switch {
+    /// All switches, in the order of a built-in pipeline.
+    pub const ALL: [Switch; 8] = [
+        Switch::RunSecretScan,
+        Switch::RunBuild,
+        Switch::RunUnitTests,
+        Switch::RunSast,
+        Switch::RunSca,
+        Switch::RunPackage,
+        Switch::RunSmoke,
+        Switch::RunDast,
+    ];
+
+    /// The written form, for example `run_build`.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Switch::RunSecretScan => "run_secret_scan",
+            Switch::RunBuild => "run_build",
+            Switch::RunUnitTests => "run_unit_tests",
+            Switch::RunSast => "run_sast",
+            Switch::RunSca => "run_sca",
+            Switch::RunPackage => "run_package",
+            Switch::RunSmoke => "run_smoke",
+            Switch::RunDast => "run_dast",
+        }
+    }
+
+    /// The stage it stands for.
+    pub fn stage(self) -> &'static str {
+        match self {
+            Switch::RunSecretScan => "SECRETS",
+            Switch::RunBuild => "BUILD",
+            Switch::RunUnitTests => "TEST",
+            Switch::RunSast => "SAST",
+            Switch::RunSca => "SCA",
+            Switch::RunPackage => "PACKAGE",
+            Switch::RunSmoke => "SMOKE-TEST",
+            Switch::RunDast => "DAST",
+        }
+    }
+}
+
+impl fmt::Display for Switch {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.as_str())
+    }
+}
+
+/// A text that is no switch.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("not a switch: {0}")]
+pub struct UnknownSwitch(String);
+
+impl FromStr for Switch {
+    type Err = UnknownSwitch;
+
+    fn from_str(text: &str) -> Result<Self, UnknownSwitch> {
+        Switch::ALL.into_iter().find(|switch| switch.as_str() == text).ok_or_else(|| UnknownSwitch(text.to_owned()))
+    }
+}

@@ -1,0 +1,165 @@
+//! Where problems are gathered. A reader notes what it finds and goes on, so that one look at a file tells everything.
+
+use super::diagnostic::{Code, Diagnostic, Note, Rejected, Severity};
+
+/// More than this nobody reads; a hostile file must not make a report of megabytes.
+const PROBLEMS_MAX: usize = 100;
+/// The widest piece of a source line that an excerpt shows, in characters.
+const EXCERPT_CHARS: usize = 120;
+/// The longest name repeated in a message, in characters.
+const QUOTED_CHARS: usize = 80;
+
+/// A place in the file.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) struct Place {
+    pub line: u32,
+    pub column: u32,
+    /// Characters to mark, at least one.
+    pub width: u32,
+}
+
+/// A value and where it is written.
+#[derive(Clone, Debug)]
+pub(crate) struct At<T> {
+    pub value: T,
+    pub at: Place,
+}
+
+/// The problems of one file.
+pub(crate) struct Problems<'a> {
+    file: &'a str,
+    lines: Vec<&'a str>,
+    found: Vec<(Place, Diagnostic)>,
+}
+
+/// A problem that was just noted, to which more can be said.
+pub(crate) struct Noted<'p, 'a> {
+    problems: &'p mut Problems<'a>,
+    /// Absent if the same problem was noted before (an anchor that is used twice) or there are too many.
+    index: Option<usize>,
+}
+
+impl<'a> Problems<'a> {
+    pub fn new(file: &'a str, text: &'a str) -> Self {
+        Self { file, lines: text.lines().collect(), found: Vec::new() }
+    }
+
+    /// Notes a problem that refuses the file.
+    pub fn error(&mut self, code: Code, at: Place, message: impl Into<String>) -> Noted<'_, 'a> {
+        let message = message.into();
+        let known = self.found.iter().any(|(p, d)| *p == at && d.code == code && d.message == message);
+        if known || self.found.len() >= PROBLEMS_MAX {
+            return Noted { problems: self, index: None };
+        }
+        let diagnostic = Diagnostic {
+            code,
+            severity: Severity::Error,
+            file: self.file.to_owned(),
+            line: at.line,
+            column: at.column,
+            excerpt: self.excerpt(at),
+            message,
+            help: None,
+            notes: Vec::new(),
+        };
+        self.found.push((at, diagnostic));
+        let index = self.found.len() - 1;
+        Noted { problems: self, index: Some(index) }
+    }
+
+    pub fn is_empty(&self) -> bool {
+        self.found.is_empty()
+    }
+
+    /// The value, if nothing was noted; else all that was, in the order of the file.
+    pub fn finish<T>(mut self, value: Option<T>) -> Result<T, Rejected> {
+        self.found.sort_by_key(|(place, _)| *place);
+        match value {
+            Some(value) if self.found.is_empty() => Ok(value),
+            _ => Err(Rejected { diagnostics: self.found.into_iter().map(|(_, diagnostic)| diagnostic).collect() }),
+        }
+    }
+
+    fn excerpt(&self, at: Place) -> String {
+        let Some(line) = (at.line as usize).checked_sub(1).and_then(|index| self.lines.get(index)) else {
+            return String::new();
+        };
+        let column = (at.column as usize).saturating_sub(1);
+        let from = column.saturating_sub(EXCERPT_CHARS / 2);
+        let shown: String = line.chars().skip(from).take(EXCERPT_CHARS).map(visible).collect();
+        let shown = shown.trim_end();
+        let room = shown.chars().count().saturating_sub(column - from).max(1);
+        let marks = "^".repeat((at.width.max(1) as usize).min(room));
+        let number = at.line.to_string();
+        let (gutter, indent) = (" ".repeat(number.len()), " ".repeat(column - from));
+        format!("{number} | {shown}\n{gutter} | {indent}{marks}\n")
+    }
+}
+
+impl Noted<'_, '_> {
+    /// Says what to do.
+    pub fn help(self, help: impl Into<String>) -> Self {
+        if let Some(index) = self.index {
+            self.problems.found[index].1.help = Some(help.into());
+        }
+        self
+    }
+
+    /// Says which of the candidates was probably meant; where none is near, the other help, if there is one. Looked up
+    /// only for a problem that is shown: a hostile file can hold very many.
+    pub fn suggest<'c>(
+        self,
+        written: &str,
+        candidates: impl IntoIterator<Item = &'c str>,
+        otherwise: Option<String>,
+    ) -> Self {
+        if self.index.is_none() {
+            return self;
+        }
+        let near = nearest(written, candidates).map(|near| format!("did you mean {}?", quoted(near)));
+        match near.or(otherwise) {
+            Some(help) => self.help(help),
+            None => self,
+        }
+    }
+
+    /// Points to a further place.
+    pub fn also(self, at: Place, message: impl Into<String>) -> Self {
+        if let Some(index) = self.index {
+            let excerpt = self.problems.excerpt(at);
+            let note = Note { line: at.line, column: at.column, excerpt, message: message.into() };
+            self.problems.found[index].1.notes.push(note);
+        }
+        self
+    }
+}
+
+/// A file may hold terminal escapes; what is shown of it may not.
+fn visible(c: char) -> char {
+    match c {
+        '\t' => '→',
+        c if c.is_control() => '\u{fffd}',
+        c => c,
+    }
+}
+
+/// A name out of the file, as a message repeats it.
+pub(crate) fn quoted(name: &str) -> String {
+    let mut shown: String = name.chars().take(QUOTED_CHARS).map(visible).collect();
+    if shown.len() < name.len() && name.chars().count() > QUOTED_CHARS {
+        shown.push('…');
+    }
+    format!("`{shown}`")
+}
+
+/// The candidate that was probably meant.
+pub(crate) fn nearest<'c>(written: &str, candidates: impl IntoIterator<Item = &'c str>) -> Option<&'c str> {
+    let plain = |name: &str| -> String { name.to_lowercase().replace(['_', '-', ' '], "") };
+    let written = plain(&written.chars().take(QUOTED_CHARS).collect::<String>());
+    let far = (written.chars().count() / 3).max(1);
+    let near = |name: &&str| {
+        let distance = strsim::damerau_levenshtein(&written, &plain(name));
+        (distance <= far).then_some(distance)
+    };
+    candidates.into_iter().filter_map(|name| near(&name).map(|d| (d, name))).min_by_key(|(d, _)| *d).map(|(_, n)| n)
+}

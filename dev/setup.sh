@@ -1,0 +1,91 @@
+#!/usr/bin/env bash
+# Installs what building and testing Pipelinex need, on Debian or Ubuntu as root; only what is missing.
+#
+# Nothing is started and nothing is enabled: tests run a Redis and Docker engines of their own.
+set -euo pipefail
+
+say() { echo "setup: $*" >&2; }
+die() { say "$*"; exit 1; }
+
+rust_wanted=1.91
+go_wanted=1.24.11 # what gitleaks asks for; from 1.21 on, go fetches a newer toolchain itself
+go_toolchain=1.24.11
+
+# PROGRAM:PACKAGE, or a file instead of a program.
+needed=(redis-server:redis-server mmdebstrap:mmdebstrap unzip:unzip zip:zip curl:curl jq:jq patchelf:patchelf git:git
+  iptables:iptables ip:iproute2 make:make cc:gcc flock:util-linux xz:xz-utils openssl:openssl shellcheck:shellcheck
+  /usr/share/keyrings/debian-archive-keyring.gpg:debian-archive-keyring /etc/ssl/certs/ca-certificates.crt:ca-certificates
+  /usr/include/stdlib.h:libc6-dev)
+
+missing_packages() {
+  local pair
+  for pair in "${needed[@]}"; do
+    case ${pair%%:*} in
+      /*) [ -e "${pair%%:*}" ] || echo "${pair##*:}" ;;
+      *) command -v "${pair%%:*}" >/dev/null || echo "${pair##*:}" ;;
+    esac
+  done
+}
+
+# A package that brings a service would start it; a policy file says no for as long as we install.
+install() { # PACKAGE...
+  local policy=/usr/sbin/policy-rc.d ours="" had_redis=""
+  [ "$(id -u)" = 0 ] || die "needs root to install: $*"
+  say "installing $*"
+  command -v redis-server >/dev/null && had_redis=1
+  if [ ! -e "$policy" ]; then printf '#!/bin/sh\nexit 101\n' >"$policy"; chmod +x "$policy"; ours=1; fi
+  local result=0
+  { apt-get -qq update && DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends "$@" >/dev/null; } || result=$?
+  [ -z "$ours" ] || rm -f "$policy"
+  [ "$result" = 0 ] || die "apt could not install: $*"
+  if [ -z "$had_redis" ] && [ -d /run/systemd/system ]; then systemctl disable -q redis-server 2>/dev/null || true; fi
+}
+
+newer() { [ "$(printf '%s\n%s\n' "$1" "$2" | sort -V | head -n 1)" = "$1" ]; } # WANTED FOUND
+
+# Debian's own go may be too old to fetch a newer one; the module proxy has toolchains as modules.
+setup_go() {
+  local found home=${PIPELINEX_CACHE:-$HOME/.cache/pipelinex}/go-$go_toolchain
+  found=$(go env GOVERSION 2>/dev/null | sed 's/^go//') || true
+  if [ -n "$found" ] && newer 1.21 "$found"; then return; fi
+  [ -x "$home/bin/go" ] && return
+  [ -n "$found" ] || install golang-go
+  found=$(go env GOVERSION | sed 's/^go//')
+  if newer 1.21 "$found"; then return; fi
+  say "fetching go $go_toolchain: $found is older than $go_wanted"
+  local work module
+  work=$(mktemp -d)
+  module=$(cd "$work" && go mod init fetch >/dev/null 2>&1 &&
+    GOFLAGS=-mod=mod go mod download -json "golang.org/toolchain@v0.0.1-go$go_toolchain.linux-$(go env GOARCH)" | sed -n 's/.*"Dir": "\(.*\)".*/\1/p')
+  [ -d "$module" ] || die "go $go_toolchain could not be fetched: install Go $go_wanted or later"
+  mkdir -p "$(dirname "$home")"
+  cp -r "$module" "$home.new"; chmod -R u+w "$home.new"
+  chmod +x "$home.new"/bin/* "$home.new"/pkg/tool/*/*
+  mv "$home.new" "$home"
+  rm -rf "$work"
+}
+
+# Rust's own installer: Debian's packages are older than what we need.
+setup_rust() {
+  local found
+  PATH="$HOME/.cargo/bin:$PATH"
+  found=$(cargo --version 2>/dev/null | cut -d' ' -f2) || true
+  if [ -n "$found" ] && newer "$rust_wanted" "$found" && cargo clippy --version >/dev/null 2>&1 && cargo fmt --version >/dev/null 2>&1; then return; fi
+  say "installing the stable Rust toolchain"
+  if command -v rustup >/dev/null; then
+    rustup -q toolchain install stable --profile minimal --component rustfmt,clippy && rustup -q default stable && return
+  else
+    curl --proto '=https' -sSf https://sh.rustup.rs | sh -s -- -y -q --profile minimal --component rustfmt,clippy && return
+  fi
+  die "Rust $rust_wanted or later, with rustfmt and clippy, is missing: install it (https://rustup.rs) and run this again"
+}
+
+main() {
+  local packages
+  mapfile -t packages < <(missing_packages)
+  [ ${#packages[@]} -eq 0 ] || install "${packages[@]}"
+  setup_go
+  setup_rust
+  say "everything is here"
+}
+main

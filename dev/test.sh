@@ -1,0 +1,49 @@
+#!/usr/bin/env bash
+# `make test`: everything, on the oldest and on the newest Docker engine, and one line at the end that counts.
+#
+# Programs that need an engine find the one to use in DOCKER_HOST and all of them in PIPELINEX_TEST_ENGINES.
+# The whole workspace is tested on the oldest engine; what runs containers is tested again on the newest.
+set -euo pipefail
+# shellcheck source=lib.sh
+. "$(dirname "$0")/lib.sh"
+cd "$root"
+
+log=$(mktemp); trap 'rm -f "$log"' EXIT
+failures=()
+
+# part NAME COMMAND...: goes on after a failure, so that one run shows them all.
+part() {
+  local name=$1 started=$SECONDS; shift
+  heading "$name"
+  if "$@" 2>&1 | tee -a "$log"; then echo "-- $name: passed in $((SECONDS - started)) s"
+  else failures+=("$name"); echo "-- $name: FAILED after $((SECONDS - started)) s"; fi
+}
+
+# What runs containers lies in the tests/ of these crates, and needs nothing but DOCKER_HOST.
+container_tests() {
+  local packages=()
+  compgen -G 'cli/tests/*.rs' >/dev/null && packages+=(--package pipelinex)
+  compgen -G 'worker/tests/*.rs' >/dev/null && packages+=(--package pipelinex-worker)
+  [ ${#packages[@]} -eq 0 ] || DOCKER_HOST=$newest_host cargo test "${packages[@]}" --all-features --test '*'
+}
+
+total() { # counts what cargo and dev/test-stages.sh printed
+  awk '/^test result:/ {p += $4; f += $6; i += $8} /^stages: / {p += $2; f += $4} END {printf "%d passed, %d failed, %d ignored", p, f, i}' "$log"
+}
+
+heading "engines and images"
+engine_with_images "$newest"
+newest_host=$DOCKER_HOST
+engine_with_images "$oldest" "$newest_host"
+oldest_host=$DOCKER_HOST
+export PIPELINEX_TEST_ENGINES="$oldest_host $newest_host"
+
+part "format" cargo fmt --all --check
+part "lint" dev/lint.sh
+part "stage scripts, newest engine" env DOCKER_HOST="$newest_host" dev/test-stages.sh
+part "workspace, oldest engine" env DOCKER_HOST="$oldest_host" cargo test --workspace --all-features
+part "containers, newest engine" container_tests
+
+heading "total: $(total); ${#failures[@]} parts failed"
+for failure in "${failures[@]}"; do echo "failed: $failure"; done
+[ ${#failures[@]} -eq 0 ]

@@ -1,0 +1,8 @@
+package dev.pipelinex.greeter;
+
+final class Greeting {
+
+    static String of(String name) {
+        return "Hello, " + nmae + "!";
+    }
+}

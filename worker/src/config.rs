@@ -1,0 +1,57 @@
+//! What the operator decides for a worker. Read once, in `main`; nothing below reads the environment.
+
+use std::{collections::BTreeMap, path::PathBuf, time::Duration};
+
+use pipelinex_common::limits::StepLimits;
+
+/// The operator's settings.
+#[derive(Clone, Debug)]
+pub struct WorkerConfig {
+    /// Jobs that run at the same time.
+    pub parallel: usize,
+    /// Steps that run at the same time, over all jobs.
+    pub parallel_steps: usize,
+    /// Runner images by the logical names that definitions use.
+    pub images: BTreeMap<String, String>,
+    /// Patterns of full image references that a definition may name besides.
+    pub allowed_images: Vec<String>,
+    /// Limits of one step, which a definition may lower and not raise.
+    pub limits: StepLimits,
+    /// Attempts a job has, counting from 1, when its containers are lost.
+    pub attempt_budget: u32,
+    /// Pause between two looks over all folders.
+    pub reconcile_every: Duration,
+    /// A PEM file of certificates that runner containers trust besides the public ones.
+    pub ca_certs: Option<PathBuf>,
+    /// Address of the engine; `None`: as the engine's own client finds it (`DOCKER_HOST`, else the usual socket).
+    pub docker_host: Option<String>,
+    /// The workspaces folder as the engine's host sees it; `None`: found out.
+    pub engine_workspaces: Option<PathBuf>,
+    /// Never use an overlay for trees, even where the engine can.
+    pub copy_trees: bool,
+    /// How long running steps may go on after a request to stop before they are left to a successor.
+    pub drain: Duration,
+}
+
+/// The runner images that `make images` builds.
+pub const DEFAULT_IMAGES: [(&str, &str); 2] =
+    [("java17-maven", "pipelinex/java17-maven:1"), ("scan", "pipelinex/scan:1")];
+
+impl Default for WorkerConfig {
+    fn default() -> Self {
+        Self {
+            parallel: 2,
+            parallel_steps: 8,
+            images: DEFAULT_IMAGES.iter().map(|(name, image)| ((*name).to_owned(), (*image).to_owned())).collect(),
+            allowed_images: Vec::new(),
+            limits: StepLimits::default(),
+            attempt_budget: 3,
+            reconcile_every: Duration::from_secs(5),
+            ca_certs: None,
+            docker_host: None,
+            engine_workspaces: None,
+            copy_trees: false,
+            drain: Duration::ZERO,
+        }
+    }
+}

@@ -1,0 +1,233 @@
+//! The log of a step: append-only text, and an index that ties it to the engine's own record.
+//!
+//! A row of the index is `lines stored_end received_ms`, written after the text it speaks of, once for each write that ends on
+//! a line. Whoever takes a step over cuts both files to what they agree on and skips that many whole lines of the engine's
+//! log: never bytes, because engines replace invalid UTF-8 in their record and so change lengths, but not line ends.
+
+use std::{
+    collections::VecDeque,
+    fs::{self, File, OpenOptions},
+    io::{Read, Write},
+    os::unix::fs::OpenOptionsExt,
+    path::{Path, PathBuf},
+};
+
+use pipelinex_common::{disk::DiskError, layout::JobPaths, limits::StepLimits, slug::Slug};
+
+/// How much of the end of a log is kept when it is too long to store.
+const TAIL_BYTES: usize = 64 * 1024;
+
+/// What became of a piece of log.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Appended {
+    /// Stored, or counted where nothing more is stored.
+    Taken,
+    /// The step has printed more than it may.
+    TooMuch,
+}
+
+/// Writes the log of one step.
+#[derive(Debug)]
+pub struct LogWriter {
+    text: File,
+    index: File,
+    path: PathBuf,
+    tail_path: PathBuf,
+    stored: u64,
+    lines: u64,
+    raw: u64,
+    stored_limit: u64,
+    raw_limit: u64,
+    /// What came after storing stopped; `None` while everything is stored.
+    tail: Option<VecDeque<u8>>,
+}
+
+impl LogWriter {
+    /// Opens the log of a step. What a former holder wrote stays, as far as text and index agree on it; into new files, so that
+    /// an older holder's open descriptor writes into nothing. Returns the writer; [`Self::lines`] says how many whole
+    /// lines of the engine's record are in it already.
+    ///
+    /// # Errors
+    /// [`DiskError`].
+    pub fn open(paths: &JobPaths, step: &Slug, limits: &StepLimits) -> Result<Self, DiskError> {
+        let (path, index_path) = (paths.log(step), paths.log_index(step));
+        let (lines, stored, rows) = agreed(&path, &index_path)?;
+        let text = restart(&path, stored)?;
+        let index = restart(&index_path, rows)?;
+        Ok(Self {
+            text,
+            index,
+            path,
+            tail_path: paths.log_tail(step),
+            stored,
+            lines,
+            raw: stored,
+            stored_limit: limits.log_stored_bytes,
+            raw_limit: limits.log_raw_bytes,
+            tail: None,
+        })
+    }
+
+    /// Whole lines in the log.
+    pub fn lines(&self) -> u64 {
+        self.lines
+    }
+
+    /// Appends what a step printed.
+    ///
+    /// # Errors
+    /// [`DiskError`].
+    pub fn append(&mut self, bytes: &[u8]) -> Result<Appended, DiskError> {
+        if bytes.is_empty() {
+            return Ok(Appended::Taken);
+        }
+        self.raw += bytes.len() as u64;
+        let room = self.stored_limit.saturating_sub(self.stored).min(bytes.len() as u64) as usize;
+        let (store, rest) = if self.tail.is_some() { (&[][..], bytes) } else { bytes.split_at(room) };
+        self.text.write_all(store).map_err(DiskError::io("write", &self.path))?;
+        self.stored += store.len() as u64;
+        self.lines += bytes.iter().filter(|byte| **byte == b'\n').count() as u64;
+        if !rest.is_empty() {
+            self.keep_tail(rest)?;
+        } else if store.ends_with(b"\n") {
+            let row = format!("{} {} {}\n", self.lines, self.stored, jiff::Timestamp::now().as_millisecond());
+            self.index.write_all(row.as_bytes()).map_err(DiskError::io("write", &self.path))?;
+        }
+        Ok(if self.raw > self.raw_limit { Appended::TooMuch } else { Appended::Taken })
+    }
+
+    /// Ends the log and makes it durable.
+    ///
+    /// # Errors
+    /// [`DiskError`].
+    pub fn finish(&mut self) -> Result<(), DiskError> {
+        if let Some(tail) = self.tail.take() {
+            let (a, b) = tail.as_slices();
+            fs::write(&self.tail_path, [a, b].concat()).map_err(DiskError::io("write", &self.tail_path))?;
+        }
+        self.text.sync_all().map_err(DiskError::io("sync", &self.path))
+    }
+
+    fn keep_tail(&mut self, bytes: &[u8]) -> Result<(), DiskError> {
+        if self.tail.is_none() {
+            let marker = format!(
+                "\n[pipelinex] this log is longer than {} bytes: storing stops here, the end is kept apart\n",
+                self.stored_limit
+            );
+            self.text.write_all(marker.as_bytes()).map_err(DiskError::io("write", &self.path))?;
+        }
+        let tail = self.tail.get_or_insert_with(VecDeque::new);
+        tail.extend(&bytes[bytes.len().saturating_sub(TAIL_BYTES)..]);
+        let surplus = tail.len().saturating_sub(TAIL_BYTES);
+        tail.drain(..surplus);
+        Ok(())
+    }
+}
+
+/// What text and index agree on: whole lines, bytes of text, bytes of index.
+fn agreed(text: &Path, index: &Path) -> Result<(u64, u64, u64), DiskError> {
+    let rows = match fs::read_to_string(index) {
+        Ok(rows) => rows,
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => String::new(),
+        Err(error) => return Err(DiskError::io("read", index)(error)),
+    };
+    let stored = fs::metadata(text).map_or(0, |meta| meta.len());
+    let mut agreed = (0, 0, 0);
+    let mut at = 0;
+    for row in rows.split_inclusive('\n') {
+        at += row.len() as u64;
+        let mut numbers = row.trim_end().split(' ').map(str::parse::<u64>);
+        let (Some(Ok(lines)), Some(Ok(end)), true) = (numbers.next(), numbers.next(), row.ends_with('\n')) else {
+            break;
+        };
+        if end > stored {
+            break;
+        }
+        agreed = (lines, end, at);
+    }
+    Ok(agreed)
+}
+
+/// A new file with the first `keep` bytes of the one at `path`, in its place.
+fn restart(path: &Path, keep: u64) -> Result<File, DiskError> {
+    let create = |path: &Path| {
+        let file = OpenOptions::new().append(true).create_new(true).mode(0o640).open(path);
+        file.map_err(DiskError::io("create", path))
+    };
+    if !path.exists() {
+        return create(path);
+    }
+    let aside = path.with_extension("new");
+    let _ = fs::remove_file(&aside);
+    let mut file = create(&aside)?;
+    let old = File::open(path).map_err(DiskError::io("open", path))?;
+    std::io::copy(&mut old.take(keep), &mut file).map_err(DiskError::io("write", &aside))?;
+    fs::rename(&aside, path).map_err(DiskError::io("replace", path))?;
+    Ok(file)
+}
+
+/// Passes on what follows after a number of whole lines: for an engine's record of which the beginning is stored already.
+#[derive(Clone, Copy, Debug)]
+pub struct SkipLines(pub u64);
+
+impl SkipLines {
+    /// The part of `bytes` that is not stored yet.
+    pub fn pass<'a>(&mut self, mut bytes: &'a [u8]) -> &'a [u8] {
+        while self.0 > 0 {
+            match bytes.iter().position(|byte| *byte == b'\n') {
+                Some(end) => bytes = &bytes[end + 1..],
+                None => return &[],
+            }
+            self.0 -= 1;
+        }
+        bytes
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn limits(stored: u64, raw: u64) -> StepLimits {
+        StepLimits { log_stored_bytes: stored, log_raw_bytes: raw, ..Default::default() }
+    }
+
+    fn place() -> (tempfile::TempDir, JobPaths, Slug) {
+        let dir = tempfile::tempdir().unwrap();
+        let paths = JobPaths::at(dir.path());
+        fs::create_dir(paths.logs()).unwrap();
+        (dir, paths, Slug::of("build"))
+    }
+
+    #[test]
+    fn a_log_is_taken_up_where_text_and_index_agree() {
+        let (_dir, paths, step) = place();
+        let mut first = LogWriter::open(&paths, &step, &limits(1000, 1000)).unwrap();
+        first.append(b"one\ntwo\n").unwrap();
+        first.append(b"three\nhalf a li").unwrap();
+        // The first holder is stopped here; another goes on.
+        let mut second = LogWriter::open(&paths, &step, &limits(1000, 1000)).unwrap();
+        assert_eq!(second.lines(), 2, "a write that did not end on a line has no row");
+        let mut skip = SkipLines(second.lines());
+        for piece in ["on", "e\ntwo\nthr", "ee\nhalf a line\n"] {
+            let fresh = skip.pass(piece.as_bytes());
+            second.append(fresh).unwrap();
+        }
+        first.append(b"a holder that wakes up\n").unwrap();
+        assert_eq!(fs::read_to_string(paths.log(&step)).unwrap(), "one\ntwo\nthree\nhalf a line\n");
+    }
+
+    #[test]
+    fn a_long_log_keeps_its_head_and_its_tail_and_a_longer_one_ends_the_step() {
+        let (_dir, paths, step) = place();
+        let mut log = LogWriter::open(&paths, &step, &limits(10, 100)).unwrap();
+        assert_eq!(log.append(b"0123456789abc\n").unwrap(), Appended::Taken);
+        assert_eq!(log.append(b"more\n").unwrap(), Appended::Taken);
+        assert_eq!(log.append(&[b'x'; 100]).unwrap(), Appended::TooMuch);
+        log.finish().unwrap();
+        let text = fs::read_to_string(paths.log(&step)).unwrap();
+        assert!(text.starts_with("0123456789\n[pipelinex]"), "{text}");
+        let tail = fs::read_to_string(paths.log_tail(&step)).unwrap();
+        assert!(tail.starts_with("abc\nmore\n"), "{tail}");
+    }
+}

@@ -1,0 +1,372 @@
+//! One job, from its claim to its end: plan, start what may run, take in what ended, and finish. The only caller of
+//! `Job::finish`.
+//!
+//! The loop runs on a thread of its own and speaks to its steps over a channel, so that durable writes of one job stall
+//! nobody else. Everything it decides, it decides from the files: a successor comes to the same answers.
+
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    sync::{Arc, Mutex},
+    time::Duration,
+};
+
+use jiff::Timestamp;
+use pipelinex_common::{
+    disk::{self, DiskError, Versioned},
+    execution::{StepEnd, StepRecord},
+    metadata::Metadata,
+    pipeline::{
+        self, Pipeline,
+        model::Switch,
+        plan::{self, Ended, JobOutcome, SkipReason, StepOutcome},
+    },
+    slug::Slug,
+    state::{JobState, Reason, StepState},
+    store::{Claim, Job, StoreError},
+};
+use tokio::sync::mpsc;
+
+use crate::{
+    Worker,
+    board::Board,
+    engine::{Engine, EngineError},
+    job_step::{JobSteps, StepReport},
+    lock,
+};
+
+/// Pause between two heartbeats: a claim that stands still for 20 s is taken for dead.
+const BEAT_EVERY: Duration = Duration::from_secs(2);
+
+/// Why a job could not be brought to an end now. It stays as it is on disk, and is taken up again.
+#[derive(Debug, thiserror::Error)]
+pub enum RunError {
+    /// A file of the job cannot be read or written.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    /// The engine.
+    #[error(transparent)]
+    Engine(#[from] EngineError),
+    /// Where the engine sees the workspaces folder is unknown.
+    #[error(transparent)]
+    HostPath(#[from] crate::engine::HostPathError),
+}
+
+impl RunError {
+    /// Whether it is the job's own files that cannot be read: trying again does not help.
+    pub fn is_about_the_job(&self) -> bool {
+        match self {
+            Self::Store(StoreError::Disk(DiskError::Torn { .. } | DiskError::FutureSchema { .. })) => true,
+            Self::Store(StoreError::NoMetadata(_) | StoreError::NoSuchJob(_) | StoreError::Taken(_)) => true,
+            Self::Store(StoreError::Disk(DiskError::Io { .. })) | Self::Engine(_) | Self::HostPath(_) => false,
+        }
+    }
+}
+
+impl From<DiskError> for RunError {
+    fn from(error: DiskError) -> Self {
+        Self::Store(error.into())
+    }
+}
+
+/// How this worker let go of a job.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Left {
+    /// It has ended.
+    Finished,
+    /// It goes on without us: we were told to stop, or another holds it.
+    Open,
+}
+
+/// Runs a job that this worker has claimed. Blocks; call it on a thread for that.
+///
+/// # Errors
+/// [`RunError`].
+pub fn run_job(worker: &Arc<Worker>, job: &Job, claim: Claim) -> Result<Left, RunError> {
+    let number = claim.number();
+    let claim = Arc::new(Mutex::new(claim));
+    let _beating = beat(worker, &claim);
+    worker.store.take_over(job)?;
+    let metadata = job.metadata()?;
+    let started_at = job.view()?.execution.started_at.unwrap_or_else(Timestamp::now);
+    let mut running = match Running::prepare(worker, job, &metadata, claim, number, started_at)? {
+        Ok(running) => running,
+        Err(refused) => return end_unrunnable(job, &metadata, refused, number, started_at),
+    };
+    let left = running.to_the_end()?;
+    if left == Left::Finished {
+        running.clean_up();
+    }
+    Ok(left)
+}
+
+/// Shows that the claim's holder lives, until the guard is dropped.
+fn beat(worker: &Arc<Worker>, claim: &Arc<Mutex<Claim>>) -> tokio_util::task::AbortOnDropHandle<()> {
+    let claim = claim.clone();
+    tokio_util::task::AbortOnDropHandle::new(worker.runtime.spawn(async move {
+        let mut ticks = tokio::time::interval(BEAT_EVERY);
+        loop {
+            ticks.tick().await;
+            if let Err(error) = lock(&claim).beat() {
+                tracing::warn!(%error, "a heartbeat could not be written");
+            }
+        }
+    }))
+}
+
+/// A job whose definition cannot be run: it ends, with the reason.
+fn end_unrunnable(
+    job: &Job,
+    metadata: &Metadata,
+    (reason, error): (Reason, String),
+    claim: u64,
+    started_at: Timestamp,
+) -> Result<Left, RunError> {
+    let board = Board::new(metadata, &Pipeline { stages: Vec::new(), steps: Vec::new() }, started_at, claim);
+    job.finish(&board.draw_end(JobState::Failed, Some(reason), Some(error)))?;
+    Ok(Left::Finished)
+}
+
+/// A job that is being run.
+struct Running<'a> {
+    worker: &'a Arc<Worker>,
+    engine: Engine,
+    job: &'a Job,
+    pipeline: Arc<Pipeline>,
+    selected: BTreeSet<Slug>,
+    board: Board,
+    ended: BTreeMap<Slug, Ended>,
+    running: BTreeSet<Slug>,
+    steps: Arc<JobSteps>,
+    reports: (mpsc::UnboundedSender<StepReport>, mpsc::UnboundedReceiver<StepReport>),
+    claim: u64,
+    over_budget: bool,
+}
+
+impl<'a> Running<'a> {
+    /// Reads plan and past from the files. The inner error ends the job.
+    fn prepare(
+        worker: &'a Arc<Worker>,
+        job: &'a Job,
+        metadata: &Metadata,
+        claim: Arc<Mutex<Claim>>,
+        number: u64,
+        started_at: Timestamp,
+    ) -> Result<Result<Self, (Reason, String)>, RunError> {
+        let engine = worker.runtime.block_on(worker.engine())?;
+        let text = disk::read_file(&job.paths().definition(), 1024 * 1024)?.unwrap_or_default();
+        let pipeline = match pipeline::read("pipeline.yml", &String::from_utf8_lossy(&text)) {
+            Ok(pipeline) => Arc::new(pipeline),
+            Err(rejected) => return Ok(Err((Reason::ToolError, rejected.to_string()))),
+        };
+        let wanted = Switch::ALL.into_iter().filter(|s| metadata.pipeline.get(s.as_str()) == Some(true)).collect();
+        let selected = pipeline::select::select(&pipeline, &wanted).steps;
+        let mut board = Board::new(metadata, &pipeline, started_at, number);
+        let mut ended = BTreeMap::new();
+        for step in &pipeline.steps {
+            if let Some(end) = job.end_of(&step.slug)? {
+                ended.insert(step.slug.clone(), ended_as(&end.record));
+                board.put(&step.slug, end.record);
+            }
+        }
+        let open = pipeline.steps.iter().filter(|s| selected.contains(&s.slug) && !ended.contains_key(&s.slug));
+        let open: Vec<Slug> = open.map(|step| step.slug.clone()).collect();
+        let (attempt, adopted) = worker.runtime.block_on(take_up(worker, &engine, job, &open, &claim))?;
+        board.set_attempt(attempt);
+        let over_budget = attempt > worker.config.attempt_budget;
+        let steps = JobSteps::prepare(worker, &engine, job, metadata, &pipeline, claim, number, attempt, adopted)?;
+        let reports = mpsc::unbounded_channel();
+        let (running, steps) = (BTreeSet::new(), Arc::new(steps));
+        Ok(Ok(Self {
+            worker,
+            engine,
+            job,
+            pipeline,
+            selected,
+            board,
+            ended,
+            running,
+            steps,
+            reports,
+            claim: number,
+            over_budget,
+        }))
+    }
+
+    fn to_the_end(&mut self) -> Result<Left, RunError> {
+        if self.over_budget {
+            let budget = self.worker.config.attempt_budget;
+            let error = format!("its containers were lost again and again: {budget} attempts were made");
+            return self.finish(JobState::Failed, Some(Reason::WorkerLost), Some(error));
+        }
+        self.job.draw_state(&self.board.draw())?;
+        loop {
+            let next = plan::next(&self.pipeline, &self.selected, &self.ended, &self.running);
+            for (slug, reason) in &next.skip {
+                self.skip(slug, reason)?;
+            }
+            for slug in &next.start {
+                self.start(slug);
+            }
+            if next.done {
+                let (state, reason, error) = self.outcome();
+                return self.finish(state, reason, error);
+            }
+            if !next.start.is_empty() || !next.skip.is_empty() {
+                self.job.draw_state(&self.board.draw())?;
+            }
+            let Some(report) = self.worker.runtime.block_on(self.reports.1.recv()) else { return Ok(Left::Open) };
+            match report {
+                StepReport::Ended(slug, record) => self.take_in(&slug, *record)?,
+                StepReport::Lost(slug) => self.try_again(&slug)?,
+                StepReport::LetGo => return Ok(Left::Open),
+                StepReport::Broke(error) => return Err(error),
+            }
+        }
+    }
+
+    fn start(&mut self, slug: &Slug) {
+        let Some(step) = self.pipeline.steps.iter().find(|step| step.slug == *slug) else { return };
+        let mut record = StepRecord::bare(&step.name, StepState::Running, None, "running");
+        record.started_at = Some(Timestamp::now());
+        record.attempt = Some(self.steps.attempt());
+        self.board.put(slug, record);
+        self.running.insert(slug.clone());
+        let (steps, step, reports) = (self.steps.clone(), step.clone(), self.reports.0.clone());
+        self.worker.runtime.spawn(async move {
+            // The receiver is gone once the job was let go of.
+            let _ = reports.send(steps.run(step).await);
+        });
+    }
+
+    fn skip(&mut self, slug: &Slug, reason: &SkipReason) -> Result<(), RunError> {
+        let Some(step) = self.pipeline.steps.iter().find(|step| step.slug == *slug) else { return Ok(()) };
+        let (reason, message) = match reason {
+            SkipReason::NotSelected => (Reason::NotSelected, "not selected".to_owned()),
+            SkipReason::DependencyFailed { step } => (Reason::DependencyFailed, format!("{step} did not succeed")),
+            SkipReason::ManualNotRun => (Reason::ManualNotRun, "it is started by hand".to_owned()),
+        };
+        let record = StepRecord::bare(&step.name, StepState::Skipped, Some(reason), message);
+        let stage = step.stage.clone();
+        self.record(slug, stage, record)
+    }
+
+    fn take_in(&mut self, slug: &Slug, record: StepRecord) -> Result<(), RunError> {
+        let stage = self.pipeline.steps.iter().find(|s| s.slug == *slug).map(|s| s.stage.clone());
+        self.running.remove(slug);
+        self.record(slug, stage.unwrap_or_default(), record)?;
+        self.job.draw_state(&self.board.draw())?;
+        // Only now may its container go: the end is on disk.
+        self.steps.remove_container(slug);
+        Ok(())
+    }
+
+    fn record(&mut self, slug: &Slug, stage: String, record: StepRecord) -> Result<(), RunError> {
+        let end = StepEnd { schema: StepEnd::SCHEMA, stage, claim: self.claim, record };
+        let record = if self.job.record_end(slug, &end)? {
+            end.record
+        } else {
+            // Another holder was first: what stands there counts.
+            self.job.end_of(slug)?.map_or(end.record, |end| end.record)
+        };
+        self.ended.insert(slug.clone(), ended_as(&record));
+        self.board.put(slug, record);
+        Ok(())
+    }
+
+    /// A container vanished while we watched it: the step is run again, as a new attempt.
+    fn try_again(&mut self, slug: &Slug) -> Result<(), RunError> {
+        tracing::warn!(job = %self.job.id(), step = %slug, "the container of a step is gone");
+        let attempt = self.steps.next_attempt(self.job)?;
+        self.board.set_attempt(attempt);
+        self.running.remove(slug);
+        if attempt > self.worker.config.attempt_budget {
+            let step = self.pipeline.steps.iter().find(|s| s.slug == *slug);
+            let (name, stage) = step.map(|s| (s.name.clone(), s.stage.clone())).unwrap_or_default();
+            let message = format!("its container was lost; {} attempts were made", attempt - 1);
+            return self.record(
+                slug,
+                stage,
+                StepRecord::bare(name, StepState::Failed, Some(Reason::WorkerLost), message),
+            );
+        }
+        Ok(())
+    }
+
+    fn outcome(&self) -> (JobState, Option<Reason>, Option<String>) {
+        match plan::outcome(&self.pipeline, &self.ended) {
+            JobOutcome::Succeeded => (JobState::Succeeded, None, None),
+            JobOutcome::Failed => {
+                let failed =
+                    |slug: &Slug| self.board.get(slug).filter(|r| r.status == StepState::Failed && !r.allow_failure);
+                let first = self
+                    .pipeline
+                    .steps
+                    .iter()
+                    .filter_map(|step| Some((step, failed(&step.slug)?)))
+                    .min_by_key(|(_, r)| r.finished_at);
+                let error = first.map(|(step, record)| format!("{}: {}", step.name, record.message));
+                (JobState::Failed, first.and_then(|(_, record)| record.reason), error)
+            }
+        }
+    }
+
+    fn finish(&self, state: JobState, reason: Option<Reason>, error: Option<String>) -> Result<Left, RunError> {
+        self.steps.write_nothing_more();
+        let won = self.job.finish(&self.board.draw_end(state, reason, error))?;
+        tracing::info!(job = %self.job.id(), %state, won, "the job has ended");
+        Ok(Left::Finished)
+    }
+
+    /// Removes everything of the job that is not its record. What fails here is left to the sweeper.
+    fn clean_up(&self) {
+        self.worker.runtime.block_on(self.steps.removed());
+        if let Err(error) = self.worker.runtime.block_on(crate::sweep::job(&self.engine, &self.worker.store, self.job))
+        {
+            tracing::warn!(job = %self.job.id(), %error, "not everything of a job could be removed; the sweeper tries again");
+        }
+    }
+}
+
+fn ended_as(record: &StepRecord) -> Ended {
+    let outcome = match record.status {
+        StepState::Success => StepOutcome::Success,
+        StepState::Skipped => StepOutcome::Skipped,
+        StepState::Canceled => StepOutcome::Canceled,
+        StepState::Failed | StepState::Pending | StepState::Running => StepOutcome::Failed,
+    };
+    Ended { outcome, exit_code: record.exit_code }
+}
+
+/// Finds out what a former holder left: containers to go on with, and whether any were lost. Returns the attempt and the
+/// containers by step.
+async fn take_up(
+    worker: &Worker,
+    engine: &Engine,
+    job: &Job,
+    open: &[Slug],
+    claim: &Mutex<Claim>,
+) -> Result<(u32, BTreeMap<Slug, String>), RunError> {
+    let begin = || {
+        let claim = lock(&claim);
+        job.begin_attempt(&claim)
+    };
+    let latest = job.latest_attempt()?;
+    if latest == 0 {
+        return Ok((begin()?, BTreeMap::new()));
+    }
+    let found = crate::sweep::belongings(engine, &worker.store, job.id()).await?;
+    let mut adopted = BTreeMap::new();
+    let mut lost = false;
+    for step in open {
+        let ending = format!("-{step}");
+        let of_step = |name: &&String| {
+            let middle = name.strip_suffix(&ending).and_then(|head| head.rsplit_once("-a"));
+            middle.is_some_and(|(_, attempt)| attempt.parse::<u32>().is_ok())
+        };
+        match found.containers.iter().find(of_step) {
+            Some(name) => _ = adopted.insert(step.clone(), name.clone()),
+            None => lost |= job.paths().log(step).exists(),
+        }
+    }
+    Ok((if lost { begin()? } else { latest }, adopted))
+}

@@ -1,0 +1,108 @@
+//! What is true of this worker's place as long as it runs: where the engine sees the workspaces folder, how trees are made,
+//! and the certificates that runners get.
+
+use std::path::{Path, PathBuf};
+
+use crate::{
+    Worker, ca,
+    engine::{Engine, EngineError},
+    run::RunError,
+    spec::TreeKind,
+    step::StepError,
+    tree,
+};
+
+/// What is true of this worker's place.
+#[derive(Clone, Debug)]
+pub struct Site {
+    /// The workspaces folder as the engine's host sees it.
+    pub workspaces: PathBuf,
+    /// How trees are made.
+    pub trees: TreeKind,
+    /// The folder of certificates as the engine's host sees it.
+    pub ca: Option<PathBuf>,
+}
+
+impl Worker {
+    /// The engine; connected to when it was not yet, or does not answer any more.
+    ///
+    /// # Errors
+    /// [`EngineError`].
+    pub async fn engine(&self) -> Result<Engine, EngineError> {
+        let mut slot = self.engine.lock().await;
+        if let Some(engine) = &*slot
+            && engine.ping().await.is_ok()
+        {
+            return Ok(engine.clone());
+        }
+        let engine = Engine::connect(self.config.docker_host.as_deref()).await?;
+        *slot = Some(engine.clone());
+        Ok(engine)
+    }
+
+    /// What is true of this place, found out once.
+    ///
+    /// # Errors
+    /// [`RunError`].
+    pub async fn site(&self, engine: &Engine) -> Result<&Site, RunError> {
+        self.site.get_or_try_init(|| self.find_out(engine)).await
+    }
+
+    async fn find_out(&self, engine: &Engine) -> Result<Site, RunError> {
+        let inside = self.store.layout().root();
+        let workspaces = match &self.config.engine_workspaces {
+            Some(told) => told.clone(),
+            None => engine.host_path(inside).await?,
+        };
+        let trees = if self.config.copy_trees { TreeKind::Copy } else { self.probe(engine, &workspaces).await };
+        let ca = match &self.config.ca_certs {
+            None => None,
+            Some(extra) => {
+                let folder = ca::prepare(extra, self.store.layout()).map_err(|error| {
+                    tracing::error!(%error, "the extra certificates cannot be used");
+                    pipelinex_common::disk::DiskError::io("use", extra)(std::io::Error::other(error))
+                })?;
+                Some(workspaces.join(folder.strip_prefix(inside).unwrap_or(Path::new(""))))
+            }
+        };
+        tracing::info!(workspaces = %workspaces.display(), ?trees, "found out where the engine sees our files");
+        Ok(Site { workspaces, trees, ca })
+    }
+
+    async fn probe(&self, engine: &Engine, workspaces: &Path) -> TreeKind {
+        for image in self.config.images.values() {
+            if !engine.has_image(image).await.unwrap_or(false) {
+                continue;
+            }
+            return match tree::probe(engine, self.store.layout(), workspaces, image).await {
+                Ok(()) => TreeKind::Overlay,
+                Err(reason) => {
+                    tracing::warn!(reason, "no overlay can be mounted over the workspaces folder: trees are copied");
+                    TreeKind::Copy
+                }
+            };
+        }
+        TreeKind::Copy
+    }
+
+    /// The full reference of an image that a definition names, by the operator's table and allow-list.
+    ///
+    /// # Errors
+    /// [`StepError::NoImage`].
+    pub(crate) fn image(&self, name: &str) -> Result<String, StepError> {
+        if let Some(image) = self.config.images.get(name) {
+            return Ok(image.clone());
+        }
+        let allowed = self
+            .config
+            .allowed_images
+            .iter()
+            .any(|pattern| globset::Glob::new(pattern).is_ok_and(|glob| glob.compile_matcher().is_match(name)));
+        if allowed {
+            return Ok(name.to_owned());
+        }
+        let known = self.config.images.keys().cloned().collect::<Vec<_>>().join(", ");
+        let cause = format!("the operator's table knows {known}, and no allowed pattern fits");
+        Err(StepError::NoImage { image: name.to_owned(), cause })
+    }
+}

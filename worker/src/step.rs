@@ -1,0 +1,281 @@
+//! One step, from its container to its end: make, attach, start, follow, wait, and say how it ended.
+
+use std::{
+    pin::pin,
+    sync::Arc,
+    time::{Duration, Instant},
+};
+
+use futures::StreamExt;
+use pipelinex_common::{
+    disk::DiskError,
+    state::{Reason, StepState},
+};
+use tokio_util::sync::CancellationToken;
+
+use crate::{
+    engine::{ContainerStatus, Engine, EngineError, Output, Phase},
+    logs::{Appended, LogWriter, SkipLines},
+    spec::ContainerSpec,
+};
+
+/// Seconds a container has between TERM and KILL.
+const GRACE: Duration = Duration::from_secs(10);
+/// Pause before an engine that does not answer is asked again.
+const ASK_AGAIN: Duration = Duration::from_secs(1);
+
+/// How a container came to its end.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Ending {
+    /// It ended by itself.
+    Exited(ContainerStatus),
+    /// We ended it, for this reason.
+    Ended(Reason),
+    /// It is gone, and nobody knows how it ended.
+    Lost,
+    /// This worker was told to stop; the container runs on.
+    Detached,
+}
+
+/// Why a step could not be run to an end.
+#[derive(Debug, thiserror::Error)]
+pub enum StepError {
+    /// The engine refused.
+    #[error(transparent)]
+    Engine(#[from] EngineError),
+    /// The image is not there.
+    #[error(
+        "the runner image {image} is not there and cannot be pulled ({cause}): build it with `make images`, or name another with PIPELINEX_IMAGES"
+    )]
+    NoImage {
+        /// Which image.
+        image: String,
+        /// What pulling it said.
+        cause: String,
+    },
+    /// Our own files.
+    #[error(transparent)]
+    Disk(#[from] DiskError),
+    /// The tree could not be made.
+    #[error(transparent)]
+    Tree(#[from] crate::tree::TreeError),
+    /// Somebody else holds the job now.
+    #[error("another worker holds the job")]
+    NotMine,
+}
+
+/// What a container is run with.
+pub struct Run<'a> {
+    /// The engine.
+    pub engine: &'a Engine,
+    /// The container.
+    pub spec: &'a ContainerSpec,
+    /// Its log.
+    pub log: LogWriter,
+    /// The time it has.
+    pub timeout: Duration,
+    /// Tells to let go of it.
+    pub detach: &'a CancellationToken,
+    /// Whether this worker still holds the job; asked before each create and start.
+    pub holds: Arc<dyn Fn() -> bool + Send + Sync>,
+}
+
+impl Run<'_> {
+    /// Runs a fresh container, or goes on with one that a former holder started.
+    ///
+    /// # Errors
+    /// [`StepError`].
+    pub async fn to_the_end(mut self) -> Result<Ending, StepError> {
+        let name = self.spec.name.as_str();
+        let deadline = Instant::now() + self.timeout;
+        let found = self.engine.inspect(name).await?;
+        let output = match found.map(|status| status.phase) {
+            Some(Phase::Running | Phase::Ended) => self.engine.logs(name),
+            Some(Phase::Created) => self.start().await?,
+            None => {
+                self.create().await?;
+                self.start().await?
+            }
+        };
+        let skip = SkipLines(self.log.lines());
+        let ending = self.follow(output, skip, deadline).await;
+        self.log.finish()?;
+        ending
+    }
+
+    async fn create(&self) -> Result<(), StepError> {
+        if !(self.holds)() {
+            return Err(StepError::NotMine);
+        }
+        match self.engine.create(self.spec).await {
+            Err(error) if error.is_missing_image() => {
+                let image = self.spec.image.clone();
+                let pulled = self.engine.pull(&image).await;
+                pulled.map_err(|cause| StepError::NoImage { image, cause: cause.to_string() })?;
+                Ok(self.engine.create(self.spec).await?)
+            }
+            other => Ok(other?),
+        }
+    }
+
+    async fn start(&self) -> Result<Output, StepError> {
+        let output = self.engine.attach(&self.spec.name).await?;
+        if !(self.holds)() {
+            return Err(StepError::NotMine);
+        }
+        self.engine.start(&self.spec.name).await?;
+        Ok(output)
+    }
+
+    /// Takes in what the container prints until it has ended. A stream that breaks says nothing about the container: the
+    /// engine is asked, and its record is followed on from the line where ours ends.
+    async fn follow(
+        &mut self,
+        mut output: Output,
+        mut skip: SkipLines,
+        deadline: Instant,
+    ) -> Result<Ending, StepError> {
+        loop {
+            match self.drain(&mut output, &mut skip, deadline).await? {
+                Drained::Stop(reason) => return self.stop(reason).await,
+                Drained::Detach => return Ok(Ending::Detached),
+                Drained::Closed => {}
+            }
+            match self.settled(deadline).await? {
+                Settled::Is(ending) => return Ok(ending),
+                Settled::Stop(reason) => return self.stop(reason).await,
+                Settled::StillRunning => {
+                    output = self.engine.logs(&self.spec.name);
+                    skip = SkipLines(self.log.lines());
+                }
+            }
+        }
+    }
+
+    async fn drain(
+        &mut self,
+        output: &mut Output,
+        skip: &mut SkipLines,
+        deadline: Instant,
+    ) -> Result<Drained, StepError> {
+        let mut timeout = pin!(tokio::time::sleep_until(deadline.into()));
+        loop {
+            tokio::select! {
+                biased;
+                () = self.detach.cancelled() => return Ok(Drained::Detach),
+                () = &mut timeout => return Ok(Drained::Stop(Reason::Timeout)),
+                piece = output.next() => match piece {
+                    Some(Ok(bytes)) => {
+                        if self.log.append(skip.pass(&bytes))? == Appended::TooMuch {
+                            return Ok(Drained::Stop(Reason::LogLimit));
+                        }
+                    }
+                    Some(Err(error)) => {
+                        tracing::debug!(container = %self.spec.name, %error, "the stream of a container broke");
+                        return Ok(Drained::Closed);
+                    }
+                    None => return Ok(Drained::Closed),
+                },
+            }
+        }
+    }
+
+    /// What became of the container, asked until the engine answers. Its output ends a moment before it does.
+    async fn settled(&self, deadline: Instant) -> Result<Settled, StepError> {
+        let name = self.spec.name.as_str();
+        // Ten quick looks: a container whose output has ended is about to end; one that closed its output by itself is not.
+        for look in 0u32.. {
+            let pause = match self.engine.inspect(name).await {
+                Ok(None) => return Ok(Settled::Is(Ending::Lost)),
+                Ok(Some(status)) if status.phase == Phase::Ended => return Ok(Settled::Is(Ending::Exited(status))),
+                Ok(Some(_)) if look == 0 => {
+                    let mut wait = self.engine.wait(name);
+                    let limit = deadline.min(Instant::now() + Duration::from_secs(2));
+                    let _ = tokio::time::timeout_at(limit.into(), wait.next()).await;
+                    continue;
+                }
+                Ok(Some(_)) => {
+                    return Ok(if Instant::now() >= deadline {
+                        Settled::Stop(Reason::Timeout)
+                    } else {
+                        Settled::StillRunning
+                    });
+                }
+                Err(error) if error.is_unreachable() => {
+                    tracing::warn!(container = name, %error, "asking again");
+                    ASK_AGAIN
+                }
+                Err(EngineError::Answered { status, .. }) if status >= 500 => ASK_AGAIN,
+                Err(error) => return Err(error.into()),
+            };
+            tokio::select! {
+                () = self.detach.cancelled() => return Ok(Settled::Is(Ending::Detached)),
+                () = tokio::time::sleep(pause) => {}
+            }
+        }
+        Ok(Settled::StillRunning)
+    }
+
+    async fn stop(&self, reason: Reason) -> Result<Ending, StepError> {
+        self.engine.stop(&self.spec.name, GRACE).await?;
+        Ok(Ending::Ended(reason))
+    }
+}
+
+enum Drained {
+    Closed,
+    Stop(Reason),
+    Detach,
+}
+
+enum Settled {
+    Is(Ending),
+    Stop(Reason),
+    StillRunning,
+}
+
+/// The verdict over a container that ended: from what the engine says, and from nothing that the step could write.
+pub fn verdict(ending: &Ending, scan: bool, timeout: Duration) -> (StepState, Option<Reason>, String, Option<i64>) {
+    let failed = |reason: Reason, message: String, code: Option<i64>| (StepState::Failed, Some(reason), message, code);
+    match ending {
+        Ending::Exited(status) if status.exit_code == 0 => (StepState::Success, None, "finished".to_owned(), Some(0)),
+        Ending::Exited(status) if status.oom_killed => failed(
+            Reason::Oom,
+            "the kernel ended a process of this step: it needed more memory than it may have".to_owned(),
+            Some(status.exit_code),
+        ),
+        Ending::Exited(status) if !status.error.is_empty() => failed(
+            Reason::EngineError,
+            format!("the container could not be run: {}", status.error),
+            Some(status.exit_code),
+        ),
+        Ending::Exited(status) if scan => failed(
+            Reason::ToolError,
+            format!("the tool ended with code {} and no result: its log says why", status.exit_code),
+            Some(status.exit_code),
+        ),
+        Ending::Exited(status) => failed(
+            Reason::ScriptFailure,
+            format!("the script ended with code {}{}", status.exit_code, signal(status.exit_code)),
+            Some(status.exit_code),
+        ),
+        Ending::Ended(Reason::Timeout) => {
+            failed(Reason::Timeout, format!("it ran longer than the {} seconds it may", timeout.as_secs()), None)
+        }
+        Ending::Ended(Reason::LogLimit) => failed(Reason::LogLimit, "it printed more than it may".to_owned(), None),
+        Ending::Ended(reason) => failed(*reason, "it was ended".to_owned(), None),
+        Ending::Lost => failed(Reason::WorkerLost, "its container is gone".to_owned(), None),
+        Ending::Detached => (StepState::Canceled, Some(Reason::Interrupted), "the worker was stopped".to_owned(), None),
+    }
+}
+
+fn signal(code: i64) -> &'static str {
+    match code {
+        126 => " (a command cannot be executed)",
+        127 => " (a command was not found)",
+        137 => " (killed)",
+        139 => " (segmentation fault)",
+        143 => " (terminated)",
+        _ => "",
+    }
+}

@@ -1,0 +1,178 @@
+//! The tree a step works in: an overlay above `source/`, or a copy of it where the engine's host cannot.
+
+use std::{
+    fs::{self, File, OpenOptions},
+    os::unix::fs::{OpenOptionsExt, PermissionsExt},
+    path::Path,
+    time::Duration,
+};
+
+use pipelinex_common::{
+    disk::{self, DiskError},
+    foreign::{Beneath, ForeignError},
+    layout::{JobPaths, Layout},
+    slug::Slug,
+    store::{RUNNER_GID, RUNNER_UID, StoreError, make_runner_dir},
+};
+
+use crate::{
+    engine::{Engine, VolumeSpec},
+    spec::{ContainerLimits, ContainerSpec, JobContext, Mount, MountSource, TreeKind},
+};
+
+/// Why a tree could not be made.
+#[derive(Debug, thiserror::Error)]
+pub enum TreeError {
+    /// Our own files.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    /// The submitted files.
+    #[error(transparent)]
+    Foreign(#[from] ForeignError),
+}
+
+impl From<DiskError> for TreeError {
+    fn from(error: DiskError) -> Self {
+        Self::Store(error.into())
+    }
+}
+
+/// Makes the folders of a tree; those that are there stay.
+///
+/// # Errors
+/// [`TreeError`].
+pub fn prepare(paths: &JobPaths, owner: &Slug, kind: TreeKind) -> Result<(), TreeError> {
+    let tree = paths.tree(owner);
+    disk::make_dir(&tree, 0o711)?;
+    make_runner_dir(&tree.join("cache"))?;
+    match kind {
+        TreeKind::Overlay => {
+            make_runner_dir(&tree.join("upper"))?;
+            disk::make_dir(&tree.join("work"), 0o700)?;
+        }
+        TreeKind::Copy if tree.join("copy").exists() => {}
+        TreeKind::Copy => {
+            // Aside first: a copy that a dying worker left half made is not taken for a whole one.
+            let aside = tree.join(".copy");
+            let _ = fs::remove_dir_all(&aside);
+            copy(&paths.source(), &aside)?;
+            fs::rename(&aside, tree.join("copy")).map_err(DiskError::io("move", &aside))?;
+        }
+    }
+    Ok(())
+}
+
+/// The volume of an overlay tree.
+pub fn overlay_volume(context: &JobContext, owner: &Slug) -> VolumeSpec {
+    let tree = context.on_engine.tree(owner);
+    overlay(context.tree_volume(owner), &context.on_engine.source(), &tree, context.labels())
+}
+
+fn overlay(name: String, lower: &Path, tree: &Path, labels: std::collections::BTreeMap<String, String>) -> VolumeSpec {
+    let o = format!(
+        "lowerdir={},upperdir={},workdir={},nosuid,nodev",
+        lower.display(),
+        tree.join("upper").display(),
+        tree.join("work").display()
+    );
+    let options = [("type", "overlay".to_owned()), ("device", "overlay".to_owned()), ("o", o)];
+    VolumeSpec { name, options: options.map(|(k, v)| (k.to_owned(), v)).into_iter().collect(), labels }
+}
+
+/// What a step wrote, over what was submitted.
+///
+/// # Errors
+/// [`ForeignError`].
+pub fn open(paths: &JobPaths, owner: &Slug, kind: TreeKind) -> Result<Beneath, ForeignError> {
+    let tree = paths.tree(owner);
+    match kind {
+        TreeKind::Overlay => Beneath::open_overlay(&tree.join("upper"), &paths.source()),
+        TreeKind::Copy => Beneath::open(&tree.join("copy")),
+    }
+}
+
+fn copy(source: &Path, target: &Path) -> Result<(), TreeError> {
+    let beneath = Beneath::open(source)?;
+    let walk = beneath.walk(usize::MAX)?;
+    make_runner_dir(target)?;
+    for folder in &walk.folders {
+        make_runner_dir(&target.join(folder))?;
+    }
+    for found in &walk.files {
+        let from = beneath.file(&found.path)?;
+        let path = target.join(&found.path);
+        let executable = from.metadata().is_ok_and(|meta| meta.permissions().mode() & 0o111 != 0);
+        let mode = if executable { 0o755 } else { 0o644 };
+        let to = OpenOptions::new().write(true).create_new(true).mode(mode).open(&path);
+        copy_file(from, to.map_err(DiskError::io("create", &path))?, &path)?;
+    }
+    Ok(())
+}
+
+fn copy_file(mut from: File, mut to: File, path: &Path) -> Result<(), DiskError> {
+    // The kernel shares the blocks where the file system can.
+    std::io::copy(&mut from, &mut to).map_err(DiskError::io("copy to", path))?;
+    if rustix::process::geteuid().is_root() {
+        let (uid, gid) = (rustix::fs::Uid::from_raw(RUNNER_UID), rustix::fs::Gid::from_raw(RUNNER_GID));
+        rustix::fs::fchown(&to, Some(uid), Some(gid)).map_err(|error| DiskError::io("chown", path)(error.into()))?;
+    }
+    Ok(())
+}
+
+/// Finds out whether the engine's host can lay an overlay over our folder, by having one mounted and read. Says why not.
+///
+/// # Errors
+/// The reason, as a sentence.
+pub async fn probe(engine: &Engine, layout: &Layout, on_engine: &Path, image: &str) -> Result<(), String> {
+    if on_engine.to_string_lossy().contains([',', ':']) {
+        return Err(format!("the path {} has a comma or a colon in it", on_engine.display()));
+    }
+    let name = format!("pipelinex-probe-{}", uuid::Uuid::new_v4().as_simple());
+    let (inside, outside) = (layout.root().join(format!(".{name}")), on_engine.join(format!(".{name}")));
+    let result = probe_in(engine, &name, &inside, &outside, image).await;
+    let _ = engine.remove_container(&name).await;
+    let _ = engine.remove_volume(&name).await;
+    let _ = fs::remove_dir_all(&inside);
+    result
+}
+
+async fn probe_in(engine: &Engine, name: &str, inside: &Path, outside: &Path, image: &str) -> Result<(), String> {
+    let text = |error: &dyn std::fmt::Display| error.to_string();
+    disk::make_dir(inside, 0o711).map_err(|e| text(&e))?;
+    for folder in ["lower", "upper", "work"] {
+        make_runner_dir(&inside.join(folder)).map_err(|e| text(&e))?;
+    }
+    fs::write(inside.join("lower/lower"), "").map_err(|e| text(&e))?;
+    let volume = overlay(name.to_owned(), &outside.join("lower"), outside, Default::default());
+    engine.create_volume(&volume).await.map_err(|e| text(&e))?;
+    let spec = ContainerSpec {
+        name: name.to_owned(),
+        image: image.to_owned(),
+        command: ["/bin/sh", "-c", "test -e lower && touch upper"].map(str::to_owned).to_vec(),
+        env: Default::default(),
+        mounts: vec![Mount {
+            source: MountSource::Volume(name.to_owned()),
+            target: crate::spec::HOME.to_owned(),
+            read_only: false,
+        }],
+        limits: ContainerLimits { memory_bytes: 64 << 20, milli_cpus: 1000, pids: 32, tmp_bytes: 1 << 20 },
+        network: None,
+        labels: Default::default(),
+    };
+    engine.create(&spec).await.map_err(|e| text(&e))?;
+    engine.start(name).await.map_err(|e| text(&e))?;
+    for _ in 0..200 {
+        match engine.inspect(name).await.map_err(|e| text(&e))? {
+            Some(status) if status.phase == crate::engine::Phase::Ended => {
+                let wrote = inside.join("upper/upper").exists();
+                return if wrote {
+                    Ok(())
+                } else {
+                    Err("what a container wrote did not arrive in the upper folder".to_owned())
+                };
+            }
+            _ => tokio::time::sleep(Duration::from_millis(25)).await,
+        }
+    }
+    Err("a container to try it with did not end".to_owned())
+}

@@ -1,0 +1,140 @@
+//! A world for stories about the worker: a workspaces folder, a real engine, and jobs with definitions of their own.
+//! When a story is over, nothing of it may be left on the engine.
+
+use std::{path::Path, sync::Arc, time::Duration};
+
+use jiff::Timestamp;
+use pipelinex_common::{
+    disk::Versioned,
+    execution::Execution,
+    id::JobId,
+    metadata::{AdmissionStatus, Metadata, PlannedStage, SourceInfo, SourceKind},
+    request::{Stack, Switches, Versions},
+    store::{Job, Store},
+};
+use pipelinex_worker::{Worker, config::WorkerConfig, engine::Engine, spec::LABEL_INSTANCE};
+use tokio_util::sync::CancellationToken;
+
+/// A story's surroundings.
+pub struct World {
+    pub store: Store,
+    pub engine: Engine,
+    pub config: WorkerConfig,
+    _folder: tempfile::TempDir,
+}
+
+/// A worker that runs until it is stopped.
+pub struct Working {
+    shutdown: CancellationToken,
+    task: tokio::task::JoinHandle<()>,
+}
+
+impl Working {
+    /// Tells it to stop, and waits until it has let go of everything.
+    pub async fn stop(self) {
+        self.shutdown.cancel();
+        self.task.await.unwrap();
+    }
+}
+
+/// Runs a story. Whatever it leaves on the engine fails it.
+pub fn story(run: impl AsyncFnOnce(&mut World)) {
+    let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build().unwrap();
+    runtime.block_on(async {
+        let mut world = World::new().await;
+        run(&mut world).await;
+        let label = format!("{LABEL_INSTANCE}={}", world.store.instance().as_str());
+        let left = world.engine.find(&[label]).await.unwrap();
+        world.engine.remove(&left).await.unwrap();
+        assert!(left.is_empty(), "left on the engine: {left:?}");
+    });
+}
+
+impl World {
+    async fn new() -> Self {
+        let folder = tempfile::Builder::new().prefix("pipelinex-test-").tempdir_in("/var/tmp").unwrap();
+        let store = Store::open(folder.path()).unwrap();
+        let engine =
+            Engine::connect(None).await.expect("these tests need a container engine: `make test` brings one up");
+        let config = WorkerConfig { reconcile_every: Duration::from_millis(200), ..WorkerConfig::default() };
+        Self { store, engine, config, _folder: folder }
+    }
+
+    /// Admits a job with this definition and these source files.
+    pub fn submit(&self, definition: &str, files: &[(&str, &str)]) -> Job {
+        let pipeline = pipelinex_common::pipeline::read("pipeline.yml", definition).unwrap_or_else(|e| panic!("{e}"));
+        let staging = self.store.stage().unwrap();
+        for (path, content) in files {
+            let path = staging.paths().source().join(path);
+            std::fs::create_dir_all(path.parent().unwrap()).unwrap();
+            std::fs::write(path, content).unwrap();
+        }
+        std::fs::write(staging.paths().definition(), definition).unwrap();
+        let id = JobId::generate();
+        let stages = pipeline.stages.iter().map(|name| PlannedStage { name: name.clone(), selected: true });
+        let metadata = Metadata {
+            job_id: id,
+            status: AdmissionStatus::Accepted,
+            execution_state: pipelinex_common::state::JobState::Queued,
+            stack: Stack {
+                language: "shell".into(),
+                framework: "none".into(),
+                build_tool: "none".into(),
+                requires_db: false,
+            },
+            versions: Versions::default(),
+            pipeline: Switches::default(),
+            database: None,
+            warnings: Vec::new(),
+            created_at: Timestamp::now(),
+            schema: Metadata::SCHEMA,
+            project: "test".into(),
+            pipeline_name: "test".into(),
+            branch: None,
+            commit: None,
+            run_number: 1,
+            owner: None,
+            source: SourceInfo { kind: SourceKind::Zip, sha256: None, sent_bytes: 0, files: 0, bytes: 0 },
+            stages: stages.collect(),
+        };
+        self.store.admit(staging, &metadata).unwrap();
+        self.store.job(id).unwrap()
+    }
+
+    /// Starts a worker.
+    pub fn work(&self) -> Working {
+        let shutdown = CancellationToken::new();
+        let worker: Arc<Worker> = Worker::new(self.config.clone(), self.store.clone(), shutdown.clone());
+        Working { shutdown, task: tokio::spawn(async move { worker.reconcile().await }) }
+    }
+
+    /// Runs a job to its end with a worker of its own.
+    pub async fn run(&self, job: &Job) -> Execution {
+        let working = self.work();
+        let end = self.end_of(job).await;
+        working.stop().await;
+        end
+    }
+
+    /// Waits for the end of a job.
+    pub async fn end_of(&self, job: &Job) -> Execution {
+        until("the job ends", async || job.final_record().unwrap()).await
+    }
+}
+
+/// Looks again and again until there is an answer; a generous deadline keeps a broken test from hanging.
+pub async fn until<T>(what: &str, mut look: impl AsyncFnMut() -> Option<T>) -> T {
+    for _ in 0..2400 {
+        if let Some(answer) = look().await {
+            return answer;
+        }
+        tokio::time::sleep(Duration::from_millis(50)).await;
+    }
+    panic!("waited two minutes until {what}");
+}
+
+/// The text of a file of a job.
+pub fn text(path: impl AsRef<Path>) -> String {
+    let path = path.as_ref();
+    std::fs::read_to_string(path).unwrap_or_else(|error| panic!("{}: {error}", path.display()))
+}
