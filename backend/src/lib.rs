@@ -1,4 +1,16 @@
-//! The HTTP side of Pipelinex: takes a submission in and answers questions about jobs.
+//! The HTTP side of Pipelinex: a straight line from a request over intake and admission to a job, and questions about jobs.
 
 pub mod admission;
+pub mod app;
+mod body;
+pub mod config;
+pub mod error;
+mod extract;
+mod guard;
+pub mod intake;
+mod linger;
+pub mod request;
+mod routes;
+pub mod serve;
 pub mod stacks;
+mod submit;

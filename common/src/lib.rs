@@ -14,5 +14,5 @@ pub mod request;
 pub mod slug;
 pub mod state;
 pub mod store;
-#[cfg(feature = "testing")]
+#[cfg(any(test, feature = "testing"))]
 pub mod testing;

@@ -1,5 +1,6 @@
-//! Helpers for the tests of every crate.
+//! Helpers for the tests of every crate (feature `testing`): nothing here is part of the product.
 
 mod redis_server;
+pub mod zip_builder;
 
 pub use redis_server::RedisServer;

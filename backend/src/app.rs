@@ -1,0 +1,84 @@
+//! What every handler may use.
+
+use std::sync::Arc;
+
+use pipelinex_common::{
+    id::JobId,
+    queue::Doorbell,
+    store::{Job, Store},
+};
+use tokio::sync::Semaphore;
+
+use crate::{config::Config, error::ApiError, stacks::Stacks};
+
+/// The state of the server; clones share it.
+#[derive(Clone, Debug)]
+pub struct App {
+    /// The jobs.
+    pub store: Store,
+    /// Tells a worker to look.
+    pub doorbell: Doorbell,
+    /// The stacks that can be submitted.
+    pub stacks: Arc<Stacks>,
+    /// What the operator decided.
+    pub config: Arc<Config>,
+    /// What is done at the same time.
+    pub slots: Slots,
+}
+
+/// The places of [`crate::config::ParallelLimits`].
+#[derive(Clone, Debug)]
+pub struct Slots {
+    /// Uploads.
+    pub uploads: Arc<Semaphore>,
+    /// Projects that are unpacked and judged.
+    pub intakes: Arc<Semaphore>,
+    /// Reads of the disk.
+    pub reads: Arc<Semaphore>,
+    /// Report archives.
+    pub archives: Arc<Semaphore>,
+}
+
+impl App {
+    /// A server over one workspaces folder.
+    pub fn new(store: Store, doorbell: Doorbell, stacks: Stacks, config: Config) -> Self {
+        let places = |most| Arc::new(Semaphore::new(most));
+        let slots = Slots {
+            uploads: places(config.parallel.uploads),
+            intakes: places(config.parallel.intakes),
+            reads: places(config.parallel.reads),
+            archives: places(config.parallel.archives),
+        };
+        Self { store, doorbell, stacks: Arc::new(stacks), config: Arc::new(config), slots }
+    }
+
+    /// Reads from the disk aside from the tasks that serve connections, so many at once as the configuration says.
+    ///
+    /// # Errors
+    /// Those of `read`.
+    pub async fn read<T, F>(&self, read: F) -> Result<T, ApiError>
+    where
+        T: Send + 'static,
+        F: FnOnce(&Store) -> Result<T, ApiError> + Send + 'static,
+    {
+        let place = Arc::clone(&self.slots.reads).acquire_owned().await.map_err(ApiError::internal)?;
+        let store = self.store.clone();
+        let work = move || {
+            let _place = place;
+            read(&store)
+        };
+        tokio::task::spawn_blocking(work).await.map_err(ApiError::internal)?
+    }
+
+    /// [`Self::read`] of one job.
+    ///
+    /// # Errors
+    /// 404 where there is no such job, and those of `read`.
+    pub async fn read_job<T, F>(&self, id: JobId, read: F) -> Result<T, ApiError>
+    where
+        T: Send + 'static,
+        F: FnOnce(&Job) -> Result<T, ApiError> + Send + 'static,
+    {
+        self.read(move |store| read(&store.job(id)?)).await
+    }
+}

@@ -1,0 +1,96 @@
+//! What the operator decides about the HTTP side. Read once, in `main`, and handed down.
+
+use std::time::Duration;
+
+use pipelinex_common::limits::{IntakeLimits, MIB};
+
+/// How the HTTP side behaves. Every number has its unit in its name or its type.
+#[derive(Clone, Debug, Default)]
+pub struct Config {
+    /// Limits of what is taken in.
+    pub intake: IntakeLimits,
+    /// Names by which this server may be called, beside the loopback ones: a page that was lured here by a rebound
+    /// name is refused. `*` allows every name.
+    pub allowed_hosts: Vec<String>,
+    /// Origins whose pages may call the API, such as `http://localhost:4200`.
+    pub allowed_origins: Vec<String>,
+    /// Limits of connections.
+    pub connections: ConnectionLimits,
+    /// Limits of work that is done at the same time.
+    pub parallel: ParallelLimits,
+}
+
+/// What one client, and all of them together, may hold open.
+#[derive(Clone, Debug)]
+pub struct ConnectionLimits {
+    /// Connections that are open at once; one more is told 503.
+    pub most: usize,
+    /// How long a client may take to send the head of a request, also the first and also on a connection that idles.
+    pub head_timeout: Duration,
+    /// The largest head of a request, in bytes.
+    pub head_bytes: usize,
+    /// How long a body may take before the least rate applies.
+    pub body_grace: Duration,
+    /// The least rate of a body after that, in bytes per second: 50 MiB then take less than an hour.
+    pub body_bytes_per_second: u64,
+    /// How long a client may leave an answer unread before its connection is closed.
+    pub write_patience: Duration,
+    /// How long what a client still sends is read and thrown away after a refusal, so that it sees the answer.
+    pub linger: Duration,
+    /// How long requests that are being answered may go on after the order to stop.
+    pub drain: Duration,
+}
+
+/// How much is done at the same time.
+#[derive(Clone, Debug)]
+pub struct ParallelLimits {
+    /// Uploads that are received or looked at; one more is told 429.
+    pub uploads: usize,
+    /// Projects that are unpacked and judged; others wait.
+    pub intakes: usize,
+    /// Answers that are being read from the disk; others wait.
+    pub reads: usize,
+    /// Report archives that exist at once, each a temporary file; one more is told 503.
+    pub archives: usize,
+}
+
+impl Default for ConnectionLimits {
+    fn default() -> Self {
+        Self {
+            most: 1024,
+            head_timeout: Duration::from_secs(15),
+            head_bytes: 32 * 1024,
+            body_grace: Duration::from_secs(20),
+            body_bytes_per_second: 16 * 1024,
+            write_patience: Duration::from_secs(60),
+            linger: Duration::from_secs(5),
+            drain: Duration::from_secs(25),
+        }
+    }
+}
+
+impl Default for ParallelLimits {
+    fn default() -> Self {
+        Self { uploads: 16, intakes: 2, reads: 32, archives: 16 }
+    }
+}
+
+impl Config {
+    /// Small limits and short times, so that a test reaches them.
+    pub fn for_testing() -> Self {
+        Self {
+            intake: IntakeLimits { upload_bytes: 2 * MIB, ..IntakeLimits::default() },
+            allowed_hosts: vec!["pipelinex.test".to_owned()],
+            allowed_origins: vec!["http://localhost:4200".to_owned()],
+            connections: ConnectionLimits {
+                head_timeout: Duration::from_millis(800),
+                body_grace: Duration::from_millis(1500),
+                write_patience: Duration::from_millis(800),
+                linger: Duration::from_secs(1),
+                drain: Duration::from_secs(5),
+                ..ConnectionLimits::default()
+            },
+            parallel: ParallelLimits::default(),
+        }
+    }
+}

@@ -1,0 +1,291 @@
+//! The one place that knows status codes, and the one envelope of errors: `application/problem+json` (RFC 9457).
+//!
+//! What the client can do something about is told in full, with a rule, a path and a hint for each problem. What only the
+//! operator can do something about is logged with a number, and the client gets the number.
+
+use axum::{
+    Json,
+    http::{HeaderValue, StatusCode, header},
+    response::{IntoResponse, Response},
+};
+use pipelinex_common::{foreign::ForeignError, id::InvalidJobId, store::StoreError};
+use serde::Serialize;
+use uuid::Uuid;
+
+use crate::{
+    admission::{self, AdmissionError},
+    intake::{IntakeError, Refusal},
+    stacks::UnknownStack,
+};
+
+/// Why a request is not answered as it wished.
+#[derive(Debug)]
+pub enum ApiError {
+    /// The request cannot be read.
+    Malformed {
+        /// For programs.
+        code: &'static str,
+        /// For people.
+        detail: String,
+    },
+    /// A page or a name that may not call this server.
+    Forbidden {
+        /// For programs.
+        code: &'static str,
+        /// For people.
+        detail: String,
+    },
+    /// There is no such thing.
+    NotFound {
+        /// For people.
+        detail: String,
+    },
+    /// There is, and it takes other methods.
+    MethodNotAllowed,
+    /// The body came too slowly, or not at all.
+    TooSlow,
+    /// It will be there later.
+    NotYet {
+        /// For people.
+        detail: String,
+    },
+    /// The body, or a part of it, is too large.
+    TooLarge {
+        /// For people.
+        detail: String,
+    },
+    /// The body is of a kind that is not taken.
+    Unsupported {
+        /// For programs.
+        code: &'static str,
+        /// For people.
+        detail: String,
+    },
+    /// The request was read and is refused.
+    Refused {
+        /// For programs.
+        code: &'static str,
+        /// Each with what to do about it.
+        problems: Vec<Problem>,
+    },
+    /// Too much at once.
+    TooMany {
+        /// For people.
+        detail: String,
+    },
+    /// Not now.
+    Unavailable {
+        /// For people.
+        detail: String,
+    },
+    /// The disk is full.
+    Full,
+    /// The files of a job cannot be read.
+    BrokenJob(StoreError),
+    /// Anything else of ours.
+    Internal(Box<dyn std::error::Error + Send + Sync>),
+}
+
+/// One reason for a refusal, whoever refused.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Problem {
+    /// For programs.
+    pub rule: String,
+    /// The entry, file or field it is about; safe to show.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub path: Option<String>,
+    /// What is wrong, in one sentence.
+    pub message: String,
+    /// What to do about it.
+    pub hint: String,
+}
+
+/// What is sent.
+#[derive(Debug, Serialize)]
+struct Envelope {
+    #[serde(rename = "type")]
+    kind: String,
+    title: &'static str,
+    status: u16,
+    detail: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    instance: Option<String>,
+    code: &'static str,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    problems: Vec<Problem>,
+}
+
+/// The code of a project that does not keep the contract, or a request that it cannot serve.
+const NOT_ADMITTED: &str = "not-admitted";
+/// Seconds after which it is worth to come again.
+const RETRY_AFTER: &str = "5";
+
+impl ApiError {
+    /// An error of ours.
+    pub fn internal(error: impl Into<Box<dyn std::error::Error + Send + Sync>>) -> Self {
+        Self::Internal(error.into())
+    }
+
+    /// The files of a job that is there could not be read.
+    pub fn broken(error: StoreError) -> Self {
+        match error {
+            StoreError::NoSuchJob(_) => error.into(),
+            other => Self::BrokenJob(other),
+        }
+    }
+
+    /// There is nothing under that address.
+    pub fn no_such_page() -> Self {
+        Self::NotFound { detail: "there is nothing at this address; the calls begin with /api/jobs".to_owned() }
+    }
+
+    /// An error of the system while a file of ours was read or written.
+    pub fn io(error: std::io::Error) -> Self {
+        use std::io::ErrorKind::{FileTooLarge, QuotaExceeded, StorageFull};
+        match error.kind() {
+            StorageFull | QuotaExceeded | FileTooLarge => Self::Full,
+            _ => Self::internal(error),
+        }
+    }
+
+    /// Status, code and the sentence of each variant.
+    fn parts(&self) -> (StatusCode, &'static str, String) {
+        match self {
+            Self::Malformed { code, detail } => (StatusCode::BAD_REQUEST, code, detail.clone()),
+            Self::Forbidden { code, detail } => (StatusCode::FORBIDDEN, code, detail.clone()),
+            Self::NotFound { detail } => (StatusCode::NOT_FOUND, "not-found", detail.clone()),
+            Self::MethodNotAllowed => {
+                let detail = "this address does not take that method; the Allow header names those it takes";
+                (StatusCode::METHOD_NOT_ALLOWED, "method-not-allowed", detail.to_owned())
+            }
+            Self::TooSlow => {
+                let detail = "the body of the request came too slowly and was given up; send it again";
+                (StatusCode::REQUEST_TIMEOUT, "too-slow", detail.to_owned())
+            }
+            Self::NotYet { detail } => (StatusCode::CONFLICT, "not-yet", detail.clone()),
+            Self::TooLarge { detail } => (StatusCode::PAYLOAD_TOO_LARGE, "too-large", detail.clone()),
+            Self::Unsupported { code, detail } => (StatusCode::UNSUPPORTED_MEDIA_TYPE, code, detail.clone()),
+            Self::Refused { code, problems } => (StatusCode::UNPROCESSABLE_ENTITY, code, sentence(problems)),
+            Self::TooMany { detail } => (StatusCode::TOO_MANY_REQUESTS, "too-many", detail.clone()),
+            Self::Unavailable { detail } => (StatusCode::SERVICE_UNAVAILABLE, "unavailable", detail.clone()),
+            Self::Full => {
+                let detail = "the server has no space left for this project; its operator has to make some";
+                (StatusCode::INSUFFICIENT_STORAGE, "storage-full", detail.to_owned())
+            }
+            Self::BrokenJob(_) => {
+                let detail = "the files of this job cannot be read; the server's log says which";
+                (StatusCode::INTERNAL_SERVER_ERROR, "job-broken", detail.to_owned())
+            }
+            Self::Internal(_) => {
+                let detail = "the server failed; its log has the cause under the number in `instance`";
+                (StatusCode::INTERNAL_SERVER_ERROR, "internal", detail.to_owned())
+            }
+        }
+    }
+
+    /// Logs what is not sent; the number ties the answer to the log.
+    fn log(&self) -> Option<String> {
+        let cause: &dyn std::fmt::Display = match self {
+            Self::Internal(error) => error,
+            Self::BrokenJob(error) => error,
+            Self::Full => &"no space left on the disk of the workspaces",
+            _ => return None,
+        };
+        let instance = format!("urn:uuid:{}", Uuid::new_v4());
+        tracing::error!(%instance, %cause, "a request failed");
+        Some(instance)
+    }
+}
+
+fn sentence(problems: &[Problem]) -> String {
+    match problems {
+        [] => "the submission is refused".to_owned(),
+        [only] => only.message.clone(),
+        [first, rest @ ..] => format!("{} (and {} more in `problems`)", first.message, rest.len()),
+    }
+}
+
+impl IntoResponse for ApiError {
+    fn into_response(self) -> Response {
+        let instance = self.log();
+        let (status, code, detail) = self.parts();
+        let retry = matches!(self, Self::TooMany { .. } | Self::Unavailable { .. });
+        let problems = if let Self::Refused { problems, .. } = self { problems } else { Vec::new() };
+        let title = status.canonical_reason().unwrap_or("Error");
+        let kind = format!("urn:pipelinex:problem:{code}");
+        let envelope = Envelope { kind, title, status: status.as_u16(), detail, instance, code, problems };
+        let mut response = (status, Json(envelope)).into_response();
+        let headers = response.headers_mut();
+        headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/problem+json"));
+        if retry {
+            headers.insert(header::RETRY_AFTER, HeaderValue::from_static(RETRY_AFTER));
+        }
+        response
+    }
+}
+
+impl From<InvalidJobId> for ApiError {
+    fn from(error: InvalidJobId) -> Self {
+        Self::NotFound { detail: format!("there is no such job: {error}") }
+    }
+}
+
+impl From<StoreError> for ApiError {
+    fn from(error: StoreError) -> Self {
+        match error {
+            StoreError::NoSuchJob(_) => Self::NotFound { detail: error.to_string() },
+            StoreError::Disk(ref disk) if disk.is_full() => Self::Full,
+            StoreError::NoMetadata(_) | StoreError::Disk(_) | StoreError::Taken(_) => Self::internal(error),
+        }
+    }
+}
+
+impl From<ForeignError> for ApiError {
+    fn from(error: ForeignError) -> Self {
+        match error {
+            ForeignError::Missing(_) | ForeignError::Refused { .. } => Self::NotFound { detail: error.to_string() },
+            ForeignError::TooMuch(_) | ForeignError::Io { .. } => Self::internal(error),
+        }
+    }
+}
+
+impl From<IntakeError> for ApiError {
+    fn from(error: IntakeError) -> Self {
+        match error {
+            IntakeError::Refused(refusal) => Self::Refused { code: "zip-refused", problems: vec![refusal.into()] },
+            IntakeError::Full => Self::Full,
+            IntakeError::Io { .. } => Self::internal(error),
+        }
+    }
+}
+
+impl From<AdmissionError> for ApiError {
+    fn from(error: AdmissionError) -> Self {
+        match error {
+            AdmissionError::Refused(refused) => {
+                Self::Refused { code: NOT_ADMITTED, problems: refused.problems.into_iter().map(Into::into).collect() }
+            }
+            AdmissionError::Io(error) => Self::internal(error),
+        }
+    }
+}
+
+impl From<UnknownStack> for ApiError {
+    fn from(unknown: UnknownStack) -> Self {
+        Self::Refused { code: NOT_ADMITTED, problems: vec![unknown.problem().into()] }
+    }
+}
+
+impl From<Refusal> for Problem {
+    fn from(refusal: Refusal) -> Self {
+        let message = refusal.rule.says().to_owned();
+        Self { rule: refusal.rule.to_string(), path: refusal.entry, message, hint: refusal.hint }
+    }
+}
+
+impl From<admission::Problem> for Problem {
+    fn from(problem: admission::Problem) -> Self {
+        let admission::Problem { rule, path, message, hint } = problem;
+        Self { rule: rule.to_string(), path, message, hint }
+    }
+}

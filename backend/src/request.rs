@@ -1,0 +1,238 @@
+//! From the text of the `metadata` part to a request: strict about types, kind about keys it does not know.
+
+use pipelinex_common::request::JobRequest;
+use serde_json::{Map, Value, error::Category};
+
+use crate::error::{ApiError, Problem};
+
+/// Keys of the request.
+const REQUEST: &[&str] = &["stack", "versions", "pipeline", "project", "branch", "commit"];
+/// Keys of `stack`.
+const STACK: &[&str] = &["language", "framework", "build_tool", "requires_db"];
+/// Keys of `versions`.
+const VERSIONS: &[&str] = &["java", "build_tool"];
+/// Keys of `pipeline`.
+const PIPELINE: &[&str] = &[
+    "run_secret_scan",
+    "secret_scan_mode",
+    "secret_custom",
+    "run_build",
+    "run_unit_tests",
+    "run_sast",
+    "sast_mode",
+    "sast_custom",
+    "run_sca",
+    "run_package",
+    "run_smoke",
+    "run_dast",
+];
+/// Keys of `secret_custom` and `sast_custom`.
+const CUSTOM: &[&str] = &["install_cmd", "tool_cmd", "log_ext"];
+/// At most this many unknown keys are named.
+const MOST_NAMED: usize = 10;
+/// The longest name of a stack, version, project, branch or commit, in bytes.
+const NAME_BYTES: usize = 200;
+/// The longest command of a custom tool, in bytes.
+const COMMAND_BYTES: usize = 16 * 1024;
+/// How alike a known key must be to be suggested: 1 is the same.
+const ALIKE: f64 = 0.8;
+
+/// Reads the text of a request. Returns it with a warning for each key that nothing here knows.
+///
+/// # Errors
+/// 400 for what is no JSON, 422 for JSON that is no request.
+pub fn parse(text: &[u8]) -> Result<(JobRequest, Vec<String>), ApiError> {
+    // First as any JSON: what is no JSON is told apart from what is no request, and a list is no request though serde
+    // would read one. Then from the text again: a key that comes twice is only seen there.
+    let written: Value = serde_json::from_slice(text).map_err(|error| explain(&error))?;
+    if !written.is_object() {
+        return Err(no_request("it is not an object"));
+    }
+    let request: JobRequest = serde_json::from_slice(text).map_err(|error| explain(&error))?;
+    let problems = check_texts(&request);
+    if !problems.is_empty() {
+        return Err(ApiError::Refused { code: "metadata-invalid", problems });
+    }
+    Ok((request, unknown_keys(&written)))
+}
+
+fn explain(error: &serde_json::Error) -> ApiError {
+    match error.classify() {
+        Category::Io | Category::Syntax | Category::Eof => ApiError::Malformed {
+            code: "metadata-not-json",
+            detail: format!("the part `metadata` is not JSON: {error}"),
+        },
+        Category::Data => no_request(&error.to_string()),
+    }
+}
+
+fn no_request(why: &str) -> ApiError {
+    let message = format!("the part `metadata` is not a request: {why}");
+    let hint = "it needs at least {\"stack\": {\"language\": .., \"framework\": .., \"build_tool\": ..}}";
+    let (rule, hint) = ("metadata-invalid".to_owned(), hint.to_owned());
+    ApiError::Refused { code: "metadata-invalid", problems: vec![Problem { rule, path: None, message, hint }] }
+}
+
+/// What goes into files, listings and environments must be short and hold nothing that steers a terminal.
+fn check_texts(request: &JobRequest) -> Vec<Problem> {
+    let stack = &request.stack;
+    let mut names = vec![
+        ("stack.language", &stack.language),
+        ("stack.framework", &stack.framework),
+        ("stack.build_tool", &stack.build_tool),
+    ];
+    let optional = [
+        ("versions.java", &request.versions.java),
+        ("versions.build_tool", &request.versions.build_tool),
+        ("project", &request.project),
+        ("branch", &request.branch),
+        ("commit", &request.commit),
+    ];
+    names.extend(optional.into_iter().filter_map(|(path, text)| Some((path, text.as_ref()?))));
+    let mut problems: Vec<_> = names.into_iter().filter_map(|(path, text)| check_name(path, text)).collect();
+    if let Some(pipeline) = &request.pipeline {
+        let tools =
+            [("pipeline.secret_custom", &pipeline.secret_custom), ("pipeline.sast_custom", &pipeline.sast_custom)];
+        for (path, tool) in tools {
+            let Some(tool) = tool else { continue };
+            for command in [&tool.install_cmd, &tool.tool_cmd] {
+                if command.len() > COMMAND_BYTES || command.contains('\0') {
+                    let message = format!("a command of `{path}` has a zero byte or more than {COMMAND_BYTES} bytes");
+                    problems.push(text_problem(path, message, "put longer work into a script of the project"));
+                }
+            }
+            let plain =
+                (1..=10).contains(&tool.log_ext.len()) && tool.log_ext.bytes().all(|b| b.is_ascii_alphanumeric());
+            if !plain {
+                let message = format!("`log_ext` of `{path}` is not the ending of a file name");
+                problems.push(text_problem(path, message, "use 1 to 10 letters and digits, such as json"));
+            }
+        }
+    }
+    problems
+}
+
+fn check_name(path: &str, text: &str) -> Option<Problem> {
+    let message = if text.is_empty() {
+        format!("`{path}` is empty")
+    } else if text.len() > NAME_BYTES {
+        format!("`{path}` has more than {NAME_BYTES} bytes")
+    } else if text.chars().any(hides) {
+        format!("`{path}` has a character that cannot be shown")
+    } else {
+        return None;
+    };
+    Some(text_problem(path, message, "use a short name of letters, digits and punctuation"))
+}
+
+fn hides(c: char) -> bool {
+    c.is_control()
+        || matches!(c, '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2060}'..='\u{2069}' | '\u{feff}')
+}
+
+fn text_problem(path: &str, message: String, hint: &str) -> Problem {
+    Problem { rule: "metadata-text".to_owned(), path: Some(path.to_owned()), message, hint: hint.to_owned() }
+}
+
+/// A misspelled switch must not be silently off.
+fn unknown_keys(written: &Value) -> Vec<String> {
+    let mut warnings = Vec::new();
+    let mut look = |path: &str, at: Option<&Value>, known: &[&str]| {
+        let empty = Map::new();
+        for key in at.and_then(Value::as_object).unwrap_or(&empty).keys() {
+            if !known.contains(&key.as_str()) {
+                warnings.push(unknown_key(path, key, known));
+            }
+        }
+    };
+    let pipeline = written.get("pipeline");
+    look("", Some(written), REQUEST);
+    look("stack.", written.get("stack"), STACK);
+    look("versions.", written.get("versions"), VERSIONS);
+    look("pipeline.", pipeline, PIPELINE);
+    for tool in ["secret_custom", "sast_custom"] {
+        look(&format!("pipeline.{tool}."), pipeline.and_then(|pipeline| pipeline.get(tool)), CUSTOM);
+    }
+    let more = warnings.len().saturating_sub(MOST_NAMED);
+    warnings.truncate(MOST_NAMED);
+    if more > 0 {
+        warnings.push(format!("{more} more unknown keys in the request were ignored"));
+    }
+    warnings
+}
+
+fn unknown_key(path: &str, key: &str, known: &[&str]) -> String {
+    let shown: String = key.chars().take(60).map(|c| if hides(c) { '?' } else { c }).collect();
+    let lower = shown.to_lowercase();
+    let alike = known.iter().map(|name| (strsim::jaro_winkler(&lower, name), name));
+    let nearest = alike.max_by(|a, b| a.0.total_cmp(&b.0)).filter(|(likeness, _)| *likeness >= ALIKE);
+    let meant = nearest.map(|(_, name)| format!("; did you mean `{path}{name}`?")).unwrap_or_default();
+    format!("the key `{path}{shown}` of the request is not known and was ignored{meant}")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const STACK_JSON: &str = r#""stack": {"language": "java", "framework": "spring-boot", "build_tool": "maven"}"#;
+
+    fn refusal(text: &str) -> String {
+        match parse(text.as_bytes()) {
+            Err(ApiError::Malformed { code, detail }) => format!("400 {code}: {detail}"),
+            Err(ApiError::Refused { problems, .. }) => {
+                let said: Vec<_> = problems.iter().map(|p| format!("422 {}: {}", p.rule, p.message)).collect();
+                said.join("; ")
+            }
+            other => format!("{other:?}"),
+        }
+    }
+
+    #[test]
+    fn a_misspelled_key_is_named_with_what_was_probably_meant() {
+        let text = format!(r#"{{{STACK_JSON}, "Pipeline": {{}}, "pipeline": {{"run_biuld": true, "x": 1}}}}"#);
+        let (_, warnings) = parse(text.as_bytes()).unwrap();
+        let expected = [
+            "the key `Pipeline` of the request is not known and was ignored; did you mean `pipeline`?",
+            "the key `pipeline.run_biuld` of the request is not known and was ignored; did you mean `pipeline.run_build`?",
+            "the key `pipeline.x` of the request is not known and was ignored",
+        ];
+        assert_eq!(warnings, expected);
+    }
+
+    #[test]
+    fn a_flood_of_unknown_keys_is_counted_and_not_repeated() {
+        let keys: Vec<_> = (0..1000).map(|n| format!(r#""k{n}": 1"#)).collect();
+        let (_, warnings) = parse(format!(r#"{{{STACK_JSON}, {}}}"#, keys.join(",")).as_bytes()).unwrap();
+        assert_eq!(warnings.len(), MOST_NAMED + 1);
+        assert_eq!(warnings[MOST_NAMED], "990 more unknown keys in the request were ignored");
+    }
+
+    #[test]
+    fn what_is_no_json_and_what_is_no_request_are_told_apart() {
+        let deep = "[".repeat(100_000);
+        let twice = format!("{{{STACK_JSON}}} {{}}");
+        let bom = format!("\u{feff}{{{STACK_JSON}}}");
+        for text in ["", "{", "nope", "{\"stack\": }", "// {}", &deep, &twice, &bom] {
+            assert!(refusal(text).starts_with("400 metadata-not-json"), "{}", refusal(text));
+        }
+        assert!(refusal("\u{0}").starts_with("400"));
+        let duplicate = format!("{{{STACK_JSON}, {STACK_JSON}}}");
+        let near = format!(r#"{{{STACK_JSON}, "pipeline": {{"secret_scan_mode": "Custom"}}}}"#);
+        for text in ["{}", "[]", "null", "7", r#"{"stack": "java"}"#, &duplicate, &near] {
+            assert!(refusal(text).starts_with("422 metadata-invalid"), "{}", refusal(text));
+        }
+        assert!(parse(b"\xff\xfe{").is_err());
+    }
+
+    #[test]
+    fn texts_that_would_lie_in_a_listing_are_refused() {
+        let request = |field: &str| refusal(&format!("{{{STACK_JSON}, {field}}}"));
+        for field in [r#""project": """#, r#""branch": "a\u001b[31m""#, r#""commit": "a\u202eb""#] {
+            assert!(request(field).starts_with("422 metadata-text"), "{}", request(field));
+        }
+        let long = format!(r#""project": "{}""#, "x".repeat(NAME_BYTES + 1));
+        assert!(request(&long).starts_with("422 metadata-text"));
+        let tool = r#""pipeline": {"secret_custom": {"install_cmd": "a", "tool_cmd": "b", "log_ext": "../x"}}"#;
+        assert!(request(tool).starts_with("422 metadata-text"));
+    }
+}

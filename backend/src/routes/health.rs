@@ -1,0 +1,60 @@
+//! Whether the server lives, and whether it can do its work.
+
+use axum::{
+    Json,
+    extract::State,
+    http::StatusCode,
+    response::{IntoResponse, Response},
+};
+use pipelinex_common::queue::QueueHealth;
+use serde::Serialize;
+
+use crate::app::App;
+
+/// The answer of `/health`.
+#[derive(Serialize)]
+pub struct Health {
+    status: &'static str,
+}
+
+/// `GET /health`: answers without looking at anything.
+pub async fn health() -> Json<Health> {
+    Json(Health { status: "UP" })
+}
+
+#[derive(Serialize)]
+struct Readiness {
+    status: &'static str,
+    workspaces: Part,
+    queue: Part,
+}
+
+#[derive(Serialize)]
+struct Part {
+    status: &'static str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    detail: Option<String>,
+}
+
+const UP: Part = Part { status: "UP", detail: None };
+
+/// `GET /readyz`: 503 when no job can be admitted. Without Redis jobs are admitted and found later, so that is 200 DEGRADED.
+pub async fn ready(State(app): State<App>) -> Response {
+    let workspaces = match app.read(|store| Ok(store.stage().map(drop)?)).await {
+        Ok(()) => UP,
+        Err(error) => {
+            drop(error.into_response());
+            Part { status: "DOWN", detail: Some("the workspaces folder cannot be written to".to_owned()) }
+        }
+    };
+    let queue = match &*app.doorbell.health().borrow() {
+        QueueHealth::Up => UP,
+        QueueHealth::Down { since, error } => Part { status: "DOWN", detail: Some(format!("since {since}: {error}")) },
+    };
+    let (code, status) = match (workspaces.status, queue.status) {
+        ("UP", "UP") => (StatusCode::OK, "UP"),
+        ("UP", _) => (StatusCode::OK, "DEGRADED"),
+        _ => (StatusCode::SERVICE_UNAVAILABLE, "DOWN"),
+    };
+    (code, Json(Readiness { status, workspaces, queue })).into_response()
+}

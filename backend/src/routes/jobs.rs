@@ -1,0 +1,168 @@
+//! `GET /api/jobs`: the jobs, newest first, a page at a time. A job that cannot be read is listed as broken.
+
+use axum::{
+    Json,
+    extract::{Query, State, rejection::QueryRejection},
+};
+use jiff::Timestamp;
+use pipelinex_common::{
+    id::JobId,
+    metadata::AdmissionStatus,
+    request::Stack,
+    state::{JobState, Reason},
+    store::{JobView, Store, StoreError},
+};
+use serde::{Deserialize, Serialize};
+
+use super::job::address;
+use crate::{app::App, error::ApiError};
+
+/// Jobs on a page when nothing is said.
+const PAGE: usize = 20;
+/// The most jobs on a page.
+const PAGE_MAX: usize = 200;
+/// So many jobs are opened for one page at most: a filter that matches nothing must not read the whole disk. The page
+/// then ends early, and its `next` goes on.
+const OPENED_MAX: usize = 1000;
+
+/// What is asked for.
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Filter {
+    state: Option<String>,
+    project: Option<String>,
+    limit: Option<usize>,
+    cursor: Option<String>,
+}
+
+/// A page.
+#[derive(Debug, Serialize)]
+pub struct JobsPage {
+    jobs: Vec<Row>,
+    /// The cursor of the next page; absent on the last.
+    next: Option<JobId>,
+}
+
+#[derive(Debug, Serialize)]
+#[serde(untagged)]
+enum Row {
+    Whole(Box<WholeRow>),
+    Broken { job_id: JobId, broken: &'static str, link: String },
+}
+
+#[derive(Debug, Serialize)]
+struct WholeRow {
+    job_id: JobId,
+    state: JobState,
+    reason: Option<Reason>,
+    error: Option<String>,
+    current_stage: Option<String>,
+    status: AdmissionStatus,
+    stack: Stack,
+    project: String,
+    pipeline_name: String,
+    run_number: u64,
+    branch: Option<String>,
+    commit: Option<String>,
+    warnings: usize,
+    created_at: Timestamp,
+    started_at: Option<Timestamp>,
+    finished_at: Option<Timestamp>,
+    link: String,
+}
+
+/// A filter, checked.
+struct Wanted {
+    state: Option<JobState>,
+    project: Option<String>,
+    limit: usize,
+    before: Option<JobId>,
+}
+
+/// One page of the jobs.
+pub async fn list(
+    State(app): State<App>,
+    filter: Result<Query<Filter>, QueryRejection>,
+) -> Result<Json<JobsPage>, ApiError> {
+    let Query(filter) = filter.map_err(|_| malformed("the query takes state, project, limit and cursor"))?;
+    let query = filter.check()?;
+    Ok(Json(app.read(move |store| page(store, &query)).await?))
+}
+
+fn malformed(detail: impl Into<String>) -> ApiError {
+    ApiError::Malformed { code: "query", detail: detail.into() }
+}
+
+impl Filter {
+    fn check(self) -> Result<Wanted, ApiError> {
+        let state = self.state.map(|text| {
+            let known = JobState::ALL.into_iter().find(|state| state.as_str().eq_ignore_ascii_case(&text));
+            known.ok_or_else(|| {
+                malformed(format!("`state` is one of {}", JobState::ALL.map(JobState::as_str).join(", ")))
+            })
+        });
+        let before = self.cursor.map(|text| text.parse().map_err(|_| malformed("`cursor` is the `next` of a page")));
+        let limit = self.limit.unwrap_or(PAGE);
+        if !(1..=PAGE_MAX).contains(&limit) {
+            return Err(malformed(format!("`limit` is a number from 1 to {PAGE_MAX}")));
+        }
+        Ok(Wanted { state: state.transpose()?, project: self.project, limit, before: before.transpose()? })
+    }
+}
+
+fn page(store: &Store, query: &Wanted) -> Result<JobsPage, ApiError> {
+    let ids: Vec<_> = store.ids()?.into_iter().filter(|id| query.before.is_none_or(|before| *id < before)).collect();
+    let (mut jobs, mut last) = (Vec::new(), None);
+    for id in ids.iter().take(OPENED_MAX) {
+        if jobs.len() == query.limit {
+            break;
+        }
+        last = Some(*id);
+        jobs.extend(row(store, *id, query));
+    }
+    let next = last.filter(|last| ids.last() != Some(last));
+    Ok(JobsPage { jobs, next })
+}
+
+fn row(store: &Store, id: JobId, query: &Wanted) -> Option<Row> {
+    match store.job(id).and_then(|job| job.view()) {
+        Ok(view) => {
+            let wanted = query.state.is_none_or(|state| view.execution.state == state)
+                && query.project.as_ref().is_none_or(|project| view.metadata.project == *project);
+            wanted.then(|| Row::Whole(Box::new(view.into())))
+        }
+        // Not there any more, or a foreign file of that name.
+        Err(StoreError::NoSuchJob(_)) => None,
+        Err(error) => {
+            tracing::warn!(job = %id, %error, "a job cannot be read");
+            let broken = "the files of this job cannot be read; the server's log says which";
+            let filtered = query.state.is_some() || query.project.is_some();
+            (!filtered).then(|| Row::Broken { job_id: id, broken, link: address(id) })
+        }
+    }
+}
+
+impl From<JobView> for WholeRow {
+    fn from(view: JobView) -> Self {
+        let JobView { metadata, execution, .. } = view;
+        Self {
+            job_id: metadata.job_id,
+            state: execution.state,
+            reason: execution.reason,
+            error: execution.error,
+            current_stage: execution.current_stage,
+            status: metadata.status,
+            stack: metadata.stack,
+            project: metadata.project,
+            pipeline_name: metadata.pipeline_name,
+            run_number: metadata.run_number,
+            branch: metadata.branch,
+            commit: metadata.commit,
+            warnings: metadata.warnings.len(),
+            created_at: metadata.created_at,
+            started_at: execution.started_at,
+            finished_at: execution.finished_at,
+            link: address(metadata.job_id),
+        }
+    }
+}

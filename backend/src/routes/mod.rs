@@ -1,0 +1,69 @@
+//! Every call on one screen.
+
+mod download;
+mod health;
+mod job;
+mod jobs;
+mod logs;
+mod path;
+mod precheck;
+mod reports;
+mod status;
+mod upload;
+
+use std::any::Any;
+
+use axum::{
+    Router,
+    http::{HeaderName, HeaderValue, Method, header},
+    middleware,
+    response::{IntoResponse, Response},
+    routing::{get, post},
+};
+use tower_http::{
+    catch_panic::CatchPanicLayer,
+    cors::{AllowOrigin, CorsLayer},
+};
+
+use crate::{app::App, config::Config, error::ApiError, guard};
+
+/// The whole HTTP side as one service.
+pub fn router(app: App) -> Router {
+    Router::new()
+        .route("/health", get(health::health))
+        .route("/readyz", get(health::ready))
+        .route("/api/jobs", get(jobs::list))
+        .route("/api/jobs/upload", post(upload::upload))
+        .route("/api/jobs/{id}", get(job::view))
+        .route("/api/jobs/{id}/status", get(status::status))
+        .route("/api/jobs/{id}/reports", get(reports::reports))
+        .route("/api/jobs/{id}/{stage}/logs", get(logs::logs))
+        .route("/api/precheck", post(precheck::precheck))
+        .fallback(async || ApiError::no_such_page())
+        .method_not_allowed_fallback(async || ApiError::MethodNotAllowed)
+        .layer(CatchPanicLayer::custom(panicked))
+        .layer(cors(&app.config))
+        .layer(middleware::from_fn_with_state(app.clone(), guard::guard))
+        .with_state(app)
+}
+
+/// What pages of the allowed origins may do; the guard has refused the others already.
+fn cors(config: &Config) -> CorsLayer {
+    let origins = config.allowed_origins.iter().filter_map(|origin| HeaderValue::from_str(origin).ok());
+    let shown = [header::CONTENT_DISPOSITION, header::RETRY_AFTER, header::LOCATION, NEXT_OFFSET, LOG_COMPLETE];
+    CorsLayer::new()
+        .allow_origin(AllowOrigin::list(origins))
+        .allow_methods([Method::GET, Method::POST])
+        .allow_headers([header::CONTENT_TYPE])
+        .expose_headers(shown)
+}
+
+/// Where the next read of a log begins, in bytes.
+const NEXT_OFFSET: HeaderName = HeaderName::from_static("x-log-next-offset");
+/// Whether a log has ended.
+const LOG_COMPLETE: HeaderName = HeaderName::from_static("x-log-complete");
+
+fn panicked(cause: Box<dyn Any + Send>) -> Response {
+    let said = cause.downcast_ref::<String>().map(String::as_str).or(cause.downcast_ref::<&str>().copied());
+    ApiError::internal(format!("a handler panicked: {}", said.unwrap_or("without a word"))).into_response()
+}

@@ -1,0 +1,100 @@
+//! `GET /api/jobs/{id}/status`, in the words of the predecessors' clients; what is ours comes after their fields.
+
+use axum::{Json, extract::State};
+use indexmap::IndexMap;
+use jiff::Timestamp;
+use pipelinex_common::{
+    execution::{Execution, StageRecord},
+    id::JobId,
+    metadata::AdmissionStatus,
+    request::{Stack, Versions},
+    state::{JobState, Reason},
+    store::JobView,
+};
+use serde::Serialize;
+
+use super::path::JobPath;
+use crate::{app::App, error::ApiError};
+
+/// The answer.
+#[derive(Debug, Serialize)]
+pub struct StatusPage {
+    job: JobPart,
+    execution: ExecutionPart,
+}
+
+#[derive(Debug, Serialize)]
+struct JobPart {
+    id: JobId,
+    admission_status: AdmissionStatus,
+    created_at: Timestamp,
+    stack: Stack,
+    versions: Versions,
+    project: String,
+    pipeline_name: String,
+    run_number: u64,
+    branch: Option<String>,
+    commit: Option<String>,
+    warnings: Vec<String>,
+}
+
+/// How a job stands.
+#[derive(Debug, Serialize)]
+pub struct ExecutionPart {
+    state: JobState,
+    current_stage: Option<String>,
+    updated_at: Timestamp,
+    stages: IndexMap<String, StageRecord>,
+    reason: Option<Reason>,
+    error: Option<String>,
+    attempt: u32,
+    started_at: Option<Timestamp>,
+    finished_at: Option<Timestamp>,
+    cancel_wished: bool,
+}
+
+impl ExecutionPart {
+    /// What of a record is shown.
+    pub fn of(execution: Execution, cancel_wished: bool) -> Self {
+        let Execution { state, reason, error, current_stage, updated_at, .. } = execution;
+        let Execution { started_at, finished_at, attempt, stages, .. } = execution;
+        Self {
+            state,
+            current_stage,
+            updated_at,
+            stages,
+            reason,
+            error,
+            attempt,
+            started_at,
+            finished_at,
+            cancel_wished,
+        }
+    }
+}
+
+impl From<JobView> for StatusPage {
+    fn from(view: JobView) -> Self {
+        let metadata = view.metadata;
+        let job = JobPart {
+            id: metadata.job_id,
+            admission_status: metadata.status,
+            created_at: metadata.created_at,
+            stack: metadata.stack,
+            versions: metadata.versions,
+            project: metadata.project,
+            pipeline_name: metadata.pipeline_name,
+            run_number: metadata.run_number,
+            branch: metadata.branch,
+            commit: metadata.commit,
+            warnings: metadata.warnings,
+        };
+        Self { job, execution: ExecutionPart::of(view.execution, view.cancel_wished) }
+    }
+}
+
+/// The status of a job, at any time of its life.
+pub async fn status(State(app): State<App>, JobPath(id): JobPath) -> Result<Json<StatusPage>, ApiError> {
+    let view = app.read_job(id, |job| job.view().map_err(ApiError::broken)).await?;
+    Ok(Json(view.into()))
+}

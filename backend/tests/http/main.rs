@@ -1,0 +1,15 @@
+//! The HTTP side as its clients see it: a real server on a loopback port, over a folder of its own.
+
+#![allow(
+    clippy::unwrap_used,
+    clippy::print_stdout,
+    reason = "a test that fails by a panic fails in the right way, and says where it was"
+)]
+
+mod answers;
+mod connections;
+mod files;
+mod listing;
+mod multipart;
+mod paths;
+mod support;
