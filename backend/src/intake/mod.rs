@@ -1,0 +1,17 @@
+//! How a project comes in: from bytes nobody trusts to a folder that holds plain files only.
+
+mod project_path;
+mod refusal;
+mod zip_directory;
+mod zip_entry;
+mod zip_extract;
+mod zip_headers;
+mod zip_inflate;
+mod zip_scan;
+mod zip_tree;
+mod zip_workers;
+
+pub use project_path::ProjectPath;
+pub use refusal::{IntakeError, Refusal, Rule};
+pub use zip_extract::{Unpacked, unpack};
+pub use zip_scan::{Plan, PlannedFile, ScanError, Warning, scan};

@@ -1,0 +1,305 @@
+//! The end of a ZIP and its list of entries, read strictly before the `zip` crate sees the file.
+//!
+//! The crate searches: it takes archives with something before or after them, tries one end record after another, merges
+//! entries of the same name, and makes room for as many entries as the file announces. All that is right for reading
+//! what somebody has, and wrong for what a stranger sends. Here an archive has one reading: it starts at the first byte,
+//! ends at the last one, and its list has the length and the number of entries that it says. Then the crate reads it.
+
+use std::{
+    collections::HashSet,
+    io::{BufReader, Read, Seek, SeekFrom},
+};
+
+use pipelinex_common::limits::{IntakeLimits, MIB};
+
+use super::{
+    refusal::{Refusal, Rule},
+    zip_scan::ScanError,
+};
+
+const END: &[u8; 4] = b"PK\x05\x06";
+const ZIP64_END: &[u8; 4] = b"PK\x06\x06";
+const ZIP64_LOCATOR: &[u8; 4] = b"PK\x06\x07";
+const CENTRAL_HEADER: &[u8; 4] = b"PK\x01\x02";
+const LOCAL_HEADER: &[u8; 4] = b"PK\x03\x04";
+const END_LENGTH: usize = 22;
+const LOCATOR_LENGTH: usize = 20;
+const ZIP64_END_LENGTH: usize = 56;
+const CENTRAL_HEADER_LENGTH: usize = 46;
+
+/// Entries may be more than a project's files, because resource forks and `.git` are left out; but not endlessly many,
+/// because each costs memory before it can be left out.
+const ENTRIES_PER_FILE: u64 = 4;
+/// A list of 10,000 entries has about 1.5 MiB.
+const DIRECTORY_BYTES: u64 = 16 * MIB;
+
+/// Where the list of entries is, and what the crate does not tell about the entries.
+pub(super) struct Directory {
+    /// The first byte of the list: entries end here.
+    pub start: u64,
+    /// In the order of the list.
+    pub entries: Vec<Listed>,
+}
+
+/// One entry of the list.
+pub(super) struct Listed {
+    /// The name as it stands in the central header, before any extra field changes it.
+    pub name: Vec<u8>,
+    /// The extra field.
+    pub extra: Vec<u8>,
+}
+
+/// Reads the end records and the list.
+pub(super) fn read_directory<R: Read + Seek>(reader: &mut R, limits: &IntakeLimits) -> Result<Directory, ScanError> {
+    let length = reader.seek(SeekFrom::End(0))?;
+    let end = find_end(reader, length)?;
+    if end.entries > limits.files.saturating_mul(ENTRIES_PER_FILE) {
+        let hint = format!("a project may have {} files and folders, the ZIP lists {}", limits.files, end.entries);
+        return Err(Refusal::of_archive(Rule::TooManyEntries, hint).into());
+    }
+    if end.size > DIRECTORY_BYTES {
+        let hint = "its names, comments and extra fields take more than 16 MiB; pack again with zip -r -X";
+        return Err(Refusal::of_archive(Rule::DirectoryTooLarge, hint).into());
+    }
+    check_position(reader, &end)?;
+    let entries = walk(reader, &end, limits)?;
+    Ok(Directory { start: end.offset, entries })
+}
+
+/// What the end records say, ZIP64 taken into account.
+struct EndRecord {
+    /// Where the end records start: the list must end here.
+    position: u64,
+    entries: u64,
+    size: u64,
+    offset: u64,
+}
+
+fn find_end<R: Read + Seek>(reader: &mut R, length: u64) -> Result<EndRecord, ScanError> {
+    let window = length.min((END_LENGTH + usize::from(u16::MAX) + LOCATOR_LENGTH) as u64);
+    let mut tail = vec![0; usize::try_from(window).unwrap_or(usize::MAX)];
+    read_at(reader, length - window, &mut tail)?;
+    let ends: Vec<_> =
+        (0..tail.len().saturating_sub(END_LENGTH - 1)).filter(|&at| tail[at..].starts_with(END)).collect();
+    let Some(&last) = ends.last() else { return Err(no_end(reader, length)?.into()) };
+    let reaches = |at: usize| at + END_LENGTH + usize::from(u16_at(&tail, at + 20));
+    if reaches(last) > tail.len() {
+        return Err(cut_off().into());
+    }
+    if reaches(last) < tail.len() {
+        let hint = format!("{} bytes follow the end of the archive; send the ZIP alone", tail.len() - reaches(last));
+        return Err(Refusal::of_archive(Rule::TrailingData, hint).into());
+    }
+    if ends[..ends.len() - 1].iter().any(|&at| reaches(at) == tail.len()) {
+        return Err(ambiguous("it has two ends; pack again, without a comment").into());
+    }
+    read_end(reader, &tail, last, length - window)
+}
+
+fn read_end<R: Read + Seek>(reader: &mut R, tail: &[u8], at: usize, base: u64) -> Result<EndRecord, ScanError> {
+    let [disk, list_disk, here, entries] = [4, 6, 8, 10].map(|field| u16_at(tail, at + field));
+    let (size, offset) = (u32_at(tail, at + 12), u32_at(tail, at + 16));
+    if (disk != 0 && disk != u16::MAX) || list_disk != disk || here != entries {
+        return Err(multi_disk().into());
+    }
+    let end =
+        EndRecord { position: base + at as u64, entries: entries.into(), size: size.into(), offset: offset.into() };
+    match at.checked_sub(LOCATOR_LENGTH).filter(|&locator| tail[locator..].starts_with(ZIP64_LOCATOR)) {
+        Some(locator) => read_zip64_end(reader, &tail[locator..at], end.position - LOCATOR_LENGTH as u64, &end),
+        None if disk != 0 => Err(multi_disk().into()),
+        None => Ok(end),
+    }
+}
+
+/// A ZIP64 end says the same as the plain one, or the plain one says "too large to say".
+fn read_zip64_end<R: Read + Seek>(
+    reader: &mut R,
+    locator: &[u8],
+    locator_position: u64,
+    plain: &EndRecord,
+) -> Result<EndRecord, ScanError> {
+    let position = u64_at(locator, 8);
+    if u32_at(locator, 4) != 0 || u32_at(locator, 16) > 1 {
+        return Err(multi_disk().into());
+    }
+    if position.checked_add(ZIP64_END_LENGTH as u64).is_none_or(|end| end > locator_position) {
+        return Err(damaged("its ZIP64 end record is not where it should be").into());
+    }
+    let mut record = [0; ZIP64_END_LENGTH];
+    read_at(reader, position, &mut record)?;
+    let ends = position.checked_add(12).and_then(|start| start.checked_add(u64_at(&record, 4)));
+    if !record.starts_with(ZIP64_END) || ends != Some(locator_position) {
+        return Err(damaged("its ZIP64 end record is not where it should be").into());
+    }
+    let [here, entries, size, offset] = [24, 32, 40, 48].map(|field| u64_at(&record, field));
+    if u32_at(&record, 16) != 0 || u32_at(&record, 20) != 0 || here != entries {
+        return Err(multi_disk().into());
+    }
+    let agrees = |short: u64, unknown: u64, long: u64| short == unknown || short == long;
+    let unknown = u64::from(u32::MAX);
+    if !agrees(plain.entries, u16::MAX.into(), entries)
+        || !agrees(plain.size, unknown, size)
+        || !agrees(plain.offset, unknown, offset)
+    {
+        return Err(ambiguous("its two end records contradict each other; pack again").into());
+    }
+    Ok(EndRecord { position, entries, size, offset })
+}
+
+/// The list must end where the end records start: else something was put before the archive, or between.
+fn check_position<R: Read + Seek>(reader: &mut R, end: &EndRecord) -> Result<(), ScanError> {
+    let list_end = end.offset.checked_add(end.size);
+    if list_end == Some(end.position) {
+        return Ok(());
+    }
+    let mut magic = [0; 4];
+    if list_end.is_some_and(|list_end| list_end < end.position) && end.size >= CENTRAL_HEADER_LENGTH as u64 {
+        read_at(reader, end.position - end.size, &mut magic)?;
+        if &magic == CENTRAL_HEADER {
+            return Err(prepended(reader)?.into());
+        }
+    }
+    Err(damaged("its list of entries is not where it should be").into())
+}
+
+fn walk<R: Read + Seek>(reader: &mut R, end: &EndRecord, limits: &IntakeLimits) -> Result<Vec<Listed>, ScanError> {
+    reader.seek(SeekFrom::Start(end.offset))?;
+    let mut list = BufReader::with_capacity(64 * 1024, reader.take(end.size));
+    let mut entries = Vec::with_capacity(usize::try_from(end.entries).unwrap_or(0));
+    let mut names = HashSet::new();
+    for _ in 0..end.entries {
+        let listed = read_listed(&mut list, limits)?;
+        if !names.insert(listed.name.clone()) {
+            let hint = "one of them would overwrite the other; pack the project again";
+            return Err(Refusal::of_entry(Rule::DuplicateName, &listed.name, hint).into());
+        }
+        entries.push(listed);
+    }
+    if list.read(&mut [0])? != 0 {
+        return Err(ambiguous("its list holds more than the entries it counts; pack again").into());
+    }
+    if entries.is_empty() {
+        return Err(Refusal::of_archive(Rule::Empty, "put the project's files into it").into());
+    }
+    Ok(entries)
+}
+
+fn read_listed(list: &mut impl Read, limits: &IntakeLimits) -> Result<Listed, ScanError> {
+    let mut header = [0; CENTRAL_HEADER_LENGTH];
+    let mut fill = |buffer: &mut [u8]| list.read_exact(buffer).map_err(short_list);
+    fill(&mut header)?;
+    if !header.starts_with(CENTRAL_HEADER) {
+        return Err(damaged("its list of entries is broken").into());
+    }
+    if u16_at(&header, 34) != 0 {
+        return Err(multi_disk().into());
+    }
+    let [mut name, mut extra, mut comment] = [28, 30, 32].map(|field| vec![0; usize::from(u16_at(&header, field))]);
+    fill(&mut name)?;
+    // The folder that may be peeled off does not count; the exact check comes when it is known.
+    if name.len() > limits.path_bytes + limits.name_bytes + 2 {
+        let hint = format!("a path may have {} bytes", limits.path_bytes);
+        return Err(Refusal::of_entry(Rule::PathTooLong, &name, hint).into());
+    }
+    fill(&mut extra)?;
+    fill(&mut comment)?;
+    Ok(Listed { name, extra })
+}
+
+fn short_list(error: std::io::Error) -> ScanError {
+    match error.kind() {
+        std::io::ErrorKind::UnexpectedEof => {
+            ambiguous("its list holds fewer entries than it counts; pack again").into()
+        }
+        _ => error.into(),
+    }
+}
+
+/// Reads exactly at a position that was checked to lie inside; the end of the file is the archive's fault all the same.
+pub(super) fn read_at<R: Read + Seek>(reader: &mut R, position: u64, buffer: &mut [u8]) -> Result<(), ScanError> {
+    reader.seek(SeekFrom::Start(position))?;
+    reader.read_exact(buffer).map_err(|error| match error.kind() {
+        std::io::ErrorKind::UnexpectedEof => cut_off().into(),
+        _ => error.into(),
+    })
+}
+
+fn no_end<R: Read + Seek>(reader: &mut R, length: u64) -> Result<Refusal, ScanError> {
+    let start = first_bytes(reader, length)?;
+    if start.starts_with(LOCAL_HEADER) {
+        return Ok(cut_off());
+    }
+    if start.starts_with(b"PK\x07\x08") {
+        return Ok(multi_disk());
+    }
+    Ok(Refusal::of_archive(Rule::NotAZip, format!("{}; send the project as a .zip file", looks_like(&start))))
+}
+
+/// The refusal of an archive that does not start at the first byte.
+pub(super) fn prepended<R: Read + Seek>(reader: &mut R) -> Result<Refusal, ScanError> {
+    let length = reader.seek(SeekFrom::End(0))?;
+    let start = first_bytes(reader, length)?;
+    let hint = format!("{}; send the ZIP alone, not a self-extracting or combined file", looks_like(&start));
+    Ok(Refusal::of_archive(Rule::PrependedData, hint))
+}
+
+fn first_bytes<R: Read + Seek>(reader: &mut R, length: u64) -> Result<Vec<u8>, ScanError> {
+    let mut start = vec![0; usize::try_from(length.min(512)).unwrap_or(512)];
+    read_at(reader, 0, &mut start)?;
+    Ok(start)
+}
+
+/// Says what a file seems to be by its first bytes.
+fn looks_like(start: &[u8]) -> &'static str {
+    const MAGIC: [(&[u8], &str); 12] = [
+        (b"\x1f\x8b", "it seems to be a gzip file, perhaps a .tar.gz"),
+        (b"BZh", "it seems to be a bzip2 file, perhaps a .tar.bz2"),
+        (b"\xfd7zXZ\0", "it seems to be an xz file, perhaps a .tar.xz"),
+        (b"\x28\xb5\x2f\xfd", "it seems to be a Zstandard file"),
+        (b"7z\xbc\xaf\x27\x1c", "it seems to be a 7-Zip archive"),
+        (b"Rar!", "it seems to be a RAR archive"),
+        (b"%PDF", "it seems to begin with a PDF document"),
+        (b"\x7fELF", "it seems to begin with a Linux program"),
+        (b"MZ", "it seems to begin with a Windows program"),
+        (b"#!", "it seems to begin with a script"),
+        (b"PK\x05\x06", "it seems to begin with an empty ZIP"),
+        (b"PK\x03\x04", "it seems to begin with another ZIP"),
+    ];
+    if start.is_empty() {
+        return "it is empty";
+    }
+    if start.get(257..262) == Some(b"ustar") {
+        return "it seems to be a tar archive";
+    }
+    let known = MAGIC.iter().find(|(magic, _)| start.starts_with(magic)).map(|(_, name)| *name);
+    let text = || !start.contains(&0) && start.iter().filter(|byte| !byte.is_ascii()).count() * 4 < start.len();
+    known.unwrap_or(if text() { "it seems to be text" } else { "its kind is not known" })
+}
+
+fn cut_off() -> Refusal {
+    Refusal::of_archive(Rule::Truncated, "the upload was perhaps cut off; send it again")
+}
+
+fn damaged(what: &str) -> Refusal {
+    Refusal::of_archive(Rule::Damaged, format!("{what}; pack the project again"))
+}
+
+fn ambiguous(what: &str) -> Refusal {
+    Refusal::of_archive(Rule::AmbiguousDirectory, what)
+}
+
+fn multi_disk() -> Refusal {
+    Refusal::of_archive(Rule::MultiDisk, "join the parts or pack again as one file")
+}
+
+pub(super) fn u16_at(bytes: &[u8], at: usize) -> u16 {
+    u16::from_le_bytes([bytes[at], bytes[at + 1]])
+}
+
+pub(super) fn u32_at(bytes: &[u8], at: usize) -> u32 {
+    u32::from(u16_at(bytes, at)) | u32::from(u16_at(bytes, at + 2)) << 16
+}
+
+pub(super) fn u64_at(bytes: &[u8], at: usize) -> u64 {
+    u64::from(u32_at(bytes, at)) | u64::from(u32_at(bytes, at + 4)) << 32
+}

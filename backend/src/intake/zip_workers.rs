@@ -1,0 +1,208 @@
+//! The threads that write the files of a plan.
+//!
+//! Every file is created new, below a folder that was made here and is held open: nothing that exists is written to, and
+//! no link is followed. A small file costs six calls: read, create, mode, write, close, and nothing else.
+
+use std::{
+    fs::File,
+    io::{self, Write},
+    os::fd::{AsFd, OwnedFd},
+    path::{Path, PathBuf},
+    sync::{
+        Mutex, PoisonError,
+        atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering},
+    },
+    thread,
+};
+
+use pipelinex_common::limits::IntakeLimits;
+use rustix::{
+    fs::{AtFlags, CWD, Mode, OFlags, chmodat, fchmod, mkdirat, openat},
+    io::Errno,
+};
+
+use super::{
+    project_path::ProjectPath,
+    refusal::{IntakeError, Refusal, Rule},
+    zip_inflate::{Broken, Inflater},
+    zip_scan::{Plan, PlannedFile},
+};
+
+/// What a thread takes at once, so that neighbours, which share a folder, stay together.
+const FILES_AT_ONCE: usize = 16;
+
+const FOLDER_MODE: Mode = Mode::from_raw_mode(0o755);
+const FILE_MODE: Mode = Mode::from_raw_mode(0o644);
+const EXECUTABLE_MODE: Mode = Mode::from_raw_mode(0o755);
+
+/// Writes everything that is planned, and returns how many bytes that were.
+pub(super) fn write_all(
+    plan: &Plan,
+    archive: &File,
+    archive_path: &Path,
+    target: &Path,
+    limits: &IntakeLimits,
+    threads: usize,
+    stop: &AtomicBool,
+) -> Result<u64, IntakeError> {
+    let root = make_root(target)?;
+    make_folders(&root, target, &plan.dirs)?;
+    let mut files: Vec<&PlannedFile> = plan.entries.iter().collect();
+    files.sort_by_key(|file| file.path.split().0);
+    let work = Work {
+        archive,
+        archive_path,
+        root: &root,
+        target,
+        files,
+        stop,
+        budget: limits.unpacked_bytes,
+        next: AtomicUsize::new(0),
+        bytes: AtomicU64::new(0),
+        failed: Mutex::new(None),
+    };
+    thread::scope(|scope| {
+        let helpers = threads.min(work.files.len().div_ceil(FILES_AT_ONCE)).saturating_sub(1);
+        (0..helpers).for_each(|_| drop(scope.spawn(|| work.run())));
+        work.run();
+    });
+    if let Some(error) = work.failed.into_inner().unwrap_or_else(PoisonError::into_inner) {
+        return Err(error);
+    }
+    match stop.load(Ordering::Relaxed) {
+        true => Err(IntakeError::io("unpack", archive_path, io::ErrorKind::Interrupted)),
+        false => Ok(work.bytes.into_inner()),
+    }
+}
+
+fn make_root(target: &Path) -> Result<OwnedFd, IntakeError> {
+    match mkdirat(CWD, target, FOLDER_MODE) {
+        Ok(()) | Err(Errno::EXIST) => {}
+        Err(error) => return Err(IntakeError::io("create", target, error)),
+    }
+    open_folder(CWD, target).map_err(|error| IntakeError::io("open", target, error))
+}
+
+fn make_folders(root: &OwnedFd, target: &Path, folders: &[ProjectPath]) -> Result<(), IntakeError> {
+    for folder in folders {
+        let path = folder.as_str();
+        // The mode of `mkdir` is cut by the umask; containers run as somebody else.
+        let made = mkdirat(root, path, FOLDER_MODE).and_then(|()| chmodat(root, path, FOLDER_MODE, AtFlags::empty()));
+        made.map_err(|error| IntakeError::io("create", target.join(path), error))?;
+    }
+    Ok(())
+}
+
+fn open_folder(at: impl AsFd, path: impl rustix::path::Arg) -> rustix::io::Result<OwnedFd> {
+    openat(at, path, OFlags::PATH | OFlags::DIRECTORY | OFlags::NOFOLLOW | OFlags::CLOEXEC, Mode::empty())
+}
+
+/// What the threads of one unpacking share.
+struct Work<'a> {
+    archive: &'a File,
+    archive_path: &'a Path,
+    root: &'a OwnedFd,
+    target: &'a Path,
+    /// Ordered by folder.
+    files: Vec<&'a PlannedFile>,
+    stop: &'a AtomicBool,
+    budget: u64,
+    next: AtomicUsize,
+    /// Bytes that really came out, of all threads.
+    bytes: AtomicU64,
+    /// The first error.
+    failed: Mutex<Option<IntakeError>>,
+}
+
+/// The folder in which a thread is at work.
+struct Folder<'a> {
+    path: &'a str,
+    fd: OwnedFd,
+}
+
+/// Why a thread ends early.
+enum Halt {
+    /// Somebody said stop: the caller, or a thread that failed.
+    Stopped,
+    Failed(IntakeError),
+}
+
+impl From<IntakeError> for Halt {
+    fn from(error: IntakeError) -> Self {
+        Self::Failed(error)
+    }
+}
+
+impl<'a> Work<'a> {
+    /// Writes files until none is left; the first error stops all threads.
+    fn run(&self) {
+        if let Err(Halt::Failed(error)) = self.take_files() {
+            self.failed.lock().unwrap_or_else(PoisonError::into_inner).get_or_insert(error);
+            self.stop.store(true, Ordering::Relaxed);
+        }
+    }
+
+    fn take_files(&self) -> Result<(), Halt> {
+        let (mut inflater, mut folder) = (Inflater::new(), None);
+        loop {
+            let first = self.next.fetch_add(FILES_AT_ONCE, Ordering::Relaxed);
+            let Some(left) = self.files.get(first..).filter(|left| !left.is_empty()) else { return Ok(()) };
+            for file in left.iter().take(FILES_AT_ONCE) {
+                if self.stop.load(Ordering::Relaxed) {
+                    return Err(Halt::Stopped);
+                }
+                self.write_file(file, &mut inflater, &mut folder)?;
+            }
+        }
+    }
+
+    fn write_file(
+        &self,
+        file: &'a PlannedFile,
+        inflater: &mut Inflater,
+        folder: &mut Option<Folder<'a>>,
+    ) -> Result<(), Halt> {
+        let mut out = self.create(file, folder)?;
+        let copied = inflater.copy(self.archive, file, |chunk| {
+            self.spend(chunk.len() as u64)?;
+            out.write_all(chunk).map_err(|error| IntakeError::io("write", self.path_of(file), error).into())
+        });
+        copied.map_err(|broken| match broken {
+            Broken::Refused(refusal) => Halt::Failed(refusal.into()),
+            Broken::Read(error) => Halt::Failed(IntakeError::io("read", self.archive_path, error)),
+            Broken::Sink(halt) => halt,
+        })
+    }
+
+    /// Counts bytes as they come out: whatever the headers say, no more than allowed is written.
+    fn spend(&self, bytes: u64) -> Result<(), Halt> {
+        if self.stop.load(Ordering::Relaxed) {
+            return Err(Halt::Stopped);
+        }
+        if self.bytes.fetch_add(bytes, Ordering::Relaxed) + bytes > self.budget {
+            let hint = format!("a project may have {} bytes; leave out what a build makes", self.budget);
+            return Err(Halt::Failed(Refusal::of_archive(Rule::TooLarge, hint).into()));
+        }
+        Ok(())
+    }
+
+    fn create(&self, file: &'a PlannedFile, folder: &mut Option<Folder<'a>>) -> Result<File, IntakeError> {
+        let failed = |error| IntakeError::io("create", self.path_of(file), error);
+        let (path, name) = file.path.split();
+        if !path.is_empty() && folder.as_ref().is_none_or(|folder| folder.path != path) {
+            let fd = open_folder(self.root, path).map_err(failed)?;
+            *folder = Some(Folder { path, fd });
+        }
+        let at = folder.as_ref().filter(|_| !path.is_empty()).map_or(self.root, |folder| &folder.fd);
+        let mode = if file.executable { EXECUTABLE_MODE } else { FILE_MODE };
+        let flags = OFlags::WRONLY | OFlags::CREATE | OFlags::EXCL | OFlags::NOFOLLOW | OFlags::CLOEXEC;
+        let fd = openat(at, name, flags, mode).map_err(failed)?;
+        // The mode of `open` is cut by the umask; containers run as somebody else.
+        fchmod(&fd, mode).map_err(failed)?;
+        Ok(fd.into())
+    }
+
+    fn path_of(&self, file: &PlannedFile) -> PathBuf {
+        self.target.join(file.path.as_str())
+    }
+}
