@@ -8,6 +8,7 @@ mod zip_extract;
 mod zip_headers;
 mod zip_inflate;
 mod zip_scan;
+mod zip_sniff;
 mod zip_tree;
 mod zip_workers;
 

@@ -9,9 +9,10 @@ use zip::read::{ZipArchiveMetadata, ZipFileEntry};
 
 use super::{
     refusal::{Refusal, Rule},
-    zip_directory::{Directory, Listed, prepended, read_at, u16_at, u32_at, u64_at},
+    zip_directory::{Directory, Listed, read_at, u16_at, u32_at, u64_at},
     zip_entry::check_extra,
     zip_scan::ScanError,
+    zip_sniff::prepended,
 };
 
 const LOCAL_HEADER: &[u8; 4] = b"PK\x03\x04";

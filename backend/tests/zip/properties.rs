@@ -8,7 +8,7 @@ use pipelinex_common::{
     testing::zip_builder::{RawEntry, ZipBuilder, bit_flips, prefixes},
 };
 
-use crate::support::{Upload, read_tree, tree};
+use crate::support::{Upload, read_tree};
 
 fn small_archive() -> Vec<u8> {
     ZipBuilder::new()
@@ -64,21 +64,16 @@ async fn the_same_bytes_are_taken_twice_at_once_z75() {
 fn who_hangs_up_stops_the_threads_z73() {
     let folder = tempfile::tempdir().unwrap();
     let (archive, target) = (folder.path().join("upload.zip"), folder.path().join("source"));
-    let many = (0..9000).fold(ZipBuilder::new(), |zip, n| zip.file(format!("f{n}"), "x".repeat(2000)));
+    let many = (0..9000).fold(ZipBuilder::new(), |zip, n| zip.raw_entry(RawEntry::stored(format!("f{n}"), "x")));
     std::fs::write(&archive, many.build()).unwrap();
     let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
     runtime.block_on(async {
         let limits = IntakeLimits::default();
-        {
-            let mut unpacking = pin!(unpack(&archive, &target, &limits));
-            let mut context = Context::from_waker(std::task::Waker::noop());
-            assert!(unpacking.as_mut().poll(&mut context).is_pending());
-        }
-        // The threads of the first hold their permits until they have ended; whoever comes next finds all of them free.
-        let other = folder.path().join("other");
-        unpack(&archive, &other, &limits).await.unwrap();
+        let mut unpacking = pin!(unpack(&archive, &target, &limits));
+        let mut context = Context::from_waker(std::task::Waker::noop());
+        assert!(unpacking.as_mut().poll(&mut context).is_pending());
     });
-    // The runtime has waited for its blocking threads here.
+    // This waits for the blocking threads.
     drop(runtime);
     let written = if target.exists() { read_tree(&target).len() } else { 0 };
     assert!(written < 9000, "all {written} files were written for nobody");
@@ -105,5 +100,4 @@ fn an_archive_that_is_missing_is_our_fault() {
     let missing = folder.path().join("missing.zip");
     let upload = Upload::of_file(folder, &missing, &IntakeLimits::default());
     assert!(matches!(upload.result, Err(IntakeError::Io { doing: "open", .. })));
-    assert_eq!(tree([]).len(), 0);
 }

@@ -174,6 +174,8 @@ pub struct End {
     pub comment_length: u16,
 }
 
+type ChangeEnd = Box<dyn FnOnce(&mut End)>;
+
 /// Builds one ZIP file.
 #[derive(Default)]
 pub struct ZipBuilder {
@@ -182,7 +184,7 @@ pub struct ZipBuilder {
     comment: Vec<u8>,
     suffix: Vec<u8>,
     zip64: bool,
-    change_end: Option<Box<dyn FnOnce(&mut End)>>,
+    change_end: Option<ChangeEnd>,
 }
 
 impl ZipBuilder {
