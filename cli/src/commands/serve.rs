@@ -6,7 +6,12 @@ use std::{
     process,
 };
 
-use pipelinex_common::store::Store;
+use pipelinex_backend::{app::App, config::Config, serve::serve, stacks::Stacks};
+use pipelinex_common::{
+    queue::{self, Doorbell, JobBackend, RedisConfig},
+    store::Store,
+};
+use pipelinex_worker::config::WorkerConfig;
 use rustix::fs::{Access, access};
 use secrecy::SecretString;
 use tokio::{
@@ -52,7 +57,7 @@ impl Settings {
         })
     }
 
-    fn open_store(&self) -> Result<Store, Failure> {
+    pub(super) fn open_store(&self) -> Result<Store, Failure> {
         Store::open(&self.workspaces)
             .map_err(|error| Failure::errored(format!("{error}\nName a folder that can be written with --workspaces.")))
     }
@@ -71,32 +76,94 @@ fn default_workspaces() -> Result<PathBuf, Failure> {
     Ok(data.join("pipelinex/workspaces"))
 }
 
-/// API and worker in one process.
+/// API and worker in one process. Without Redis the bell rings inside of it.
 pub async fn both(settings: Settings, backend: &BackendArgs, worker: &WorkerArgs) -> Result<Exit, Failure> {
-    let _ = (backend, worker);
-    let Started { .. } = Started::new(&settings)?;
-    let _ = bind(backend).await?;
-    Err(not_wired("serve"))
+    let Started { store, shutdown } = Started::new(&settings)?;
+    let (doorbell, bells) = match redis(&settings, &store)? {
+        Some(config) => (Doorbell::redis(config.clone()), JobBackend::redis(config)),
+        None => queue::in_process(),
+    };
+    let (app, listener) = (app(&settings, backend, &store, doorbell)?, bind(backend).await?);
+    let ends = shutdown.clone();
+    let working = pipelinex_worker::run(worker_config(&settings, worker)?, store, bells, shutdown.clone());
+    let answering = async {
+        let served = serve(app, listener, shutdown).await;
+        // Whatever ended the API ends the process; nobody runs half of it unseen.
+        ends.cancel();
+        served
+    };
+    let (served, ()) = tokio::join!(answering, working);
+    served.map(|()| Exit::Passed).map_err(|error| Failure::errored(error.to_string()))
 }
 
 /// The API alone.
 pub async fn backend(settings: Settings, backend: &BackendArgs) -> Result<Exit, Failure> {
     need_redis(&settings, "backend")?;
-    let Started { .. } = Started::new(&settings)?;
-    let _ = bind(backend).await?;
-    Err(not_wired("backend"))
+    let Started { store, shutdown } = Started::new(&settings)?;
+    let doorbell = redis(&settings, &store)?.map_or_else(|| queue::in_process().0, Doorbell::redis);
+    let (app, listener) = (app(&settings, backend, &store, doorbell)?, bind(backend).await?);
+    let served = serve(app, listener, shutdown).await;
+    served.map(|()| Exit::Passed).map_err(|error| Failure::errored(error.to_string()))
 }
 
 /// A worker alone.
 pub async fn worker(settings: Settings, worker: &WorkerArgs) -> Result<Exit, Failure> {
-    let _ = worker.limits();
     need_redis(&settings, "worker")?;
-    let Started { .. } = Started::new(&settings)?;
-    Err(not_wired("worker"))
+    let Started { store, shutdown } = Started::new(&settings)?;
+    let bells = redis(&settings, &store)?.map_or_else(|| queue::in_process().1, JobBackend::redis);
+    pipelinex_worker::run(worker_config(&settings, worker)?, store, bells, shutdown).await;
+    Ok(Exit::Passed)
 }
 
-fn not_wired(command: &str) -> Failure {
-    Failure::errored(format!("`pipelinex {command}` is not part of this build yet"))
+fn app(settings: &Settings, args: &BackendArgs, store: &Store, doorbell: Doorbell) -> Result<App, Failure> {
+    let stacks = Stacks::load(settings.pipelines.as_deref()).map_err(|error| Failure::errored(error.to_string()))?;
+    let swept = store.sweep_staging().map_err(|error| Failure::errored(error.to_string()))?;
+    if swept > 0 {
+        tracing::info!(swept, "removed what unfinished uploads of an earlier process left");
+    }
+    let config = Config {
+        intake: args.intake.limits(),
+        allowed_hosts: args.allowed_hosts.clone(),
+        allowed_origins: args.allowed_origins.clone(),
+        ..Config::default()
+    };
+    if !args.listen.ip().is_loopback() {
+        tracing::warn!(
+            address = %args.listen,
+            "this address is not loopback: whoever reaches it may submit jobs, and so may steps with a network"
+        );
+    }
+    Ok(App::new(store.clone(), doorbell, stacks, config))
+}
+
+fn redis(settings: &Settings, store: &Store) -> Result<Option<RedisConfig>, Failure> {
+    let Some(url) = &settings.redis_url else { return Ok(None) };
+    RedisConfig::new(url, store.instance()).map(Some).map_err(|error| Failure::usage(error.to_string()))
+}
+
+/// What the flags say about a worker; also for `doctor`, which looks at the same things.
+pub(super) fn worker_config(settings: &Settings, args: &WorkerArgs) -> Result<WorkerConfig, Failure> {
+    let mut config = WorkerConfig {
+        parallel: args.parallel as usize,
+        parallel_steps: args.parallel_steps as usize,
+        allowed_images: args.allowed_images.clone(),
+        limits: args.limits(),
+        attempt_budget: args.attempts,
+        reconcile_every: args.reconcile_every,
+        ca_certs: settings.ca_certs.clone(),
+        docker_host: args.docker_host.clone(),
+        engine_workspaces: args.engine_workspaces.clone(),
+        copy_trees: args.copy_trees,
+        ..WorkerConfig::default()
+    };
+    for pair in &args.images {
+        let parts = pair.split_once('=').filter(|(name, image)| !name.is_empty() && !image.is_empty());
+        let (name, image) = parts.ok_or_else(|| {
+            Failure::usage(format!("--images {pair}: write NAME=IMAGE, for example scan=registry.example/scan:1"))
+        })?;
+        config.images.insert(name.to_owned(), image.to_owned());
+    }
+    Ok(config)
 }
 
 /// Without Redis a worker still finds every job by looking over the folders, only later.
