@@ -12,8 +12,10 @@ pub struct Check {
     pub name: String,
     /// How it stands.
     pub verdict: Verdict,
-    /// What was found; what to do, where it is not fine.
+    /// What was found.
     pub text: String,
+    /// What to do about it; empty where it is fine.
+    pub advice: String,
 }
 
 /// How a thing stands.
@@ -27,19 +29,20 @@ pub enum Verdict {
     Broken,
 }
 
-/// Below this share of free space, in percent, a disk is reported.
-const LOW_SPACE_PERCENT: u64 = 10;
-
 /// Looks at everything that a worker with this configuration needs.
 pub async fn examine(config: WorkerConfig, store: &Store) -> Vec<Check> {
     let images = config.images.clone();
     let ca_certs = config.ca_certs.clone();
     let worker = Worker::new(config, store.clone(), CancellationToken::new());
-    let mut checks = vec![workspaces(store), disk_space(store), identity()];
+    let mut checks = vec![identity()];
     let engine = match worker.engine().await {
         Ok(engine) => engine,
         Err(error) => {
-            checks.push(broken("engine", format!("{error}. Install Docker Engine 20.10 or newer, or set DOCKER_HOST")));
+            checks.push(broken(
+                "engine",
+                error.to_string(),
+                "install Docker Engine 20.10 or newer, or set DOCKER_HOST",
+            ));
             return checks;
         }
     };
@@ -52,22 +55,22 @@ pub async fn examine(config: WorkerConfig, store: &Store) -> Vec<Check> {
             Ok(true) => ok(&format!("image {name}"), image),
             Ok(false) => broken(
                 &format!("image {name}"),
-                format!("{image} is not there: build it with `make images`, or name another with PIPELINEX_IMAGES"),
+                format!("{image} is not there"),
+                "build it with `make images`, or name another with --images",
             ),
-            Err(error) => broken(&format!("image {name}"), error.to_string()),
+            Err(error) => broken(&format!("image {name}"), error.to_string(), "see whether the engine is well"),
         });
     }
     match worker.site(&engine).await {
-        Err(error) => checks.push(broken("mounts", error.to_string())),
+        Err(error) => checks.push(broken("mounts", error.to_string(), "see the worker's log")),
         Ok(site) => {
             checks.push(ok("mounts", format!("the engine sees the workspaces at {}", site.workspaces.display())));
             checks.push(match site.trees {
                 TreeKind::Overlay => ok("trees", "overlay above the source".to_owned()),
                 TreeKind::Copy => warning(
                     "trees",
-                    "copies of the source: slower; the engine's host cannot lay an overlay over this folder, or there is no \
-                     image to try it with"
-                        .to_owned(),
+                    "copies of the source".to_owned(),
+                    "slower: the engine's host cannot lay an overlay over this folder, or there is no image to try it with",
                 ),
             });
             if let Some(file) = ca_certs {
@@ -78,47 +81,23 @@ pub async fn examine(config: WorkerConfig, store: &Store) -> Vec<Check> {
     checks
 }
 
-fn workspaces(store: &Store) -> Check {
-    let root = store.layout().root();
-    match store.stage() {
-        Ok(_) => ok("workspaces", format!("{} can be written", root.display())),
-        Err(error) => broken("workspaces", format!("{error}: name another folder with --workspaces")),
-    }
-}
-
-fn disk_space(store: &Store) -> Check {
-    let root = store.layout().root();
-    match rustix::fs::statvfs(root) {
-        Err(error) => broken("disk", format!("{}: {error}", root.display())),
-        Ok(stat) => {
-            let (free, all) = (stat.f_bavail * stat.f_frsize, (stat.f_blocks * stat.f_frsize).max(1));
-            let text = format!("{} GiB of {} GiB free", free >> 30, all >> 30);
-            if free * 100 / all < LOW_SPACE_PERCENT {
-                warning("disk", format!("{text}: remove old jobs"))
-            } else {
-                ok("disk", text)
-            }
-        }
-    }
-}
-
 fn identity() -> Check {
     if rustix::process::geteuid().is_root() {
         ok("user", "root: can hand the source over to the runner".to_owned())
     } else {
-        let text = "not root: the worker cannot hand the source over to uid 10001, so steps cannot write; run the worker as root";
-        broken("user", text.to_owned())
+        let text = "not root: the worker cannot hand the source over to uid 10001, so steps cannot write";
+        broken("user", text.to_owned(), "run the worker as root")
     }
 }
 
 fn ok(name: &str, text: String) -> Check {
-    Check { name: name.to_owned(), verdict: Verdict::Ok, text }
+    Check { name: name.to_owned(), verdict: Verdict::Ok, text, advice: String::new() }
 }
 
-fn warning(name: &str, text: String) -> Check {
-    Check { name: name.to_owned(), verdict: Verdict::Warning, text }
+fn warning(name: &str, text: String, advice: &str) -> Check {
+    Check { name: name.to_owned(), verdict: Verdict::Warning, text, advice: advice.to_owned() }
 }
 
-fn broken(name: &str, text: String) -> Check {
-    Check { name: name.to_owned(), verdict: Verdict::Broken, text }
+fn broken(name: &str, text: String, advice: &str) -> Check {
+    Check { name: name.to_owned(), verdict: Verdict::Broken, text, advice: advice.to_owned() }
 }

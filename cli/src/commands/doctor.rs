@@ -1,14 +1,19 @@
 //! `doctor`: what a server needs here, each line ok, or what to do.
 
-use std::{fs, path::Path};
+use std::{fs, path::Path, time::Duration};
 
-use pipelinex_common::limits::IntakeLimits;
+use pipelinex_common::{
+    limits::IntakeLimits,
+    queue::{Doorbell, QueueHealth},
+};
+use pipelinex_worker::doctor::Verdict;
 use serde::Serialize;
 use serde_json::json;
 
 use crate::{
+    args::WorkerArgs,
     client::Client,
-    commands::serve::Settings,
+    commands::serve::{self, Settings},
     exit::Exit,
     failure::Failure,
     output::{Line, Output, Style},
@@ -17,11 +22,14 @@ use crate::{
 /// Room below which a server soon runs into trouble: five of the largest projects, bytes.
 const LITTLE_ROOM: u64 = 5 * 1024 * 1024 * 1024;
 
+/// How long Redis may take to answer.
+const REDIS_PATIENCE: Duration = Duration::from_secs(3);
+
 /// One line.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct Check {
     /// What was looked at.
-    pub name: &'static str,
+    pub name: String,
     /// How it is.
     pub result: CheckResult,
     /// What was found.
@@ -44,21 +52,21 @@ pub enum CheckResult {
 }
 
 impl Check {
-    fn ok(name: &'static str, found: impl Into<String>) -> Self {
-        Self { name, result: CheckResult::Ok, found: found.into(), advice: String::new() }
+    fn ok(name: &str, found: impl Into<String>) -> Self {
+        Self { name: name.to_owned(), result: CheckResult::Ok, found: found.into(), advice: String::new() }
     }
 
-    fn note(name: &'static str, found: impl Into<String>, advice: impl Into<String>) -> Self {
-        Self { name, result: CheckResult::Note, found: found.into(), advice: advice.into() }
+    fn note(name: &str, found: impl Into<String>, advice: impl Into<String>) -> Self {
+        Self { name: name.to_owned(), result: CheckResult::Note, found: found.into(), advice: advice.into() }
     }
 
-    fn bad(name: &'static str, found: impl Into<String>, advice: impl Into<String>) -> Self {
-        Self { name, result: CheckResult::Bad, found: found.into(), advice: advice.into() }
+    fn bad(name: &str, found: impl Into<String>, advice: impl Into<String>) -> Self {
+        Self { name: name.to_owned(), result: CheckResult::Bad, found: found.into(), advice: advice.into() }
     }
 }
 
 /// Looks at everything, and says it.
-pub async fn doctor(client: &Client, out: &Output, settings: Settings) -> Result<Exit, Failure> {
+pub async fn doctor(client: &Client, out: &Output, settings: Settings, args: &WorkerArgs) -> Result<Exit, Failure> {
     let mut checks = vec![Check::ok("version", env!("PIPELINEX_VERSION"))];
     checks.push(workspaces(&settings.workspaces));
     checks.extend(room(&settings.workspaces));
@@ -66,7 +74,8 @@ pub async fn doctor(client: &Client, out: &Output, settings: Settings) -> Result
         settings.pipelines.as_deref().map_or_else(|| Check::ok("pipelines", "those inside the program"), pipelines),
     );
     checks.extend(settings.ca_certs.as_deref().map(ca_certs));
-    checks.push(redis(&settings));
+    checks.extend(engine(&settings, args).await?);
+    checks.push(redis(&settings).await?);
     checks.push(server(client).await);
     let bad = checks.iter().any(|check| check.result == CheckResult::Bad);
     if out.json() {
@@ -86,7 +95,7 @@ fn show(check: &Check, width: usize, out: &Output) -> Result<(), Failure> {
         CheckResult::Note => (Style::Warn, "note"),
         CheckResult::Bad => (Style::Bad, "bad "),
     };
-    out.data(Line::new().add(style, word).text("  ").column(Style::Bold, check.name, width).text(&check.found))?;
+    out.data(Line::new().add(style, word).text("  ").column(Style::Bold, &check.name, width).text(&check.found))?;
     if !check.advice.is_empty() {
         out.data(Line::new().text(" ".repeat(6 + width)).text(&check.advice))?;
     }
@@ -139,11 +148,42 @@ fn ca_certs(path: &Path) -> Check {
     }
 }
 
-fn redis(settings: &Settings) -> Check {
-    match settings.redis_url {
-        None => Check::ok("redis", "none: `pipelinex serve` has its queue inside"),
-        Some(_) => Check::note("redis", "not looked at", "this build cannot reach it yet"),
+/// What a worker needs of the engine. Looking at it makes the workspaces folder, as a server would.
+async fn engine(settings: &Settings, args: &WorkerArgs) -> Result<Vec<Check>, Failure> {
+    let store = settings.open_store()?;
+    let checks = pipelinex_worker::doctor::examine(serve::worker_config(settings, args)?, &store).await;
+    Ok(checks
+        .into_iter()
+        .map(|check| Check {
+            name: check.name,
+            result: match check.verdict {
+                Verdict::Ok => CheckResult::Ok,
+                Verdict::Warning => CheckResult::Note,
+                Verdict::Broken => CheckResult::Bad,
+            },
+            found: check.text,
+            advice: check.advice,
+        })
+        .collect())
+}
+
+async fn redis(settings: &Settings) -> Result<Check, Failure> {
+    let Some(config) = serve::redis(settings, &settings.open_store()?)? else {
+        return Ok(Check::ok("redis", "none: `pipelinex serve` has its queue inside"));
+    };
+    let mut health = Doorbell::redis(config).health();
+    // Not connected yet looks like down: it has a moment to become something else.
+    let up = tokio::time::timeout(REDIS_PATIENCE, health.wait_for(|health| matches!(health, QueueHealth::Up)));
+    if let Ok(Ok(_)) = up.await {
+        return Ok(Check::ok("redis", "it answers"));
     }
+    let error = match &*health.borrow() {
+        QueueHealth::Up => "it has just come up".to_owned(),
+        QueueHealth::Down { error, .. } => error.clone(),
+    };
+    let advice =
+        "start Redis or mend PIPELINEX_REDIS_URL; until then jobs are found by looking over the folders, only later";
+    Ok(Check::note("redis", error, advice))
 }
 
 async fn server(client: &Client) -> Check {

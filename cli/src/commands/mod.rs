@@ -55,9 +55,9 @@ pub fn run(cli: Cli, out: &Output) -> Result<Exit, Failure> {
         Command::Reports { id, output, server } => {
             interruptible(reports::reports(&connect(&server, ca_certs)?, out, id, output.as_deref()))
         }
-        Command::Doctor { common, server } => {
+        Command::Doctor { common, worker, server } => {
             let client = connect(&server, ca_certs)?;
-            interruptible(doctor::doctor(&client, out, serve::Settings::new(&common, ca_certs)?))
+            interruptible(doctor::doctor(&client, out, serve::Settings::new(&common, ca_certs)?, &worker))
         }
         Command::Completions { shell } => completions::print(shell, out),
     }

@@ -136,7 +136,7 @@ fn app(settings: &Settings, args: &BackendArgs, store: &Store, doorbell: Doorbel
     Ok(App::new(store.clone(), doorbell, stacks, config))
 }
 
-fn redis(settings: &Settings, store: &Store) -> Result<Option<RedisConfig>, Failure> {
+pub(super) fn redis(settings: &Settings, store: &Store) -> Result<Option<RedisConfig>, Failure> {
     let Some(url) = &settings.redis_url else { return Ok(None) };
     RedisConfig::new(url, store.instance()).map(Some).map_err(|error| Failure::usage(error.to_string()))
 }
