@@ -6,7 +6,7 @@ set -euo pipefail
 cd "$root"
 
 cargo clippy --workspace --all-targets --all-features -- -D warnings
-RUSTDOCFLAGS="${RUSTDOCFLAGS:-} -D warnings" cargo doc --workspace --no-deps --all-features --document-private-items
+RUSTDOCFLAGS="${RUSTDOCFLAGS:-} -D warnings" cargo doc --workspace --no-deps --all-features
 if command -v shellcheck >/dev/null; then
   shellcheck --external-sources --source-path=SCRIPTDIR --severity=warning dev/*.sh runner-images/*.sh pipelines/*/*.sh .ci/run
 else

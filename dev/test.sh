@@ -24,7 +24,8 @@ container_tests() {
   local packages=()
   compgen -G 'cli/tests/*.rs' >/dev/null && packages+=(--package pipelinex)
   compgen -G 'worker/tests/*.rs' >/dev/null && packages+=(--package pipelinex-worker)
-  [ ${#packages[@]} -eq 0 ] || DOCKER_HOST=$newest_host cargo test "${packages[@]}" --all-features --test '*'
+  [ ${#packages[@]} -gt 0 ] || { echo "no container tests yet"; return 0; }
+  DOCKER_HOST=$newest_host cargo test "${packages[@]}" --all-features --no-fail-fast --test '*'
 }
 
 total() { # counts what cargo and dev/test-stages.sh printed
@@ -41,7 +42,7 @@ export PIPELINEX_TEST_ENGINES="$oldest_host $newest_host"
 part "format" cargo fmt --all --check
 part "lint" dev/lint.sh
 part "stage scripts, newest engine" env DOCKER_HOST="$newest_host" dev/test-stages.sh
-part "workspace, oldest engine" env DOCKER_HOST="$oldest_host" cargo test --workspace --all-features
+part "workspace, oldest engine" env DOCKER_HOST="$oldest_host" cargo test --workspace --all-features --no-fail-fast
 part "containers, newest engine" container_tests
 
 heading "total: $(total); ${#failures[@]} parts failed"

@@ -3,41 +3,28 @@
 //! They are embedded in the binary, so that one file is a whole installation, or read from a folder that the operator
 //! names. Either way everything is parsed and checked at start: a broken stack stops the program, not a job.
 
+mod files;
+
 use std::{
-    borrow::Cow,
     collections::{BTreeMap, BTreeSet},
-    fmt, fs, io,
+    fmt, io,
     path::{Path, PathBuf},
 };
 
 use pipelinex_common::{
     disk::{self, DiskError},
-    limits::MIB,
     pipeline::{
         self, Pipeline,
         stack::{self, Contract, StackKey},
     },
     request::Stack,
 };
-use rust_embed::RustEmbed;
 
+use self::files::Files;
 use crate::admission::{Problem, Rule};
 
 /// The folder of what all stacks share.
 const GLOBAL: &str = "global";
-/// The largest file of a stack, in bytes.
-const FILE_MAX: u64 = MIB;
-/// The most files of all stacks together: a guard against a mistaken `--pipelines /`.
-const FILES_MAX: usize = 5_000;
-/// How deep folders are read.
-const DEPTH_MAX: usize = 8;
-
-#[derive(RustEmbed)]
-#[folder = "../pipelines/"]
-struct Embedded;
-
-/// Files by their path below the folder.
-type Files = BTreeMap<String, Cow<'static, [u8]>>;
 
 /// All stacks.
 #[derive(Debug)]
@@ -92,12 +79,8 @@ impl Stacks {
     /// [`StacksError`] with everything that is wrong.
     pub fn load(dir: Option<&Path>) -> Result<Self, StacksError> {
         match dir {
-            None => Self::check("pipelines", embedded()),
-            Some(dir) => {
-                let mut files = Files::new();
-                read_folder(dir, "", 0, &mut files)?;
-                Self::check(&dir.display().to_string(), files)
-            }
+            None => Self::check("pipelines", files::embedded()),
+            Some(dir) => Self::check(&dir.display().to_string(), files::of_folder(dir)?),
         }
     }
 
@@ -233,47 +216,6 @@ fn missing_scripts<'a>(
     named
         .filter(move |(_, path)| !there(path))
         .map(|(step, path)| format!("step {step} runs `{path}`, which is not there"))
-}
-
-fn embedded() -> Files {
-    let paths = Embedded::iter().filter(|path| !is_hidden(path));
-    paths.filter_map(|path| Embedded::get(&path).map(|file| (path.to_string(), file.data))).collect()
-}
-
-fn is_hidden(path: &str) -> bool {
-    path.split('/').any(|part| part.starts_with('.') || part.ends_with('~'))
-}
-
-/// Reads a folder of the operator's own. Links are followed, for mounted configuration is made of them.
-fn read_folder(folder: &Path, prefix: &str, depth: usize, files: &mut Files) -> Result<(), StacksError> {
-    let failed = |path: &Path| {
-        let path = path.to_owned();
-        move |source| StacksError::Io { path, source }
-    };
-    for entry in fs::read_dir(folder).map_err(failed(folder))? {
-        let path = entry.map_err(failed(folder))?.path();
-        let Some(name) = path.file_name().and_then(|name| name.to_str()).filter(|name| !is_hidden(name)) else {
-            continue;
-        };
-        let meta = fs::metadata(&path).map_err(failed(&path))?;
-        let too_much = if depth > DEPTH_MAX {
-            Some(format!("is nested more than {DEPTH_MAX} deep"))
-        } else if files.len() >= FILES_MAX {
-            Some(format!("is one of more than {FILES_MAX} files"))
-        } else {
-            (meta.is_file() && meta.len() > FILE_MAX).then(|| format!("has more than {FILE_MAX} bytes"))
-        };
-        if let Some(why) = too_much {
-            return Err(StacksError::Broken(vec![format!("{} {why}: is this a folder of stacks?", path.display())]));
-        }
-        let below = format!("{prefix}{name}");
-        if meta.is_dir() {
-            read_folder(&path, &format!("{below}/"), depth + 1, files)?;
-        } else if meta.is_file() {
-            files.insert(below, Cow::Owned(fs::read(&path).map_err(failed(&path))?));
-        }
-    }
-    Ok(())
 }
 
 impl UnknownStack {

@@ -1,2 +1,42 @@
-//! placeholder
-fn main() {}
+//! The one binary of Pipelinex: server, worker, and the commands that people use.
+
+mod args;
+mod client;
+mod commands;
+mod exit;
+mod failure;
+mod follow;
+mod output;
+mod pack;
+mod project;
+mod show;
+mod telemetry;
+mod watch;
+
+use std::process::ExitCode;
+
+use clap::Parser;
+
+use crate::{args::Cli, exit::Exit, output::Output};
+
+fn main() -> ExitCode {
+    let cli = match Cli::try_parse() {
+        Ok(cli) => cli,
+        Err(usage) => {
+            // Help and version come this way, too, and are no mistakes. Nobody listening is no error.
+            let _ = usage.print();
+            return if usage.use_stderr() { Exit::Usage } else { Exit::Passed }.into();
+        }
+    };
+    let out = Output::new(&cli.global);
+    match commands::run(cli, &out) {
+        Ok(exit) => exit,
+        Err(failure) => {
+            if !failure.is_closed_pipe() {
+                out.error(&failure.to_string());
+            }
+            failure.exit()
+        }
+    }
+    .into()
+}

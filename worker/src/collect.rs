@@ -147,7 +147,10 @@ impl Collector<'_> {
         let stage = Slug::of(&self.step.stage);
         let outbox = match Beneath::open(&self.paths.outbox_of(&self.step.slug)) {
             Ok(outbox) => outbox,
-            Err(error) => return Ok(collected.warnings.push(format!("no reports were collected: {error}"))),
+            Err(error) => {
+                collected.warnings.push(format!("no reports were collected: {error}"));
+                return Ok(());
+            }
         };
         let prefix = format!("{stage}/");
         let mut budget = Budget::new(self.limits.report_bytes, self.limits.collected_files);
@@ -191,18 +194,18 @@ impl Collector<'_> {
         let (Some(paths), Some(exclude), Some(junit)) =
             (globs(&artifacts.paths), globs(&artifacts.exclude), globs(&artifacts.junit))
         else {
-            return Ok(collected
-                .warnings
-                .push("a pattern of artifacts cannot be read; nothing was collected".to_owned()));
-        };
-        let tree = match crate::tree::open(self.paths, self.tree_owner, self.trees) {
-            Ok(tree) => tree,
-            Err(error) => return Ok(collected.warnings.push(format!("no artifacts were collected: {error}"))),
+            collected.warnings.push("a pattern of artifacts cannot be read; nothing was collected".to_owned());
+            return Ok(());
         };
         // A tree has many more files than are collected: dependencies, classes.
-        let walk = match tree.walk(50 * self.limits.collected_files as usize) {
-            Ok(walk) => walk,
-            Err(error) => return Ok(collected.warnings.push(format!("no artifacts were collected: {error}"))),
+        let limit = 50 * self.limits.collected_files as usize;
+        let opened = crate::tree::open(self.paths, self.tree_owner, self.trees);
+        let (tree, walk) = match opened.and_then(|tree| tree.walk(limit).map(|walk| (tree, walk))) {
+            Ok(both) => both,
+            Err(error) => {
+                collected.warnings.push(format!("no artifacts were collected: {error}"));
+                return Ok(());
+            }
         };
         if walk.cut {
             collected.warnings.push("the tree has more files than are looked through".to_owned());

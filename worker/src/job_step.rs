@@ -5,7 +5,7 @@ use std::{
     path::PathBuf,
     sync::{
         Arc, Mutex,
-        atomic::{AtomicBool, AtomicU32, Ordering},
+        atomic::{AtomicU32, Ordering},
     },
     time::Duration,
 };
@@ -25,6 +25,7 @@ use pipelinex_common::{
     store::{Claim, Job, StoreError, make_runner_dir},
 };
 use tokio::{sync::OnceCell, task::JoinSet};
+use tokio_util::sync::CancellationToken;
 
 use crate::{
     Worker,
@@ -70,7 +71,7 @@ pub struct JobSteps {
     networks: [OnceCell<()>; 2],
     trees: BTreeMap<Slug, OnceCell<()>>,
     removals: Mutex<JoinSet<()>>,
-    over: AtomicBool,
+    let_go: CancellationToken,
 }
 
 impl JobSteps {
@@ -128,7 +129,7 @@ impl JobSteps {
             volume: OnceCell::new(),
             networks: [OnceCell::new(), OnceCell::new()],
             removals: Mutex::default(),
-            over: AtomicBool::new(false),
+            let_go: worker.shutdown.child_token(),
         })
     }
 
@@ -147,9 +148,9 @@ impl JobSteps {
         Ok(number)
     }
 
-    /// The job is about to end: a step's task that is still under way starts nothing more.
-    pub fn write_nothing_more(&self) {
-        self.over.store(true, Ordering::Release);
+    /// Ends the tasks of all steps. Their containers go on.
+    pub fn let_go(&self) {
+        self.let_go.cancel();
     }
 
     /// Runs a step to its end. What it returns is not recorded yet.
@@ -158,9 +159,13 @@ impl JobSteps {
         let started_at = Timestamp::now();
         let Ok(_slot) = self.worker.step_slots.acquire().await else { return StepReport::LetGo };
         let ending = tokio::select! {
-            () = self.worker.shutdown.cancelled() => Ok(Ending::Detached),
+            () = self.let_go.cancelled() => Ok(Ending::Detached),
             ending = self.container(&step) => ending,
         };
+        // A holder that was overtaken publishes nothing.
+        if !lock(&self.claim).holds() {
+            return StepReport::LetGo;
+        }
         let (state, reason, message, exit_code) = match ending {
             Ok(Ending::Lost) => return StepReport::Lost(slug),
             Ok(Ending::Detached) | Err(StepError::NotMine) => return StepReport::LetGo,
@@ -219,24 +224,33 @@ impl JobSteps {
         let owner = self.owner(step);
         let context = JobContext { attempt: self.attempt(), ..self.context.clone() };
         let mut container = spec::container(&context, step, owner, image);
-        if let Some(name) = self.adopted.get(&step.slug).filter(|_| self.attempt() == self.context.attempt) {
-            container.name.clone_from(name);
+        match self.adopted.get(&step.slug).filter(|_| self.attempt() == self.context.attempt) {
+            Some(name) => container.name.clone_from(name),
+            None => self.put_old_log_aside(step)?,
         }
         lock(&self.names).insert(step.slug.clone(), container.name.clone());
         self.make_ready(step, owner).await?;
-        let (claim, over) = (self.claim.clone(), &self.over);
-        if over.load(Ordering::Acquire) {
-            return Err(StepError::NotMine);
-        }
+        let claim = self.claim.clone();
         let run = Run {
             engine: &self.engine,
             spec: &container,
             log: LogWriter::open(&self.paths, &step.slug, &self.worker.config.limits)?,
             timeout: self.timeout(step),
-            detach: &self.worker.shutdown,
+            detach: &self.let_go,
             holds: Arc::new(move || lock(&claim).holds()),
         };
         run.to_the_end().await
+    }
+
+    /// A container that is gone took the rest of its log along: what there is stays, under the number of its attempt.
+    fn put_old_log_aside(&self, step: &Step) -> Result<(), DiskError> {
+        let (log, index) = (self.paths.log(&step.slug), self.paths.log_index(&step.slug));
+        if log.exists() {
+            let aside = log.with_extension(format!("before-{}.log", self.attempt()));
+            std::fs::rename(&log, &aside).map_err(DiskError::io("move", &log))?;
+            let _ = std::fs::remove_file(&index);
+        }
+        Ok(())
     }
 
     /// Everything a container needs: its folders and script, and, made once for all steps, volumes and network.

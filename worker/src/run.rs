@@ -92,7 +92,7 @@ pub fn run_job(worker: &Arc<Worker>, job: &Job, claim: Claim) -> Result<Left, Ru
         Ok(running) => running,
         Err(refused) => return end_unrunnable(job, &metadata, refused, number, started_at),
     };
-    let left = running.to_the_end()?;
+    let left = running.run_to_the_end()?;
     if left == Left::Finished {
         running.clean_up();
     }
@@ -192,7 +192,7 @@ impl<'a> Running<'a> {
         }))
     }
 
-    fn to_the_end(&mut self) -> Result<Left, RunError> {
+    fn run_to_the_end(&mut self) -> Result<Left, RunError> {
         if self.over_budget {
             let budget = self.worker.config.attempt_budget;
             let error = format!("its containers were lost again and again: {budget} attempts were made");
@@ -311,7 +311,6 @@ impl<'a> Running<'a> {
     }
 
     fn finish(&self, state: JobState, reason: Option<Reason>, error: Option<String>) -> Result<Left, RunError> {
-        self.steps.write_nothing_more();
         let won = self.job.finish(&self.board.draw_end(state, reason, error))?;
         tracing::info!(job = %self.job.id(), %state, won, "the job has ended");
         Ok(Left::Finished)
@@ -324,6 +323,13 @@ impl<'a> Running<'a> {
         {
             tracing::warn!(job = %self.job.id(), %error, "not everything of a job could be removed; the sweeper tries again");
         }
+    }
+}
+
+impl Drop for Running<'_> {
+    fn drop(&mut self) {
+        // Whatever ended our hold on the job, no task of it goes on.
+        self.steps.let_go();
     }
 }
 
@@ -347,7 +353,7 @@ async fn take_up(
     claim: &Mutex<Claim>,
 ) -> Result<(u32, BTreeMap<Slug, String>), RunError> {
     let begin = || {
-        let claim = lock(&claim);
+        let claim = lock(claim);
         job.begin_attempt(&claim)
     };
     let latest = job.latest_attempt()?;

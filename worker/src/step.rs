@@ -24,6 +24,9 @@ const GRACE: Duration = Duration::from_secs(10);
 /// Pause before an engine that does not answer is asked again.
 const ASK_AGAIN: Duration = Duration::from_secs(1);
 
+/// The exit code of a process that was ended by signal 9.
+const KILLED: i64 = 128 + 9;
+
 /// How a container came to its end.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Ending {
@@ -187,7 +190,9 @@ impl Run<'_> {
         for look in 0u32.. {
             let pause = match self.engine.inspect(name).await {
                 Ok(None) => return Ok(Settled::Is(Ending::Lost)),
-                Ok(Some(status)) if status.phase == Phase::Ended => return Ok(Settled::Is(Ending::Exited(status))),
+                Ok(Some(status)) if status.phase == Phase::Ended => {
+                    return Ok(Settled::Is(self.killed_or_removed(status).await?));
+                }
                 Ok(Some(_)) if look == 0 => {
                     let mut wait = self.engine.wait(name);
                     let limit = deadline.min(Instant::now() + Duration::from_secs(2));
@@ -214,6 +219,17 @@ impl Run<'_> {
             }
         }
         Ok(Settled::StillRunning)
+    }
+
+    /// A container that somebody removes by force is killed first, and for a moment looks like one whose script was killed.
+    async fn killed_or_removed(&self, status: ContainerStatus) -> Result<Ending, StepError> {
+        if status.exit_code == KILLED && !status.oom_killed {
+            tokio::time::sleep(ASK_AGAIN).await;
+            if let Ok(None) = self.engine.inspect(&self.spec.name).await {
+                return Ok(Ending::Lost);
+            }
+        }
+        Ok(Ending::Exited(status))
     }
 
     async fn stop(&self, reason: Reason) -> Result<Ending, StepError> {

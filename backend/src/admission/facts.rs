@@ -67,7 +67,7 @@ pub fn gather(source: &Path, contract: &Contract) -> Result<Facts, ForeignError>
     if !contract.semantic.is_empty() && facts.has(POM) {
         facts.pom = content(&beneath, POM, POM_MAX)?;
     }
-    search(&beneath, contract, &mut facts)?;
+    search(&beneath, contract, &mut facts, SOURCES_MAX)?;
     Ok(facts)
 }
 
@@ -107,17 +107,16 @@ fn content(beneath: &Beneath, path: &str, cap: u64) -> Result<Option<Content>, F
     }
 }
 
-fn search(beneath: &Beneath, contract: &Contract, facts: &mut Facts) -> Result<(), ForeignError> {
+fn search(beneath: &Beneath, contract: &Contract, facts: &mut Facts, mut room: u64) -> Result<(), ForeignError> {
     let rules: Vec<(&Contains, Matcher)> =
         contract.contains.iter().map(|rule| (rule, Matcher::new(&rule.glob))).collect();
-    let mut room = SOURCES_MAX;
     for path in &facts.files {
         let wanted: Vec<&Contains> =
             rules.iter().filter(|(_, glob)| glob.is_match(path)).map(|(rule, _)| *rule).collect();
         if wanted.is_empty() {
             continue;
         }
-        let bytes = match content(beneath, path, SOURCE_MAX.min(room))? {
+        let bytes = match content(beneath, path, SOURCE_MAX)? {
             Some(Content::Read(bytes)) => bytes,
             Some(Content::Refused(reason)) => {
                 facts.unsearched.push((path.clone(), reason));
@@ -125,7 +124,11 @@ fn search(beneath: &Beneath, contract: &Contract, facts: &mut Facts) -> Result<(
             }
             None => continue,
         };
-        room -= bytes.len() as u64;
+        let Some(left) = room.checked_sub(bytes.len() as u64) else {
+            facts.unsearched.push((path.clone(), "the project has more source code than is searched".to_owned()));
+            continue;
+        };
+        room = left;
         for rule in wanted {
             let count = if path.ends_with(".java") {
                 java::count(&bytes, &rule.text)
@@ -138,4 +141,33 @@ fn search(beneath: &Beneath, contract: &Contract, facts: &mut Facts) -> Result<(
         }
     }
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use pipelinex_common::pipeline::stack;
+
+    use super::*;
+
+    #[test]
+    fn what_is_searched_ends() {
+        let dir = tempfile::tempdir().unwrap();
+        for name in ["A.java", "B.java", "C.java"] {
+            std::fs::write(dir.path().join(name), "@A ").unwrap();
+        }
+        let contract = "stack: {language: a, framework: b, build_tool: c}\n\
+                        contains: [{id: a, glob: \"*.java\", text: \"@A\", exactly: 1, hint: h}]";
+        let contract = stack::read("contract.yml", contract).unwrap();
+        let mut facts = gather(dir.path(), &contract).unwrap();
+        assert_eq!((facts.found["a"].len(), facts.unsearched.len()), (3, 0));
+        facts.found.clear();
+        search(&Beneath::open(dir.path()).unwrap(), &contract, &mut facts, 7).unwrap();
+        assert_eq!((facts.found["a"].len(), facts.unsearched.len()), (2, 1));
+    }
+
+    #[test]
+    fn a_star_stays_inside_one_folder() {
+        assert!(Matcher::new("**/*.java").is_match("A.java") && Matcher::new("**/*.java").is_match("a/b/C.java"));
+        assert!(!Matcher::new("*.java").is_match("a/A.java") && !Matcher::new("[").is_match("["));
+    }
 }

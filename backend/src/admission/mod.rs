@@ -1,6 +1,6 @@
 //! Admission: may this project run on this stack, and what of the pipeline will run?
 //!
-//! [`facts`] reads the project, [`judge`] decides over what was read and does no input or output. All problems are told
+//! [`facts`] reads the project, [`mod@judge`] decides over what was read and does no input or output. All problems are told
 //! at once, each with its rule, its path and what to do about it.
 
 mod contract;

@@ -337,6 +337,17 @@ fn ten_thousand_files_are_quick() {
 }
 
 #[test]
+fn too_many_files_are_a_problem_of_their_own() {
+    let world = World::good();
+    let stacks = Stacks::load(None).unwrap();
+    let stack = stacks.find(&world.request.stack).unwrap();
+    let mut facts = facts::gather(world.dir.path(), &stack.contract).unwrap();
+    facts.cut = true;
+    let refused = judge(&facts, &world.request, world.kind, stack).unwrap_err();
+    insta::assert_snapshot!(refused, @"too-many-files: the project has more files than are looked at (3) (leave out what is built or downloaded)");
+}
+
+#[test]
 fn the_examples_are_admitted() {
     let examples = Path::new(env!("CARGO_MANIFEST_DIR")).join("../examples");
     let stacks = Stacks::load(None).unwrap();

@@ -1,4 +1,7 @@
-use std::os::unix::fs::{PermissionsExt, symlink};
+use std::{
+    fs,
+    os::unix::fs::{PermissionsExt, symlink},
+};
 
 use tempfile::TempDir;
 
@@ -12,7 +15,7 @@ fn asked(language: &str, framework: &str, build_tool: &str) -> Stack {
 /// A copy of the stacks in the repository.
 fn copy() -> TempDir {
     let dir = tempfile::tempdir().unwrap();
-    for (path, content) in embedded() {
+    for (path, content) in files::embedded() {
         let path = dir.path().join(path);
         fs::create_dir_all(path.parent().unwrap()).unwrap();
         fs::write(path, content).unwrap();
@@ -147,6 +150,18 @@ DIR: there is no stack; each is a folder with contract.yml and pipeline.yml
 the stacks cannot be used:
 DIR/dump has more than 1048576 bytes: is this a folder of stacks?
 "#);
+    fs::write(dir.path().join("dump"), "").unwrap();
+    symlink(".", dir.path().join("loop")).unwrap();
+    assert!(broken(&dir).contains("is nested more than 8 deep: is this a folder of stacks?"));
     let missing = Stacks::load(Some(&dir.path().join("absent"))).unwrap_err();
     assert!(matches!(missing, StacksError::Io { .. }), "{missing}");
+}
+
+#[test]
+fn a_folder_of_too_many_files_is_refused() {
+    let dir = tempfile::tempdir_in("/dev/shm").or_else(|_| tempfile::tempdir()).unwrap();
+    for n in 0..=5_000 {
+        fs::write(dir.path().join(n.to_string()), "").unwrap();
+    }
+    assert!(broken(&dir).contains("is one of more than 5000 files: is this a folder of stacks?"));
 }

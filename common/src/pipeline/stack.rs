@@ -95,7 +95,7 @@ pub struct Pattern {
     pub hint: String,
 }
 
-/// So many files that match a glob must contain a text.
+/// A text must be so many times in the files that match a glob, all of them together.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Contains {
     /// The name of the rule.
@@ -104,7 +104,7 @@ pub struct Contains {
     pub glob: String,
     /// The text.
     pub text: String,
-    /// How many files exactly.
+    /// How many times exactly; in Java files only code counts, and no comment or string.
     pub exactly: u64,
     /// What to do if it is not met.
     pub hint: String,

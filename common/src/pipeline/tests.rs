@@ -2,6 +2,8 @@
 
 use std::fmt::Write;
 
+mod mutations;
+
 use super::{
     Code, Pipeline,
     model::{AllowFailure, ArtifactsWhen, FindingsFormat, Network, StepKind, Switch, When},

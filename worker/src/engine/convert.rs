@@ -18,7 +18,7 @@ const MAX_FILE_BYTES: i64 = 8 * 1024 * 1024 * 1024;
 const STOP_GRACE_SECONDS: i64 = 10;
 
 /// The create request of a runner container.
-pub(super) fn container(spec: &ContainerSpec) -> ContainerCreateBody {
+pub fn container(spec: &ContainerSpec) -> ContainerCreateBody {
     ContainerCreateBody {
         image: Some(spec.image.clone()),
         // The image's own entry point is not asked.
@@ -103,7 +103,7 @@ fn mount(mount: &Mount) -> EngineMount {
 
 /// The create request of a job's own bridge: its containers cannot reach each other over an egress network, since each
 /// step that may go out is alone there.
-pub(super) fn network(name: &str, internal: bool, labels: &BTreeMap<String, String>) -> NetworkCreateRequest {
+pub fn network(name: &str, internal: bool, labels: &BTreeMap<String, String>) -> NetworkCreateRequest {
     let options = if internal {
         HashMap::new()
     } else {

@@ -3,7 +3,7 @@
 //! One rule shapes every call: an engine that does not answer says nothing about a container. `None` from [`Engine::inspect`]
 //! means that the engine said "no such container"; everything else that goes wrong is an error and is asked again.
 
-mod convert;
+pub mod convert;
 mod error;
 mod host;
 
@@ -53,7 +53,7 @@ pub struct ContainerStatus {
 pub enum Phase {
     /// Made, never started.
     Created,
-    /// Running (or paused by somebody).
+    /// Running, paused by somebody, or being removed by somebody.
     Running,
     /// Ended.
     Ended,
@@ -202,7 +202,7 @@ impl Engine {
 
     /// Waits until a container does not run any more, or the engine loses the thread: look with [`Self::inspect`] then.
     pub fn wait(&self, name: &str) -> impl Stream<Item = ()> + use<> {
-        let options = q::WaitContainerOptionsBuilder::default().condition("next-exit").build();
+        let options = q::WaitContainerOptionsBuilder::default().condition("not-running").build();
         self.docker.wait_container(name, Some(options)).map(|_| ()).boxed()
     }
 
@@ -218,9 +218,7 @@ impl Engine {
         let state = container.state.unwrap_or_default();
         let phase = match state.status {
             Some(ContainerStateStatusEnum::CREATED) => Phase::Created,
-            Some(
-                ContainerStateStatusEnum::EXITED | ContainerStateStatusEnum::DEAD | ContainerStateStatusEnum::REMOVING,
-            ) => Phase::Ended,
+            Some(ContainerStateStatusEnum::EXITED | ContainerStateStatusEnum::DEAD) => Phase::Ended,
             _ => Phase::Running,
         };
         Ok(Some(ContainerStatus {

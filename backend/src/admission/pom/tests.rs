@@ -136,6 +136,9 @@ fn properties_that_name_one_another_end() {
         laughs += &format!("<p{n}>{}</p{n}>", format!("${{p{}}}", n - 1).repeat(10));
     }
     unclear(&laughs);
+    let long = pom(&format!("<properties><a>{}</a><b>${{a}}${{a}}</b></properties>", "x".repeat(2049)));
+    assert_eq!(long.resolve("${a}").map(|value| value.len()), Some(2049));
+    assert_eq!(long.resolve("${b}"), None, "a value has an end");
 }
 
 #[test]
@@ -146,7 +149,9 @@ fn a_pom_of_nothing_but_properties_costs_its_size() {
     inner += "</properties><dependencies>";
     inner += &"<dependency><groupId>${g}</groupId></dependency>".repeat(10_000);
     inner += "</dependencies>";
-    assert_eq!(pom(&inner).spring_boot(), SpringBoot::No);
+    let pom = pom(&inner);
+    assert_eq!(pom.spring_boot(), SpringBoot::No);
+    assert_eq!(pom.unfolds_left.get(), 0, "unfolding ended with the budget of the file");
     assert!(started.elapsed().as_secs() < 10, "{:?}", started.elapsed());
 }
 

@@ -1,0 +1,202 @@
+//! The command line. Every flag is also a variable `PIPELINEX_<FLAG>` that names the same thing; a test holds us to it.
+
+mod server;
+mod submit;
+mod values;
+
+use std::path::PathBuf;
+
+use clap::{Args, Parser, Subcommand, ValueEnum, builder::FalseyValueParser};
+use clap_complete::Shell;
+use pipelinex_common::{id::JobId, state::JobState};
+
+pub use self::{
+    server::{BackendArgs, CommonServerArgs, LogFormat, WorkerArgs},
+    submit::{ProjectArgs, StageName},
+};
+use crate::exit::Exit;
+
+/// Build, test and security checks for any project, in runner containers that trust nothing.
+#[derive(Parser, Debug)]
+#[command(name = "pipelinex", version = env!("PIPELINEX_VERSION"), after_help = Exit::table(), max_term_width = 110)]
+#[command(disable_help_subcommand = true, arg_required_else_help = true)]
+pub struct Cli {
+    #[command(flatten)]
+    pub global: GlobalArgs,
+    #[command(subcommand)]
+    pub command: Command,
+}
+
+/// Flags of every command.
+#[derive(Args, Clone, Debug)]
+pub struct GlobalArgs {
+    /// Data as JSON on standard output; what goes on, as one JSON object a line
+    #[arg(long, env = "PIPELINEX_JSON", global = true, value_parser = FalseyValueParser::new())]
+    pub json: bool,
+    /// Say nothing on standard error but errors
+    #[arg(long, short, env = "PIPELINEX_QUIET", global = true, value_parser = FalseyValueParser::new())]
+    pub quiet: bool,
+    /// Certificates to trust besides the system's, as PEM; runner containers trust them, too
+    #[arg(long, env = "PIPELINEX_CA_CERTS", value_name = "FILE", global = true)]
+    pub ca_certs: Option<PathBuf>,
+}
+
+/// What to do.
+#[derive(Subcommand, Debug)]
+pub enum Command {
+    /// Run API and worker in one process
+    Serve {
+        #[command(flatten)]
+        common: CommonServerArgs,
+        #[command(flatten)]
+        backend: BackendArgs,
+        #[command(flatten)]
+        worker: WorkerArgs,
+    },
+    /// Run the API alone; workers take its jobs through Redis
+    Backend {
+        #[command(flatten)]
+        common: CommonServerArgs,
+        #[command(flatten)]
+        backend: BackendArgs,
+    },
+    /// Run a worker alone
+    Worker {
+        #[command(flatten)]
+        common: CommonServerArgs,
+        #[command(flatten)]
+        worker: WorkerArgs,
+    },
+    /// Send a project; prints the id of its job
+    Submit {
+        #[command(flatten)]
+        project: ProjectArgs,
+        /// Follow the job to its end, and end with its exit code
+        #[arg(long, short, env = "PIPELINEX_WAIT", value_parser = FalseyValueParser::new())]
+        wait: bool,
+    },
+    /// Ask whether a project would be admitted; makes no job
+    Precheck {
+        #[command(flatten)]
+        project: ProjectArgs,
+    },
+    /// Show how a job stands
+    Status {
+        id: JobId,
+        /// Follow the job to its end, and end with its exit code
+        #[arg(long, short, env = "PIPELINEX_WATCH", value_parser = FalseyValueParser::new())]
+        watch: bool,
+        #[command(flatten)]
+        server: ServerAddress,
+    },
+    /// Print the log of a stage, byte by byte; or of all stages, each line with its stage before it
+    Logs {
+        id: JobId,
+        /// BUILD, TEST ..., in any letter case
+        stage: Option<String>,
+        /// Go on until the stage, or the job, has ended
+        #[arg(long, short, env = "PIPELINEX_FOLLOW", value_parser = FalseyValueParser::new())]
+        follow: bool,
+        #[command(flatten)]
+        server: ServerAddress,
+    },
+    /// List jobs, newest first
+    List {
+        /// Only jobs in this state
+        #[arg(long, env = "PIPELINEX_STATE", value_enum, ignore_case = true)]
+        state: Option<StateFilter>,
+        /// At most so many
+        #[arg(long, short = 'n', env = "PIPELINEX_LIMIT", value_name = "N", default_value_t = 20)]
+        #[arg(value_parser = clap::value_parser!(u32).range(1..=1000))]
+        limit: u32,
+        #[command(flatten)]
+        server: ServerAddress,
+    },
+    /// Save the reports of a job that has ended, as a ZIP file; prints its name
+    Reports {
+        id: JobId,
+        /// Where to, `-` for standard output [default: <ID>-reports.zip]
+        #[arg(long, short, env = "PIPELINEX_OUTPUT", value_name = "FILE")]
+        output: Option<PathBuf>,
+        #[command(flatten)]
+        server: ServerAddress,
+    },
+    /// Look at what a server needs here: each line is ok, or says what to do
+    Doctor {
+        #[command(flatten)]
+        common: CommonServerArgs,
+        #[command(flatten)]
+        server: ServerAddress,
+    },
+    /// Print a completion script for a shell
+    Completions { shell: Shell },
+}
+
+/// Which server a client talks to.
+#[derive(Args, Clone, Debug)]
+pub struct ServerAddress {
+    /// The server to talk to
+    #[arg(long = "server", env = "PIPELINEX_SERVER", value_name = "URL", default_value = "http://127.0.0.1:8000")]
+    #[arg(value_parser = values::server)]
+    pub url: String,
+}
+
+/// A job state as a flag.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+#[allow(missing_docs, reason = "the states are documented where they are defined")]
+pub enum StateFilter {
+    Queued,
+    Running,
+    Succeeded,
+    Failed,
+    Canceled,
+}
+
+impl From<StateFilter> for JobState {
+    fn from(filter: StateFilter) -> Self {
+        match filter {
+            StateFilter::Queued => Self::Queued,
+            StateFilter::Running => Self::Running,
+            StateFilter::Succeeded => Self::Succeeded,
+            StateFilter::Failed => Self::Failed,
+            StateFilter::Canceled => Self::Canceled,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::CommandFactory;
+
+    use super::*;
+
+    #[test]
+    fn clap_finds_no_mistake() {
+        Cli::command().debug_assert();
+    }
+
+    #[test]
+    fn every_flag_is_also_a_variable_of_the_same_name() {
+        let mut command = Cli::command();
+        command.build();
+        let subcommands: Vec<_> = command.get_subcommands().collect();
+        assert!(subcommands.len() >= 11);
+        for sub in subcommands {
+            for arg in sub.get_arguments() {
+                let Some(long) = arg.get_long().filter(|long| !["help", "version"].contains(long)) else { continue };
+                let expected = format!("PIPELINEX_{}", long.to_uppercase().replace('-', "_"));
+                let found = arg.get_env().and_then(|name| name.to_str());
+                assert_eq!(found, Some(expected.as_str()), "--{long} of {}", sub.get_name());
+            }
+        }
+    }
+
+    #[test]
+    fn an_address_of_redis_is_in_no_text() {
+        let parse = |args: &[&str]| Cli::try_parse_from(args);
+        let cli = parse(&["pipelinex", "worker", "--redis-url", "redis://:s3cret@h"]).unwrap();
+        assert!(!format!("{cli:?}").contains("s3cret"));
+        let error = parse(&["pipelinex", "worker", "--redis-url", "redis://:s3cret@h", "--pids", "x"]).unwrap_err();
+        assert!(!error.to_string().contains("s3cret"));
+    }
+}

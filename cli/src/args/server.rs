@@ -1,0 +1,159 @@
+//! Flags of what runs as a server. Each names the same thing in `serve`, `backend` and `worker`.
+
+use std::{net::SocketAddr, path::PathBuf, time::Duration};
+
+use clap::{Args, ValueEnum, builder::FalseyValueParser};
+use pipelinex_common::limits::{IntakeLimits, StepLimits};
+use secrecy::{ExposeSecret, SecretString};
+
+use super::values;
+
+/// What `serve`, `backend`, `worker` and `doctor` share.
+#[derive(Args, Clone, Debug)]
+pub struct CommonServerArgs {
+    /// Where jobs live [default: /workspaces where it can be written, else pipelinex/workspaces in the user's data folder]
+    #[arg(long, env = "PIPELINEX_WORKSPACES", value_name = "DIR")]
+    pub workspaces: Option<PathBuf>,
+    /// Redis between backend and workers, such as redis://127.0.0.1:6379; without it the queue is inside the process.
+    /// The variable keeps a password out of the list of processes
+    #[arg(long, env = "PIPELINEX_REDIS_URL", value_name = "URL", hide_env_values = true, value_parser = values::secret)]
+    pub redis_url: Option<SecretString>,
+    /// A folder of stacks, in place of those inside the program
+    #[arg(long, env = "PIPELINEX_PIPELINES", value_name = "DIR")]
+    pub pipelines: Option<PathBuf>,
+    /// How the log on standard error is written; PIPELINEX_LOG or RUST_LOG says how much
+    #[arg(long, env = "PIPELINEX_LOG_FORMAT", value_enum, default_value_t)]
+    pub log_format: LogFormat,
+}
+
+impl CommonServerArgs {
+    /// The address of Redis; an empty one is none, as compose files write it.
+    pub fn redis_url(&self) -> Option<&SecretString> {
+        self.redis_url.as_ref().filter(|url| !url.expose_secret().is_empty())
+    }
+}
+
+/// How a server writes its log.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
+pub enum LogFormat {
+    /// For people.
+    #[default]
+    Text,
+    /// One JSON object a line, for machines.
+    Json,
+}
+
+/// Flags of the HTTP side.
+#[derive(Args, Clone, Debug)]
+pub struct BackendArgs {
+    /// Address and port to listen on
+    #[arg(long, env = "PIPELINEX_LISTEN", value_name = "ADDR", default_value = "127.0.0.1:8000")]
+    pub listen: SocketAddr,
+    /// Names under which browsers and clients may address the server, besides the loopback and the address it listens on
+    #[arg(long, env = "PIPELINEX_ALLOWED_HOSTS", value_name = "HOST", value_delimiter = ',')]
+    pub allowed_hosts: Vec<String>,
+    /// Origins of web pages that may call the API, such as http://localhost:4200
+    #[arg(long, env = "PIPELINEX_ALLOWED_ORIGINS", value_name = "ORIGIN", value_delimiter = ',')]
+    pub allowed_origins: Vec<String>,
+    #[command(flatten)]
+    pub intake: IntakeArgs,
+}
+
+/// Limits of what is taken in; the client checks the same ones before it sends.
+#[derive(Args, Clone, Debug)]
+pub struct IntakeArgs {
+    /// The largest upload [default: 50MiB]
+    #[arg(long, env = "PIPELINEX_UPLOAD_LIMIT", value_name = "SIZE", value_parser = values::bytes)]
+    pub upload_limit: Option<u64>,
+    /// The largest project when unpacked [default: 200MiB]
+    #[arg(long, env = "PIPELINEX_UNPACKED_LIMIT", value_name = "SIZE", value_parser = values::bytes)]
+    pub unpacked_limit: Option<u64>,
+    /// The most files and folders of a project [default: 10000]
+    #[arg(long, env = "PIPELINEX_FILE_LIMIT", value_name = "N")]
+    pub file_limit: Option<u64>,
+    /// The deepest path of a project, in components [default: 25]
+    #[arg(long, env = "PIPELINEX_DEPTH_LIMIT", value_name = "N")]
+    pub depth_limit: Option<u32>,
+}
+
+impl IntakeArgs {
+    /// The limits, defaults filled in.
+    pub fn limits(&self) -> IntakeLimits {
+        let default = IntakeLimits::default();
+        IntakeLimits {
+            upload_bytes: self.upload_limit.unwrap_or(default.upload_bytes),
+            unpacked_bytes: self.unpacked_limit.unwrap_or(default.unpacked_bytes),
+            files: self.file_limit.unwrap_or(default.files),
+            depth: self.depth_limit.unwrap_or(default.depth),
+            ..default
+        }
+    }
+}
+
+/// Flags of the side that runs jobs.
+#[derive(Args, Clone, Debug)]
+pub struct WorkerArgs {
+    /// How many jobs run at the same time
+    #[arg(long, env = "PIPELINEX_PARALLEL", value_name = "N", default_value_t = 2)]
+    #[arg(value_parser = clap::value_parser!(u32).range(1..=1000))]
+    pub parallel: u32,
+    /// How many steps run at the same time, over all jobs
+    #[arg(long, env = "PIPELINEX_PARALLEL_STEPS", value_name = "N", default_value_t = 8)]
+    #[arg(value_parser = clap::value_parser!(u32).range(1..=1000))]
+    pub parallel_steps: u32,
+    /// Attempts that a job has when its containers are lost
+    #[arg(long, env = "PIPELINEX_ATTEMPTS", value_name = "N", default_value_t = 3)]
+    #[arg(value_parser = clap::value_parser!(u32).range(1..=100))]
+    pub attempts: u32,
+    /// Pause between two looks over all folders for work that no message told of
+    #[arg(long, env = "PIPELINEX_RECONCILE_EVERY", value_name = "TIME", default_value = "5s", value_parser = values::duration)]
+    pub reconcile_every: Duration,
+    /// Runner images that projects may name besides the built-in ones, as patterns
+    #[arg(long, env = "PIPELINEX_ALLOWED_IMAGES", value_name = "PATTERN", value_delimiter = ',')]
+    pub allowed_images: Vec<String>,
+    /// The engine [default: DOCKER_HOST, else its usual socket]
+    #[arg(long, env = "PIPELINEX_DOCKER_HOST", value_name = "ADDR")]
+    pub docker_host: Option<String>,
+    /// The workspaces folder as the engine's host sees it [default: found out]
+    #[arg(long, env = "PIPELINEX_ENGINE_WORKSPACES", value_name = "DIR")]
+    pub engine_workspaces: Option<PathBuf>,
+    /// Copy a project for its steps even where the engine can overlay it
+    #[arg(long, env = "PIPELINEX_COPY_TREES", value_parser = FalseyValueParser::new())]
+    pub copy_trees: bool,
+    /// Memory of one step, without swap [default: 4GiB]
+    #[arg(long, env = "PIPELINEX_MEMORY", value_name = "SIZE", value_parser = values::bytes)]
+    pub memory: Option<u64>,
+    /// Cores of one step [default: 2]
+    #[arg(long, env = "PIPELINEX_CPUS", value_name = "CORES", value_parser = values::milli_cpus)]
+    pub cpus: Option<u64>,
+    /// Processes and threads of one step [default: 512]
+    #[arg(long, env = "PIPELINEX_PIDS", value_name = "N", value_parser = clap::value_parser!(u64).range(1..))]
+    pub pids: Option<u64>,
+    /// The longest that one step may run [default: 15m]
+    #[arg(long, env = "PIPELINEX_STEP_TIMEOUT", value_name = "TIME", value_parser = values::duration)]
+    pub step_timeout: Option<Duration>,
+    /// Log of one step that is stored; at four times that the step is ended [default: 64MiB]
+    #[arg(long, env = "PIPELINEX_LOG_LIMIT", value_name = "SIZE", value_parser = values::bytes)]
+    pub log_limit: Option<u64>,
+    /// Size of /tmp in a step; it counts as memory [default: 512MiB]
+    #[arg(long, env = "PIPELINEX_TMP", value_name = "SIZE", value_parser = values::bytes)]
+    pub tmp: Option<u64>,
+}
+
+impl WorkerArgs {
+    /// The limits of a step, defaults filled in.
+    pub fn limits(&self) -> StepLimits {
+        let default = StepLimits::default();
+        let stored = self.log_limit.unwrap_or(default.log_stored_bytes);
+        StepLimits {
+            memory_bytes: self.memory.unwrap_or(default.memory_bytes),
+            milli_cpus: self.cpus.unwrap_or(default.milli_cpus),
+            pids: self.pids.unwrap_or(default.pids),
+            timeout_seconds: self.step_timeout.map_or(default.timeout_seconds, |time| time.as_secs()),
+            log_stored_bytes: stored,
+            log_raw_bytes: stored.saturating_mul(4),
+            tmp_bytes: self.tmp.unwrap_or(default.tmp_bytes),
+            ..default
+        }
+    }
+}

@@ -1,0 +1,110 @@
+//! Values of flags that need more than their type says: sizes, times, cores, secrets, stacks.
+
+use std::time::Duration;
+
+use jiff::SignedDuration;
+use pipelinex_common::request::Stack;
+use secrecy::SecretString;
+
+/// `50MiB`, `4G`, `1048576`: binary multiples, because that is what engines count in.
+pub fn bytes(text: &str) -> Result<u64, String> {
+    let digits = text.find(|c: char| !c.is_ascii_digit()).unwrap_or(text.len());
+    let (number, unit) = text.split_at(digits);
+    let shift = match unit.trim().to_ascii_lowercase().as_str() {
+        "" | "b" => 0,
+        "k" | "kib" => 10,
+        "m" | "mib" => 20,
+        "g" | "gib" => 30,
+        _ => return Err("a size is a whole number with KiB, MiB or GiB behind it, such as 50MiB".to_owned()),
+    };
+    let number: u64 = number.parse().map_err(|_| "a size begins with a whole number, such as 50MiB".to_owned())?;
+    match number.checked_mul(1 << shift) {
+        Some(0) => Err("a size is at least one byte".to_owned()),
+        Some(bytes) => Ok(bytes),
+        None => Err("that is more bytes than can be counted".to_owned()),
+    }
+}
+
+/// `15m`, `90s`, `1h30m`; a bare number is seconds.
+pub fn duration(text: &str) -> Result<Duration, String> {
+    let hint = || "a time looks like 15m, 90s or 1h30m".to_owned();
+    let seconds = text.parse::<u32>().map(|seconds| Duration::from_secs(u64::from(seconds)));
+    let parsed = match seconds {
+        Ok(seconds) => seconds,
+        Err(_) => text.parse::<SignedDuration>().map_err(|_| hint())?.try_into().map_err(|_| hint())?,
+    };
+    if parsed.as_secs() == 0 { Err("a time is at least one second".to_owned()) } else { Ok(parsed) }
+}
+
+/// `2`, `0.5`: cores, kept in thousandths.
+pub fn milli_cpus(text: &str) -> Result<u64, String> {
+    let cores: f64 = text.parse().map_err(|_| "cores are a number such as 2 or 0.5".to_owned())?;
+    if (0.01..=1024.0).contains(&cores) {
+        Ok((cores * 1000.0).round() as u64)
+    } else {
+        Err("cores lie between 0.01 and 1024".to_owned())
+    }
+}
+
+/// Takes anything, so that no error ever repeats it.
+pub fn secret(text: &str) -> Result<SecretString, std::convert::Infallible> {
+    Ok(SecretString::from(text))
+}
+
+/// `java/spring-boot/maven`.
+pub fn stack(text: &str) -> Result<Stack, String> {
+    match text.split('/').collect::<Vec<_>>()[..] {
+        [language, framework, build_tool] if ![language, framework, build_tool].contains(&"") => Ok(Stack {
+            language: language.to_owned(),
+            framework: framework.to_owned(),
+            build_tool: build_tool.to_owned(),
+            requires_db: false,
+        }),
+        _ => Err("a stack is language/framework/build tool, such as java/spring-boot/maven".to_owned()),
+    }
+}
+
+/// `http://host:8000`, kept without a slash at its end.
+pub fn server(text: &str) -> Result<String, String> {
+    let hint = || "a server is an address such as http://127.0.0.1:8000".to_owned();
+    let url = reqwest::Url::parse(text).map_err(|_| hint())?;
+    let plain = matches!(url.scheme(), "http" | "https") && url.has_host() && url.query().is_none();
+    if !url.username().is_empty() || url.password().is_some() {
+        return Err("a user name or password does not belong in the server's address".to_owned());
+    }
+    if plain { Ok(url.as_str().trim_end_matches('/').to_owned()) } else { Err(hint()) }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn sizes_times_and_cores_have_units() {
+        assert_eq!(bytes("50MiB"), Ok(50 << 20));
+        assert_eq!(bytes("4g"), Ok(4 << 30));
+        assert_eq!(bytes("12"), Ok(12));
+        assert_eq!(duration("15m"), Ok(Duration::from_secs(900)));
+        assert_eq!(duration("1h30m"), Ok(Duration::from_secs(5400)));
+        assert_eq!(duration("90"), Ok(Duration::from_secs(90)));
+        assert_eq!(milli_cpus("0.5"), Ok(500));
+        for bad in ["", "MiB", "-1", "1.5GiB", "0", "99999999999999999999", "17179869184GiB", "1TB"] {
+            assert!(bytes(bad).is_err(), "{bad}");
+        }
+        for bad in ["", "0", "-5m", "soon", "10ms"] {
+            assert!(duration(bad).is_err(), "{bad}");
+        }
+        for bad in ["", "0", "NaN", "-1", "inf"] {
+            assert!(milli_cpus(bad).is_err(), "{bad}");
+        }
+    }
+
+    #[test]
+    fn stacks_and_servers_are_checked() {
+        assert_eq!(stack("java/spring-boot/maven").map(|s| s.framework), Ok("spring-boot".to_owned()));
+        assert!(stack("java").is_err() && stack("a//b").is_err() && stack("a/b/c/d").is_err());
+        assert_eq!(server("http://127.0.0.1:8000/"), Ok("http://127.0.0.1:8000".to_owned()));
+        assert_eq!(server("https://ci.example/px/"), Ok("https://ci.example/px".to_owned()));
+        assert!(server("127.0.0.1:8000").is_err() && server("ftp://x").is_err() && server("http://u:p@x").is_err());
+    }
+}

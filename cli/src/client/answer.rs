@@ -1,0 +1,155 @@
+//! What a server answers, as far as a client reads it. Fields that are not needed are not asked for, so that older and
+//! newer servers are understood.
+
+use indexmap::IndexMap;
+use jiff::Timestamp;
+use pipelinex_common::{
+    execution::{FindingCounts, StageRecord, TestCounts},
+    id::JobId,
+    state::{JobState, Reason, StepState},
+};
+use serde::Deserialize;
+use serde_json::Value;
+
+/// The answer to a submission.
+#[derive(Clone, Debug, Deserialize)]
+pub struct Admitted {
+    /// The job.
+    pub job_id: JobId,
+    /// What a person should know though the project was admitted.
+    #[serde(default)]
+    pub warnings: Vec<String>,
+}
+
+/// How a job stands.
+#[derive(Clone, Debug, Deserialize)]
+pub struct Status {
+    /// What was admitted.
+    pub job: JobHead,
+    /// What has become of it.
+    pub execution: ExecutionView,
+    /// The answer as the server wrote it, for `--json`.
+    #[serde(skip)]
+    pub document: Value,
+}
+
+impl Status {
+    /// Reads an answer.
+    pub fn read(document: Value) -> Result<Self, serde_json::Error> {
+        let status = Self::deserialize(&document)?;
+        Ok(Self { document, ..status })
+    }
+}
+
+/// What was admitted.
+#[derive(Clone, Debug, Deserialize)]
+pub struct JobHead {
+    /// The job.
+    pub id: JobId,
+    /// When it was admitted.
+    pub created_at: Timestamp,
+}
+
+/// What has become of a job.
+#[derive(Clone, Debug, Deserialize)]
+pub struct ExecutionView {
+    /// What it is in.
+    pub state: JobState,
+    /// Why it is FAILED or CANCELED.
+    #[serde(default)]
+    pub reason: Option<Reason>,
+    /// One sentence for a person.
+    #[serde(default)]
+    pub error: Option<String>,
+    /// When the first worker took it.
+    #[serde(default)]
+    pub started_at: Option<Timestamp>,
+    /// When it ended.
+    #[serde(default)]
+    pub finished_at: Option<Timestamp>,
+    /// The stages, in their order.
+    #[serde(default)]
+    pub stages: IndexMap<String, StageRecord>,
+}
+
+impl ExecutionView {
+    /// A stage by its name in any letter case, with the name as it is written.
+    pub fn stage(&self, name: &str) -> Option<(&str, &StageRecord)> {
+        let found = self.stages.iter().find(|(written, _)| written.eq_ignore_ascii_case(name));
+        found.map(|(written, record)| (written.as_str(), record))
+    }
+
+    /// Whether nothing more will happen to a stage.
+    pub fn has_ended(&self, stage: &StageRecord) -> bool {
+        stage.status.is_final() || self.state.is_final()
+    }
+}
+
+/// Whether a stage has, or had, something that prints.
+pub fn has_started(stage: &StageRecord) -> bool {
+    match stage.status {
+        StepState::Running | StepState::Success | StepState::Failed => true,
+        StepState::Canceled => stage.started_at.is_some(),
+        StepState::Pending | StepState::Skipped => false,
+    }
+}
+
+/// The tests of all steps of a stage.
+pub fn tests_of(stage: &StageRecord) -> Option<TestCounts> {
+    let counts = stage.steps.values().filter_map(|step| step.tests);
+    counts.reduce(|a, b| TestCounts {
+        tests: a.tests + b.tests,
+        failures: a.failures + b.failures,
+        errors: a.errors + b.errors,
+        skipped: a.skipped + b.skipped,
+    })
+}
+
+/// The findings of all steps of a stage.
+pub fn findings_of(stage: &StageRecord) -> Option<FindingCounts> {
+    let counts = stage.steps.values().filter_map(|step| step.findings);
+    counts.reduce(|a, b| FindingCounts {
+        critical: a.critical + b.critical,
+        high: a.high + b.high,
+        medium: a.medium + b.medium,
+        low: a.low + b.low,
+        info: a.info + b.info,
+    })
+}
+
+/// One row of a list of jobs.
+#[derive(Clone, Debug)]
+pub struct Listed {
+    /// The job.
+    pub id: String,
+    /// What it belongs to.
+    pub project: String,
+    /// Its number among the runs of its project.
+    pub run_number: Option<u64>,
+    /// What it is in, as the server spells it.
+    pub state: String,
+    /// What runs now.
+    pub current_stage: Option<String>,
+    /// When it was admitted.
+    pub created_at: Option<Timestamp>,
+}
+
+impl Listed {
+    /// The rows of a page. One that a newer server writes differently is shown as far as it is understood.
+    pub fn rows(page: &Value) -> Option<Vec<Self>> {
+        page.get("jobs")?.as_array().map(|rows| rows.iter().map(Self::read).collect())
+    }
+
+    fn read(row: &Value) -> Self {
+        let find = |field: &str| row.get(field).filter(|found| !found.is_null());
+        let text = |field: &str| find(field).and_then(Value::as_str).map(str::to_owned);
+        Self {
+            id: text("job_id").unwrap_or_else(|| "?".to_owned()),
+            project: text("project").unwrap_or_default(),
+            run_number: find("run_number").and_then(Value::as_u64),
+            state: text("state").unwrap_or_else(|| if row.get("broken").is_some() { "BROKEN" } else { "?" }.to_owned()),
+            current_stage: text("current_stage"),
+            created_at: text("created_at").and_then(|time| time.parse().ok()),
+        }
+    }
+}

@@ -1,0 +1,197 @@
+//! The client of the HTTP API: each call gives what was asked for, or an error that a person can act on.
+
+mod answer;
+mod error;
+mod problem;
+mod upload;
+
+use std::{future::Future, path::Path, str::FromStr, time::Duration};
+
+use bytes::Bytes;
+use pipelinex_common::{id::JobId, state::JobState};
+use reqwest::{Certificate, RequestBuilder, Response, Url, header, redirect};
+use serde::de::DeserializeOwned;
+use serde_json::Value;
+
+use self::problem::Problem;
+pub use self::{
+    answer::{Admitted, ExecutionView, Listed, Status, findings_of, has_started, tests_of},
+    error::ClientError,
+    problem::points_of,
+    upload::Archive,
+};
+
+/// How long a connection may take.
+const CONNECT_LIMIT: Duration = Duration::from_secs(10);
+/// How long a small answer may take, and how long a large one may pause.
+const ANSWER_LIMIT: Duration = Duration::from_secs(30);
+/// The largest problem document that is read, in bytes.
+const PROBLEM_MAX: usize = 1 << 20;
+
+/// A client of one server.
+#[derive(Clone, Debug)]
+pub struct Client {
+    http: reqwest::Client,
+    url: String,
+    base: Url,
+}
+
+impl Client {
+    /// A client of the server at `url`, which trusts the certificates of a file besides the system's.
+    pub fn new(url: &str, ca_certs: Option<&Path>) -> Result<Self, ClientError> {
+        let base: Url = url.parse().map_err(|error: <Url as FromStr>::Err| ClientError::NoConnection {
+            url: url.to_owned(),
+            cause: error.to_string(),
+        })?;
+        let mut builder = reqwest::Client::builder()
+            .user_agent(concat!("pipelinex/", env!("CARGO_PKG_VERSION")))
+            .connect_timeout(CONNECT_LIMIT)
+            .redirect(redirect::Policy::none());
+        if is_loopback(&base) {
+            // A proxy would look for our server on its own machine.
+            builder = builder.no_proxy();
+        }
+        if base.scheme() == "https" {
+            builder = builder.tls_certs_merge(ca_certs.map(certificates).transpose()?.unwrap_or_default());
+        } else {
+            // No certificate is needed: a machine without any must not fail for want of them.
+            builder = builder.tls_certs_only([]);
+        }
+        let http = builder.build().map_err(|error| ClientError::of(url, error))?;
+        Ok(Self { http, url: url.to_owned(), base })
+    }
+
+    /// Where the server is.
+    pub fn url(&self) -> &str {
+        &self.url
+    }
+
+    /// The address of a job's reports.
+    pub fn reports_url(&self, id: JobId) -> String {
+        format!("{}/api/jobs/{id}/reports", self.url)
+    }
+
+    /// Whether somebody answers.
+    pub async fn health(&self) -> Result<(), ClientError> {
+        self.json::<Value>(self.get("/health")).await.map(drop)
+    }
+
+    /// How a job stands.
+    pub async fn status(&self, id: JobId) -> Result<Status, ClientError> {
+        let document: Value = self.json(self.get(&format!("/api/jobs/{id}/status"))).await?;
+        Status::read(document).map_err(|error| ClientError::NotUnderstood(error.to_string()))
+    }
+
+    /// A page of jobs, newest first; `cursor` is the `next` of the page before.
+    pub async fn list(&self, state: Option<JobState>, limit: u32, cursor: Option<&str>) -> Result<Value, ClientError> {
+        let mut url = self.endpoint("/api/jobs");
+        url.query_pairs_mut().append_pair("limit", &limit.to_string());
+        for (name, value) in [("state", state.map(JobState::as_str)), ("cursor", cursor)] {
+            if let Some(value) = value {
+                url.query_pairs_mut().append_pair(name, value);
+            }
+        }
+        self.json(self.http.get(url)).await
+    }
+
+    /// The log of a stage from an offset on; `None` when there is nothing at that place, or not yet.
+    pub async fn log(&self, id: JobId, stage: &str, offset: u64) -> Result<Option<Body>, ClientError> {
+        let mut url = self.endpoint(&format!("/api/jobs/{id}/"));
+        if let Ok(mut path) = url.path_segments_mut() {
+            path.pop_if_empty().extend([stage, "logs"]);
+        }
+        url.query_pairs_mut().append_pair("offset", &offset.to_string());
+        match self.answer(self.http.get(url)).await {
+            Ok(response) => Ok(Some(Body { response, url: self.url.clone() })),
+            Err(ClientError::Answered(problem)) if matches!(problem.status, 404 | 409 | 416) => Ok(None),
+            Err(error) => Err(error),
+        }
+    }
+
+    /// The reports of a job that has ended, as a ZIP file.
+    pub async fn reports(&self, id: JobId) -> Result<Body, ClientError> {
+        let response = self.answer(self.get(&format!("/api/jobs/{id}/reports"))).await?;
+        Ok(Body { response, url: self.url.clone() })
+    }
+
+    fn endpoint(&self, path: &str) -> Url {
+        let mut url = self.base.clone();
+        url.set_path(&format!("{}{path}", self.base.path().trim_end_matches('/')));
+        url
+    }
+
+    fn get(&self, path: &str) -> RequestBuilder {
+        self.http.get(self.endpoint(path))
+    }
+
+    async fn json<T: DeserializeOwned>(&self, request: RequestBuilder) -> Result<T, ClientError> {
+        let response = self.answer(request.timeout(ANSWER_LIMIT)).await?;
+        self.read_json(response).await
+    }
+
+    async fn read_json<T: DeserializeOwned>(&self, response: Response) -> Result<T, ClientError> {
+        let body = response.bytes().await.map_err(|error| ClientError::of(&self.url, error))?;
+        serde_json::from_slice(&body).map_err(|error| ClientError::NotUnderstood(error.to_string()))
+    }
+
+    /// Sends a request and looks at the head of its answer.
+    async fn answer(&self, request: RequestBuilder) -> Result<Response, ClientError> {
+        let response = in_time(async { request.send().await.map_err(|e| ClientError::of(&self.url, e)) }).await?;
+        self.judge(response).await
+    }
+
+    async fn judge(&self, mut response: Response) -> Result<Response, ClientError> {
+        let status = response.status();
+        if status.is_success() {
+            return Ok(response);
+        }
+        let header = |name| response.headers().get(name).and_then(|value| value.to_str().ok()).map(str::to_owned);
+        if let (true, Some(to)) = (status.is_redirection(), header(header::LOCATION)) {
+            return Err(ClientError::Redirected { url: self.url.clone(), to });
+        }
+        let retry_after = header(header::RETRY_AFTER);
+        let mut body = Vec::new();
+        // The status alone is worth reporting, so a body that breaks off is taken as far as it came.
+        while let Ok(Ok(Some(piece))) = tokio::time::timeout(ANSWER_LIMIT, response.chunk()).await {
+            body.extend_from_slice(&piece);
+            if body.len() > PROBLEM_MAX {
+                break;
+            }
+        }
+        Err(ClientError::Answered(Box::new(Problem::parse(status.as_u16(), &body, retry_after))))
+    }
+}
+
+/// A large answer, read piece by piece.
+pub struct Body {
+    response: Response,
+    url: String,
+}
+
+impl Body {
+    /// The next piece; `None` at the end. An answer that is shorter than announced is an error.
+    pub async fn next(&mut self) -> Result<Option<Bytes>, ClientError> {
+        let Self { response, url } = self;
+        in_time(async { response.chunk().await.map_err(|error| ClientError::of(url, error)) }).await
+    }
+}
+
+async fn in_time<T>(work: impl Future<Output = Result<T, ClientError>>) -> Result<T, ClientError> {
+    tokio::time::timeout(ANSWER_LIMIT, work).await.unwrap_or(Err(ClientError::TimedOut))
+}
+
+fn is_loopback(url: &Url) -> bool {
+    let host = url.host_str().unwrap_or_default();
+    let address = host.trim_matches(['[', ']']).parse::<std::net::IpAddr>();
+    host == "localhost" || address.is_ok_and(|address| address.is_loopback())
+}
+
+fn certificates(path: &Path) -> Result<Vec<Certificate>, ClientError> {
+    let refused = |reason: String| ClientError::Certificates { path: path.to_owned(), reason };
+    let pem = std::fs::read(path).map_err(|error| refused(error.to_string()))?;
+    match Certificate::from_pem_bundle(&pem) {
+        Ok(found) if found.is_empty() => Err(refused("there is no certificate in it".to_owned())),
+        Ok(found) => Ok(found),
+        Err(error) => Err(refused(error.to_string())),
+    }
+}

@@ -1,0 +1,149 @@
+//! What a server says when it says no: `application/problem+json`, turned into sentences that a person can act on.
+
+use std::fmt;
+
+use serde_json::Value;
+
+/// The longest text of a foreign answer (a proxy's page) that is repeated, in characters.
+const FOREIGN_TEXT_MAX: usize = 300;
+
+/// An answer that is not the one that was asked for.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Problem {
+    /// The HTTP status.
+    pub status: u16,
+    /// What happened, in one sentence.
+    pub detail: String,
+    /// Everything that stands in the way of a project, at once.
+    pub points: Vec<Point>,
+    /// Seconds after which it is worth trying again.
+    pub retry_after: Option<String>,
+    /// The document as it came, for `--json`.
+    pub document: Option<Value>,
+}
+
+/// One thing that is wrong with a project.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Point {
+    /// The rule that it breaks.
+    pub rule: String,
+    /// Where.
+    pub path: Option<String>,
+    /// What is wrong, where rule and path do not say it all.
+    pub message: Option<String>,
+    /// What to do.
+    pub hint: Option<String>,
+}
+
+impl Problem {
+    /// Reads the body of an answer; one that is no problem document gives its beginning as the sentence.
+    pub fn parse(status: u16, body: &[u8], retry_after: Option<String>) -> Self {
+        let document: Option<Value> = serde_json::from_slice(body).ok().filter(Value::is_object);
+        let detail = match &document {
+            Some(document) => text_of(document, &["detail", "title", "message", "error"]),
+            None => Some(String::from_utf8_lossy(body).trim().chars().take(FOREIGN_TEXT_MAX).collect::<String>()),
+        };
+        let detail = detail.filter(|text| !text.is_empty()).unwrap_or_else(|| "the server gives no reason".to_owned());
+        let points = document.as_ref().map(points_of).unwrap_or_default();
+        Self { status, detail, points, retry_after, document }
+    }
+
+    /// Whether it is what was sent that is at fault: refused at admission, too large, or not to be understood.
+    pub fn is_refusal(&self) -> bool {
+        matches!(self.status, 400 | 413 | 415 | 422)
+    }
+
+    /// Whether the same request may well succeed later.
+    pub fn is_transient(&self) -> bool {
+        matches!(self.status, 408 | 429 | 502 | 503 | 504)
+    }
+}
+
+/// The points of a document; a precheck's answer lists them in the same way.
+pub fn points_of(document: &Value) -> Vec<Point> {
+    let lists = ["problems", "errors"].iter().filter_map(|key| document.get(key).and_then(Value::as_array));
+    lists.flatten().map(Point::read).collect()
+}
+
+impl Point {
+    fn read(value: &Value) -> Self {
+        Self {
+            rule: text_of(value, &["rule", "code"]).or_else(|| value.as_str().map(str::to_owned)).unwrap_or_default(),
+            path: text_of(value, &["path", "entry"]).filter(|path| !path.is_empty()),
+            message: text_of(value, &["message", "detail", "problem"]),
+            hint: text_of(value, &["hint"]),
+        }
+    }
+}
+
+fn text_of(value: &Value, keys: &[&str]) -> Option<String> {
+    let found = keys.iter().find_map(|key| value.get(key).filter(|found| !found.is_null()))?;
+    Some(found.as_str().map_or_else(|| found.to_string(), str::to_owned))
+}
+
+impl fmt::Display for Problem {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.status {
+            400 | 413 | 415 | 422 => write!(f, "the server refused it: {}", self.detail)?,
+            429 | 503 => write!(f, "the server cannot take it now: {}", self.detail)?,
+            status => write!(f, "the server answered {status}: {}", self.detail)?,
+        }
+        if let (429 | 503, Some(seconds)) = (self.status, &self.retry_after) {
+            write!(f, " (try again in {seconds} s)")?;
+        }
+        for point in &self.points {
+            write!(f, "\n{point}")?;
+        }
+        Ok(())
+    }
+}
+
+impl fmt::Display for Point {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let mut head = self.rule.clone();
+        for part in [&self.path, &self.message].into_iter().flatten() {
+            if !head.is_empty() {
+                head.push_str(": ");
+            }
+            head.push_str(part);
+        }
+        // Names come from a foreign archive: one point stays one line.
+        write!(f, "  - {}", head.replace('\n', " "))?;
+        match &self.hint {
+            Some(hint) => write!(f, "\n    hint: {}", hint.replace('\n', " ")),
+            None => Ok(()),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_point_is_said_with_its_hint() {
+        let body = br#"{"type":"about:blank","title":"refused","status":422,"detail":"2 problems",
+            "problems":[{"rule":"required_path","path":"pom.xml","message":"is missing","hint":"put it at the top"},
+                        {"rule":"java_version"}]}"#;
+        let problem = Problem::parse(422, body, None);
+        assert!(problem.is_refusal() && !problem.is_transient());
+        assert_eq!(
+            problem.to_string().lines().collect::<Vec<_>>(),
+            [
+                "the server refused it: 2 problems",
+                "  - required_path: pom.xml: is missing",
+                "    hint: put it at the top",
+                "  - java_version",
+            ]
+        );
+    }
+
+    #[test]
+    fn an_answer_of_something_else_is_cut_short() {
+        let problem = Problem::parse(502, "<html>".repeat(1000).as_bytes(), None);
+        assert!(problem.is_transient() && problem.detail.len() == FOREIGN_TEXT_MAX && problem.document.is_none());
+        assert_eq!(Problem::parse(500, b"", None).to_string(), "the server answered 500: the server gives no reason");
+        let busy = Problem::parse(429, br#"{"detail":"50 jobs wait"}"#, Some("7".to_owned()));
+        assert_eq!(busy.to_string(), "the server cannot take it now: 50 jobs wait (try again in 7 s)");
+    }
+}

@@ -1,0 +1,45 @@
+//! `status`: how a job stands, once or to its end.
+
+use jiff::Timestamp;
+use pipelinex_common::id::JobId;
+
+use crate::{
+    client::Client,
+    exit::Exit,
+    failure::Failure,
+    output::Output,
+    show,
+    watch::{Channel, Watch},
+};
+
+/// Shows how a job stands. Without `watch` the exit code tells only whether it could be shown.
+pub async fn status(client: &Client, out: &Output, id: JobId, watch: bool) -> Result<Exit, Failure> {
+    if watch {
+        return until_the_end(Watch::new(client, out, id, Channel::Data), out, id).await;
+    }
+    let status = client.status(id).await?;
+    if out.json() {
+        out.document(&status.document)?;
+        return Ok(Exit::Passed);
+    }
+    out.data(show::verdict(&status, Timestamp::now()))?;
+    let width = show::stage_width(&status.execution);
+    for (name, stage) in &status.execution.stages {
+        out.data(show::stage_row(name, stage, width))?;
+    }
+    Ok(Exit::Passed)
+}
+
+/// Watches a job; its verdict is ours. Ctrl-C ends the watching and not the job.
+pub async fn until_the_end(watch: Watch<'_>, out: &Output, id: JobId) -> Result<Exit, Failure> {
+    let watched = tokio::select! {
+        watched = watch.to_the_end() => watched?,
+        _ = tokio::signal::ctrl_c() => {
+            out.say(format!("no longer watching; the job goes on: pipelinex status {id} --watch"));
+            return Ok(Exit::Interrupted);
+        }
+    };
+    let execution = &watched.execution;
+    let verdict = Exit::of_job(execution.state, execution.reason);
+    verdict.ok_or_else(|| Failure::errored("the job has not ended though the server says so"))
+}

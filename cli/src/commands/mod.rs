@@ -1,0 +1,93 @@
+//! From a command to an exit code. Clients and servers get the runtime that suits them.
+
+mod completions;
+mod doctor;
+mod job;
+mod list;
+mod logs;
+mod reports;
+mod serve;
+mod submit;
+
+use std::{future::Future, io, path::Path, time::Duration};
+
+use tokio::runtime::{Builder, Runtime};
+
+use crate::{
+    args::{Cli, Command, ServerAddress},
+    client::Client,
+    exit::Exit,
+    failure::Failure,
+    output::Output,
+};
+
+/// How long work that was given up may take to let go when a client ends.
+const LETTING_GO: Duration = Duration::from_millis(100);
+
+/// Does what was asked for.
+pub fn run(cli: Cli, out: &Output) -> Result<Exit, Failure> {
+    let ca_certs = cli.global.ca_certs.as_deref();
+    match cli.command {
+        Command::Serve { common, backend, worker } => {
+            server(serve::both(serve::Settings::new(&common, ca_certs)?, &backend, &worker))
+        }
+        Command::Backend { common, backend } => {
+            server(serve::backend(serve::Settings::new(&common, ca_certs)?, &backend))
+        }
+        Command::Worker { common, worker } => server(serve::worker(serve::Settings::new(&common, ca_certs)?, &worker)),
+        Command::Submit { project, wait } => {
+            let client = connect(&project.server, ca_certs)?;
+            interruptible(submit::submit(&client, out, project, wait))
+        }
+        Command::Precheck { project } => {
+            let client = connect(&project.server, ca_certs)?;
+            interruptible(submit::precheck(&client, out, project))
+        }
+        Command::Status { id, watch, server } => {
+            interruptible(job::status(&connect(&server, ca_certs)?, out, id, watch))
+        }
+        Command::Logs { id, stage, follow, server } => {
+            interruptible(logs::logs(&connect(&server, ca_certs)?, out, id, stage.as_deref(), follow))
+        }
+        Command::List { state, limit, server } => {
+            interruptible(list::list(&connect(&server, ca_certs)?, out, state.map(Into::into), limit))
+        }
+        Command::Reports { id, output, server } => {
+            interruptible(reports::reports(&connect(&server, ca_certs)?, out, id, output.as_deref()))
+        }
+        Command::Doctor { common, server } => {
+            let client = connect(&server, ca_certs)?;
+            interruptible(doctor::doctor(&client, out, serve::Settings::new(&common, ca_certs)?))
+        }
+        Command::Completions { shell } => completions::print(shell, out),
+    }
+}
+
+fn connect(server: &ServerAddress, ca_certs: Option<&Path>) -> Result<Client, Failure> {
+    Client::new(&server.url, ca_certs).map_err(Failure::from)
+}
+
+/// Runs a client's work until it is done or Ctrl-C comes. Nothing is left behind either way: what is half done lives in
+/// files without a name, or is removed when its owner is dropped.
+fn interruptible(work: impl Future<Output = Result<Exit, Failure>>) -> Result<Exit, Failure> {
+    let runtime = runtime(&mut Builder::new_current_thread())?;
+    let done = runtime.block_on(async {
+        tokio::select! {
+            // A command that has something to say about Ctrl-C hears it first.
+            biased;
+            done = work => done,
+            _ = tokio::signal::ctrl_c() => Ok(Exit::Interrupted),
+        }
+    });
+    runtime.shutdown_timeout(LETTING_GO);
+    done
+}
+
+/// Runs a server; it hears signals itself.
+fn server(work: impl Future<Output = Result<Exit, Failure>>) -> Result<Exit, Failure> {
+    runtime(&mut Builder::new_multi_thread())?.block_on(work)
+}
+
+fn runtime(builder: &mut Builder) -> Result<Runtime, Failure> {
+    builder.enable_all().build().map_err(|error: io::Error| Failure::errored(format!("cannot start: {error}")))
+}

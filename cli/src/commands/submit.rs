@@ -1,0 +1,79 @@
+//! `submit` and `precheck`: a project goes to the server.
+
+use serde::Deserialize;
+use serde_json::{Value, json};
+
+use crate::{
+    args::ProjectArgs,
+    client::{Admitted, Client, ClientError, points_of},
+    commands::job,
+    exit::Exit,
+    failure::Failure,
+    output::{Line, Output, Style},
+    project::{self, Project},
+    watch::{Channel, Watch},
+};
+
+/// Sends a project; with `wait` the verdict on its job is ours.
+pub async fn submit(client: &Client, out: &Output, args: ProjectArgs, wait: bool) -> Result<Exit, Failure> {
+    let project = prepare(args, out).await?;
+    let answer = shown(client.submit(project.metadata, project.archive).await, out)?;
+    let admitted = Admitted::deserialize(&answer).map_err(|error| ClientError::NotUnderstood(error.to_string()))?;
+    for warning in &admitted.warnings {
+        out.say(Line::new().add(Style::Warn, "warning").text(": ").text(warning));
+    }
+    let id = admitted.job_id;
+    match (out.json(), wait) {
+        (true, true) => out.document(&json!({"event": "admitted", "metadata": answer}))?,
+        (true, false) => out.document(&answer)?,
+        (false, _) => out.data(id.to_string())?,
+    }
+    if !wait {
+        out.say(format!("follow it with: pipelinex status {id} --watch"));
+        return Ok(Exit::Passed);
+    }
+    job::until_the_end(Watch::new(client, out, id, Channel::Talk).from_the_start(), out, id).await
+}
+
+/// Asks whether a project would be admitted.
+pub async fn precheck(client: &Client, out: &Output, args: ProjectArgs) -> Result<Exit, Failure> {
+    let project = prepare(args, out).await?;
+    let answer = shown(client.precheck(project.metadata, project.archive).await, out)?;
+    let points = points_of(&answer);
+    let exit = if points.is_empty() { Exit::Passed } else { Exit::Refused };
+    if out.json() {
+        out.document(&answer)?;
+        return Ok(exit);
+    }
+    for line in points.iter().flat_map(|point| point.to_string().lines().map(str::to_owned).collect::<Vec<_>>()) {
+        out.data(line)?;
+    }
+    for warning in answer.get("warnings").and_then(Value::as_array).into_iter().flatten().filter_map(Value::as_str) {
+        out.data(Line::new().add(Style::Warn, "warning").text(": ").text(warning))?;
+    }
+    out.data(match exit {
+        Exit::Passed => Line::new().add(Style::Good, "it would be admitted"),
+        _ => Line::new().add(Style::Bad, "it would be refused"),
+    })?;
+    Ok(exit)
+}
+
+/// Packing takes its time, so it is done where Ctrl-C is still heard.
+async fn prepare(args: ProjectArgs, out: &Output) -> Result<Project, Failure> {
+    let prepared = tokio::task::spawn_blocking(move || project::prepare(&args)).await;
+    let (project, files) = prepared.map_err(|error| Failure::errored(format!("packing failed: {error}")))??;
+    if let Some(files) = files {
+        out.say(format!("packed {files} files, {} KiB", project.archive.bytes.div_ceil(1024)));
+    }
+    Ok(project)
+}
+
+/// With `--json` a refusal is data, too.
+fn shown(answer: Result<Value, ClientError>, out: &Output) -> Result<Value, Failure> {
+    if let Err(ClientError::Answered(problem)) = &answer
+        && let (true, Some(document)) = (out.json(), &problem.document)
+    {
+        out.document(document)?;
+    }
+    answer.map_err(Failure::from)
+}

@@ -1,0 +1,208 @@
+//! How jobs look to a person: rows, tables, one sentence for the verdict. Values in, lines out.
+
+use jiff::Timestamp;
+use pipelinex_common::{
+    execution::{FindingCounts, StageRecord},
+    state::{JobState, StepState},
+};
+
+use crate::{
+    client::{ExecutionView, Listed, Status, findings_of, tests_of},
+    output::{Line, Style},
+};
+
+/// The widest that a stage's name makes its column.
+const STAGE_WIDTH_MAX: usize = 20;
+
+/// The width of the column of stages.
+pub fn stage_width(execution: &ExecutionView) -> usize {
+    execution.stages.keys().map(|name| name.chars().count()).max().unwrap_or_default().min(STAGE_WIDTH_MAX)
+}
+
+/// A time span for a person.
+pub fn span(milliseconds: u64) -> String {
+    let seconds = milliseconds / 1000;
+    match seconds {
+        0..10 => format!("{}.{} s", seconds, milliseconds % 1000 / 100),
+        10..60 => format!("{seconds} s"),
+        60..3600 => format!("{} min {:02} s", seconds / 60, seconds % 60),
+        3600..86_400 => format!("{} h {:02} min", seconds / 3600, seconds % 3600 / 60),
+        _ => format!("{} d", seconds / 86_400),
+    }
+}
+
+/// The mark of a stage: a word and a colour.
+fn mark(stage: &StageRecord) -> (Style, &'static str) {
+    match stage.status {
+        StepState::Pending => (Style::Dim, "WAIT"),
+        StepState::Running => (Style::Name, "RUN "),
+        StepState::Success => (Style::Good, "PASS"),
+        StepState::Failed => (Style::Bad, "FAIL"),
+        StepState::Skipped => (Style::Dim, "SKIP"),
+        StepState::Canceled => (Style::Warn, "STOP"),
+    }
+}
+
+/// One row for a stage.
+pub fn stage_row(name: &str, stage: &StageRecord, width: usize) -> Line {
+    let (style, word) = mark(stage);
+    let time = stage.duration_ms.map(span).unwrap_or_default();
+    let mut line = Line::new().text(" ").add(style, word).text("  ").column(Style::Bold, name, width).text("  ");
+    line = line.column(Style::Plain, &time, 12);
+    let mut remarks = Vec::new();
+    if let Some(reason) = stage.reason {
+        // A message that says no more than the reason is not worth a second mention.
+        let plain = stage.message.is_empty() || stage.message == reason.as_str().replace('_', " ");
+        remarks.push(if plain { reason.to_string() } else { format!("{reason}: {}", stage.message) });
+    }
+    remarks.extend(counts(stage));
+    line.text(remarks.join(", "))
+}
+
+fn counts(stage: &StageRecord) -> Option<String> {
+    let mut parts = Vec::new();
+    if let Some(tests) = tests_of(stage) {
+        let bad = [(tests.failures, "failed"), (tests.errors, "broken"), (tests.skipped, "skipped")];
+        let bad = bad.iter().filter(|(count, _)| *count > 0).map(|(count, word)| format!(", {count} {word}"));
+        parts.push(format!("{}{}", counted(tests.tests, "test"), bad.collect::<String>()));
+    }
+    if let Some(findings) = findings_of(stage) {
+        parts.push(findings_text(&findings));
+    }
+    (!parts.is_empty()).then(|| parts.join(", "))
+}
+
+fn findings_text(findings: &FindingCounts) -> String {
+    let FindingCounts { critical, high, medium, low, info } = *findings;
+    let all = [(critical, "critical"), (high, "high"), (medium, "medium"), (low, "low"), (info, "info")];
+    let found: Vec<_> = all.iter().filter(|(n, _)| *n > 0).map(|(n, word)| format!("{n} {word}")).collect();
+    match findings.total() {
+        0 => "no findings".to_owned(),
+        total => format!("{} ({})", counted(total, "finding"), found.join(", ")),
+    }
+}
+
+fn counted(count: u64, noun: &str) -> String {
+    if count == 1 { format!("1 {noun}") } else { format!("{count} {noun}s") }
+}
+
+/// The verdict, or how far the job is, in one sentence.
+pub fn verdict(status: &Status, now: Timestamp) -> Line {
+    let execution = &status.execution;
+    let until =
+        |from: Option<Timestamp>| from.map(|from| span(milliseconds(from, execution.finished_at.unwrap_or(now))));
+    let (style, word) = match execution.state {
+        JobState::Queued => (Style::Dim, "QUEUED"),
+        JobState::Running => (Style::Name, "RUNNING"),
+        JobState::Succeeded => (Style::Good, "PASSED"),
+        JobState::Failed => (Style::Bad, "FAILED"),
+        JobState::Canceled => (Style::Warn, "CANCELED"),
+    };
+    let time = match execution.state {
+        JobState::Queued => until(Some(status.job.created_at)).map(|time| format!(", waiting for {time}")),
+        JobState::Running => until(execution.started_at).map(|time| format!(" for {time}")),
+        _ => until(execution.started_at).map(|time| format!(" after {time}")),
+    };
+    let why = execution.error.clone().or_else(|| execution.reason.map(|reason| reason.to_string()));
+    let why = why.map(|why| format!(": {why}")).unwrap_or_default();
+    Line::new()
+        .text("job ")
+        .text(status.job.id.to_string())
+        .text(" ")
+        .add(style, word)
+        .text(time.unwrap_or_default())
+        .text(why)
+}
+
+/// Milliseconds between two times, none where a clock went backwards.
+fn milliseconds(from: Timestamp, to: Timestamp) -> u64 {
+    u64::try_from(to.as_millisecond() - from.as_millisecond()).unwrap_or_default()
+}
+
+/// A table of jobs.
+pub fn job_table(rows: &[Listed], now: Timestamp) -> Vec<Line> {
+    let run = |row: &Listed| row.run_number.map(|number| format!("#{number}")).unwrap_or_default();
+    let age = |row: &Listed| row.created_at.map(|time| span(milliseconds(time, now))).unwrap_or_default();
+    let mut cells = vec![["ID", "PROJECT", "RUN", "STATE", "STAGE", "AGE"].map(str::to_owned)];
+    cells.extend(rows.iter().map(|row| {
+        let stage = row.current_stage.clone().unwrap_or_default();
+        [row.id.clone(), cut(&row.project, 24), run(row), row.state.clone(), cut(&stage, STAGE_WIDTH_MAX), age(row)]
+    }));
+    let width = |column: usize| cells.iter().map(|row| row[column].chars().count()).max().unwrap_or_default() + 2;
+    let widths: Vec<_> = (0..6).map(width).collect();
+    let lines = cells.iter().enumerate().map(|(index, row)| {
+        row.iter().zip(&widths).enumerate().fold(Line::new(), |line, (column, (cell, width))| {
+            line.column(if index == 0 { Style::Bold } else { cell_style(column, cell) }, cell, *width)
+        })
+    });
+    lines.collect()
+}
+
+fn cell_style(column: usize, cell: &str) -> Style {
+    match (column, cell) {
+        (3, "SUCCEEDED") => Style::Good,
+        (3, "FAILED" | "BROKEN") => Style::Bad,
+        (3, "CANCELED") => Style::Warn,
+        (3, "RUNNING") => Style::Name,
+        _ => Style::Plain,
+    }
+}
+
+fn cut(text: &str, width: usize) -> String {
+    if text.chars().count() <= width { text.to_owned() } else { text.chars().take(width - 1).chain(['…']).collect() }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    fn plain(line: &Line) -> String {
+        line.render(false, false)
+    }
+
+    #[test]
+    fn spans_have_the_precision_that_matters() {
+        let spans: Vec<_> = [0, 950, 9_999, 10_000, 75_000, 3_600_000, 90_000_000].map(span).to_vec();
+        assert_eq!(spans, ["0.0 s", "0.9 s", "9.9 s", "10 s", "1 min 15 s", "1 h 00 min", "1 d"]);
+    }
+
+    #[test]
+    fn a_stage_says_how_it_ended_and_what_it_found() {
+        let stage: StageRecord = serde_json::from_value(json!({
+            "status": "FAILED", "reason": "script_failure", "message": "exit code 1", "duration_ms": 61_000,
+            "steps": {"test": {"name": "TEST", "status": "FAILED", "message": "",
+                      "tests": {"tests": 12, "failures": 1, "errors": 0, "skipped": 2},
+                      "findings": {"critical": 0, "high": 1, "medium": 0, "low": 0, "info": 0}}}
+        }))
+        .unwrap();
+        assert_eq!(
+            plain(&stage_row("TEST", &stage, 7)),
+            " FAIL  TEST     1 min 01 s  script_failure: exit code 1, 12 tests, 1 failed, 2 skipped, 1 finding (1 high)"
+        );
+        let skipped: StageRecord =
+            serde_json::from_value(json!({"status": "SKIPPED", "reason": "not_selected", "message": "not selected"}))
+                .unwrap();
+        assert_eq!(plain(&stage_row("DAST", &skipped, 4)), " SKIP  DAST              not_selected");
+    }
+
+    #[test]
+    fn a_table_fits_its_columns() {
+        let answer = json!({"jobs": [
+            {"job_id": "0190a1b2-c3d4-7e5f-8a9b-0c1d2e3f4a5b", "project": "a-project-with-a-very-long-name", "run_number": 7,
+             "state": "RUNNING", "current_stage": "BUILD", "created_at": "2026-01-01T00:00:00Z"},
+            {"job_id": "x", "broken": "the files of this job cannot be read"},
+        ]});
+        let rows = Listed::rows(&answer).unwrap();
+        let table: Vec<_> = job_table(&rows, "2026-01-01T00:01:15Z".parse().unwrap()).iter().map(plain).collect();
+        assert_eq!(
+            table,
+            [
+                "ID                                    PROJECT                   RUN  STATE    STAGE  AGE",
+                "0190a1b2-c3d4-7e5f-8a9b-0c1d2e3f4a5b  a-project-with-a-very-l…  #7   RUNNING  BUILD  1 min 15 s",
+                "x                                                                    BROKEN",
+            ]
+        );
+    }
+}

@@ -1,0 +1,328 @@
+//! What a step costs beside a plain container: the same hardened containers, with the same mounts and network, made with
+//! nothing but the engine's client. Both sides in one run, taking turns; volumes and networks are made inside both timings.
+
+use std::{
+    fs,
+    time::{Duration, Instant},
+};
+
+use bollard::{Docker, models::VolumeCreateRequest, query_parameters as q};
+use futures::StreamExt;
+use jiff::Timestamp;
+use pipelinex_common::{
+    disk::Versioned,
+    id::JobId,
+    layout::JobPaths,
+    metadata::{AdmissionStatus, Metadata, PlannedStage, SourceInfo, SourceKind},
+    pipeline::{self, Pipeline},
+    queue::{self, Doorbell},
+    request::{Stack, Switches, Versions},
+    slug::Slug,
+    state::JobState,
+    store::{Job, Store, make_runner_dir},
+};
+use pipelinex_worker::{
+    config::WorkerConfig,
+    engine::{VolumeSpec, convert},
+    spec::{self, ContainerSpec, JobContext, TreeKind},
+    tree,
+};
+use serde_json::json;
+use tokio_util::sync::CancellationToken;
+
+struct Bench {
+    store: Store,
+    docker: Docker,
+    bell: Doorbell,
+    config: WorkerConfig,
+}
+
+fn main() {
+    // `cargo test` builds benches and runs them with this flag; a benchmark is not a test.
+    if !std::env::args().any(|argument| argument == "--bench") {
+        return;
+    }
+    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build().expect("a runtime");
+    runtime.block_on(run());
+}
+
+async fn run() {
+    let folder = tempfile::Builder::new().prefix("pipelinex-bench-").tempdir_in("/var/tmp").expect("a folder");
+    let store = Store::open(folder.path()).expect("a store");
+    let docker = Docker::connect_with_defaults().expect("an engine").negotiate_version().await.expect("an engine");
+    let (bell, bells) = queue::in_process();
+    let shutdown = CancellationToken::new();
+    let config = WorkerConfig { reconcile_every: Duration::from_secs(3600), ..WorkerConfig::default() };
+    let working = tokio::spawn(pipelinex_worker::run(config.clone(), store.clone(), bells, shutdown.clone()));
+    let bench = Bench { store, docker, bell, config };
+    bench.job(&definition(1, false, "egress")).await; // both sides warm: images, probe of the overlay
+
+    let mut results = Vec::new();
+    results.push(
+        bench
+            .compare(
+                "first byte of log, from the 201",
+                1.15,
+                15,
+                async |b| b.first_byte().await,
+                async |b| b.plain_first_byte().await,
+            )
+            .await,
+    );
+    results.push(
+        bench
+            .compare(
+                "ten no-op steps in a chain",
+                1.05,
+                5,
+                async |b| b.job(&definition(10, true, "none")).await,
+                async |b| b.plain_chain(10).await,
+            )
+            .await,
+    );
+    results.push(
+        bench
+            .compare(
+                "fifty independent no-op steps",
+                1.0,
+                3,
+                async |b| b.job(&definition(50, false, "none")).await,
+                async |b| b.plain_at_once(50).await,
+            )
+            .await,
+    );
+    shutdown.cancel();
+    working.await.expect("the worker ends");
+    let text = serde_json::to_string_pretty(&results).expect("JSON");
+    if let Ok(path) = std::env::var("PIPELINEX_BENCH_STEPS_JSON") {
+        fs::write(path, text).expect("the results are written");
+    }
+}
+
+/// A pipeline of no-op steps: each after the one before it, or all at once.
+fn definition(steps: usize, chain: bool, network: &str) -> String {
+    let mut text = String::from("stages: [S]\ndefault: {image: scan}\n");
+    for n in 0..steps {
+        let needs = if chain && n > 0 { format!("[s{}]", n - 1) } else { "[]".to_owned() };
+        text.push_str(&format!("s{n}: {{stage: S, needs: {needs}, script: [\"echo\"]}}\n"));
+    }
+    text.push_str(".pipelinex:\n  jobs:\n");
+    for n in 0..steps {
+        text.push_str(&format!("    s{n}: {{network: {network}}}\n"));
+    }
+    text
+}
+
+impl Bench {
+    /// Takes turns, and prints and returns the ratio of the medians.
+    async fn compare(
+        &self,
+        name: &str,
+        goal: f64,
+        samples: usize,
+        ours: impl AsyncFn(&Self) -> Duration,
+        plain: impl AsyncFn(&Self) -> Duration,
+    ) -> serde_json::Value {
+        let (mut a, mut b) = (Vec::new(), Vec::new());
+        for _ in 0..samples {
+            a.push(ours(self).await.as_secs_f64() * 1000.0);
+            b.push(plain(self).await.as_secs_f64() * 1000.0);
+        }
+        let median = |samples: &mut Vec<f64>| {
+            samples.sort_by(f64::total_cmp);
+            samples[samples.len() / 2]
+        };
+        let (ours, floor) = (median(&mut a), median(&mut b));
+        let ratio = ours / floor;
+        let met = if ratio <= goal { "met" } else { "MISSED" };
+        eprintln!("{name}: {ours:.0} ms beside {floor:.0} ms, ratio {ratio:.3}, goal {goal} {met}");
+        json!({"name": name, "ratio": ratio, "goal": goal, "median_ms": ours, "plain_median_ms": floor, "samples": samples})
+    }
+
+    fn admit(&self, definition: &str) -> Job {
+        let pipeline = pipeline::read("pipeline.yml", definition).expect("a definition");
+        let staging = self.store.stage().expect("a staging folder");
+        fs::write(staging.paths().definition(), definition).expect("written");
+        let id = JobId::generate();
+        self.store.admit(staging, &metadata(id, &pipeline)).expect("admitted");
+        self.store.job(id).expect("a job")
+    }
+
+    /// A whole job of ours, from its admission to its end.
+    async fn job(&self, definition: &str) -> Duration {
+        let job = self.admit(definition);
+        let start = Instant::now();
+        self.bell.ring(job.id()).await.expect("rung");
+        let path = job.paths().final_record();
+        while !path.exists() {
+            tokio::time::sleep(Duration::from_millis(1)).await;
+        }
+        let took = start.elapsed();
+        let end = job.final_record().expect("read").expect("there");
+        assert_eq!(end.state, JobState::Succeeded, "{end:#?}");
+        self.gone(&job).await;
+        took
+    }
+
+    /// From the admission of a job to the first byte in the log of its first step.
+    async fn first_byte(&self) -> Duration {
+        let job = self.admit(&definition(1, false, "egress"));
+        let log = job.paths().log(&Slug::of("s0"));
+        let start = Instant::now();
+        self.bell.ring(job.id()).await.expect("rung");
+        while fs::metadata(&log).map_or(0, |meta| meta.len()) == 0 {
+            tokio::time::sleep(Duration::from_micros(500)).await;
+        }
+        let took = start.elapsed();
+        while !job.paths().final_record().exists() {
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        }
+        self.gone(&job).await;
+        took
+    }
+
+    /// Waits until nothing of a job is left, so that its clean-up is not timed with the other side.
+    async fn gone(&self, job: &Job) {
+        while job.paths().trees().exists() {
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        }
+    }
+
+    /// What a plain container needs: the folders, outside of the timing; and the spec that ours has.
+    fn plain(&self, number: usize, network: &str) -> (ContainerSpec, Vec<VolumeSpec>, JobPaths) {
+        let pipeline = pipeline::read("pipeline.yml", &definition(1, false, network)).expect("a definition");
+        let step = &pipeline.steps[0];
+        let paths = JobPaths::at(self.store.layout().root().join(format!("plain-{number}-{}", JobId::generate())));
+        for folder in [
+            paths.root().to_owned(),
+            paths.source(),
+            paths.pipelines(),
+            paths.step_scripts(),
+            paths.outbox(),
+            paths.trees(),
+        ] {
+            fs::create_dir(folder).expect("a folder");
+        }
+        make_runner_dir(&paths.outbox_of(&step.slug)).expect("a folder");
+        tree::prepare(&paths, &step.slug, TreeKind::Overlay).expect("a tree");
+        for (name, text) in pipelinex_worker::script::files(step) {
+            fs::write(paths.step_scripts().join(name), text).expect("written");
+        }
+        let context = JobContext {
+            instance: self.store.instance().clone(),
+            job: JobId::generate(),
+            attempt: 1,
+            on_engine: paths.clone(),
+            trees: TreeKind::Overlay,
+            volume_folders: false,
+            ca: None,
+            limits: self.config.limits.clone(),
+            versions: Default::default(),
+        };
+        let reports = VolumeSpec {
+            name: context.reports_volume(),
+            options: [("type", "none"), ("o", "bind"), ("device", paths.outbox().to_str().expect("text"))]
+                .map(|(k, v)| (k.to_owned(), v.to_owned()))
+                .into(),
+            labels: context.labels(),
+        };
+        let image = self.config.images["scan"].clone();
+        let spec = spec::container(&context, step, &step.slug, image);
+        (spec, vec![reports, tree::overlay_volume(&context, &step.slug)], paths)
+    }
+
+    async fn plain_first_byte(&self) -> Duration {
+        let (spec, volumes, paths) = self.plain(0, "egress");
+        let start = Instant::now();
+        let took = self.plain_container(&spec, &volumes, start).await;
+        fs::remove_dir_all(paths.root()).expect("removed");
+        took
+    }
+
+    async fn plain_chain(&self, length: usize) -> Duration {
+        let made: Vec<_> = (0..length).map(|n| self.plain(n, "none")).collect();
+        let start = Instant::now();
+        for (spec, volumes, _) in &made {
+            self.plain_container(spec, volumes, start).await;
+        }
+        let took = start.elapsed();
+        made.iter().for_each(|(_, _, paths)| fs::remove_dir_all(paths.root()).expect("removed"));
+        took
+    }
+
+    async fn plain_at_once(&self, many: usize) -> Duration {
+        let made: Vec<_> = (0..many).map(|n| self.plain(n, "none")).collect();
+        let start = Instant::now();
+        futures::future::join_all(made.iter().map(|(spec, volumes, _)| self.plain_container(spec, volumes, start)))
+            .await;
+        let took = start.elapsed();
+        made.iter().for_each(|(_, _, paths)| fs::remove_dir_all(paths.root()).expect("removed"));
+        took
+    }
+
+    /// Makes, runs and removes one container with its volumes and network. Returns the time from `start` to its first output.
+    async fn plain_container(&self, spec: &ContainerSpec, volumes: &[VolumeSpec], start: Instant) -> Duration {
+        let docker = &self.docker;
+        for volume in volumes {
+            let request = VolumeCreateRequest {
+                name: Some(volume.name.clone()),
+                driver: Some("local".to_owned()),
+                driver_opts: Some(volume.options.clone().into_iter().collect()),
+                labels: Some(volume.labels.clone().into_iter().collect()),
+                ..Default::default()
+            };
+            docker.create_volume(request).await.expect("a volume");
+        }
+        if let Some(network) = &spec.network {
+            docker.create_network(convert::network(network, false, &spec.labels)).await.expect("a network");
+        }
+        let options = q::CreateContainerOptionsBuilder::default().name(&spec.name).build();
+        docker.create_container(Some(options), convert::container(spec)).await.expect("a container");
+        let options = q::AttachContainerOptionsBuilder::default().stream(true).stdout(true).stderr(true).build();
+        let mut attached = docker.attach_container(&spec.name, Some(options)).await.expect("attached");
+        let options = q::WaitContainerOptionsBuilder::default().condition("not-running").build();
+        let mut wait = Box::pin(docker.wait_container(&spec.name, Some(options)));
+        docker.start_container(&spec.name, None).await.expect("started");
+        attached.output.next().await.expect("output").expect("output");
+        let first = start.elapsed();
+        while attached.output.next().await.is_some() {}
+        wait.next().await;
+        let options = q::RemoveContainerOptionsBuilder::default().force(true).build();
+        docker.remove_container(&spec.name, Some(options)).await.expect("removed");
+        for volume in volumes {
+            docker.remove_volume(&volume.name, None::<q::RemoveVolumeOptions>).await.expect("removed");
+        }
+        if let Some(network) = &spec.network {
+            docker.remove_network(network).await.expect("removed");
+        }
+        first
+    }
+}
+
+fn metadata(id: JobId, pipeline: &Pipeline) -> Metadata {
+    Metadata {
+        job_id: id,
+        status: AdmissionStatus::Accepted,
+        execution_state: JobState::Queued,
+        stack: Stack {
+            language: "shell".into(),
+            framework: "none".into(),
+            build_tool: "none".into(),
+            requires_db: false,
+        },
+        versions: Versions::default(),
+        pipeline: Switches::default(),
+        database: None,
+        warnings: Vec::new(),
+        created_at: Timestamp::now(),
+        schema: Metadata::SCHEMA,
+        project: "bench".into(),
+        pipeline_name: "bench".into(),
+        branch: None,
+        commit: None,
+        run_number: 1,
+        owner: None,
+        source: SourceInfo { kind: SourceKind::Zip, sha256: None, sent_bytes: 0, files: 0, bytes: 0 },
+        stages: pipeline.stages.iter().map(|name| PlannedStage { name: name.clone(), selected: true }).collect(),
+    }
+}

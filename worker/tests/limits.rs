@@ -1,0 +1,86 @@
+//! Stories about steps that want more than they may have, and about verdicts that nobody but the engine gives.
+
+mod support;
+
+use pipelinex_common::{
+    execution::StepRecord,
+    slug::Slug,
+    state::{JobState, Reason, StepState},
+};
+use support::{World, story, text};
+
+/// Runs one step of this script and returns how it ended, and its log.
+async fn one_step(world: &World, script: &str, ours: &str) -> (StepRecord, String) {
+    let script = serde_json::to_string(script).unwrap();
+    let definition = format!(
+        "stages: [S]\nS: {{stage: S, image: scan, script: [{script}]}}\n.pipelinex: {{jobs: {{S: {{{ours}}}}}}}\n"
+    );
+    let job = world.submit(&definition, &[]);
+    let end = world.run(&job).await;
+    let failed = end.stages["S"].status == StepState::Failed;
+    assert_eq!(end.state, if failed { JobState::Failed } else { JobState::Succeeded });
+    let log = job.paths().log(&Slug::of("S"));
+    (end.stages["S"].steps[0].clone(), if log.exists() { text(log) } else { String::new() })
+}
+
+#[test]
+fn too_much_memory_is_oom_also_when_only_a_child_is_killed() {
+    story(async |world| {
+        for script in
+            ["head -c 300m /dev/zero | tail > /dev/null", "(head -c 300m /dev/zero | tail > /dev/null) || exit 7"]
+        {
+            let (step, _) = one_step(world, script, "memory: 64m").await;
+            assert_eq!((step.status, step.reason), (StepState::Failed, Some(Reason::Oom)), "{script}: {step:?}");
+        }
+    });
+}
+
+#[test]
+fn too_long_is_a_timeout_even_when_the_script_ignores_the_wish_to_end() {
+    story(async |world| {
+        world.config.limits.timeout_seconds = 2;
+        let (step, log) =
+            one_step(world, "trap '' TERM; echo begun; sleep 1000 & wait; sleep 1000", "network: none").await;
+        assert_eq!(step.reason, Some(Reason::Timeout), "{step:?}");
+        assert!(log.contains("begun\n"), "what was printed before the end is kept: {log}");
+    });
+}
+
+#[test]
+fn too_much_log_ends_the_step_and_keeps_head_and_tail() {
+    story(async |world| {
+        world.config.limits.log_stored_bytes = 100_000;
+        world.config.limits.log_raw_bytes = 1_000_000;
+        let (step, log) = one_step(world, "yes 0123456789", "network: none").await;
+        assert_eq!(step.reason, Some(Reason::LogLimit), "{step:?}");
+        assert!(log.len() < 101_000 && log.contains("storing stops here"), "{}", log.len());
+        world.config.limits.log_raw_bytes = 100_000_000;
+        let (step, _) = one_step(world, "seq 60000", "network: none").await;
+        assert_eq!(step.status, StepState::Success, "a long log alone is no failure");
+    });
+}
+
+#[test]
+fn an_image_that_is_not_there_is_our_fault_and_said() {
+    story(async |world| {
+        world.config.images.insert("scan".into(), "pipelinex/no-such-image:0".into());
+        let (step, _) = one_step(world, "true", "network: none").await;
+        assert_eq!(step.reason, Some(Reason::ImageUnavailable), "{step:?}");
+        assert!(step.message.contains("make images"), "{}", step.message);
+    });
+}
+
+#[test]
+fn a_result_that_a_step_writes_can_add_words_and_never_a_verdict() {
+    story(async |world| {
+        let forged = r#"mkdir -p "$REPORTS_DIR/s"; echo '{"stage":"S","status":"SUCCESS","message":"all is well"}' > "$REPORTS_DIR/s/result.json"; exit 1"#;
+        let (step, _) = one_step(world, forged, "network: none").await;
+        assert_eq!((step.status, step.reason), (StepState::Failed, Some(Reason::ScriptFailure)));
+        assert_eq!(step.message, "the script ended with code 1 (all is well)");
+        // A scan without its report has shown nothing, however it ended.
+        for write in ["true", r#"mkdir -p "$REPORTS_DIR/s"; echo '{"runs": []}' > "$REPORTS_DIR/s/a.sarif""#] {
+            let (step, _) = one_step(world, write, "kind: scan, findings: [{format: sarif, path: a.sarif}]").await;
+            assert_eq!((step.status, step.reason), (StepState::Failed, Some(Reason::ToolError)), "{write}: {step:?}");
+        }
+    });
+}
