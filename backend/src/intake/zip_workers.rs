@@ -206,3 +206,30 @@ impl<'a> Work<'a> {
         self.target.join(file.path.as_str())
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use pipelinex_common::testing::zip_builder::ZipBuilder;
+
+    use super::*;
+    use crate::intake::scan;
+
+    /// The scan has already refused what declares too much; this counts what really comes out, should that ever differ.
+    #[test]
+    fn bytes_are_counted_as_they_come_out() {
+        let folder = tempfile::tempdir().unwrap();
+        let archive_path = folder.path().join("upload.zip");
+        let bytes = ZipBuilder::new().file("a", vec![b'a'; 600]).file("b", vec![b'b'; 600]).build();
+        std::fs::write(&archive_path, &bytes).unwrap();
+        let plan = scan(io::Cursor::new(bytes), &IntakeLimits::default()).unwrap();
+        let archive = File::open(&archive_path).unwrap();
+        let write = |target: &str, unpacked_bytes| {
+            let limits = IntakeLimits { unpacked_bytes, ..IntakeLimits::default() };
+            let target = folder.path().join(target);
+            write_all(&plan, &archive, &archive_path, &target, &limits, 2, &AtomicBool::new(false))
+        };
+        assert_eq!(write("enough", 1200).unwrap(), 1200);
+        let refused = write("short", 1199);
+        assert!(matches!(&refused, Err(IntakeError::Refused(r)) if r.rule == Rule::TooLarge), "{refused:?}");
+    }
+}
