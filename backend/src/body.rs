@@ -77,8 +77,6 @@ pub struct PacedBody {
     received: u64,
     grace: Duration,
     bytes_per_second: u64,
-    /// After each piece the reader has its turn: multer otherwise takes in all there is before it looks at it.
-    pause: bool,
 }
 
 impl PacedBody {
@@ -93,7 +91,6 @@ impl PacedBody {
             received: 0,
             grace: limits.body_grace,
             bytes_per_second: limits.body_bytes_per_second.max(1),
-            pause: false,
         }
     }
 
@@ -105,7 +102,6 @@ impl PacedBody {
     fn took(&mut self, piece: &Bytes) -> bool {
         let bytes = piece.len() as u64;
         self.received += bytes;
-        self.pause = true;
         let earned = Duration::from_millis(self.received.saturating_mul(1000) / self.bytes_per_second);
         self.deadline.as_mut().reset(self.begun + self.grace + earned);
         self.budget.spend(bytes)
@@ -116,10 +112,6 @@ impl Stream for PacedBody {
     type Item = Result<Bytes, BodyError>;
 
     fn poll_next(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Self::Item>> {
-        if std::mem::take(&mut self.pause) {
-            cx.waker().wake_by_ref();
-            return Poll::Pending;
-        }
         match Pin::new(&mut self.pieces).poll_next(cx) {
             Poll::Ready(Some(Ok(piece))) if self.took(&piece) => Poll::Ready(Some(Ok(piece))),
             Poll::Ready(Some(Ok(_))) => Poll::Ready(Some(Err(BodyError::EndlessHead))),

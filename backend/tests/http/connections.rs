@@ -73,6 +73,7 @@ async fn m20_too_large_is_told_before_the_disk_fills_and_the_client_sees_it() {
     for piece in too_large.chunks(64 * 1024) {
         let chunk = [format!("{:x}\r\n", piece.len()).as_bytes(), piece, b"\r\n"].concat();
         stream.write_all(&chunk).await.expect("the server reads on after its refusal");
+        sleep(Duration::from_millis(5)).await;
     }
     let answer = read_all(&mut stream, Duration::from_secs(5)).await;
     assert_eq!(status_of(&answer), 413, "{answer}");
@@ -169,15 +170,21 @@ async fn m24_a_reader_that_does_not_read_is_given_up() {
         worker.finish(JobState::Succeeded, None, None);
         job.id()
     };
-    drop(server.client.clone());
-    // The client keeps its connection for a while.
-    sleep(Duration::from_millis(1200)).await;
-    let mut stream = server.connect().await;
+    // The only place is ours as soon as the client's idle connection has ended.
     let line = format!("GET /api/jobs/{job}/build/logs HTTP/1.1\r\nHost: localhost\r\n\r\n");
-    stream.write_all(line.as_bytes()).await.unwrap();
     let until = Instant::now() + Duration::from_secs(10);
-    // The only place is taken until the server loses its patience.
-    while server.client.get(server.url("/health")).send().await.is_ok_and(|answer| answer.status() != 200) {
+    let stream = loop {
+        let mut stream = server.connect().await;
+        stream.write_all(line.as_bytes()).await.unwrap();
+        let mut first = [0; 12];
+        if stream.read_exact(&mut first).await.is_ok() && first == *b"HTTP/1.1 200" {
+            break stream;
+        }
+        assert!(Instant::now() < until, "no place came free");
+        sleep(Duration::from_millis(100)).await;
+    };
+    let until = Instant::now() + Duration::from_secs(10);
+    while !server.client.get(server.url("/health")).send().await.is_ok_and(|answer| answer.status() == 200) {
         assert!(Instant::now() < until, "the reader still holds the only place");
         sleep(Duration::from_millis(100)).await;
     }
@@ -275,7 +282,7 @@ async fn uploads_beyond_the_places_are_told_to_come_again() {
 
 #[tokio::test]
 async fn m33_an_upload_that_is_under_way_ends_well_while_the_server_drains() {
-    let server = TestServer::start().await;
+    let server = TestServer::start_with(|config| config.connections.head_timeout = Duration::from_secs(60)).await;
     let body = good_form();
     let mut stream = server.connect().await;
     stream.write_all(head(&format!("Content-Length: {}\r\n", body.len())).as_bytes()).await.unwrap();
@@ -285,7 +292,9 @@ async fn m33_an_upload_that_is_under_way_ends_well_while_the_server_drains() {
     server.shutdown.cancel();
     sleep(Duration::from_millis(100)).await;
     assert!(tokio::net::TcpStream::connect(server.address).await.is_err(), "nobody new is let in");
+    let begun = Instant::now();
     assert_eq!(read_all(&mut idle, Duration::from_secs(3)).await, "");
+    assert!(begun.elapsed() < Duration::from_secs(1), "a connection that idles is closed at once");
     stream.write_all(&body[200..]).await.unwrap();
     let answer = read_all(&mut stream, Duration::from_secs(5)).await;
     assert_eq!(status_of(&answer), 201, "{answer}");

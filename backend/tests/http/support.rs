@@ -10,7 +10,7 @@ use pipelinex_backend::{
 };
 use pipelinex_common::{
     id::JobId,
-    queue,
+    queue::{self, Doorbell},
     store::{Job, Store},
 };
 use reqwest::Method;
@@ -49,11 +49,14 @@ impl TestServer {
     }
 
     pub async fn start_with(change: impl FnOnce(&mut Config)) -> Self {
+        Self::start_on(queue::in_process().0, change).await
+    }
+
+    pub async fn start_on(doorbell: Doorbell, change: impl FnOnce(&mut Config)) -> Self {
         let folder = tempfile::tempdir().unwrap();
         let store = Store::open(folder.path()).unwrap();
         let mut config = Config::for_testing();
         change(&mut config);
-        let (doorbell, _backend) = queue::in_process();
         let app = App::new(store.clone(), doorbell, Stacks::load(None).unwrap(), config);
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = listener.local_addr().unwrap();
