@@ -126,6 +126,8 @@ pub enum Command {
         #[command(flatten)]
         common: CommonServerArgs,
         #[command(flatten)]
+        worker: WorkerArgs,
+        #[command(flatten)]
         server: ServerAddress,
     },
     /// Print a completion script for a shell

@@ -1,113 +1,89 @@
-//! `serve`, `backend`, `worker`: what the flags say becomes the configuration of each side, here and nowhere else.
+//! `serve`, `backend`, `worker`: starts what was asked for, and ends it in order.
 
-use std::{
-    env,
-    path::{Path, PathBuf},
-    process,
-};
+use std::process;
 
-use pipelinex_common::store::Store;
-use rustix::fs::{Access, access};
-use secrecy::SecretString;
+use anyhow::Context;
+use pipelinex_backend::{app::App, serve, stacks::Stacks};
+use pipelinex_common::{queue::Doorbell, store::Store};
 use tokio::{
     net::TcpListener,
     signal::unix::{SignalKind, signal},
 };
 use tokio_util::sync::CancellationToken;
 
+use super::settings::Settings;
 use crate::{
-    args::{BackendArgs, CommonServerArgs, LogFormat, WorkerArgs},
+    args::{BackendArgs, WorkerArgs},
     exit::Exit,
     failure::Failure,
     telemetry,
 };
 
-/// What both sides share, places found.
-#[derive(Clone, Debug)]
-pub struct Settings {
-    /// Where jobs live.
-    pub workspaces: PathBuf,
-    /// A folder of stacks; `None`: those inside the program.
-    pub pipelines: Option<PathBuf>,
-    /// Redis, if any.
-    pub redis_url: Option<SecretString>,
-    /// Certificates to trust besides the public ones.
-    pub ca_certs: Option<PathBuf>,
-    log_format: LogFormat,
-}
-
-impl Settings {
-    /// Finds the places that the flags leave open.
-    pub fn new(common: &CommonServerArgs, ca_certs: Option<&Path>) -> Result<Self, Failure> {
-        let workspaces = match &common.workspaces {
-            Some(path) => path.clone(),
-            None => default_workspaces()?,
-        };
-        Ok(Self {
-            workspaces,
-            pipelines: common.pipelines.clone(),
-            redis_url: common.redis_url().cloned(),
-            ca_certs: ca_certs.map(Path::to_owned),
-            log_format: common.log_format,
-        })
-    }
-
-    fn open_store(&self) -> Result<Store, Failure> {
-        Store::open(&self.workspaces)
-            .map_err(|error| Failure::errored(format!("{error}\nName a folder that can be written with --workspaces.")))
-    }
-}
-
-/// `/workspaces` where it is ours to write (the image has it), else a place of the user's own.
-fn default_workspaces() -> Result<PathBuf, Failure> {
-    let shared = Path::new("/workspaces");
-    if shared.is_dir() && access(shared, Access::WRITE_OK | Access::EXEC_OK).is_ok() {
-        return Ok(shared.to_owned());
-    }
-    let absolute = |name| env::var_os(name).map(PathBuf::from).filter(|path| path.is_absolute());
-    let data = absolute("XDG_DATA_HOME").or_else(|| Some(absolute("HOME")?.join(".local/share")));
-    let data =
-        data.ok_or_else(|| Failure::usage("there is no /workspaces and no HOME: name a folder with --workspaces"))?;
-    Ok(data.join("pipelinex/workspaces"))
-}
-
 /// API and worker in one process.
 pub async fn both(settings: Settings, backend: &BackendArgs, worker: &WorkerArgs) -> Result<Exit, Failure> {
-    let _ = (backend, worker);
-    let Started { .. } = Started::new(&settings)?;
-    let _ = bind(backend).await?;
-    Err(not_wired("serve"))
+    let started = Started::new(&settings)?;
+    let (doorbell, bells) = settings.queue(started.store.instance())?;
+    let api = Api::new(&settings, &started, doorbell, backend).await?;
+    let jobs = pipelinex_worker::run(settings.worker(worker), started.store, bells, started.shutdown);
+    // The API's end, for whatever reason, is the order to stop for the worker, too.
+    let (served, ()) = tokio::join!(api.run(), jobs);
+    served
 }
 
 /// The API alone.
 pub async fn backend(settings: Settings, backend: &BackendArgs) -> Result<Exit, Failure> {
-    need_redis(&settings, "backend")?;
-    let Started { .. } = Started::new(&settings)?;
-    let _ = bind(backend).await?;
-    Err(not_wired("backend"))
+    let started = Started::new(&settings)?;
+    warn_without_redis(&settings);
+    let doorbell = settings.doorbell(started.store.instance())?;
+    Api::new(&settings, &started, doorbell, backend).await?.run().await
 }
 
 /// A worker alone.
 pub async fn worker(settings: Settings, worker: &WorkerArgs) -> Result<Exit, Failure> {
-    let _ = worker.limits();
-    need_redis(&settings, "worker")?;
-    let Started { .. } = Started::new(&settings)?;
-    Err(not_wired("worker"))
+    let started = Started::new(&settings)?;
+    warn_without_redis(&settings);
+    let bells = settings.bells(started.store.instance())?;
+    pipelinex_worker::run(settings.worker(worker), started.store, bells, started.shutdown).await;
+    Ok(Exit::Passed)
 }
 
-fn not_wired(command: &str) -> Failure {
-    Failure::errored(format!("`pipelinex {command}` is not part of this build yet"))
-}
-
-/// Without Redis a worker still finds every job by looking over the folders, only later.
-fn need_redis(settings: &Settings, command: &str) -> Result<(), Failure> {
-    if settings.redis_url.is_some() {
-        return Ok(());
+fn warn_without_redis(settings: &Settings) {
+    if settings.redis_url.is_none() {
+        tracing::warn!("no Redis is named: workers find jobs by looking over the folders alone, a few seconds later");
     }
-    Err(Failure::usage(format!(
-        "`pipelinex {command}` needs Redis between backend and worker: set PIPELINEX_REDIS_URL, or run `pipelinex serve`, \
-         which needs none"
-    )))
+}
+
+/// The HTTP side, ready to answer.
+struct Api {
+    app: App,
+    listener: TcpListener,
+    shutdown: CancellationToken,
+}
+
+impl Api {
+    async fn new(
+        settings: &Settings,
+        started: &Started,
+        doorbell: Doorbell,
+        args: &BackendArgs,
+    ) -> Result<Self, Failure> {
+        let stacks =
+            Stacks::load(settings.pipelines.as_deref()).context("the API cannot start").map_err(Failure::Server)?;
+        let listener = TcpListener::bind(args.listen).await.map_err(|error| {
+            let advice = "Is another server running? --listen names another address.";
+            Failure::errored(format!("cannot listen on {}: {error}\n{advice}", args.listen))
+        })?;
+        // Said after the port was taken, so that who reads it can connect; the port may have been ours to choose.
+        let address = listener.local_addr().unwrap_or(args.listen);
+        tracing::info!(%address, "listening on http://{address}");
+        let app = App::new(started.store.clone(), doorbell, stacks, settings.backend(args));
+        Ok(Self { app, listener, shutdown: started.shutdown.clone() })
+    }
+
+    async fn run(self) -> Result<Exit, Failure> {
+        let served = serve::serve(self.app, self.listener, self.shutdown).await;
+        served.context("the API ended").map_err(Failure::Server).map(|()| Exit::Passed)
+    }
 }
 
 /// What every server has before it does its work.
@@ -145,11 +121,4 @@ fn stop_on_signals(shutdown: CancellationToken) -> Result<(), Failure> {
         process::exit(i32::from(Exit::Interrupted.code()));
     });
     Ok(())
-}
-
-async fn bind(args: &BackendArgs) -> Result<TcpListener, Failure> {
-    TcpListener::bind(args.listen).await.map_err(|error| {
-        let advice = "Is another server running? --listen names another address.";
-        Failure::errored(format!("cannot listen on {}: {error}\n{advice}", args.listen))
-    })
 }

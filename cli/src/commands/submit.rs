@@ -32,7 +32,7 @@ pub async fn submit(client: &Client, out: &Output, args: ProjectArgs, wait: bool
         out.say(format!("follow it with: pipelinex status {id} --watch"));
         return Ok(Exit::Passed);
     }
-    job::until_the_end(Watch::new(client, out, id, Channel::Talk).from_the_start(), out, id).await
+    job::until_the_end(Watch::new(client, out, id, Channel::Talk).with_earlier_logs(), out, id).await
 }
 
 /// Asks whether a project would be admitted.
