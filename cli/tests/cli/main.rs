@@ -1,6 +1,5 @@
 //! The binary as people and scripts meet it: against a server on the loopback whose answers each story scripts.
 
-// Nothing here is anybody's library.
 #![allow(missing_docs, clippy::unwrap_used)]
 
 mod fake;
