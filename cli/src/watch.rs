@@ -63,7 +63,7 @@ impl<'a> Watch<'a> {
     }
 
     /// Shows also what stages printed that had ended before.
-    pub fn from_the_start(mut self) -> Self {
+    pub fn with_earlier_logs(mut self) -> Self {
         self.from_the_start = true;
         self
     }
@@ -75,7 +75,7 @@ impl<'a> Watch<'a> {
     }
 
     /// Looks until the job has ended.
-    pub async fn to_the_end(mut self) -> Result<Status, Failure> {
+    pub async fn until_the_end(mut self) -> Result<Status, Failure> {
         let (mut pace, mut patience) = (Pace::new(), Patience::new(None));
         let mut first_look = true;
         loop {

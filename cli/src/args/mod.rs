@@ -126,7 +126,7 @@ pub enum Command {
         #[command(flatten)]
         common: CommonServerArgs,
         #[command(flatten)]
-        worker: Box<WorkerArgs>,
+        worker: WorkerArgs,
         #[command(flatten)]
         server: ServerAddress,
     },

@@ -108,9 +108,9 @@ pub struct WorkerArgs {
     /// Pause between two looks over all folders for work that no message told of
     #[arg(long, env = "PIPELINEX_RECONCILE_EVERY", value_name = "TIME", default_value = "5s", value_parser = values::duration)]
     pub reconcile_every: Duration,
-    /// Runner images by the names that pipelines use, in place of or beside the built-in ones
-    #[arg(long, env = "PIPELINEX_IMAGES", value_name = "NAME=IMAGE", value_delimiter = ',')]
-    pub images: Vec<String>,
+    /// Runner images in place of the built-in ones, as NAME=REFERENCE
+    #[arg(long, env = "PIPELINEX_IMAGES", value_name = "NAME=REF", value_delimiter = ',', value_parser = values::image)]
+    pub images: Vec<(String, String)>,
     /// Runner images that projects may name besides the built-in ones, as patterns
     #[arg(long, env = "PIPELINEX_ALLOWED_IMAGES", value_name = "PATTERN", value_delimiter = ',')]
     pub allowed_images: Vec<String>,

@@ -64,6 +64,16 @@ pub fn stack(text: &str) -> Result<Stack, String> {
     }
 }
 
+/// `scan=registry.example/scan:2`.
+pub fn image(text: &str) -> Result<(String, String), String> {
+    match text.split_once('=') {
+        Some((name, reference)) if !name.is_empty() && !reference.is_empty() => {
+            Ok((name.to_owned(), reference.to_owned()))
+        }
+        _ => Err("an image is NAME=REFERENCE, such as scan=registry.example/scan:2".to_owned()),
+    }
+}
+
 /// `http://host:8000`, kept without a slash at its end.
 pub fn server(text: &str) -> Result<String, String> {
     let hint = || "a server is an address such as http://127.0.0.1:8000".to_owned();

@@ -84,6 +84,8 @@ fn text_of(value: &Value, keys: &[&str]) -> Option<String> {
 impl fmt::Display for Problem {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self.status {
+            // The points say it all, the sentence only the first of them.
+            _ if self.is_refusal() && !self.points.is_empty() => f.write_str("the server refused it:")?,
             400 | 413 | 415 | 422 => write!(f, "the server refused it: {}", self.detail)?,
             429 | 503 => write!(f, "the server cannot take it now: {}", self.detail)?,
             status => write!(f, "the server answered {status}: {}", self.detail)?,
@@ -130,7 +132,7 @@ mod tests {
         assert_eq!(
             problem.to_string().lines().collect::<Vec<_>>(),
             [
-                "the server refused it: 2 problems",
+                "the server refused it:",
                 "  - required_path: pom.xml: is missing",
                 "    hint: put it at the top",
                 "  - java_version",

@@ -33,7 +33,7 @@ pub async fn status(client: &Client, out: &Output, id: JobId, watch: bool) -> Re
 /// Watches a job; its verdict is ours. Ctrl-C ends the watching and not the job.
 pub async fn until_the_end(watch: Watch<'_>, out: &Output, id: JobId) -> Result<Exit, Failure> {
     let watched = tokio::select! {
-        watched = watch.to_the_end() => watched?,
+        watched = watch.until_the_end() => watched?,
         _ = tokio::signal::ctrl_c() => {
             out.say(format!("no longer watching; the job goes on: pipelinex status {id} --watch"));
             return Ok(Exit::Interrupted);

@@ -29,7 +29,7 @@ pub async fn logs(
 ) -> Result<Exit, Failure> {
     let Some(stage) = stage else {
         let watch = Watch::new(client, out, id, Channel::Data).logs_alone();
-        let status = if follow { watch.to_the_end().await? } else { watch.once().await? };
+        let status = if follow { watch.until_the_end().await? } else { watch.once().await? };
         if status.execution.state == JobState::Queued {
             out.say("no worker has taken the job yet");
         }

@@ -7,12 +7,14 @@ mod list;
 mod logs;
 mod reports;
 mod serve;
+mod settings;
 mod submit;
 
 use std::{future::Future, io, path::Path, time::Duration};
 
 use tokio::runtime::{Builder, Runtime};
 
+use self::settings::Settings;
 use crate::{
     args::{Cli, Command, ServerAddress},
     client::Client,
@@ -29,12 +31,10 @@ pub fn run(cli: Cli, out: &Output) -> Result<Exit, Failure> {
     let ca_certs = cli.global.ca_certs.as_deref();
     match cli.command {
         Command::Serve { common, backend, worker } => {
-            server(serve::both(serve::Settings::new(&common, ca_certs)?, &backend, &worker))
+            server(serve::both(Settings::new(&common, ca_certs)?, &backend, &worker))
         }
-        Command::Backend { common, backend } => {
-            server(serve::backend(serve::Settings::new(&common, ca_certs)?, &backend))
-        }
-        Command::Worker { common, worker } => server(serve::worker(serve::Settings::new(&common, ca_certs)?, &worker)),
+        Command::Backend { common, backend } => server(serve::backend(Settings::new(&common, ca_certs)?, &backend)),
+        Command::Worker { common, worker } => server(serve::worker(Settings::new(&common, ca_certs)?, &worker)),
         Command::Submit { project, wait } => {
             let client = connect(&project.server, ca_certs)?;
             interruptible(submit::submit(&client, out, project, wait))
@@ -57,7 +57,7 @@ pub fn run(cli: Cli, out: &Output) -> Result<Exit, Failure> {
         }
         Command::Doctor { common, worker, server } => {
             let client = connect(&server, ca_certs)?;
-            interruptible(doctor::doctor(&client, out, serve::Settings::new(&common, ca_certs)?, &worker))
+            interruptible(doctor::doctor(&client, out, &Settings::new(&common, ca_certs)?, &worker))
         }
         Command::Completions { shell } => completions::print(shell, out),
     }

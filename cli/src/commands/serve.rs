@@ -1,180 +1,89 @@
-//! `serve`, `backend`, `worker`: what the flags say becomes the configuration of each side, here and nowhere else.
+//! `serve`, `backend`, `worker`: starts what was asked for, and ends it in order.
 
-use std::{
-    env,
-    path::{Path, PathBuf},
-    process,
-};
+use std::process;
 
-use pipelinex_backend::{app::App, config::Config, serve::serve, stacks::Stacks};
-use pipelinex_common::{
-    queue::{self, Doorbell, JobBackend, RedisConfig},
-    store::Store,
-};
-use pipelinex_worker::config::WorkerConfig;
-use rustix::fs::{Access, access};
-use secrecy::SecretString;
+use anyhow::Context;
+use pipelinex_backend::{app::App, serve, stacks::Stacks};
+use pipelinex_common::{queue::Doorbell, store::Store};
 use tokio::{
     net::TcpListener,
     signal::unix::{SignalKind, signal},
 };
 use tokio_util::sync::CancellationToken;
 
+use super::settings::Settings;
 use crate::{
-    args::{BackendArgs, CommonServerArgs, LogFormat, WorkerArgs},
+    args::{BackendArgs, WorkerArgs},
     exit::Exit,
     failure::Failure,
     telemetry,
 };
 
-/// What both sides share, places found.
-#[derive(Clone, Debug)]
-pub struct Settings {
-    /// Where jobs live.
-    pub workspaces: PathBuf,
-    /// A folder of stacks; `None`: those inside the program.
-    pub pipelines: Option<PathBuf>,
-    /// Redis, if any.
-    pub redis_url: Option<SecretString>,
-    /// Certificates to trust besides the public ones.
-    pub ca_certs: Option<PathBuf>,
-    log_format: LogFormat,
-}
-
-impl Settings {
-    /// Finds the places that the flags leave open.
-    pub fn new(common: &CommonServerArgs, ca_certs: Option<&Path>) -> Result<Self, Failure> {
-        let workspaces = match &common.workspaces {
-            Some(path) => path.clone(),
-            None => default_workspaces()?,
-        };
-        Ok(Self {
-            workspaces,
-            pipelines: common.pipelines.clone(),
-            redis_url: common.redis_url().cloned(),
-            ca_certs: ca_certs.map(Path::to_owned),
-            log_format: common.log_format,
-        })
-    }
-
-    pub(super) fn open_store(&self) -> Result<Store, Failure> {
-        Store::open(&self.workspaces)
-            .map_err(|error| Failure::errored(format!("{error}\nName a folder that can be written with --workspaces.")))
-    }
-}
-
-/// `/workspaces` where it is ours to write (the image has it), else a place of the user's own.
-fn default_workspaces() -> Result<PathBuf, Failure> {
-    let shared = Path::new("/workspaces");
-    if shared.is_dir() && access(shared, Access::WRITE_OK | Access::EXEC_OK).is_ok() {
-        return Ok(shared.to_owned());
-    }
-    let absolute = |name| env::var_os(name).map(PathBuf::from).filter(|path| path.is_absolute());
-    let data = absolute("XDG_DATA_HOME").or_else(|| Some(absolute("HOME")?.join(".local/share")));
-    let data =
-        data.ok_or_else(|| Failure::usage("there is no /workspaces and no HOME: name a folder with --workspaces"))?;
-    Ok(data.join("pipelinex/workspaces"))
-}
-
-/// API and worker in one process. Without Redis the bell rings inside of it.
+/// API and worker in one process.
 pub async fn both(settings: Settings, backend: &BackendArgs, worker: &WorkerArgs) -> Result<Exit, Failure> {
-    let Started { store, shutdown } = Started::new(&settings)?;
-    let (doorbell, bells) = match redis(&settings, &store)? {
-        Some(config) => (Doorbell::redis(config.clone()), JobBackend::redis(config)),
-        None => queue::in_process(),
-    };
-    let (app, listener) = (app(&settings, backend, &store, doorbell)?, bind(backend).await?);
-    let ends = shutdown.clone();
-    let working = pipelinex_worker::run(worker_config(&settings, worker)?, store, bells, shutdown.clone());
-    let answering = async {
-        let served = serve(app, listener, shutdown).await;
-        // Whatever ended the API ends the process; nobody runs half of it unseen.
-        ends.cancel();
-        served
-    };
-    let (served, ()) = tokio::join!(answering, working);
-    served.map(|()| Exit::Passed).map_err(|error| Failure::errored(error.to_string()))
+    let started = Started::new(&settings)?;
+    let (doorbell, bells) = settings.queue(started.store.instance())?;
+    let api = Api::new(&settings, &started, doorbell, backend).await?;
+    let jobs = pipelinex_worker::run(settings.worker(worker), started.store, bells, started.shutdown);
+    // The API's end, for whatever reason, is the order to stop for the worker, too.
+    let (served, ()) = tokio::join!(api.run(), jobs);
+    served
 }
 
 /// The API alone.
 pub async fn backend(settings: Settings, backend: &BackendArgs) -> Result<Exit, Failure> {
-    need_redis(&settings, "backend")?;
-    let Started { store, shutdown } = Started::new(&settings)?;
-    let doorbell = redis(&settings, &store)?.map_or_else(|| queue::in_process().0, Doorbell::redis);
-    let (app, listener) = (app(&settings, backend, &store, doorbell)?, bind(backend).await?);
-    let served = serve(app, listener, shutdown).await;
-    served.map(|()| Exit::Passed).map_err(|error| Failure::errored(error.to_string()))
+    let started = Started::new(&settings)?;
+    warn_without_redis(&settings);
+    let doorbell = settings.doorbell(started.store.instance())?;
+    Api::new(&settings, &started, doorbell, backend).await?.run().await
 }
 
 /// A worker alone.
 pub async fn worker(settings: Settings, worker: &WorkerArgs) -> Result<Exit, Failure> {
-    need_redis(&settings, "worker")?;
-    let Started { store, shutdown } = Started::new(&settings)?;
-    let bells = redis(&settings, &store)?.map_or_else(|| queue::in_process().1, JobBackend::redis);
-    pipelinex_worker::run(worker_config(&settings, worker)?, store, bells, shutdown).await;
+    let started = Started::new(&settings)?;
+    warn_without_redis(&settings);
+    let bells = settings.bells(started.store.instance())?;
+    pipelinex_worker::run(settings.worker(worker), started.store, bells, started.shutdown).await;
     Ok(Exit::Passed)
 }
 
-fn app(settings: &Settings, args: &BackendArgs, store: &Store, doorbell: Doorbell) -> Result<App, Failure> {
-    let stacks = Stacks::load(settings.pipelines.as_deref()).map_err(|error| Failure::errored(error.to_string()))?;
-    let swept = store.sweep_staging().map_err(|error| Failure::errored(error.to_string()))?;
-    if swept > 0 {
-        tracing::info!(swept, "removed what unfinished uploads of an earlier process left");
+fn warn_without_redis(settings: &Settings) {
+    if settings.redis_url.is_none() {
+        tracing::warn!("no Redis is named: workers find jobs by looking over the folders alone, a few seconds later");
     }
-    let config = Config {
-        intake: args.intake.limits(),
-        allowed_hosts: args.allowed_hosts.clone(),
-        allowed_origins: args.allowed_origins.clone(),
-        ..Config::default()
-    };
-    if !args.listen.ip().is_loopback() {
-        tracing::warn!(
-            address = %args.listen,
-            "this address is not loopback: whoever reaches it may submit jobs, and so may steps with a network"
-        );
-    }
-    Ok(App::new(store.clone(), doorbell, stacks, config))
 }
 
-pub(super) fn redis(settings: &Settings, store: &Store) -> Result<Option<RedisConfig>, Failure> {
-    let Some(url) = &settings.redis_url else { return Ok(None) };
-    RedisConfig::new(url, store.instance()).map(Some).map_err(|error| Failure::usage(error.to_string()))
+/// The HTTP side, ready to answer.
+struct Api {
+    app: App,
+    listener: TcpListener,
+    shutdown: CancellationToken,
 }
 
-/// What the flags say about a worker; also for `doctor`, which looks at the same things.
-pub(super) fn worker_config(settings: &Settings, args: &WorkerArgs) -> Result<WorkerConfig, Failure> {
-    let mut config = WorkerConfig {
-        parallel: args.parallel as usize,
-        parallel_steps: args.parallel_steps as usize,
-        allowed_images: args.allowed_images.clone(),
-        limits: args.limits(),
-        attempt_budget: args.attempts,
-        reconcile_every: args.reconcile_every,
-        ca_certs: settings.ca_certs.clone(),
-        docker_host: args.docker_host.clone(),
-        engine_workspaces: args.engine_workspaces.clone(),
-        copy_trees: args.copy_trees,
-        ..WorkerConfig::default()
-    };
-    for pair in &args.images {
-        let parts = pair.split_once('=').filter(|(name, image)| !name.is_empty() && !image.is_empty());
-        let (name, image) = parts.ok_or_else(|| {
-            Failure::usage(format!("--images {pair}: write NAME=IMAGE, for example scan=registry.example/scan:1"))
+impl Api {
+    async fn new(
+        settings: &Settings,
+        started: &Started,
+        doorbell: Doorbell,
+        args: &BackendArgs,
+    ) -> Result<Self, Failure> {
+        let stacks =
+            Stacks::load(settings.pipelines.as_deref()).context("the API cannot start").map_err(Failure::Server)?;
+        let listener = TcpListener::bind(args.listen).await.map_err(|error| {
+            let advice = "Is another server running? --listen names another address.";
+            Failure::errored(format!("cannot listen on {}: {error}\n{advice}", args.listen))
         })?;
-        config.images.insert(name.to_owned(), image.to_owned());
+        // Said after the port was taken, so that who reads it can connect; the port may have been ours to choose.
+        let address = listener.local_addr().unwrap_or(args.listen);
+        tracing::info!(%address, "listening on http://{address}");
+        let app = App::new(started.store.clone(), doorbell, stacks, settings.backend(args));
+        Ok(Self { app, listener, shutdown: started.shutdown.clone() })
     }
-    Ok(config)
-}
 
-/// Without Redis a worker still finds every job by looking over the folders, only later.
-fn need_redis(settings: &Settings, command: &str) -> Result<(), Failure> {
-    if settings.redis_url.is_some() {
-        return Ok(());
+    async fn run(self) -> Result<Exit, Failure> {
+        let served = serve::serve(self.app, self.listener, self.shutdown).await;
+        served.context("the API ended").map_err(Failure::Server).map(|()| Exit::Passed)
     }
-    Err(Failure::usage(format!(
-        "`pipelinex {command}` needs Redis between backend and worker: set PIPELINEX_REDIS_URL, or run `pipelinex serve`, \
-         which needs none"
-    )))
 }
 
 /// What every server has before it does its work.
@@ -212,11 +121,4 @@ fn stop_on_signals(shutdown: CancellationToken) -> Result<(), Failure> {
         process::exit(i32::from(Exit::Interrupted.code()));
     });
     Ok(())
-}
-
-async fn bind(args: &BackendArgs) -> Result<TcpListener, Failure> {
-    TcpListener::bind(args.listen).await.map_err(|error| {
-        let advice = "Is another server running? --listen names another address.";
-        Failure::errored(format!("cannot listen on {}: {error}\n{advice}", args.listen))
-    })
 }

@@ -32,7 +32,7 @@ pub async fn submit(client: &Client, out: &Output, args: ProjectArgs, wait: bool
         out.say(format!("follow it with: pipelinex status {id} --watch"));
         return Ok(Exit::Passed);
     }
-    job::until_the_end(Watch::new(client, out, id, Channel::Talk).from_the_start(), out, id).await
+    job::until_the_end(Watch::new(client, out, id, Channel::Talk).with_earlier_logs(), out, id).await
 }
 
 /// Asks whether a project would be admitted.
@@ -63,7 +63,11 @@ async fn prepare(args: ProjectArgs, out: &Output) -> Result<Project, Failure> {
     let prepared = tokio::task::spawn_blocking(move || project::prepare(&args)).await;
     let (project, files) = prepared.map_err(|error| Failure::errored(format!("packing failed: {error}")))??;
     if let Some(files) = files {
-        out.say(format!("packed {files} files, {} KiB", project.archive.bytes.div_ceil(1024)));
+        out.say(format!(
+            "packed {files} {}, {} KiB",
+            if files == 1 { "file" } else { "files" },
+            project.archive.bytes.div_ceil(1024)
+        ));
     }
     Ok(project)
 }

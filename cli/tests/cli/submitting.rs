@@ -76,7 +76,7 @@ fn a_refusal_says_every_problem_and_what_to_do() {
     let dir = project();
     let refused = run(&["submit", text(dir.path()), "--server", &server.url()]);
     assert_eq!((refused.code, refused.out.as_str()), (4, ""));
-    let expected = "error: the server refused it: 2 problems\n  - required-path: src/main/java: is missing\n    \
+    let expected = "error: the server refused it:\n  - required-path: src/main/java: is missing\n    \
                     hint: put the sources there\n  - java-version: 21 is asked for, 17 is there\n    hint: ask for 17\n";
     assert!(refused.err.ends_with(expected), "{}", refused.err);
     let json = run(&["submit", text(dir.path()), "--server", &server.url(), "--json"]);

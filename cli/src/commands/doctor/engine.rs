@@ -1,0 +1,76 @@
+//! What is looked at in the container engine, with the worker's own eyes.
+
+use std::time::Duration;
+
+use pipelinex_worker::{Worker, engine::Engine, spec::TreeKind};
+use tokio::time::timeout;
+use tokio_util::sync::CancellationToken;
+
+use super::Check;
+use crate::{args::WorkerArgs, commands::settings::Settings};
+
+/// The oldest API of an engine that is supported.
+const OLDEST_API: (usize, usize) = (1, 41);
+/// How long the engine may take for all of it; the probe of overlays starts a container.
+const ENGINE_LIMIT: Duration = Duration::from_secs(60);
+
+/// Engine, images, and how trees are made.
+pub async fn checks(settings: &Settings, args: &WorkerArgs) -> Vec<Check> {
+    let looked = timeout(ENGINE_LIMIT, look(settings, args)).await;
+    looked.unwrap_or_else(|_| vec![Check::bad("engine", "it does not answer in time", "look at its log")])
+}
+
+async fn look(settings: &Settings, args: &WorkerArgs) -> Vec<Check> {
+    let advice = "start Docker, or name an engine with --docker-host; whoever runs this needs the right to use it";
+    let engine = match Engine::connect(args.docker_host.as_deref()).await {
+        Ok(engine) => engine,
+        Err(error) => return vec![Check::bad("engine", error.to_string(), advice)],
+    };
+    let mut checks = vec![version(&engine).await];
+    for (name, image) in &settings.worker(args).images {
+        checks.push(match engine.has_image(image).await {
+            Ok(true) => Check::ok("image", format!("{name}: {image}")),
+            Ok(false) => Check::bad("image", format!("{name}: {image} is not there"), "build it with `make images`"),
+            Err(error) => Check::bad("image", format!("{name}: {error}"), "look at the engine's log"),
+        });
+    }
+    checks.push(trees(settings, args, &engine).await);
+    checks
+}
+
+async fn version(engine: &Engine) -> Check {
+    let (major, minor) = engine.api();
+    let version = engine.version().await.unwrap_or_else(|_| "of unknown version".to_owned());
+    let found = format!("{version}, API {major}.{minor}");
+    if (major, minor) < OLDEST_API {
+        return Check::bad("engine", found, "an engine with API 1.41 (Docker 20.10) or newer is needed");
+    }
+    Check::ok("engine", found)
+}
+
+/// Only where the workspaces folder is there already: to look makes nothing.
+async fn trees(settings: &Settings, args: &WorkerArgs, engine: &Engine) -> Check {
+    if !settings.workspaces.is_dir() {
+        return Check::note(
+            "trees",
+            "not looked at",
+            "the workspaces folder is made by the first start; ask again then",
+        );
+    }
+    let store = match settings.open_store() {
+        Ok(store) => store,
+        Err(error) => return Check::bad("trees", error.to_string(), ""),
+    };
+    let worker = Worker::new(settings.worker(args), store, CancellationToken::new());
+    match worker.site(engine).await.map(|site| site.trees) {
+        Ok(TreeKind::Overlay) => Check::ok("trees", "overlay: nothing is copied"),
+        Ok(TreeKind::Copy) => {
+            Check::note("trees", "copied for each step", "an overlay needs a local file system and a rootful engine")
+        }
+        Err(error) => Check::bad(
+            "trees",
+            error.to_string(),
+            "name what the engine's host calls the folder with --engine-workspaces",
+        ),
+    }
+}

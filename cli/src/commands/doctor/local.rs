@@ -1,0 +1,84 @@
+//! What is looked at on this machine's disks. Nothing is made: what is missing is made when a server starts.
+
+use std::path::Path;
+
+use pipelinex_backend::stacks::Stacks;
+use pipelinex_common::limits::IntakeLimits;
+
+use super::Check;
+use crate::client::Client;
+
+/// Room below which a server soon runs into trouble, in bytes: some of the largest projects with what they build.
+const LITTLE_ROOM: u64 = 5 * 1024 * 1024 * 1024;
+
+/// Whether jobs can be kept where they should be.
+pub fn workspaces(path: &Path) -> Check {
+    let shown = path.display().to_string();
+    let there = path.ancestors().find(|ancestor| ancestor.exists()).unwrap_or(Path::new("/"));
+    let advice = "name a folder that can be written with --workspaces";
+    match tempfile::tempfile_in(there) {
+        Ok(_) if there == path => Check::ok("workspaces", shown),
+        Ok(_) => Check::ok("workspaces", format!("{shown} (will be made)")),
+        Err(error) => Check::bad("workspaces", format!("{shown} cannot be written: {error}"), advice),
+    }
+}
+
+/// Whether there is room for jobs.
+pub fn room(workspaces: &Path) -> Option<Check> {
+    let there = workspaces.ancestors().find(|ancestor| ancestor.exists())?;
+    let stat = rustix::fs::statvfs(there).ok()?;
+    let free = stat.f_bavail.saturating_mul(stat.f_frsize);
+    let shown = format!("{:.1} GiB free", free as f64 / f64::from(1 << 30));
+    let advice = "make room, or name a folder on a larger disk with --workspaces";
+    Some(match free {
+        free if free < IntakeLimits::default().unpacked_bytes => Check::bad("disk", shown, advice),
+        free if free < LITTLE_ROOM => Check::note("disk", shown, advice),
+        _ => Check::ok("disk", shown),
+    })
+}
+
+/// Whether a folder holds stacks that can be used.
+pub fn pipelines(path: Option<&Path>) -> Check {
+    let place = path.map_or_else(|| "inside the program".to_owned(), |path| path.display().to_string());
+    match Stacks::load(path) {
+        Ok(stacks) => {
+            let names: Vec<_> = stacks.iter().map(|stack| stack.name.as_str()).collect();
+            match names.is_empty() {
+                true => Check::bad("pipelines", format!("no stack in {place}"), "name their folder with --pipelines"),
+                false => Check::ok("pipelines", format!("{place}: {}", names.join(", "))),
+            }
+        }
+        Err(error) => Check::bad("pipelines", error.to_string(), "name their folder with --pipelines"),
+    }
+}
+
+/// Whether certificates can be used.
+pub fn ca_certs(path: &Path) -> Check {
+    match Client::new("https://localhost", Some(path)) {
+        Ok(_) => Check::ok("ca-certs", path.display().to_string()),
+        Err(error) => Check::bad("ca-certs", error.to_string(), "name a PEM file with --ca-certs"),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::fs;
+
+    use super::*;
+    use crate::commands::doctor::CheckResult;
+
+    #[test]
+    fn what_is_missing_says_what_to_do() {
+        let dir = tempfile::tempdir().unwrap();
+        assert_eq!(workspaces(dir.path()).result, CheckResult::Ok);
+        assert!(workspaces(&dir.path().join("a/b")).found.ends_with("(will be made)"));
+        assert!(!dir.path().join("a").exists());
+        assert_eq!(workspaces(Path::new("/proc/none")).result, CheckResult::Bad);
+        let missing = pipelines(Some(&dir.path().join("none")));
+        assert_eq!(missing.result, CheckResult::Bad);
+        assert!(missing.advice.contains("--pipelines"));
+        assert_eq!(pipelines(None).found, "inside the program: spring-boot-maven");
+        fs::write(dir.path().join("no.pem"), "").unwrap();
+        assert_eq!(ca_certs(&dir.path().join("no.pem")).result, CheckResult::Bad);
+    }
+}

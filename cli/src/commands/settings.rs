@@ -1,0 +1,131 @@
+//! From flags to the configuration of each side: here and nowhere else, so that a flag that does nothing is easy to see.
+
+use std::{
+    env,
+    path::{Path, PathBuf},
+};
+
+use pipelinex_backend::config::Config;
+use pipelinex_common::{
+    id::InstanceId,
+    queue::{self, Doorbell, JobBackend, RedisConfig},
+    store::Store,
+};
+use pipelinex_worker::config::WorkerConfig;
+use rustix::fs::{Access, access};
+use secrecy::SecretString;
+
+use crate::{
+    args::{BackendArgs, CommonServerArgs, LogFormat, WorkerArgs},
+    failure::Failure,
+};
+
+/// What both sides share, places found.
+#[derive(Clone, Debug)]
+pub struct Settings {
+    /// Where jobs live.
+    pub workspaces: PathBuf,
+    /// A folder of stacks; `None`: those inside the program.
+    pub pipelines: Option<PathBuf>,
+    /// Redis, if any.
+    pub redis_url: Option<SecretString>,
+    /// Certificates to trust besides the public ones.
+    pub ca_certs: Option<PathBuf>,
+    /// How the log is written.
+    pub log_format: LogFormat,
+}
+
+impl Settings {
+    /// Finds the places that the flags leave open.
+    pub fn new(common: &CommonServerArgs, ca_certs: Option<&Path>) -> Result<Self, Failure> {
+        let workspaces = match &common.workspaces {
+            Some(path) => path.clone(),
+            None => default_workspaces()?,
+        };
+        Ok(Self {
+            workspaces,
+            pipelines: common.pipelines.clone(),
+            redis_url: common.redis_url().cloned(),
+            ca_certs: ca_certs.map(Path::to_owned),
+            log_format: common.log_format,
+        })
+    }
+
+    /// Opens the workspaces folder, and makes what is missing of it.
+    pub fn open_store(&self) -> Result<Store, Failure> {
+        Store::open(&self.workspaces)
+            .map_err(|error| Failure::errored(format!("{error}\nName a folder that can be written with --workspaces.")))
+    }
+
+    /// Where Redis is, if anywhere.
+    pub fn redis(&self, instance: &InstanceId) -> Result<Option<RedisConfig>, Failure> {
+        let config = self.redis_url.as_ref().map(|url| RedisConfig::new(url, instance)).transpose();
+        config.map_err(|error| Failure::usage(format!("PIPELINEX_REDIS_URL or --redis-url: {error}")))
+    }
+
+    /// Both ends of the queue: over Redis, or inside the process. Needs a tokio runtime.
+    pub fn queue(&self, instance: &InstanceId) -> Result<(Doorbell, JobBackend), Failure> {
+        Ok(match self.redis(instance)? {
+            Some(config) => (Doorbell::redis(config.clone()), JobBackend::redis(config)),
+            None => queue::in_process(),
+        })
+    }
+
+    /// The backend's end alone: it must take no bell away from a worker.
+    pub fn doorbell(&self, instance: &InstanceId) -> Result<Doorbell, Failure> {
+        Ok(self.redis(instance)?.map_or_else(|| queue::in_process().0, Doorbell::redis))
+    }
+
+    /// The worker's end alone.
+    pub fn bells(&self, instance: &InstanceId) -> Result<JobBackend, Failure> {
+        Ok(self.redis(instance)?.map_or_else(|| queue::in_process().1, JobBackend::redis))
+    }
+
+    /// What the HTTP side goes by.
+    pub fn backend(&self, args: &BackendArgs) -> Config {
+        let mut allowed_hosts = args.allowed_hosts.clone();
+        if !args.listen.ip().is_unspecified() {
+            allowed_hosts.push(args.listen.ip().to_string());
+        }
+        Config {
+            intake: args.intake.limits(),
+            allowed_hosts,
+            allowed_origins: args.allowed_origins.clone(),
+            ..Config::default()
+        }
+    }
+
+    /// What the worker goes by.
+    pub fn worker(&self, args: &WorkerArgs) -> WorkerConfig {
+        let default = WorkerConfig::default();
+        let mut images = default.images.clone();
+        images.extend(args.images.iter().cloned());
+        WorkerConfig {
+            parallel: args.parallel as usize,
+            parallel_steps: args.parallel_steps as usize,
+            images,
+            allowed_images: args.allowed_images.clone(),
+            limits: args.limits(),
+            attempt_budget: args.attempts,
+            reconcile_every: args.reconcile_every,
+            ca_certs: self.ca_certs.clone(),
+            docker_host: args.docker_host.clone(),
+            engine_workspaces: args.engine_workspaces.clone(),
+            copy_trees: args.copy_trees,
+            ..default
+        }
+    }
+}
+
+/// `/workspaces` where it is ours to write (the image has it), else a place of the user's own.
+fn default_workspaces() -> Result<PathBuf, Failure> {
+    let shared = Path::new("/workspaces");
+    if shared.is_dir() && access(shared, Access::WRITE_OK | Access::EXEC_OK).is_ok() {
+        return Ok(shared.to_owned());
+    }
+    let absolute = |name| env::var_os(name).map(PathBuf::from).filter(|path| path.is_absolute());
+    let data = absolute("XDG_DATA_HOME").or_else(|| Some(absolute("HOME")?.join(".local/share")));
+    let data =
+        data.ok_or_else(|| Failure::usage("there is no /workspaces and no HOME: name a folder with --workspaces"))?;
+    Ok(data.join("pipelinex/workspaces"))
+}
