@@ -156,9 +156,7 @@ impl StagingGuard {
     /// 507 when the disk is full.
     pub async fn new(app: &App) -> Result<Self, ApiError> {
         let store = app.store.clone();
-        // Twice: who sweeps may take a folder that is not locked yet for an abandoned one.
-        let stage = move || store.stage().or_else(|_| store.stage());
-        let staging = spawn_blocking(stage).await.map_err(ApiError::internal)??;
+        let staging = spawn_blocking(move || store.stage()).await.map_err(ApiError::internal)??;
         let paths = staging.paths().clone();
         Ok(Self { staging: Some(staging), paths })
     }

@@ -1,6 +1,8 @@
 //! What a step costs beside a plain container: the same hardened containers, with the same mounts and network, made with
 //! nothing but the engine's client. Both sides in one run, taking turns; volumes and networks are made inside both timings.
 
+#![expect(clippy::print_stderr, reason = "a benchmark says what it measures")]
+
 use std::{
     fs,
     time::{Duration, Instant},

@@ -5,7 +5,6 @@ pub mod ca;
 pub mod collect;
 pub mod config;
 pub mod consumer;
-pub mod doctor;
 pub mod engine;
 pub mod job_step;
 pub mod logs;

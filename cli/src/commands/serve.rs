@@ -69,6 +69,10 @@ impl Api {
     ) -> Result<Self, Failure> {
         let stacks =
             Stacks::load(settings.pipelines.as_deref()).context("the API cannot start").map_err(Failure::Server)?;
+        let swept = started.store.sweep_staging().map_err(|error| Failure::errored(error.to_string()))?;
+        if swept > 0 {
+            tracing::info!(swept, "removed what unfinished uploads of an earlier process left");
+        }
         let listener = TcpListener::bind(args.listen).await.map_err(|error| {
             let advice = "Is another server running? --listen names another address.";
             Failure::errored(format!("cannot listen on {}: {error}\n{advice}", args.listen))
@@ -76,6 +80,9 @@ impl Api {
         // Said after the port was taken, so that who reads it can connect; the port may have been ours to choose.
         let address = listener.local_addr().unwrap_or(args.listen);
         tracing::info!(%address, "listening on http://{address}");
+        if !address.ip().is_loopback() {
+            tracing::warn!(%address, "not a loopback address: whoever reaches it may submit jobs, and so may steps with a way out");
+        }
         let app = App::new(started.store.clone(), doorbell, stacks, settings.backend(args));
         Ok(Self { app, listener, shutdown: started.shutdown.clone() })
     }

@@ -45,15 +45,25 @@ impl Store {
     /// # Errors
     /// [`StoreError::Disk`].
     pub fn stage(&self) -> Result<Staging, StoreError> {
-        let paths = JobPaths::at(self.layout.staging().join(Uuid::new_v4().to_string()));
-        disk::make_dir(paths.root(), 0o750)?;
-        let lock = File::open(paths.root()).map_err(DiskError::io("open", paths.root()))?;
-        lock.lock().map_err(DiskError::io("lock", paths.root()))?;
+        let (paths, lock) = self.locked_folder()?;
         let staging = Staging { paths, _lock: lock, kept: false };
         for folder in [staging.paths.source(), staging.paths.pipelines()] {
             disk::make_dir(&folder, 0o755)?;
         }
         Ok(staging)
+    }
+
+    /// A new folder that is locked: between its making and its locking a sweep may have taken it for a dead process's.
+    fn locked_folder(&self) -> Result<(JobPaths, File), StoreError> {
+        loop {
+            let paths = JobPaths::at(self.layout.staging().join(Uuid::new_v4().to_string()));
+            disk::make_dir(paths.root(), 0o750)?;
+            let Ok(lock) = File::open(paths.root()) else { continue };
+            lock.lock().map_err(DiskError::io("lock", paths.root()))?;
+            if paths.root().exists() {
+                return Ok((paths, lock));
+            }
+        }
     }
 
     /// The next run number of a project and pipeline, created exclusively: no two jobs share one.

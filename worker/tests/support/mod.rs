@@ -1,6 +1,8 @@
 //! A world for stories about the worker: a workspaces folder, a real engine, and jobs with definitions of their own.
 //! When a story is over, nothing of it may be left on the engine.
 
+#![expect(clippy::unwrap_used, reason = "a test that cannot go on says so")]
+
 use std::{path::Path, sync::Arc, time::Duration};
 
 use jiff::Timestamp;

@@ -27,6 +27,10 @@ async fn look(settings: &Settings, args: &WorkerArgs) -> Vec<Check> {
         Err(error) => return vec![Check::bad("engine", error.to_string(), advice)],
     };
     let mut checks = vec![version(&engine).await];
+    if !rustix::process::geteuid().is_root() {
+        let found = "this user is not root, and a worker hands the source over to uid 10001";
+        checks.push(Check::bad("user", found, "run the worker as root"));
+    }
     for (name, image) in &settings.worker(args).images {
         checks.push(match engine.has_image(image).await {
             Ok(true) => Check::ok("image", format!("{name}: {image}")),
