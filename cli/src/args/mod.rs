@@ -115,7 +115,7 @@ pub enum Command {
     /// Save the reports of a job that has ended, as a ZIP file; prints its name
     Reports {
         id: JobId,
-        /// Where to, `-` for standard output [default: `<ID>-reports.zip`]
+        /// Where to, `-` for standard output (by default ID-reports.zip)
         #[arg(long, short, env = "PIPELINEX_OUTPUT", value_name = "FILE")]
         output: Option<PathBuf>,
         #[command(flatten)]
