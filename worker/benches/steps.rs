@@ -325,6 +325,7 @@ fn metadata(id: JobId, pipeline: &Pipeline) -> Metadata {
         run_number: 1,
         owner: None,
         source: SourceInfo { kind: SourceKind::Zip, sha256: None, sent_bytes: 0, files: 0, bytes: 0 },
+        limits: Default::default(),
         stages: pipeline.stages.iter().map(|name| PlannedStage { name: name.clone(), selected: true }).collect(),
     }
 }

@@ -56,7 +56,9 @@ impl RunError {
     pub fn is_about_the_job(&self) -> bool {
         match self {
             Self::Store(StoreError::Disk(DiskError::Torn { .. } | DiskError::FutureSchema { .. })) => true,
-            Self::Store(StoreError::NoMetadata(_) | StoreError::NoSuchJob(_) | StoreError::Taken(_)) => true,
+            Self::Store(
+                StoreError::NoMetadata(_) | StoreError::NoSuchJob(_) | StoreError::Taken(_) | StoreError::Transition(_),
+            ) => true,
             Self::Store(StoreError::Disk(DiskError::Io { .. })) | Self::Engine(_) | Self::HostPath(_) => false,
         }
     }

@@ -10,6 +10,7 @@ use crate::{
     disk::{self, DiskError, Versioned},
     execution::{Execution, StepEnd},
     slug::Slug,
+    state::{InvalidTransition, JobState},
 };
 
 /// One attempt: `attempts/<n>`.
@@ -79,9 +80,11 @@ impl Job {
     /// ended already: that end counts.
     ///
     /// # Errors
-    /// [`StoreError::Disk`].
+    /// [`StoreError::Transition`] for a state that ends nothing, [`StoreError::Disk`].
     pub fn finish(&self, end: &Execution) -> Result<bool, StoreError> {
-        debug_assert!(end.state.is_final(), "only a final state ends a job");
+        if !JobState::Running.become_(end.state)?.is_final() {
+            return Err(InvalidTransition { from: JobState::Running, to: end.state }.into());
+        }
         let won = disk::create_json(&self.paths().final_record(), end)?;
         if won {
             self.draw_state(end)?;
