@@ -1,5 +1,7 @@
 //! Stories about the file store: what makes a job, who holds it, and what ends it.
 
+#![expect(clippy::unwrap_used, reason = "a test that cannot go on says so")]
+
 use std::{
     fs,
     os::unix::fs::{MetadataExt, symlink},
