@@ -89,6 +89,7 @@ pub fn run_job(worker: &Arc<Worker>, job: &Job, claim: Claim) -> Result<Left, Ru
     let _beating = beat(worker, &claim);
     worker.store.take_over(job)?;
     let metadata = job.metadata()?;
+    job.put_torn_state_aside()?;
     let started_at = job.view()?.execution.started_at.unwrap_or_else(Timestamp::now);
     let mut running = match Running::prepare(worker, job, &metadata, claim, number, started_at)? {
         Ok(running) => running,
