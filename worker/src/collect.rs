@@ -123,7 +123,7 @@ impl Collector<'_> {
         let reports = aside.join("reports");
         disk::place_json(&reports.join("result.json"), &result)?;
         if let Some(parent) = self.reports_to.parent().filter(|parent| !parent.exists()) {
-            disk::make_dir(parent, 0o750)?;
+            disk::make_dir(parent, 0o2750)?;
         }
         publish(&reports, &self.reports_to)?;
         let artifacts = aside.join("artifacts");

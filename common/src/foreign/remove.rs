@@ -40,7 +40,12 @@ fn remove_entry(top: &OwnedFd, name: &CStr, number: &mut u64) -> Result<(), Fore
         Err(Errno::ISDIR | Errno::PERM) => {}
         Err(error) => return Err(failed(&told, error.into())),
     }
-    let folder = open(top, name)?;
+    let folder = match open(top, name) {
+        Ok(folder) => folder,
+        // Somebody else removed it meanwhile.
+        Err(ForeignError::Io { source, .. }) if source.kind() == std::io::ErrorKind::NotFound => return Ok(()),
+        Err(error) => return Err(error),
+    };
     for inner in names(&folder)? {
         match unlinkat(&folder, &*inner, AtFlags::empty()) {
             Ok(()) | Err(Errno::NOENT) => {}
