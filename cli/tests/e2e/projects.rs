@@ -8,7 +8,10 @@ use std::{
 use pipelinex_common::testing::zip_builder::ZipBuilder;
 use serde_json::{Value, json};
 
-use crate::world::{Server, World, text, until};
+use crate::{
+    server::Server,
+    world::{World, text, until},
+};
 
 /// An example of the repository.
 pub fn example(name: &str) -> PathBuf {

@@ -3,7 +3,7 @@
 use std::fs;
 
 use crate::{
-    projects::{printed, release, shell, shell_project, shell_stack},
+    projects::{GATED, printed, release, shell, shell_project, shell_stack},
     world::{World, names, story, text, until},
 };
 
@@ -52,5 +52,28 @@ fn a_worker_killed_in_the_middle_of_a_step_is_succeeded_without_a_loss() {
         let end: serde_json::Value = serde_json::from_slice(&end).unwrap();
         assert_eq!((&end["state"], &end["claim"]), (&"SUCCEEDED".into(), &4.into()));
         backend.process.stop().await;
+    });
+}
+
+#[test]
+fn a_server_that_is_replaced_leaves_its_job_to_the_next_one() {
+    story(async |world| {
+        let pipelines = shell_stack(world, "none");
+        let serve = ["serve", "--pipelines", &pipelines];
+        let first = world.serve(&serve).await;
+        let id = first.submit(shell_project(GATED), &shell()).await;
+        printed(world, &id, "begun\n").await;
+        let before = container(world, &id).await;
+        first.process.stop().await;
+        assert_eq!(container(world, &id).await, before, "an orderly end does not end the step");
+        let second = world.serve(&serve).await;
+        until("it is taken once more", async || (world.claims(&id) == 2).then_some(())).await;
+        release(world, &id);
+        let status = second.end_of(&id).await;
+        assert_eq!(status["execution"]["state"], "SUCCEEDED", "{status:#}");
+        assert_eq!(status["execution"]["attempt"], 1, "{status:#}");
+        let log = text(world.job(&id).join("logs/build.log"));
+        assert!(log.ends_with("begun\ndone\n") && log.matches("begun").count() == 1, "{log}");
+        second.process.stop().await;
     });
 }
