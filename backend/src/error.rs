@@ -235,7 +235,9 @@ impl From<StoreError> for ApiError {
         match error {
             StoreError::NoSuchJob(_) => Self::NotFound { detail: error.to_string() },
             StoreError::Disk(ref disk) if disk.is_full() => Self::Full,
-            StoreError::NoMetadata(_) | StoreError::Disk(_) | StoreError::Taken(_) => Self::internal(error),
+            StoreError::NoMetadata(_) | StoreError::Disk(_) | StoreError::Taken(_) | StoreError::Transition(_) => {
+                Self::internal(error)
+            }
         }
     }
 }

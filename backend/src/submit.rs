@@ -5,6 +5,7 @@ use pipelinex_common::{
     disk::Versioned,
     id::JobId,
     layout::JobPaths,
+    limits::IntakeLimits,
     metadata::{AdmissionStatus, Metadata, SourceInfo, SourceKind},
     state::JobState,
     store::{Staging, StoreError},
@@ -89,7 +90,7 @@ async fn admit(app: &App, mut judged: Judged, gone: CancellationToken) -> Result
         app.stacks.install(stack, &staging.paths().pipelines()).map_err(StoreError::from)?;
         let project = judged.upload.request.project.as_deref().unwrap_or(DEFAULT_PROJECT);
         let run_number = app.store.next_run_number(project, &judged.verdict.pipeline_name)?;
-        let metadata = judged.into_metadata(run_number);
+        let metadata = judged.into_metadata(run_number, app.config.intake.clone());
         if gone.is_cancelled() {
             return Err(ApiError::Malformed { code: "client-gone", detail: "the client went away".to_owned() });
         }
@@ -110,7 +111,7 @@ fn ring(app: &App, id: JobId) {
 }
 
 impl Judged {
-    fn into_metadata(self, run_number: u64) -> Metadata {
+    fn into_metadata(self, run_number: u64, limits: IntakeLimits) -> Metadata {
         let Self { upload, unpacked, verdict } = self;
         let now = Timestamp::now();
         Metadata {
@@ -138,6 +139,7 @@ impl Judged {
                 files: unpacked.files,
                 bytes: unpacked.bytes,
             },
+            limits,
             stages: verdict.stages,
         }
     }

@@ -7,6 +7,7 @@ use crate::{
     disk::Versioned,
     execution::{Execution, StageRecord},
     id::JobId,
+    limits::IntakeLimits,
     request::{Stack, Switches, Versions},
     state::{JobState, Reason, StepState},
 };
@@ -51,6 +52,8 @@ pub struct Metadata {
     pub owner: Option<String>,
     /// What was submitted.
     pub source: SourceInfo,
+    /// The limits under which it was taken in.
+    pub limits: IntakeLimits,
     /// The stages in the order in which they are shown.
     pub stages: Vec<PlannedStage>,
 }

@@ -1,10 +1,9 @@
 //! What a step costs beside a plain container: the same hardened containers, with the same mounts and network, made with
 //! nothing but the engine's client. Both sides in one run, taking turns; volumes and networks are made inside both timings.
 
-#![expect(clippy::print_stderr, reason = "a benchmark says what it measures")]
-
 use std::{
     fs,
+    process::ExitCode,
     time::{Duration, Instant},
 };
 
@@ -22,14 +21,14 @@ use pipelinex_common::{
     slug::Slug,
     state::JobState,
     store::{Job, Store, make_runner_dir},
+    testing::bench::{Results, Row, measure},
 };
 use pipelinex_worker::{
     config::WorkerConfig,
-    engine::{VolumeSpec, convert},
+    engine::{Engine, VolumeSpec, convert},
     spec::{self, ContainerSpec, JobContext, TreeKind},
     tree,
 };
-use serde_json::json;
 use tokio_util::sync::CancellationToken;
 
 struct Bench {
@@ -39,16 +38,20 @@ struct Bench {
     config: WorkerConfig,
 }
 
-fn main() {
-    // `cargo test` builds benches and runs them with this flag; a benchmark is not a test.
-    if !std::env::args().any(|argument| argument == "--bench") {
-        return;
+const FIRST_BYTE: &str = "steps: from the 201 to the first byte of log";
+const CHAIN: &str = "steps: ten no-op steps in a chain";
+const AT_ONCE: &str = "steps: fifty independent no-op steps";
+
+fn main() -> ExitCode {
+    let Some(results) = Results::open() else { return ExitCode::SUCCESS };
+    if ![FIRST_BYTE, CHAIN, AT_ONCE].iter().any(|name| results.wants(name)) {
+        return ExitCode::SUCCESS;
     }
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build().expect("a runtime");
-    runtime.block_on(run());
+    runtime.block_on(run(results))
 }
 
-async fn run() {
+async fn run(mut results: Results) -> ExitCode {
     let folder = tempfile::Builder::new().prefix("pipelinex-bench-").tempdir_in("/var/tmp").expect("a folder");
     let store = Store::open(folder.path()).expect("a store");
     let docker = Docker::connect_with_defaults().expect("an engine").negotiate_version().await.expect("an engine");
@@ -56,49 +59,42 @@ async fn run() {
     let shutdown = CancellationToken::new();
     let config = WorkerConfig { reconcile_every: Duration::from_secs(3600), ..WorkerConfig::default() };
     let working = tokio::spawn(pipelinex_worker::run(config.clone(), store.clone(), bells, shutdown.clone()));
-    let bench = Bench { store, docker, bell, config };
-    bench.job(&definition(1, false, "egress")).await; // both sides warm: images, probe of the overlay
-
-    let mut results = Vec::new();
-    results.push(
-        bench
-            .compare(
-                "first byte of log, from the 201",
-                1.15,
-                15,
-                async |b| b.first_byte().await,
-                async |b| b.plain_first_byte().await,
-            )
-            .await,
-    );
-    results.push(
-        bench
-            .compare(
-                "ten no-op steps in a chain",
-                1.05,
-                5,
-                async |b| b.job(&definition(10, true, "none")).await,
-                async |b| b.plain_chain(10).await,
-            )
-            .await,
-    );
-    results.push(
-        bench
-            .compare(
-                "fifty independent no-op steps",
-                1.0,
-                3,
-                async |b| b.job(&definition(50, false, "none")).await,
-                async |b| b.plain_at_once(50).await,
-            )
-            .await,
-    );
-    shutdown.cancel();
-    working.await.expect("the worker ends");
-    let text = serde_json::to_string_pretty(&results).expect("JSON");
-    if let Ok(path) = std::env::var("PIPELINEX_BENCH_STEPS_JSON") {
-        fs::write(path, text).expect("the results are written");
-    }
+    let bench = Bench { store: store.clone(), docker, bell, config };
+    let work = async {
+        bench.job(&definition(1, false, "egress")).await; // both sides warm: images, probe of the overlay
+        let all: [(&str, f64, usize, &str); 3] = [
+            (FIRST_BYTE, 1.15, 15, "the same container, plain"),
+            (CHAIN, 1.05, 5, "ten such containers, one after another"),
+            (AT_ONCE, 1.0, 3, "fifty such containers, started at once"),
+        ];
+        for (name, goal, samples, what) in all {
+            if !results.wants(name) {
+                continue;
+            }
+            let (mut ours, mut plain) = (Vec::new(), Vec::new());
+            for _ in 0..samples {
+                let (a, b) = match name {
+                    FIRST_BYTE => (bench.first_byte().await, bench.plain_first_byte().await),
+                    CHAIN => (bench.job(&definition(10, true, "none")).await, bench.plain_chain(10).await),
+                    _ => (bench.job(&definition(50, false, "none")).await, bench.plain_at_once(50).await),
+                };
+                ours.push(a.as_secs_f64() * 1000.0);
+                plain.push(b.as_secs_f64() * 1000.0);
+            }
+            results.add(Row::compare(name, "ms", ours, what, &plain).goal(goal));
+        }
+    };
+    let clean_up = async {
+        shutdown.cancel();
+        let _ = working.await;
+        let engine = Engine::connect(None).await.expect("an engine");
+        let of_ours = format!("{}={}", spec::LABEL_INSTANCE, store.instance().as_str());
+        let found = engine.find(&[of_ours]).await.expect("what is left");
+        engine.remove(&found).await.expect("it is removed");
+    };
+    let code = measure(work, clean_up).await;
+    results.say();
+    code
 }
 
 /// A pipeline of no-op steps: each after the one before it, or all at once.
@@ -116,31 +112,6 @@ fn definition(steps: usize, chain: bool, network: &str) -> String {
 }
 
 impl Bench {
-    /// Takes turns, and prints and returns the ratio of the medians.
-    async fn compare(
-        &self,
-        name: &str,
-        goal: f64,
-        samples: usize,
-        ours: impl AsyncFn(&Self) -> Duration,
-        plain: impl AsyncFn(&Self) -> Duration,
-    ) -> serde_json::Value {
-        let (mut a, mut b) = (Vec::new(), Vec::new());
-        for _ in 0..samples {
-            a.push(ours(self).await.as_secs_f64() * 1000.0);
-            b.push(plain(self).await.as_secs_f64() * 1000.0);
-        }
-        let median = |samples: &mut Vec<f64>| {
-            samples.sort_by(f64::total_cmp);
-            samples[samples.len() / 2]
-        };
-        let (ours, floor) = (median(&mut a), median(&mut b));
-        let ratio = ours / floor;
-        let met = if ratio <= goal { "met" } else { "MISSED" };
-        eprintln!("{name}: {ours:.0} ms beside {floor:.0} ms, ratio {ratio:.3}, goal {goal} {met}");
-        json!({"name": name, "ratio": ratio, "goal": goal, "median_ms": ours, "plain_median_ms": floor, "samples": samples})
-    }
-
     fn admit(&self, definition: &str) -> Job {
         let pipeline = pipeline::read("pipeline.yml", definition).expect("a definition");
         let staging = self.store.stage().expect("a staging folder");
@@ -325,6 +296,7 @@ fn metadata(id: JobId, pipeline: &Pipeline) -> Metadata {
         run_number: 1,
         owner: None,
         source: SourceInfo { kind: SourceKind::Zip, sha256: None, sent_bytes: 0, files: 0, bytes: 0 },
+        limits: Default::default(),
         stages: pipeline.stages.iter().map(|name| PlannedStage { name: name.clone(), selected: true }).collect(),
     }
 }

@@ -49,6 +49,9 @@ pub fn prepare(extra: &Path, layout: &Layout) -> Result<PathBuf, CaError> {
     if extra_certs.is_empty() {
         return Err(unusable("holds no certificate".to_owned()));
     }
+    if extra_certs.iter().any(|der| Certificate::from_der(der).is_err()) {
+        return Err(unusable("holds something that is no certificate".to_owned()));
+    }
     // Most variables replace the default, so the public certificates must be in the bundle too.
     let public = SYSTEM_BUNDLES.iter().find_map(|path| fs::read(path).ok()).unwrap_or_default();
     let public_certs = parse(&public).unwrap_or_default();
@@ -102,7 +105,7 @@ fn parse(pem: &[u8]) -> Result<Vec<CertificateDer<'static>>, String> {
 fn trust_store(certs: impl Iterator<Item = CertificateDer<'static>>) -> Result<Vec<u8>, String> {
     let mut store = KeyStore::new();
     for (number, der) in certs.enumerate() {
-        // A certificate that this library cannot read is left to the tools that read the PEM file.
+        // A public one that this library cannot read is left to the tools that read the PEM file.
         if let Ok(cert) = Certificate::from_der(&der) {
             store.add_entry(&format!("ca-{number}"), KeyStoreEntry::Certificate(cert));
         }

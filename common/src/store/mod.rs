@@ -17,6 +17,7 @@ use crate::{
     disk::{self, DiskError},
     id::{InstanceId, JobId},
     layout::Layout,
+    state::InvalidTransition,
 };
 
 /// What went wrong in the store.
@@ -31,6 +32,9 @@ pub enum StoreError {
     /// A job without its admission record: it is listed as broken and left alone.
     #[error("job {0} has no metadata.json: its folder is incomplete; move it away")]
     NoMetadata(JobId),
+    /// The table of states does not know such a change.
+    #[error(transparent)]
+    Transition(#[from] InvalidTransition),
     /// The id is taken: nothing was changed.
     #[error("job {0} is there already")]
     Taken(JobId),

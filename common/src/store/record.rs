@@ -10,6 +10,7 @@ use crate::{
     disk::{self, DiskError, Versioned},
     execution::{Execution, StepEnd},
     slug::Slug,
+    state::{InvalidTransition, JobState},
 };
 
 /// One attempt: `attempts/<n>`.
@@ -41,6 +42,20 @@ impl Job {
     /// [`StoreError::Disk`].
     pub fn draw_state(&self, execution: &Execution) -> Result<(), StoreError> {
         Ok(disk::write_json(&self.paths().state(), execution)?)
+    }
+
+    /// Puts a live record that cannot be read aside, for a person to look at; the holder draws a new one.
+    ///
+    /// # Errors
+    /// [`StoreError::Disk`].
+    pub fn put_torn_state_aside(&self) -> Result<(), StoreError> {
+        let path = self.paths().state();
+        if let Err(DiskError::Torn { .. }) = disk::read_json::<Execution>(&path) {
+            let aside = path.with_file_name(format!("state.json.torn-{}", Timestamp::now().as_millisecond()));
+            tracing::warn!(path = %aside.display(), "a live record that cannot be read was put aside");
+            disk::publish(&path, &aside)?;
+        }
+        Ok(())
     }
 
     /// The number of the latest attempt; 0 before the first.
@@ -79,9 +94,11 @@ impl Job {
     /// ended already: that end counts.
     ///
     /// # Errors
-    /// [`StoreError::Disk`].
+    /// [`StoreError::Transition`] for a state that ends nothing, [`StoreError::Disk`].
     pub fn finish(&self, end: &Execution) -> Result<bool, StoreError> {
-        debug_assert!(end.state.is_final(), "only a final state ends a job");
+        if !JobState::Running.become_(end.state)?.is_final() {
+            return Err(InvalidTransition { from: JobState::Running, to: end.state }.into());
+        }
         let won = disk::create_json(&self.paths().final_record(), end)?;
         if won {
             self.draw_state(end)?;

@@ -75,6 +75,9 @@ impl Store {
         let key: String = digest.iter().take(16).map(|byte| format!("{byte:02x}")).collect();
         let folder = self.layout.run_numbers(&key);
         disk::make_dir(&folder, 0o750)?;
+        // One counts at a time: whoever had read an old highest number would else take one again that was removed since.
+        let counting = File::open(&folder).map_err(DiskError::io("open", &folder))?;
+        counting.lock().map_err(DiskError::io("lock", &folder))?;
         let entries = fs::read_dir(&folder).map_err(DiskError::io("list", &folder))?;
         let highest = entries.filter_map(|entry| entry.ok()?.file_name().to_str()?.parse::<u64>().ok()).max();
         let mut number = highest.unwrap_or(0) + 1;
@@ -86,8 +89,8 @@ impl Store {
                 Err(error) => return Err(DiskError::io("create", path)(error).into()),
             }
         }
-        // Only the highest number must stay; the one before it is kept for whoever is counting right now.
-        if let Some(old) = number.checked_sub(2) {
+        // Only the highest number must stay.
+        if let Some(old) = number.checked_sub(1) {
             let _ = fs::remove_file(folder.join(old.to_string()));
         }
         disk::sync_dir(&folder)?;
@@ -102,8 +105,8 @@ impl Store {
         let paths = &staging.paths;
         disk::make_dir(&paths.wishes(), 0o750)?;
         disk::make_dir(&paths.logs(), 0o750)?;
-        disk::write_json(&paths.state(), &metadata.initial_execution())?;
-        disk::write_json(&paths.metadata(), metadata)?;
+        disk::place_json(&paths.state(), &metadata.initial_execution())?;
+        disk::place_json(&paths.metadata(), metadata)?;
         disk::sync_file_system(paths.root())?;
         let target = self.layout.job(metadata.job_id);
         if !disk::publish(paths.root(), target.root())? {

@@ -1,6 +1,8 @@
 //! Helpers for the tests of every crate (feature `testing`): nothing here is part of the product.
 
+pub mod bench;
 mod redis_server;
+pub mod sample;
 pub mod zip_builder;
 
 pub use redis_server::RedisServer;

@@ -14,6 +14,9 @@ use crate::spec::{ContainerSpec, HOME, Mount, MountSource};
 const MAX_OPEN_FILES: i64 = 16_384;
 /// The largest file a step may write, in bytes: above any artifact that would be collected.
 const MAX_FILE_BYTES: i64 = 8 * 1024 * 1024 * 1024;
+/// Size of /dev/shm, in bytes; it counts as memory of the container. The engine's own default, said so that no daemon's
+/// configuration changes it.
+const SHARED_MEMORY_BYTES: i64 = 64 * 1024 * 1024;
 /// Seconds between TERM and KILL when the engine stops a container by itself.
 const STOP_GRACE_SECONDS: i64 = 10;
 
@@ -59,6 +62,7 @@ fn host_config(spec: &ContainerSpec) -> HostConfig {
         pids_limit: Some(limits.pids as i64),
         ulimits: Some(vec![ulimit("nofile", MAX_OPEN_FILES), ulimit("core", 0), ulimit("fsize", MAX_FILE_BYTES)]),
         ipc_mode: Some("private".to_owned()),
+        shm_size: Some(SHARED_MEMORY_BYTES),
         cgroupns_mode: Some(bollard::models::HostConfigCgroupnsModeEnum::PRIVATE),
         network_mode: Some(spec.network.clone().unwrap_or_else(|| "none".to_owned())),
         mounts: Some(spec.mounts.iter().map(mount).collect()),
@@ -135,7 +139,70 @@ pub(super) fn name_and_tag(image: &str) -> (&str, &str) {
 
 #[cfg(test)]
 mod tests {
+    use std::path::PathBuf;
+
+    use pipelinex_common::{
+        id::{InstanceId, JobId},
+        layout::JobPaths,
+        limits::StepLimits,
+        pipeline,
+    };
+
     use super::*;
+    use crate::spec::{self, JobContext, TreeKind};
+
+    /// The create request of a step, as JSON, with the random parts replaced.
+    fn request(ours: &str, trees: TreeKind, volume_folders: bool) -> serde_json::Value {
+        let text =
+            format!("stages: [S]\nS: {{stage: S, image: scan, script: [make]}}\n.pipelinex: {{jobs: {{S: {ours}}}}}\n");
+        let pipeline = pipeline::read("pipeline.yml", &text).unwrap();
+        let step = &pipeline.steps[0];
+        let job: JobId = "01890a5d-ac96-774b-bcce-b302099a8057".parse().unwrap();
+        let context = JobContext {
+            instance: InstanceId::parse(&"0".repeat(32)).unwrap(),
+            job,
+            attempt: 1,
+            on_engine: JobPaths::at("/workspaces/JOB"),
+            trees,
+            volume_folders,
+            ca: Some(PathBuf::from("/workspaces/.ca/x")),
+            limits: StepLimits::default(),
+            versions: Default::default(),
+        };
+        let mut spec = spec::container(&context, step, &step.slug, "pipelinex/scan:1".to_owned());
+        spec.labels.insert(spec::LABEL_CREATED.to_owned(), "0".to_owned());
+        serde_json::to_value(container(&spec)).unwrap()
+    }
+
+    #[test]
+    fn a_runner_container_is_hardened_like_this() {
+        let mut request = request("{network: egress, memory: 1g}", TreeKind::Overlay, true);
+        request["HostConfig"]["Mounts"] = serde_json::Value::Null;
+        request["Cmd"][2] = "the launcher".into();
+        insta::with_settings!({sort_maps => true}, { insta::assert_json_snapshot!(request) });
+    }
+
+    #[test]
+    fn a_step_mounts_this_and_nothing_else() {
+        let mounts = |ours, trees, folders| {
+            let request = request(ours, trees, folders);
+            let mounts = request["HostConfig"]["Mounts"].as_array().unwrap().clone();
+            let line = |m: &serde_json::Value| {
+                let folder = m["VolumeOptions"]["Subpath"].as_str().map(|f| format!("/{f}")).unwrap_or_default();
+                let mode = if m["ReadOnly"] == true { "ro" } else { "rw" };
+                format!(
+                    "{} {}{folder} -> {} {mode}",
+                    m["Type"].as_str().unwrap(),
+                    m["Source"].as_str().unwrap(),
+                    m["Target"].as_str().unwrap()
+                )
+            };
+            mounts.iter().map(line).collect::<Vec<_>>().join("\n")
+        };
+        insta::assert_snapshot!(mounts("{kind: scan}", TreeKind::Overlay, false));
+        insta::assert_snapshot!(mounts("{network: none}", TreeKind::Overlay, true));
+        insta::assert_snapshot!(mounts("{network: none}", TreeKind::Copy, false));
+    }
 
     #[test]
     fn an_image_reference_is_split_at_its_tag_and_nowhere_else() {

@@ -5,14 +5,11 @@
 
 use std::{path::Path, sync::Arc, time::Duration};
 
-use jiff::Timestamp;
 use pipelinex_common::{
-    disk::Versioned,
     execution::Execution,
     id::JobId,
-    metadata::{AdmissionStatus, Metadata, PlannedStage, SourceInfo, SourceKind},
-    request::{Stack, Switches, Versions},
     store::{Job, Store},
+    testing::sample,
 };
 use pipelinex_worker::{Worker, config::WorkerConfig, engine::Engine, spec::LABEL_INSTANCE};
 use tokio_util::sync::CancellationToken;
@@ -73,32 +70,7 @@ impl World {
         }
         std::fs::write(staging.paths().definition(), definition).unwrap();
         let id = JobId::generate();
-        let stages = pipeline.stages.iter().map(|name| PlannedStage { name: name.clone(), selected: true });
-        let metadata = Metadata {
-            job_id: id,
-            status: AdmissionStatus::Accepted,
-            execution_state: pipelinex_common::state::JobState::Queued,
-            stack: Stack {
-                language: "shell".into(),
-                framework: "none".into(),
-                build_tool: "none".into(),
-                requires_db: false,
-            },
-            versions: Versions::default(),
-            pipeline: Switches::default(),
-            database: None,
-            warnings: Vec::new(),
-            created_at: Timestamp::now(),
-            schema: Metadata::SCHEMA,
-            project: "test".into(),
-            pipeline_name: "test".into(),
-            branch: None,
-            commit: None,
-            run_number: 1,
-            owner: None,
-            source: SourceInfo { kind: SourceKind::Zip, sha256: None, sent_bytes: 0, files: 0, bytes: 0 },
-            stages: stages.collect(),
-        };
+        let metadata = sample::metadata(id, pipeline.stages.iter().map(String::as_str));
         self.store.admit(staging, &metadata).unwrap();
         self.store.job(id).unwrap()
     }

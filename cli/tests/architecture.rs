@@ -1,0 +1,92 @@
+//! The rules of the house, held against the source: who may use which library, who may write a job's files, what is pure.
+//! ARCHITECTURE.md says why.
+
+#![expect(clippy::unwrap_used, reason = "a test that cannot go on says so")]
+
+use std::{
+    fs,
+    path::{Path, PathBuf},
+};
+
+/// The product's own source: path from the root of the repository, and text without tests and comments.
+fn sources() -> Vec<(String, String)> {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR")).parent().unwrap();
+    let mut files = Vec::new();
+    for part in ["common/src", "backend/src", "worker/src", "cli/src"] {
+        collect(&root.join(part), &mut files);
+    }
+    assert!(files.len() > 50, "the source was found");
+    let text = |path: &PathBuf| {
+        let whole = fs::read_to_string(path).unwrap();
+        let product = whole.split("#[cfg(test)]").next().unwrap_or_default();
+        product.lines().filter(|line| !line.trim_start().starts_with("//")).collect::<Vec<_>>().join("\n")
+    };
+    files.iter().map(|path| (path.strip_prefix(root).unwrap().display().to_string(), text(path))).collect()
+}
+
+fn collect(folder: &Path, files: &mut Vec<PathBuf>) {
+    for entry in fs::read_dir(folder).unwrap() {
+        let path = entry.unwrap().path();
+        let name = path.file_name().unwrap().to_string_lossy().into_owned();
+        if path.is_dir() && name != "testing" && name != "tests" {
+            collect(&path, files);
+        } else if name.ends_with(".rs") && !name.contains("tests") {
+            files.push(path);
+        }
+    }
+}
+
+/// Only files whose path begins with one of `homes` may contain `word`.
+fn only_in(word: &str, homes: &[&str]) {
+    let elsewhere =
+        |(path, text): &(String, String)| text.contains(word) && !homes.iter().any(|home| path.starts_with(home));
+    let found: Vec<String> = sources().into_iter().filter(elsewhere).map(|(path, _)| path).collect();
+    assert!(found.is_empty(), "{word} belongs into {homes:?}, and stands in {found:?}");
+}
+
+#[test]
+fn each_library_has_one_home() {
+    only_in("axum::", &["backend/src/"]);
+    only_in("bollard::", &["worker/src/engine/"]);
+    only_in("apalis", &["common/src/queue/", "worker/src/consumer.rs"]);
+    only_in("redis::", &["common/src/queue/"]);
+    only_in("multer::", &["backend/src/"]);
+}
+
+#[test]
+fn backend_and_worker_never_see_each_other() {
+    only_in("pipelinex_backend", &["cli/src/"]);
+    only_in("pipelinex_worker", &["cli/src/"]);
+}
+
+#[test]
+fn a_job_has_one_finisher_and_only_the_store_creates_records() {
+    let callers: Vec<String> =
+        sources().into_iter().filter(|(_, text)| text.contains("job.finish(")).map(|(path, _)| path).collect();
+    assert_eq!(callers, ["worker/src/run.rs"]);
+    only_in("fn become_", &["common/src/state.rs"]);
+    only_in("openat2(", &["common/src/foreign.rs"]);
+}
+
+#[test]
+fn what_is_called_pure_neither_waits_nor_touches_files() {
+    let pure = [
+        "common/src/pipeline/",
+        "common/src/findings/",
+        "common/src/state.rs",
+        "common/src/slug.rs",
+        "worker/src/board.rs",
+        "worker/src/script.rs",
+        "worker/src/engine/convert.rs",
+        "backend/src/admission/judge.rs",
+        "backend/src/admission/pom.rs",
+        "backend/src/intake/zip_scan.rs",
+    ];
+    for (path, text) in sources() {
+        if pure.iter().any(|home| path.starts_with(home)) {
+            for word in ["async fn", ".await", "std::fs", "fs::", "File::open", "tokio::"] {
+                assert!(!text.contains(word), "{path} is pure and contains {word}");
+            }
+        }
+    }
+}

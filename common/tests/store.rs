@@ -1,0 +1,222 @@
+//! Stories about the file store: what makes a job, who holds it, and what ends it.
+
+#![expect(clippy::unwrap_used, reason = "a test that cannot go on says so")]
+
+use std::{
+    fs,
+    os::unix::fs::{MetadataExt, symlink},
+    sync::Arc,
+};
+
+use jiff::Timestamp;
+use pipelinex_common::{
+    disk::Versioned,
+    execution::{Execution, StepEnd, StepRecord},
+    id::JobId,
+    slug::Slug,
+    state::{JobState, StepState},
+    store::{Claim, ClaimOutcome, HeartbeatWatch, Job, RUNNER_UID, Snapshot, Store, StoreError, WorkerIdentity},
+    testing::sample,
+};
+
+fn store() -> (tempfile::TempDir, Store) {
+    let dir = tempfile::tempdir().unwrap();
+    let store = Store::open(dir.path()).unwrap();
+    (dir, store)
+}
+
+fn admitted(store: &Store) -> Job {
+    let staging = store.stage().unwrap();
+    fs::write(staging.paths().source().join("pom.xml"), "<project/>").unwrap();
+    let id = JobId::generate();
+    store.admit(staging, &sample::metadata(id, ["BUILD", "TEST"])).unwrap();
+    store.job(id).unwrap()
+}
+
+fn claimed(job: &Job, who: &WorkerIdentity) -> Option<Claim> {
+    match job.claim(who, &mut HeartbeatWatch::default()).unwrap() {
+        ClaimOutcome::Won(claim) => Some(claim),
+        ClaimOutcome::Held { .. } | ClaimOutcome::Ended => None,
+    }
+}
+
+fn end(job: &Job, state: JobState) -> Execution {
+    Execution { state, finished_at: Some(Timestamp::now()), ..job.view().unwrap().execution }
+}
+
+#[test]
+fn one_rename_makes_a_job_and_before_it_there_is_nothing() {
+    let (_dir, store) = store();
+    let staging = store.stage().unwrap();
+    assert_eq!(store.ids().unwrap(), []);
+    assert_eq!(store.sweep_staging().unwrap(), 0, "a folder that is held is not swept");
+    drop(staging);
+    assert_eq!(fs::read_dir(store.layout().staging()).unwrap().count(), 0, "dropped, it leaves nothing");
+
+    let job = admitted(&store);
+    assert_eq!(store.ids().unwrap(), [job.id()]);
+    let view = job.view().unwrap();
+    assert_eq!((view.execution.state, view.execution.attempt), (JobState::Queued, 0));
+    assert_eq!(view.execution.stages["BUILD"].status, StepState::Pending);
+    assert_eq!(fs::read_dir(store.layout().staging()).unwrap().count(), 0);
+
+    let again = store.admit(store.stage().unwrap(), &sample::metadata(job.id(), []));
+    assert!(matches!(again, Err(StoreError::Taken(_))), "a job is never replaced");
+    assert_eq!(fs::read_dir(store.layout().staging()).unwrap().count(), 0);
+}
+
+#[test]
+fn what_a_dead_process_staged_is_swept() {
+    let (_dir, store) = store();
+    let left = store.layout().staging().join("left-behind");
+    fs::create_dir(&left).unwrap();
+    assert_eq!(store.sweep_staging().unwrap(), 1);
+    assert!(!left.exists());
+}
+
+#[test]
+fn two_processes_agree_on_one_instance() {
+    let dir = tempfile::tempdir().unwrap();
+    let opened: Vec<_> = std::thread::scope(|scope| {
+        let tries: Vec<_> =
+            (0..8).map(|_| scope.spawn(|| Store::open(dir.path()).unwrap().instance().clone())).collect();
+        tries.into_iter().map(|t| t.join().unwrap()).collect()
+    });
+    assert!(opened.iter().all(|instance| *instance == opened[0]));
+}
+
+#[test]
+fn run_numbers_are_never_given_twice() {
+    let (_dir, store) = store();
+    let mut numbers: Vec<u64> = std::thread::scope(|scope| {
+        let tries: Vec<_> = (0..4)
+            .map(|_| scope.spawn(|| (0..25).map(|_| store.next_run_number("p", "q").unwrap()).collect::<Vec<_>>()))
+            .collect();
+        tries.into_iter().flat_map(|t| t.join().unwrap()).collect()
+    });
+    numbers.sort_unstable();
+    assert_eq!(numbers, (1..=100).collect::<Vec<_>>());
+    assert_eq!(store.next_run_number("other", "q").unwrap(), 1);
+}
+
+#[test]
+fn of_many_workers_one_holds_a_job_until_it_dies() {
+    let (_dir, store) = store();
+    let job = admitted(&store);
+    let mut held: Vec<Claim> = std::thread::scope(|scope| {
+        let tries: Vec<_> = (0..8).map(|_| scope.spawn(|| claimed(&job, &WorkerIdentity::of_this_process()))).collect();
+        tries.into_iter().filter_map(|t| t.join().unwrap()).collect()
+    });
+    assert_eq!(held.len(), 1);
+    let first = held.remove(0);
+    let other = WorkerIdentity::of_this_process();
+    assert!(claimed(&job, &other).is_none(), "its lock is held");
+    let elsewhere = WorkerIdentity { boot_id: "another boot".to_owned(), ..other.clone() };
+    drop(first); // the lock of a process that ends is free
+    assert!(claimed(&job, &elsewhere).is_none(), "another machine does not believe the lock, only the heartbeat");
+    let second = claimed(&job, &other).unwrap();
+    assert_eq!(second.number(), 2);
+    assert!(second.holds());
+}
+
+#[test]
+fn a_holder_that_was_overtaken_knows_it_and_a_beat_needs_no_space() {
+    let (_dir, store) = store();
+    let job = admitted(&store);
+    let mut first = claimed(&job, &WorkerIdentity::of_this_process()).unwrap();
+    let size = fs::metadata(job.paths().claim(1)).unwrap().len();
+    (0..3).for_each(|_| first.beat().unwrap());
+    assert_eq!(fs::metadata(job.paths().claim(1)).unwrap().len(), size);
+    assert!(first.holds());
+    fs::write(job.paths().claim(2), "").unwrap();
+    assert!(!first.holds());
+}
+
+#[test]
+fn a_job_ends_once_and_every_reader_sees_that_end() {
+    let (_dir, store) = store();
+    let job = Arc::new(admitted(&store));
+    assert!(matches!(job.finish(&end(&job, JobState::Running)), Err(StoreError::Transition(_))), "that ends nothing");
+    let states = [JobState::Succeeded, JobState::Failed, JobState::Canceled];
+    let wins: Vec<bool> = std::thread::scope(|scope| {
+        let tries: Vec<_> = states
+            .iter()
+            .map(|s| {
+                let job = &job;
+                scope.spawn(move || job.finish(&end(job, *s)).unwrap())
+            })
+            .collect();
+        tries.into_iter().map(|t| t.join().unwrap()).collect()
+    });
+    assert_eq!(wins.iter().filter(|won| **won).count(), 1);
+    let winner = states[wins.iter().position(|won| *won).unwrap()];
+    // An older holder that still draws changes nothing that a reader believes.
+    let mut stale = job.view().unwrap().execution;
+    stale.state = JobState::Running;
+    job.draw_state(&stale).unwrap();
+    assert_eq!(job.view().unwrap().execution.state, winner);
+    assert_eq!(job.look(), Snapshot::Ended);
+    assert!(claimed(&job, &WorkerIdentity::of_this_process()).is_none(), "nobody claims what has ended");
+}
+
+#[test]
+fn the_first_recorded_end_of_a_step_counts() {
+    let (_dir, store) = store();
+    let (job, step) = (admitted(&store), Slug::of("BUILD"));
+    let record = |status| StepEnd {
+        schema: StepEnd::SCHEMA,
+        stage: "BUILD".to_owned(),
+        claim: 1,
+        record: StepRecord::bare("BUILD", status, None, ""),
+    };
+    assert!(job.record_end(&step, &record(StepState::Failed)).unwrap());
+    assert!(!job.record_end(&step, &record(StepState::Success)).unwrap());
+    assert_eq!(job.end_of(&step).unwrap().unwrap().record.status, StepState::Failed);
+}
+
+#[test]
+fn a_torn_live_record_is_shown_and_a_torn_admission_record_is_an_error() {
+    let (_dir, store) = store();
+    let job = admitted(&store);
+    fs::write(job.paths().state(), "{\"schema\": 1, \"sta").unwrap();
+    let view = job.view().unwrap();
+    assert!(view.execution.error.unwrap().contains("state.json"));
+    fs::write(job.paths().metadata(), "").unwrap();
+    assert!(job.view().unwrap_err().to_string().contains("metadata.json"));
+}
+
+#[test]
+fn taking_over_hands_the_source_to_the_runner_and_follows_no_link() {
+    if !rustix::process::geteuid().is_root() {
+        return; // nothing can be handed over
+    }
+    let (dir, store) = store();
+    let job = admitted(&store);
+    let outside = dir.path().join("outside");
+    fs::write(&outside, "").unwrap();
+    symlink(&outside, job.paths().source().join("link")).unwrap();
+    fs::set_permissions(job.paths().metadata(), std::os::unix::fs::PermissionsExt::from_mode(0o666)).unwrap();
+    store.take_over(&job).unwrap();
+    store.take_over(&job).unwrap();
+    let owner = |path: &std::path::Path| fs::symlink_metadata(path).unwrap().uid();
+    assert_eq!(owner(&job.paths().source()), RUNNER_UID);
+    assert_eq!(owner(&job.paths().source().join("pom.xml")), RUNNER_UID);
+    assert_eq!(owner(&job.paths().source().join("link")), RUNNER_UID, "the link itself");
+    assert_eq!(owner(&outside), 0, "and not what it points to");
+    assert_eq!(owner(job.paths().root()), 0);
+    assert_eq!(fs::metadata(job.paths().metadata()).unwrap().mode() & 0o777, 0o640);
+
+    for plant in ["metadata.json", "pipelines", "source/twin"] {
+        let job = admitted(&store);
+        let path = job.paths().root().join(plant);
+        match plant {
+            "source/twin" => fs::hard_link(&outside, &path).unwrap(),
+            other => {
+                let _ = fs::remove_file(&path).or_else(|_| fs::remove_dir(&path));
+                symlink(if other == "pipelines" { dir.path() } else { &outside }, &path).unwrap();
+            }
+        }
+        assert!(store.take_over(&job).is_err(), "{plant}");
+        assert_eq!(owner(&outside), 0, "{plant}");
+    }
+}
