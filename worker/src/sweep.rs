@@ -35,20 +35,17 @@ pub async fn job(engine: &Engine, store: &Store, job: &Job) -> Result<(), RunErr
     Ok(removed.map_err(|panic| DiskError::io("clean up", job.paths().root())(std::io::Error::other(panic)))??)
 }
 
-/// Removes what is left on the engine of jobs that have ended, or that are gone. Returns what was removed.
+/// Removes what is left of jobs that have ended, or that are gone: on the engine, and of folders. Returns of how many.
 ///
 /// # Errors
 /// [`RunError`].
 pub async fn ended_jobs(engine: &Engine, store: &Store) -> Result<usize, RunError> {
     let mine = format!("{LABEL_INSTANCE}={}", store.instance().as_str());
+    let labels = engine.jobs_with(&mine, LABEL_JOB).await?;
+    let mut ids: BTreeSet<JobId> = labels.into_iter().filter_map(|id| id.parse().ok()).collect();
+    ids.extend(ended_with_folders(store)?);
     let mut removed = 0;
-    for id in engine
-        .jobs_with(&mine, LABEL_JOB)
-        .await?
-        .into_iter()
-        .filter_map(|id| id.parse::<JobId>().ok())
-        .collect::<BTreeSet<_>>()
-    {
+    for id in ids {
         match store.job(id) {
             Ok(found) if found.look() == Snapshot::Open => {}
             Ok(found) => {
@@ -66,11 +63,22 @@ pub async fn ended_jobs(engine: &Engine, store: &Store) -> Result<usize, RunErro
     Ok(removed)
 }
 
+/// Jobs that ended and whose worker died between the engine's part of cleaning up and ours: no label leads to them any more.
+fn ended_with_folders(store: &Store) -> Result<Vec<JobId>, StoreError> {
+    let mut ids = store.ids()?;
+    ids.retain(|id| {
+        let paths = store.layout().job(*id);
+        paths.outbox().exists() && paths.final_record().exists()
+    });
+    Ok(ids)
+}
+
+/// The outbox goes last: every job that ran a step has one, so as long as it is there something may be left.
 fn remove_folders(job: &Job) -> Result<(), DiskError> {
     let paths = job.paths();
     let collecting = fs::read_dir(paths.root()).map_err(DiskError::io("list", paths.root()))?;
     let collecting = collecting.flatten().filter(|e| e.file_name().to_string_lossy().starts_with(".collecting-"));
-    for folder in [paths.trees(), paths.outbox()].into_iter().chain(collecting.map(|entry| entry.path())) {
+    for folder in collecting.map(|entry| entry.path()).chain([paths.trees(), paths.outbox()]) {
         match fs::remove_dir_all(&folder) {
             Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
                 return Err(DiskError::io("remove", &folder)(error));
