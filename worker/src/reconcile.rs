@@ -207,7 +207,7 @@ impl Worker {
         });
         for job in ended {
             // What a worker that died right after the end did not get to.
-            if (job.paths().trees().exists() || job.paths().outbox().exists())
+            if job.paths().outbox().exists()
                 && let Err(error) = crate::sweep::remove_folders(&self.store, &job)
             {
                 tracing::warn!(job = %job.id(), %error, "what is left of an ended job could not be removed");

@@ -93,6 +93,11 @@ async fn listed(world: &World, id: &str, at: &[&str]) {
     let status: Value = serde_json::from_str(&status.out).unwrap();
     assert_eq!(status["job"]["id"], id);
     assert_eq!(status["execution"]["stages"]["BUILD"]["steps"]["build"]["artifacts"], json!(["made/thing.txt"]));
+    let zip = world.path("reports.zip");
+    let saved = world.run(&[&["reports", id, "--output", zip.to_str().unwrap()], at].concat()).await;
+    assert_eq!(saved.code, 0, "{saved:?}");
+    let mut zip = zip::ZipArchive::new(fs::File::open(zip).unwrap()).unwrap();
+    assert!(zip.by_name("build/build.log").is_ok() && zip.by_name("build/result.json").is_ok());
     let text = world.run(&[&["status", id], at].concat()).await;
     assert!(text.out.contains("PASS  BUILD") && text.out.contains(&format!("job {id} PASSED")), "{text:?}");
 }

@@ -8,7 +8,10 @@ use std::{
 use pipelinex_common::testing::zip_builder::ZipBuilder;
 use serde_json::{Value, json};
 
-use crate::world::{Server, World, text, until};
+use crate::{
+    server::Server,
+    world::{World, text, until},
+};
 
 /// An example of the repository.
 pub fn example(name: &str) -> PathBuf {
@@ -55,20 +58,21 @@ pub const ALL_STAGES: [&str; 4] = ["run_secret_scan", "run_build", "run_unit_tes
 
 /// Writes a folder of stacks with one whose only step, BUILD, runs the project's own `run.sh`.
 pub fn shell_stack(world: &World, network: &str) -> String {
+    let pipeline = format!(
+        "stages: [BUILD]\nBUILD: {{stage: BUILD, image: scan, script: [bash run.sh], artifacts: {{paths: [made/*]}}}}\n\
+         .pipelinex: {{jobs: {{BUILD: {{network: {network}, memory: 256m}}}}}}\n"
+    );
+    shell_stack_of(world, &pipeline)
+}
+
+/// Writes a folder of stacks with one of this pipeline.
+pub fn shell_stack_of(world: &World, pipeline: &str) -> String {
     let folder = world.path("pipelines");
+    let contract = "stack: {language: sh, framework: shell, build_tool: none}\nrequired: [run.sh]\n";
     for (name, content) in [
-        ("global/lib.sh", "# Nothing is shared.\n".to_owned()),
-        (
-            "shell-none/contract.yml",
-            "stack: {language: sh, framework: shell, build_tool: none}\nrequired: [run.sh]\n".to_owned(),
-        ),
-        (
-            "shell-none/pipeline.yml",
-            format!(
-                "stages: [BUILD]\nBUILD: {{stage: BUILD, image: scan, script: [bash run.sh], artifacts: {{paths: [made/*]}}}}\n\
-                 .pipelinex: {{jobs: {{BUILD: {{network: {network}, memory: 256m}}}}}}\n"
-            ),
-        ),
+        ("global/lib.sh", "# Nothing is shared.\n"),
+        ("shell-none/contract.yml", contract),
+        ("shell-none/pipeline.yml", pipeline),
     ] {
         let path = folder.join(name);
         fs::create_dir_all(path.parent().unwrap()).unwrap();

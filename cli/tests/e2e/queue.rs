@@ -5,7 +5,8 @@ use secrecy::ExposeSecret;
 
 use crate::{
     projects::{GATED, ends_having_run_once, printed, release, shell, shell_project, shell_stack},
-    world::{Server, World, story, until},
+    server::Server,
+    world::{World, story, until},
 };
 
 async fn submit(server: &Server) -> String {
@@ -111,5 +112,34 @@ fn two_run_at_once_and_eight_wait_for_their_turn() {
         assert_eq!(most, 2);
         assert_eq!(in_state("SUCCEEDED").await.len(), 10);
         server.process.stop().await;
+    });
+}
+
+#[test]
+fn two_workers_share_ten_jobs_and_run_none_twice() {
+    story(async |world| {
+        let redis = RedisServer::start();
+        let url = redis.url().expose_secret().to_owned();
+        let pipelines = shell_stack(world, "none");
+        let backend = world.serve(&["backend", "--redis-url", &url, "--pipelines", &pipelines]).await;
+        // Both look over the folders all the time, besides what the messages say.
+        let worker = ["worker", "--redis-url", &url, "--reconcile-every", "1s", "--parallel", "2"];
+        let workers = [world.start(&worker), world.start(&worker)];
+        let script = "echo begun\nmkdir made\necho thing > made/thing.txt\necho done\n";
+        let (project, request) = (shell_project(script), shell());
+        let ids = futures::future::join_all((0..10).map(|_| backend.submit(project.clone(), &request))).await;
+        for id in &ids {
+            ends_having_run_once(world, &backend, id).await;
+        }
+        let mut numbers = Vec::new();
+        for id in &ids {
+            numbers.push(backend.status(id).await["job"]["run_number"].as_u64().unwrap());
+        }
+        numbers.sort_unstable();
+        assert_eq!(numbers, (1..=10).collect::<Vec<_>>());
+        for worker in workers {
+            worker.stop().await;
+        }
+        backend.process.stop().await;
     });
 }

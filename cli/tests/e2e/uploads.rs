@@ -2,10 +2,12 @@
 
 use pipelinex_common::testing::zip_builder::ZipBuilder;
 use serde_json::json;
+use tokio::io::AsyncWriteExt;
 
 use crate::{
     projects::{example, maven, zip_of},
-    world::{Answer, Server, World, names, story, until},
+    server::{Answer, Server},
+    world::{World, names, story, until},
 };
 
 /// A refusal has the envelope, a sentence, and no path of this machine in it.
@@ -72,7 +74,24 @@ fn bad_uploads_leave_nothing_but_a_sentence() {
                 refused(id, &answer, "job");
             }
         }
-        untouched("all of this", world, &server).await;
+        broken_off(world, &server, &good).await;
+        untouched("an upload that broke off", world, &server).await;
         server.process.stop().await;
     });
+}
+
+/// A client that goes away in the middle of its file.
+async fn broken_off(world: &World, server: &Server, zip: &[u8]) {
+    let address = server.url.strip_prefix("http://").unwrap();
+    let mut stream = tokio::net::TcpStream::connect(address).await.unwrap();
+    let part = "--B\r\nContent-Disposition: form-data; name=\"project_zip\"; filename=\"a.zip\"\r\n\r\n";
+    let head = format!(
+        "POST /api/jobs/upload HTTP/1.1\r\nHost: {address}\r\nContent-Type: multipart/form-data; boundary=B\r\n\
+         Content-Length: {}\r\n\r\n{part}",
+        zip.len() * 2
+    );
+    stream.write_all(head.as_bytes()).await.unwrap();
+    stream.write_all(zip).await.unwrap();
+    let staging = world.workspaces.join(".staging");
+    until("the upload is being staged", async || (!names(&staging).is_empty()).then_some(())).await;
 }

@@ -1,10 +1,12 @@
 //! Where a story happens: a folder of its own, the program as child processes, a client. When the story is over, by
-//! whichever way, everything is stopped and looked through: what is left on the engine, in staging or as a process fails it.
+//! whichever way, everything is stopped and looked through: what is left on the engine, in staging or as a process fails
+//! it, and so does an error in a log, for no story has anything in it that an operator should be called for.
 
 use std::{
+    cell::Cell,
     fs::{self, File},
     path::{Path, PathBuf},
-    process::{Child, Command, ExitStatus, Output, Stdio},
+    process::{Command, Output, Stdio},
     time::Duration,
 };
 
@@ -15,8 +17,9 @@ use pipelinex_worker::{
     spec::LABEL_INSTANCE,
 };
 use rustix::process::{Pid, Signal, kill_process};
-use serde_json::Value;
 use tokio::time::Instant;
+
+use crate::server::{Process, Server};
 
 /// How long anything may take that has to happen at last.
 const PATIENCE: Duration = Duration::from_secs(120);
@@ -31,6 +34,8 @@ pub struct World {
     pub engine: Engine,
     pub http: reqwest::Client,
     processes: usize,
+    /// The story made something on the engine itself.
+    made: Cell<bool>,
 }
 
 /// Runs a story; what it leaves behind fails it.
@@ -40,6 +45,7 @@ pub fn story(run: impl AsyncFnOnce(&mut World)) {
         let mut world = World::new().await;
         let told = std::panic::AssertUnwindSafe(run(&mut world)).catch_unwind().await;
         let left = world.sweep().await;
+        world.remove_own().await;
         if let Err(panic) = told {
             world.print_logs();
             std::panic::resume_unwind(panic);
@@ -54,7 +60,18 @@ impl World {
         let engine =
             Engine::connect(None).await.expect("these tests need a container engine: `make test` brings one up");
         let workspaces = folder.path().join("workspaces");
-        Self { folder, workspaces, engine, http: reqwest::Client::new(), processes: 0 }
+        Self { folder, workspaces, engine, http: reqwest::Client::new(), processes: 0, made: Cell::new(false) }
+    }
+
+    /// A name for what the story makes on the engine itself.
+    pub fn name(&self) -> String {
+        self.folder.path().file_name().unwrap().to_str().unwrap().to_lowercase()
+    }
+
+    /// The label that everything with this name has to carry: it is removed when the story is over.
+    pub fn label(&self) -> String {
+        self.made.set(true);
+        format!("pipelinex.test={}", self.name())
     }
 
     /// A path for a file of the story's own.
@@ -83,7 +100,7 @@ impl World {
     /// Starts `worker` or whatever else goes on until it is stopped.
     pub fn start(&mut self, args: &[&str]) -> Process {
         self.processes += 1;
-        let log = self.folder.path().join(format!("process-{}.log", self.processes));
+        let log = self.log(self.processes);
         let mut command = self.command(args);
         let child = command.stdout(Stdio::null()).stderr(File::create(&log).unwrap()).spawn().unwrap();
         Process { child, log }
@@ -100,6 +117,10 @@ impl World {
         })
         .await;
         Server { process, url, http: self.http.clone() }
+    }
+
+    fn log(&self, process: usize) -> PathBuf {
+        self.path(&format!("process-{process}.log"))
     }
 
     /// The folder of a job.
@@ -129,12 +150,28 @@ impl World {
             left.push(format!("on the engine: {found:?}"));
             self.engine.remove(&found).await.unwrap();
         }
+        for log in (1..=self.processes).map(|number| text(self.log(number))) {
+            left.extend(log.lines().filter(|line| line.contains(" ERROR ")).map(str::to_owned));
+        }
         left.extend(names(&self.workspaces.join(".staging")).into_iter().map(|name| format!("staging/{name}")));
         for id in names(&self.workspaces).into_iter().filter(|name| name.parse::<JobId>().is_ok()) {
             let passing = |name: &String| name == "trees" || name == "outbox" || name.starts_with(".collecting");
             left.extend(names(&self.job(&id)).into_iter().filter(passing).map(|name| format!("{id}/{name}")));
         }
         left
+    }
+
+    /// Removes what the story itself made on the engine.
+    async fn remove_own(&self) {
+        if !self.made.get() {
+            return;
+        }
+        self.engine.remove(&self.engine.find(&[self.label()]).await.unwrap()).await.unwrap();
+        let images = format!("label={}", self.label());
+        let images = docker(&["image", "ls", "--quiet", "--filter", &images]).await;
+        for image in images.lines() {
+            docker(&["image", "rm", "--force", image]).await;
+        }
     }
 
     /// Processes that were given this world's workspaces folder, and their children.
@@ -150,120 +187,8 @@ impl World {
 
     fn print_logs(&self) {
         for number in 1..=self.processes {
-            let log = fs::read_to_string(self.path(&format!("process-{number}.log"))).unwrap_or_default();
-            println!("-- the log of process {number}\n{log}");
+            println!("-- the log of process {number}\n{}", text(self.log(number)));
         }
-    }
-}
-
-/// A process of the program; killed when dropped.
-pub struct Process {
-    child: Child,
-    log: PathBuf,
-}
-
-impl Process {
-    /// What it has logged so far.
-    pub fn log(&self) -> String {
-        fs::read_to_string(&self.log).unwrap()
-    }
-
-    /// Asks it to stop, and waits until it has.
-    pub async fn stop(mut self) {
-        kill_process(Pid::from_child(&self.child), Signal::TERM).unwrap();
-        let status = until("the process ends", async || self.child.try_wait().unwrap()).await;
-        assert!(status.success(), "{status}: {}", self.log());
-    }
-
-    /// Kills it as a crash would.
-    pub fn kill(mut self) -> ExitStatus {
-        self.child.kill().unwrap();
-        self.child.wait().unwrap()
-    }
-}
-
-impl Drop for Process {
-    fn drop(&mut self) {
-        let _ = self.child.kill();
-        let _ = self.child.wait();
-    }
-}
-
-/// A server that answers.
-pub struct Server {
-    pub process: Process,
-    pub url: String,
-    http: reqwest::Client,
-}
-
-impl Server {
-    pub fn url(&self, path: &str) -> String {
-        format!("{}{path}", self.url)
-    }
-
-    pub async fn get(&self, path: &str) -> Answer {
-        self.answer(self.http.get(self.url(path))).await
-    }
-
-    pub async fn answer(&self, request: reqwest::RequestBuilder) -> Answer {
-        let response = request.timeout(Duration::from_secs(60)).send().await.unwrap();
-        let (status, headers) = (response.status().as_u16(), response.headers().clone());
-        Answer { status, headers, body: response.bytes().await.unwrap().to_vec() }
-    }
-
-    /// Sends a form whose parts may also be absent.
-    pub async fn post(&self, path: &str, zip: Option<Vec<u8>>, metadata: Option<&str>) -> Answer {
-        let mut form = reqwest::multipart::Form::new();
-        if let Some(zip) = zip {
-            form = form.part("project_zip", reqwest::multipart::Part::bytes(zip).file_name("app.zip"));
-        }
-        if let Some(metadata) = metadata {
-            form = form.text("metadata", metadata.to_owned());
-        }
-        self.answer(self.http.post(self.url(path)).multipart(form)).await
-    }
-
-    /// Submits a project that is admitted; returns the id of its job.
-    pub async fn submit(&self, zip: Vec<u8>, metadata: &Value) -> String {
-        let answer = self.post("/api/jobs/upload", Some(zip), Some(&metadata.to_string())).await;
-        assert_eq!(answer.status, 201, "{}", answer.text());
-        answer.json()["job_id"].as_str().unwrap().to_owned()
-    }
-
-    pub async fn status(&self, id: &str) -> Value {
-        let answer = self.get(&format!("/api/jobs/{id}/status")).await;
-        assert_eq!(answer.status, 200, "{}", answer.text());
-        answer.json()
-    }
-
-    /// Waits for the end of a job; returns its status.
-    pub async fn end_of(&self, id: &str) -> Value {
-        until("the job ends", async || Some(self.status(id).await).filter(has_ended)).await
-    }
-}
-
-fn has_ended(status: &Value) -> bool {
-    matches!(status["execution"]["state"].as_str(), Some("SUCCEEDED" | "FAILED" | "CANCELED"))
-}
-
-/// What came back over HTTP.
-pub struct Answer {
-    pub status: u16,
-    headers: reqwest::header::HeaderMap,
-    pub body: Vec<u8>,
-}
-
-impl Answer {
-    pub fn text(&self) -> String {
-        String::from_utf8_lossy(&self.body).into_owned()
-    }
-
-    pub fn json(&self) -> Value {
-        serde_json::from_slice(&self.body).unwrap_or_else(|error| panic!("{error}: {}", self.text()))
-    }
-
-    pub fn header(&self, name: &str) -> &str {
-        self.headers.get(name).map_or("", |value| value.to_str().unwrap())
     }
 }
 
@@ -278,6 +203,17 @@ pub struct Said {
 pub fn said(output: Output) -> Said {
     let text = |bytes: Vec<u8>| String::from_utf8_lossy(&bytes).into_owned();
     Said { code: output.status.code().unwrap_or(-1), out: text(output.stdout), err: text(output.stderr) }
+}
+
+/// Runs the engine's own client; returns all that it said.
+pub async fn docker(args: &[&str]) -> String {
+    let mut command = tokio::process::Command::new("docker");
+    // The builder that leaves no cache behind.
+    let output = command.args(args).env("DOCKER_BUILDKIT", "0").stdin(Stdio::null()).kill_on_drop(true).output();
+    let said = said(tokio::time::timeout(PATIENCE, output).await.expect("it ends").expect("docker is installed"));
+    assert_eq!(said.code, 0, "docker {args:?}: {}", said.err);
+    // A container's log comes on both.
+    if args[0] == "logs" { said.out + &said.err } else { said.out }
 }
 
 /// Looks again and again until there is an answer; a generous deadline keeps a broken test from hanging.
