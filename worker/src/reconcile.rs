@@ -129,10 +129,13 @@ impl Worker {
 
     fn try_claim_and_run(self: &Arc<Self>, id: JobId) -> Result<bool, crate::run::RunError> {
         // Without an engine nothing is claimed: the job waits, visibly queued.
-        if let Err(error) = self.runtime.block_on(self.engine()) {
-            tracing::warn!(%error, "jobs wait for the container engine");
-            return Ok(false);
-        }
+        let engine = match self.runtime.block_on(self.engine()) {
+            Ok(engine) => engine,
+            Err(error) => {
+                tracing::warn!(%error, "jobs wait for the container engine");
+                return Ok(false);
+            }
+        };
         let job = self.store.job(id)?;
         let outcome = job.claim(&self.identity, &mut lock(&self.desk.watch))?;
         match outcome {
@@ -140,7 +143,7 @@ impl Worker {
             ClaimOutcome::Held { .. } => {}
             ClaimOutcome::Won(claim) => {
                 tracing::info!(job = %id, claim = claim.number(), "claimed");
-                if run_job(self, &job, claim)? == Left::Finished {
+                if run_job(self, engine, &job, claim)? == Left::Finished {
                     lock(&self.desk.ended).insert(id);
                 }
                 return Ok(true);

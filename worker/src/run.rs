@@ -83,14 +83,14 @@ pub enum Left {
 ///
 /// # Errors
 /// [`RunError`].
-pub fn run_job(worker: &Arc<Worker>, job: &Job, claim: Claim) -> Result<Left, RunError> {
+pub fn run_job(worker: &Arc<Worker>, engine: Engine, job: &Job, claim: Claim) -> Result<Left, RunError> {
     let number = claim.number();
     let claim = Arc::new(Mutex::new(claim));
     let _beating = beat(worker, &claim);
     worker.store.take_over(job)?;
     let metadata = job.metadata()?;
     let started_at = job.view()?.execution.started_at.unwrap_or_else(Timestamp::now);
-    let mut running = match Running::prepare(worker, job, &metadata, claim, number, started_at)? {
+    let mut running = match Running::prepare(worker, engine, job, &metadata, claim, number, started_at)? {
         Ok(running) => running,
         Err(refused) => return end_unrunnable(job, &metadata, refused, number, started_at),
     };
@@ -148,13 +148,13 @@ impl<'a> Running<'a> {
     /// Reads plan and past from the files. The inner error ends the job.
     fn prepare(
         worker: &'a Arc<Worker>,
+        engine: Engine,
         job: &'a Job,
         metadata: &Metadata,
         claim: Arc<Mutex<Claim>>,
         number: u64,
         started_at: Timestamp,
     ) -> Result<Result<Self, (Reason, String)>, RunError> {
-        let engine = worker.runtime.block_on(worker.engine())?;
         let text = disk::read_file(&job.paths().definition(), 1024 * 1024)?.unwrap_or_default();
         let pipeline = match pipeline::read("pipeline.yml", &String::from_utf8_lossy(&text)) {
             Ok(pipeline) => Arc::new(pipeline),
@@ -200,7 +200,6 @@ impl<'a> Running<'a> {
             let error = format!("its containers were lost again and again: {budget} attempts were made");
             return self.finish(JobState::Failed, Some(Reason::WorkerLost), Some(error));
         }
-        self.job.draw_state(&self.board.draw())?;
         loop {
             let next = plan::next(&self.pipeline, &self.selected, &self.ended, &self.running);
             for (slug, reason) in &next.skip {
@@ -213,9 +212,8 @@ impl<'a> Running<'a> {
                 let (state, reason, error) = self.outcome();
                 return self.finish(state, reason, error);
             }
-            if !next.start.is_empty() || !next.skip.is_empty() {
-                self.job.draw_state(&self.board.draw())?;
-            }
+            // Once a round, while what was started is under way: the drawing keeps nobody waiting.
+            self.job.draw_state(&self.board.draw())?;
             let Some(report) = self.worker.runtime.block_on(self.reports.1.recv()) else { return Ok(Left::Open) };
             match report {
                 StepReport::Ended(slug, record) => self.take_in(&slug, *record)?,
@@ -256,7 +254,6 @@ impl<'a> Running<'a> {
         let stage = self.pipeline.steps.iter().find(|s| s.slug == *slug).map(|s| s.stage.clone());
         self.running.remove(slug);
         self.record(slug, stage.unwrap_or_default(), record)?;
-        self.job.draw_state(&self.board.draw())?;
         // Only now may its container go: the end is on disk.
         self.steps.remove_container(slug);
         Ok(())
