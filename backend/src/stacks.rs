@@ -99,9 +99,10 @@ impl Stacks {
     }
 
     /// Writes what a job of a stack needs into the job's `pipelines/`, so that later changes of the stack do not reach it.
+    /// Nothing is synced: the store does that once for the whole job.
     ///
     /// # Errors
-    /// [`DiskError`]; also when a file is there already.
+    /// [`DiskError`].
     pub fn install(&self, stack: &StackData, into: &Path) -> Result<(), DiskError> {
         let own = stack.files.iter().map(|(path, content)| (path.clone(), content));
         let global = self.global.iter().map(|(path, content)| (format!("{GLOBAL}/{path}"), content));
@@ -113,7 +114,7 @@ impl Stacks {
                     disk::make_dir(&into.join(&path[..end]), 0o755)?;
                 }
             }
-            disk::write_new(&into.join(&path), content, 0o644)?;
+            disk::write_unsynced(&into.join(&path), content, 0o644)?;
         }
         Ok(())
     }

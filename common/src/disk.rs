@@ -78,9 +78,17 @@ impl DiskError {
 /// # Errors
 /// [`DiskError::Io`]; the old file is then still whole.
 pub fn write_json<T: Serialize>(path: &Path, value: &T) -> Result<(), DiskError> {
-    let temp = write_aside(path, value)?;
-    fs::rename(&temp, path).map_err(DiskError::io("replace", path))?;
+    place_json(path, value)?;
     sync_parent(path)
+}
+
+/// [`write_json`] without the folder: for one that is synced as a whole before it is published.
+///
+/// # Errors
+/// [`DiskError::Io`]; the old file is then still whole.
+pub fn place_json<T: Serialize>(path: &Path, value: &T) -> Result<(), DiskError> {
+    let temp = write_aside(path, value)?;
+    fs::rename(&temp, path).map_err(DiskError::io("replace", path))
 }
 
 /// Creates a JSON file that must not be there yet. Of several who try at once exactly one is told `true`.
@@ -115,11 +123,30 @@ fn write_aside<T: Serialize>(path: &Path, value: &T) -> Result<PathBuf, DiskErro
     written.map(|()| temp)
 }
 
+/// Puts a file in place of what was there, whole for everybody who opens it, but not synced: for what its writer makes
+/// again after a crash before anybody reads it, or syncs together with more.
+///
+/// # Errors
+/// [`DiskError::Io`].
+pub fn write_unsynced(path: &Path, content: &[u8], mode: u32) -> Result<(), DiskError> {
+    let temp = path.with_file_name(format!(".tmp-{}", Uuid::new_v4().as_simple()));
+    let written = create_new(&temp, content, mode);
+    let moved = written.and_then(|_| fs::rename(&temp, path).map_err(DiskError::io("replace", path)));
+    if moved.is_err() {
+        let _ = fs::remove_file(&temp);
+    }
+    moved
+}
+
 /// Creates a file that is not there yet, with its whole content, and syncs it.
 ///
 /// # Errors
 /// [`DiskError::Io`], also when it is there already.
 pub fn write_new(path: &Path, content: &[u8], mode: u32) -> Result<(), DiskError> {
+    create_new(path, content, mode)?.sync_all().map_err(DiskError::io("sync", path))
+}
+
+fn create_new(path: &Path, content: &[u8], mode: u32) -> Result<File, DiskError> {
     let mut file = OpenOptions::new()
         .write(true)
         .create_new(true)
@@ -130,7 +157,7 @@ pub fn write_new(path: &Path, content: &[u8], mode: u32) -> Result<(), DiskError
     file.write_all(content).map_err(DiskError::io("write", path))?;
     // The umask of whoever started us does not decide who can read a job.
     file.set_permissions(fs::Permissions::from_mode(mode)).map_err(DiskError::io("set the mode of", path))?;
-    file.sync_all().map_err(DiskError::io("sync", path))
+    Ok(file)
 }
 
 /// Reads a JSON file; `None` when it is not there.

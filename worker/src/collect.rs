@@ -125,7 +125,7 @@ impl Collector<'_> {
             findings: record.findings,
         };
         let reports = aside.join("reports");
-        disk::write_json(&reports.join("result.json"), &result)?;
+        disk::place_json(&reports.join("result.json"), &result)?;
         if let Some(parent) = self.reports_to.parent().filter(|parent| !parent.exists()) {
             disk::make_dir(parent, 0o750)?;
         }
@@ -274,7 +274,7 @@ impl Collector<'_> {
             }
         }
         if collected.unbelievable.is_none() && succeeded {
-            disk::write_json(&reports.join("findings.json"), &all)?;
+            disk::place_json(&reports.join("findings.json"), &all)?;
             collected.findings = Some(findings::count(&all));
         }
         Ok(())

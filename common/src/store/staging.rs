@@ -105,8 +105,8 @@ impl Store {
         let paths = &staging.paths;
         disk::make_dir(&paths.wishes(), 0o750)?;
         disk::make_dir(&paths.logs(), 0o750)?;
-        disk::write_json(&paths.state(), &metadata.initial_execution())?;
-        disk::write_json(&paths.metadata(), metadata)?;
+        disk::place_json(&paths.state(), &metadata.initial_execution())?;
+        disk::place_json(&paths.metadata(), metadata)?;
         disk::sync_file_system(paths.root())?;
         let target = self.layout.job(metadata.job_id);
         if !disk::publish(paths.root(), target.root())? {
