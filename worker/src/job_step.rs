@@ -224,7 +224,8 @@ impl JobSteps {
         let owner = self.owner(step);
         let context = JobContext { attempt: self.attempt(), ..self.context.clone() };
         let mut container = spec::container(&context, step, owner, image);
-        match self.adopted.get(&step.slug).filter(|_| self.attempt() == self.context.attempt) {
+        let adopted = self.adopted.get(&step.slug).filter(|_| self.attempt() == self.context.attempt);
+        match adopted {
             Some(name) => container.name.clone_from(name),
             None => self.put_old_log_aside(step)?,
         }
@@ -234,6 +235,7 @@ impl JobSteps {
         let run = Run {
             engine: &self.engine,
             spec: &container,
+            fresh: adopted.is_none(),
             log: LogWriter::open(&self.paths, &step.slug, &self.worker.config.limits)?,
             timeout: self.timeout(step),
             detach: &self.let_go,
@@ -275,15 +277,13 @@ impl JobSteps {
         tree
     }
 
+    /// Written again by every holder, from the definition: whatever a power cut left of it is never run.
     fn write_script(&self, step: &Step) -> Result<(), StepError> {
         use pipelinex_common::disk;
         let folder = self.paths.step_scripts();
         disk::make_dir(&folder, 0o755)?;
         for (name, text) in crate::script::files(step) {
-            let path = folder.join(name);
-            if !path.exists() {
-                disk::write_new(&path, text.as_bytes(), 0o644)?;
-            }
+            disk::write_unsynced(&folder.join(name), text.as_bytes(), 0o644)?;
         }
         Ok(())
     }

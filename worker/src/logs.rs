@@ -10,6 +10,7 @@ use std::{
     io::{Read, Write},
     os::unix::fs::OpenOptionsExt,
     path::{Path, PathBuf},
+    sync::Arc,
 };
 
 use pipelinex_common::{disk::DiskError, layout::JobPaths, limits::StepLimits, slug::Slug};
@@ -29,7 +30,7 @@ pub enum Appended {
 /// Writes the log of one step.
 #[derive(Debug)]
 pub struct LogWriter {
-    text: File,
+    text: Arc<File>,
     index: File,
     path: PathBuf,
     tail_path: PathBuf,
@@ -40,6 +41,8 @@ pub struct LogWriter {
     raw_limit: u64,
     /// What came after storing stopped; `None` while everything is stored.
     tail: Option<VecDeque<u8>>,
+    /// Whether text was written that nobody has asked the disk to keep yet.
+    unsynced: bool,
 }
 
 impl LogWriter {
@@ -55,7 +58,7 @@ impl LogWriter {
         let text = restart(&path, stored)?;
         let index = restart(&index_path, rows)?;
         Ok(Self {
-            text,
+            text: Arc::new(text),
             index,
             path,
             tail_path: paths.log_tail(step),
@@ -65,6 +68,7 @@ impl LogWriter {
             stored_limit: limits.log_stored_bytes,
             raw_limit: limits.log_raw_bytes,
             tail: None,
+            unsynced: true,
         })
     }
 
@@ -81,10 +85,11 @@ impl LogWriter {
         if bytes.is_empty() {
             return Ok(Appended::Taken);
         }
+        self.unsynced = true;
         self.raw += bytes.len() as u64;
         let room = self.stored_limit.saturating_sub(self.stored).min(bytes.len() as u64) as usize;
         let (store, rest) = if self.tail.is_some() { (&[][..], bytes) } else { bytes.split_at(room) };
-        self.text.write_all(store).map_err(DiskError::io("write", &self.path))?;
+        (&*self.text).write_all(store).map_err(DiskError::io("write", &self.path))?;
         self.stored += store.len() as u64;
         self.lines += bytes.iter().filter(|byte| **byte == b'\n').count() as u64;
         if !rest.is_empty() {
@@ -96,6 +101,19 @@ impl LogWriter {
         Ok(if self.raw > self.raw_limit { Appended::TooMuch } else { Appended::Taken })
     }
 
+    /// Makes durable what was appended so far, on a thread for that.
+    ///
+    /// # Errors
+    /// [`DiskError`].
+    pub fn sync(&mut self) -> impl Future<Output = Result<(), DiskError>> + use<> {
+        self.unsynced = false;
+        let (text, path) = (self.text.clone(), self.path.clone());
+        async move {
+            let synced = tokio::task::spawn_blocking(move || text.sync_all()).await;
+            synced.unwrap_or_else(|panic| Err(std::io::Error::other(panic))).map_err(DiskError::io("sync", path))
+        }
+    }
+
     /// Ends the log and makes it durable.
     ///
     /// # Errors
@@ -105,7 +123,10 @@ impl LogWriter {
             let (a, b) = tail.as_slices();
             fs::write(&self.tail_path, [a, b].concat()).map_err(DiskError::io("write", &self.tail_path))?;
         }
-        self.text.sync_all().map_err(DiskError::io("sync", &self.path))
+        if self.unsynced {
+            self.text.sync_all().map_err(DiskError::io("sync", &self.path))?;
+        }
+        Ok(())
     }
 
     fn keep_tail(&mut self, bytes: &[u8]) -> Result<(), DiskError> {
@@ -114,7 +135,7 @@ impl LogWriter {
                 "\n[pipelinex] this log is longer than {} bytes: storing stops here, the end is kept apart\n",
                 self.stored_limit
             );
-            self.text.write_all(marker.as_bytes()).map_err(DiskError::io("write", &self.path))?;
+            (&*self.text).write_all(marker.as_bytes()).map_err(DiskError::io("write", &self.path))?;
         }
         let tail = self.tail.get_or_insert_with(VecDeque::new);
         tail.extend(&bytes[bytes.len().saturating_sub(TAIL_BYTES)..]);

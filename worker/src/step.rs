@@ -73,6 +73,8 @@ pub struct Run<'a> {
     pub engine: &'a Engine,
     /// The container.
     pub spec: &'a ContainerSpec,
+    /// Whether nobody is known to have made it before.
+    pub fresh: bool,
     /// Its log.
     pub log: LogWriter,
     /// The time it has.
@@ -91,13 +93,16 @@ impl Run<'_> {
     pub async fn to_the_end(mut self) -> Result<Ending, StepError> {
         let name = self.spec.name.as_str();
         let deadline = Instant::now() + self.timeout;
-        let found = self.engine.inspect(name).await?;
-        let output = match found.map(|status| status.phase) {
-            Some(Phase::Running | Phase::Ended) => self.engine.logs(name),
-            Some(Phase::Created) => self.start().await?,
-            None => {
-                self.create().await?;
-                self.start().await?
+        let output = if self.fresh && self.create().await? {
+            self.start().await?
+        } else {
+            match self.engine.inspect(name).await?.map(|status| status.phase) {
+                Some(Phase::Running | Phase::Ended) => self.engine.logs(name),
+                Some(Phase::Created) => self.start().await?,
+                None => {
+                    self.create().await?;
+                    self.start().await?
+                }
             }
         };
         let skip = SkipLines(self.log.lines());
@@ -106,7 +111,8 @@ impl Run<'_> {
         ending
     }
 
-    async fn create(&self) -> Result<(), StepError> {
+    /// `false` when it is there already.
+    async fn create(&self) -> Result<bool, StepError> {
         if !(self.holds)() {
             return Err(StepError::NotMine);
         }
@@ -144,7 +150,11 @@ impl Run<'_> {
                 Drained::Detach => return Ok(Ending::Detached),
                 Drained::Closed => {}
             }
-            match self.settled(deadline).await? {
+            // Its last words are made durable while the engine brings the container to its end.
+            let syncing = self.log.sync();
+            let (settled, synced) = tokio::join!(self.settled(deadline), syncing);
+            synced?;
+            match settled? {
                 Settled::Is(ending) => return Ok(ending),
                 Settled::Stop(reason) => return self.stop(reason).await,
                 Settled::StillRunning => {
@@ -186,39 +196,30 @@ impl Run<'_> {
     /// What became of the container, asked until the engine answers. Its output ends a moment before it does.
     async fn settled(&self, deadline: Instant) -> Result<Settled, StepError> {
         let name = self.spec.name.as_str();
-        // Ten quick looks: a container whose output has ended is about to end; one that closed its output by itself is not.
-        for look in 0u32.. {
-            let pause = match self.engine.inspect(name).await {
+        // A container whose output has ended is about to end; one that closed its output by itself is not.
+        let limit = deadline.min(Instant::now() + Duration::from_secs(2));
+        if let Ok(true) = tokio::time::timeout_at(limit.into(), self.engine.wait(name)).await {
+            return Ok(Settled::Is(Ending::Exited(ContainerStatus::success())));
+        }
+        loop {
+            match self.engine.inspect(name).await {
                 Ok(None) => return Ok(Settled::Is(Ending::Lost)),
                 Ok(Some(status)) if status.phase == Phase::Ended => {
                     return Ok(Settled::Is(self.killed_or_removed(status).await?));
                 }
-                Ok(Some(_)) if look == 0 => {
-                    let mut wait = self.engine.wait(name);
-                    let limit = deadline.min(Instant::now() + Duration::from_secs(2));
-                    let _ = tokio::time::timeout_at(limit.into(), wait.next()).await;
-                    continue;
-                }
-                Ok(Some(_)) => {
-                    return Ok(if Instant::now() >= deadline {
-                        Settled::Stop(Reason::Timeout)
-                    } else {
-                        Settled::StillRunning
-                    });
-                }
+                Ok(Some(_)) if Instant::now() >= deadline => return Ok(Settled::Stop(Reason::Timeout)),
+                Ok(Some(_)) => return Ok(Settled::StillRunning),
                 Err(error) if error.is_unreachable() => {
                     tracing::warn!(container = name, %error, "asking again");
-                    ASK_AGAIN
                 }
-                Err(EngineError::Answered { status, .. }) if status >= 500 => ASK_AGAIN,
+                Err(EngineError::Answered { status, .. }) if status >= 500 => {}
                 Err(error) => return Err(error.into()),
-            };
+            }
             tokio::select! {
                 () = self.detach.cancelled() => return Ok(Settled::Is(Ending::Detached)),
-                () = tokio::time::sleep(pause) => {}
+                () = tokio::time::sleep(ASK_AGAIN) => {}
             }
         }
-        Ok(Settled::StillRunning)
     }
 
     /// A container that somebody removes by force is killed first, and for a moment looks like one whose script was killed.

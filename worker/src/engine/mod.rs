@@ -16,7 +16,7 @@ use bollard::{
     models::{ContainerStateStatusEnum, VolumeCreateRequest},
     query_parameters as q,
 };
-use futures::{Stream, StreamExt, TryStreamExt};
+use futures::{StreamExt, TryStreamExt};
 
 pub use self::{error::EngineError, host::HostPathError};
 use crate::spec::ContainerSpec;
@@ -46,6 +46,13 @@ pub struct ContainerStatus {
     pub oom_killed: bool,
     /// What the engine has to say about a start that failed.
     pub error: String,
+}
+
+impl ContainerStatus {
+    /// That of a container which ended with code 0.
+    pub fn success() -> Self {
+        Self { phase: Phase::Ended, exit_code: 0, oom_killed: false, error: String::new() }
+    }
 }
 
 /// Where a container stands.
@@ -163,15 +170,15 @@ impl Engine {
         Ok(())
     }
 
-    /// Makes a container; one of that name that is there already is fine.
+    /// Makes a container; `false` when one of that name is there already.
     ///
     /// # Errors
     /// [`EngineError`]; [`EngineError::is_missing_image`] when the image is not there.
-    pub async fn create(&self, spec: &ContainerSpec) -> Result<(), EngineError> {
+    pub async fn create(&self, spec: &ContainerSpec) -> Result<bool, EngineError> {
         let options = q::CreateContainerOptionsBuilder::default().name(&spec.name).build();
         match self.docker.create_container(Some(options), convert::container(spec)).await {
-            Ok(_) => Ok(()),
-            Err(error) => EngineError::from(error).or_there_already(),
+            Ok(_) => Ok(true),
+            Err(error) => EngineError::from(error).or_there_already().map(|()| false),
         }
     }
 
@@ -200,10 +207,12 @@ impl Engine {
         Ok(self.docker.start_container(name, None).await?)
     }
 
-    /// Waits until a container does not run any more, or the engine loses the thread: look with [`Self::inspect`] then.
-    pub fn wait(&self, name: &str) -> impl Stream<Item = ()> + use<> {
+    /// Waits until a started container does not run any more; `true` when the engine says that it ended with code 0. What else
+    /// there is to know, [`Self::inspect`] says.
+    pub async fn wait(&self, name: &str) -> bool {
         let options = q::WaitContainerOptionsBuilder::default().condition("not-running").build();
-        self.docker.wait_container(name, Some(options)).map(|_| ()).boxed()
+        let answer = self.docker.wait_container(name, Some(options)).next().await;
+        matches!(answer, Some(Ok(ended)) if ended.status_code == 0 && ended.error.is_none())
     }
 
     /// What the engine says of a container; `None` when it says that there is none of that name.
