@@ -65,13 +65,6 @@ impl ContainerStatus {
     }
 }
 
-impl ContainerStatus {
-    /// That of a container which ended with code 0.
-    pub fn success() -> Self {
-        Self { phase: Phase::Ended, exit_code: 0, oom_killed: false, error: String::new() }
-    }
-}
-
 /// Where a container stands.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Phase {
