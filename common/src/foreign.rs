@@ -273,9 +273,10 @@ fn look(layers: &[OwnedFd], name: &str) -> Seen {
     if below.is_empty() { Seen::Hidden } else { Seen::Folder(below) }
 }
 
+/// Whether an overlay that is mounted with `userxattr` hides what lies below this folder.
 fn is_opaque(folder: &OwnedFd) -> bool {
     let mut value = [0u8; 1];
-    matches!(fgetxattr(folder, c"trusted.overlay.opaque", &mut value), Ok(1) if value == *b"y")
+    matches!(fgetxattr(folder, c"user.overlay.opaque", &mut value), Ok(1) if value == *b"y")
 }
 
 const BENEATH: ResolveFlags = ResolveFlags::BENEATH

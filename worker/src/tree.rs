@@ -79,8 +79,10 @@ pub fn overlay_volume(context: &JobContext, owner: &Slug) -> VolumeSpec {
 }
 
 fn overlay(name: String, lower: &Path, tree: &Path, labels: BTreeMap<String, String>) -> VolumeSpec {
+    // userxattr: what the overlay hides is then in attributes that a worker without CAP_SYS_ADMIN can read, and neither
+    // redirects nor metadata-only copies are made, so the upper folder alone tells everything. Linux 5.11 and later.
     let o = format!(
-        "lowerdir={},upperdir={},workdir={},nosuid,nodev",
+        "lowerdir={},upperdir={},workdir={},userxattr,nosuid,nodev",
         lower.display(),
         tree.join("upper").display(),
         tree.join("work").display()
@@ -129,6 +131,9 @@ fn copy_file(mut from: File, mut to: File, path: &Path) -> Result<(), DiskError>
     Ok(())
 }
 
+/// Label of what a probe makes.
+const LABEL_PROBE: &str = "pipelinex.probe";
+
 /// Finds out whether the engine's host can lay an overlay over our folder, by having one mounted and read. Says why not.
 ///
 /// # Errors
@@ -137,14 +142,37 @@ pub async fn probe(engine: &Engine, store: &Store, on_engine: &Path, image: &str
     if on_engine.to_string_lossy().contains([',', ':']) {
         return Err(format!("the path {} has a comma or a colon in it", on_engine.display()));
     }
+    // One at a time, so that whatever another probe left was left by a worker that died over it.
+    let _alone = probe_lock(store).await?;
+    let labels: BTreeMap<String, String> =
+        [(LABEL_INSTANCE.to_owned(), store.instance().as_str().to_owned()), (LABEL_PROBE.to_owned(), "1".to_owned())]
+            .into();
+    let mine: Vec<String> = labels.iter().map(|(name, value)| format!("{name}={value}")).collect();
+    let inside = store.layout().root().join(".probe");
+    clear_probes(engine, &mine, &inside).await;
     let name = format!("pipelinex-probe-{}", uuid::Uuid::new_v4().as_simple());
-    let (inside, outside) = (store.layout().root().join(format!(".{name}")), on_engine.join(format!(".{name}")));
-    let labels = [(LABEL_INSTANCE.to_owned(), store.instance().as_str().to_owned())].into();
-    let result = probe_in(engine, &name, &inside, &outside, image, labels).await;
-    let _ = engine.remove_container(&name).await;
-    let _ = engine.remove_volume(&name).await;
-    let _ = fs::remove_dir_all(&inside);
+    let result = probe_in(engine, &name, &inside, &on_engine.join(".probe"), image, labels).await;
+    clear_probes(engine, &mine, &inside).await;
     result
+}
+
+async fn clear_probes(engine: &Engine, labels: &[String], inside: &Path) {
+    if let Ok(found) = engine.find(labels).await
+        && let Err(error) = engine.remove(&found).await
+    {
+        tracing::warn!(%error, "what a probe left could not be removed");
+    }
+    let _ = fs::remove_dir_all(inside);
+}
+
+async fn probe_lock(store: &Store) -> Result<File, String> {
+    let path = store.layout().index().join("probe.lock");
+    let lock = move || {
+        let file = OpenOptions::new().write(true).create(true).truncate(false).mode(0o640).open(&path)?;
+        file.lock().map(|()| file)
+    };
+    let locked = tokio::task::spawn_blocking(lock).await.map_err(|panic| panic.to_string())?;
+    locked.map_err(|error| format!("the lock of the probe cannot be taken: {error}"))
 }
 
 /// Whether this process reads the probe's overlay as its container saw it: what that hides is in attributes that not every

@@ -55,9 +55,7 @@ impl ContainerStatus {
     pub fn success() -> Self {
         Self { phase: Phase::Ended, exit_code: 0, oom_killed: false, error: String::new(), started_at: None }
     }
-}
 
-impl ContainerStatus {
     /// How long ago it was started, by the clock on the wall: a successor goes on counting where the one before it was.
     pub fn ran_for(&self) -> Duration {
         let started = self.started_at.map(|at| jiff::Timestamp::now().duration_since(at));
