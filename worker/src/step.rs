@@ -245,12 +245,15 @@ impl Run<'_> {
 
     /// Ends the container, and takes in what it still has to say meanwhile.
     async fn stop(&self, mut log: LogWriter, mut output: Output, reason: Reason) -> Result<Ending, StepError> {
-        let last_words = async {
+        let writer = &mut log;
+        let last_words = async move {
             while let Some(Ok(bytes)) = output.next().await {
-                if !matches!(log.append_following(&bytes), Ok(Appended::Taken)) {
+                if !matches!(writer.append_following(&bytes), Ok(Appended::Taken)) {
                     break;
                 }
             }
+            // A stream that nobody reads holds the container back, also from its end.
+            drop(output);
             std::future::pending::<()>().await;
         };
         tokio::select! {
