@@ -146,7 +146,11 @@ impl Run<'_> {
     ) -> Result<Ending, StepError> {
         loop {
             match self.drain(&mut output, &mut skip, deadline).await? {
-                Drained::Stop(reason) => return self.stop(reason).await,
+                Drained::Stop(reason) => {
+                    // A stream that nobody reads holds the container back, also from its end.
+                    drop(output);
+                    return self.stop(reason).await;
+                }
                 Drained::Detach => return Ok(Ending::Detached),
                 Drained::Closed => {}
             }
