@@ -114,6 +114,10 @@ fn write_aside<T: Serialize>(path: &Path, value: &T) -> Result<PathBuf, DiskErro
     let mut text = serde_json::to_vec_pretty(value)
         .map_err(|error| DiskError::io("write", path)(io::Error::new(io::ErrorKind::InvalidData, error)))?;
     text.push(b'\n');
+    if text.len() as u64 > JSON_MAX {
+        let error = io::Error::new(io::ErrorKind::InvalidData, "it would be larger than what is read back");
+        return Err(DiskError::io("write", path)(error));
+    }
     let temp = path.with_file_name(format!(".tmp-{}", Uuid::new_v4().as_simple()));
     let written = write_new(&temp, &text, FILE_MODE);
     if written.is_err() {

@@ -6,6 +6,7 @@
 
 use std::{
     collections::BTreeSet,
+    ffi::CString,
     fs::File,
     io::{self, Read, Write},
     os::fd::{AsFd, OwnedFd},
@@ -19,6 +20,8 @@ use rustix::{
 
 /// Folders nested deeper than this are not walked; a report or artifact does not lie there.
 const DEEPEST: usize = 64;
+/// How many entries that are never taken are named.
+const PASSED_OVER_MAX: usize = 100;
 /// The longest path below the folder that is reported, in bytes.
 const PATH_MAX: usize = 1024;
 
@@ -68,7 +71,7 @@ pub struct Walk {
     pub folders: Vec<String>,
     /// Entries that are never taken, safe to show; at most a hundred are named.
     pub passed_over: Vec<String>,
-    /// Whether there were more files than the limit.
+    /// Whether there was more than was looked at.
     pub cut: bool,
 }
 
@@ -96,15 +99,23 @@ impl Beneath {
         Ok(Self { layers: vec![open_root(upper)?, open_root(lower)?] })
     }
 
-    /// All regular files below, at most `limit` of them.
+    /// All regular files below, looking at no more than `limit` entries of any kind.
     ///
     /// # Errors
     /// [`ForeignError::Io`].
     pub fn walk(&self, limit: usize) -> Result<Walk, ForeignError> {
-        let mut walk = Walk::default();
+        self.walk_for(limit, &|_| true)
+    }
+
+    /// The regular files below whose path is wanted, looking at no more than `limit` entries of any kind.
+    ///
+    /// # Errors
+    /// [`ForeignError::Io`].
+    pub fn walk_for(&self, limit: usize, wanted: &dyn Fn(&str) -> bool) -> Result<Walk, ForeignError> {
         let roots = self.layers.iter().map(reopen).collect::<Result<Vec<_>, _>>()?;
-        walk_layers(&roots, "", 0, limit, &mut walk)?;
-        Ok(walk)
+        let mut walker = Walker { walk: Walk::default(), left: limit, wanted };
+        walker.layers(&roots, "", 0)?;
+        Ok(walker.walk)
     }
 
     /// Opens a regular file of one name. Over an overlay, name only what [`Self::walk`] gave: a folder that was made anew
@@ -170,79 +181,96 @@ pub fn shown(path: &str) -> String {
     out
 }
 
-fn walk_layers(
-    layers: &[OwnedFd],
-    prefix: &str,
-    depth: usize,
-    limit: usize,
-    walk: &mut Walk,
-) -> Result<(), ForeignError> {
-    // In name order, so that the same tree always gives the same list and the same cut.
-    let mut names = BTreeSet::new();
-    for layer in layers {
-        for entry in Dir::read_from(layer).map_err(|e| failed(prefix, e.into()))? {
-            let entry = entry.map_err(|e| failed(prefix, e.into()))?;
-            if entry.file_name() != c"." && entry.file_name() != c".." {
-                names.insert(entry.file_name().to_owned());
-            }
-            if names.len() > limit.saturating_mul(4).max(1024) {
-                walk.cut = true;
-                break;
-            }
-        }
-    }
-    for name in names {
-        if walk.files.len() >= limit {
-            walk.cut = true;
-            return Ok(());
-        }
-        let text = name.to_str().ok().filter(|t| prefix.len() + t.len() < PATH_MAX && !t.contains(char::is_control));
-        let Some(text) = text else {
-            pass_over(walk, format!("{prefix}{}", shown(&name.to_string_lossy())));
-            continue;
-        };
-        let path = format!("{prefix}{text}");
-        let mut below = Vec::new();
-        for layer in layers {
-            let Ok(stat) = statat(layer, text, AtFlags::SYMLINK_NOFOLLOW) else { continue };
-            match FileType::from_raw_mode(stat.st_mode) {
-                FileType::RegularFile if below.is_empty() => {
-                    walk.files.push(Found { path: path.clone(), bytes: u64::try_from(stat.st_size).unwrap_or(0) });
-                    break;
-                }
-                FileType::Directory => {
-                    let Ok(folder) = open_folder(layer, text) else { break };
-                    let opaque = is_opaque(&folder);
-                    below.push(folder);
-                    if opaque {
-                        break;
-                    }
-                }
-                // A file below a folder, or what an overlay hides with a device 0:0: covered by what is above it.
-                FileType::RegularFile => break,
-                FileType::CharacterDevice if stat.st_rdev == 0 => break,
-                _ => {
-                    pass_over(walk, path.clone());
-                    break;
-                }
-            }
-        }
-        if !below.is_empty() {
-            walk.folders.push(path.clone());
-            if depth < DEEPEST {
-                walk_layers(&below, &format!("{path}/"), depth + 1, limit, walk)?;
-            } else {
-                pass_over(walk, path);
-            }
-        }
-    }
-    Ok(())
+struct Walker<'a> {
+    walk: Walk,
+    /// Entries that may still be looked at.
+    left: usize,
+    wanted: &'a dyn Fn(&str) -> bool,
 }
 
-fn pass_over(walk: &mut Walk, path: String) {
-    if walk.passed_over.len() < 100 {
-        walk.passed_over.push(shown(&path));
+/// What one name stands for, seen through all layers.
+enum Seen {
+    File(u64),
+    /// The folder in each layer that has it, as far as nothing hides it.
+    Folder(Vec<OwnedFd>),
+    Hidden,
+    Other,
+}
+
+impl Walker<'_> {
+    fn layers(&mut self, layers: &[OwnedFd], prefix: &str, depth: usize) -> Result<(), ForeignError> {
+        for name in self.names(layers, prefix)? {
+            let text =
+                name.to_str().ok().filter(|t| prefix.len() + t.len() < PATH_MAX && !t.contains(char::is_control));
+            let Some(text) = text else {
+                self.pass_over(&format!("{prefix}{}", name.to_string_lossy()));
+                continue;
+            };
+            let path = format!("{prefix}{text}");
+            match look(layers, text) {
+                Seen::Hidden => {}
+                Seen::Other => self.pass_over(&path),
+                Seen::File(bytes) if (self.wanted)(&path) => self.walk.files.push(Found { path, bytes }),
+                Seen::File(_) => {}
+                Seen::Folder(_) if depth >= DEEPEST => self.pass_over(&path),
+                Seen::Folder(below) => {
+                    let prefix = format!("{path}/");
+                    self.walk.folders.push(path);
+                    self.layers(&below, &prefix, depth + 1)?;
+                }
+            }
+        }
+        Ok(())
     }
+
+    /// The names in one folder of all layers, in order, so that the same tree always gives the same list.
+    fn names(&mut self, layers: &[OwnedFd], prefix: &str) -> Result<BTreeSet<CString>, ForeignError> {
+        let mut names = BTreeSet::new();
+        for layer in layers {
+            for entry in Dir::read_from(layer).map_err(|e| failed(prefix, e.into()))? {
+                let entry = entry.map_err(|e| failed(prefix, e.into()))?;
+                if entry.file_name() == c"." || entry.file_name() == c".." || names.contains(entry.file_name()) {
+                    continue;
+                }
+                if self.left == 0 {
+                    self.walk.cut = true;
+                    return Ok(names);
+                }
+                self.left -= 1;
+                names.insert(entry.file_name().to_owned());
+            }
+        }
+        Ok(names)
+    }
+
+    fn pass_over(&mut self, path: &str) {
+        if self.walk.passed_over.len() < PASSED_OVER_MAX {
+            self.walk.passed_over.push(shown(path));
+        }
+    }
+}
+
+fn look(layers: &[OwnedFd], name: &str) -> Seen {
+    let mut below = Vec::new();
+    for layer in layers {
+        let Ok(stat) = statat(layer, name, AtFlags::SYMLINK_NOFOLLOW) else { continue };
+        match FileType::from_raw_mode(stat.st_mode) {
+            FileType::Directory => {
+                let Ok(folder) = open_folder(layer, name) else { break };
+                let opaque = is_opaque(&folder);
+                below.push(folder);
+                if opaque {
+                    break;
+                }
+            }
+            // What lies below a folder, or under what an overlay hides with a device 0:0, is covered.
+            _ if !below.is_empty() => break,
+            FileType::RegularFile => return Seen::File(u64::try_from(stat.st_size).unwrap_or(0)),
+            FileType::CharacterDevice if stat.st_rdev == 0 => return Seen::Hidden,
+            _ => return Seen::Other,
+        }
+    }
+    if below.is_empty() { Seen::Hidden } else { Seen::Folder(below) }
 }
 
 fn is_opaque(folder: &OwnedFd) -> bool {
@@ -300,5 +328,8 @@ fn failed(path: &str, source: io::Error) -> ForeignError {
     ForeignError::Io { path: shown(path), source }
 }
 
+mod remove;
 #[cfg(test)]
 mod tests;
+
+pub use remove::remove_tree;

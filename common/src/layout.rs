@@ -31,6 +31,11 @@ impl Layout {
         self.root.join(".staging")
     }
 
+    /// What was thrown away and is being removed.
+    pub fn trash(&self) -> PathBuf {
+        self.root.join(".trash")
+    }
+
     /// Run numbers, and indexes that can be made again.
     pub fn index(&self) -> PathBuf {
         self.root.join(".index")

@@ -206,14 +206,23 @@ fn taking_over_hands_the_source_to_the_runner_and_follows_no_link() {
     assert_eq!(owner(job.paths().root()), 0);
     assert_eq!(fs::metadata(job.paths().metadata()).unwrap().mode() & 0o777, 0o640);
 
-    for plant in ["metadata.json", "pipelines", "source/twin"] {
+    assert_eq!(fs::metadata(job.paths().root()).unwrap().mode() & 0o7777, 0o2750);
+    for plant in ["metadata.json", "pipelines", "source/twin", "ends", "logs", "unheard-of"] {
         let job = admitted(&store);
         let path = job.paths().root().join(plant);
         match plant {
             "source/twin" => fs::hard_link(&outside, &path).unwrap(),
+            "ends" => {
+                // As a backend of its own user would have to make it.
+                fs::create_dir(&path).unwrap();
+                std::os::unix::fs::chown(&path, Some(1234), None).unwrap();
+            }
             other => {
                 let _ = fs::remove_file(&path).or_else(|_| fs::remove_dir(&path));
                 symlink(if other == "pipelines" { dir.path() } else { &outside }, &path).unwrap();
+                if other == "logs" {
+                    std::os::unix::fs::lchown(&path, Some(1234), None).unwrap();
+                }
             }
         }
         assert!(store.take_over(&job).is_err(), "{plant}");

@@ -3,9 +3,10 @@
 //! Everything read here was written or named by foreign code, so all of it goes through `common::foreign`. The verdict is
 //! not in it: that is the engine's exit code, and a report can only add detail.
 
+mod budget;
+
 use std::{
-    fs::{self, OpenOptions},
-    os::unix::fs::OpenOptionsExt,
+    fs,
     path::{Path, PathBuf},
 };
 
@@ -14,7 +15,7 @@ use pipelinex_common::{
     disk::{self, DiskError},
     execution::{FindingCounts, StepRecord, TestCounts},
     findings::{self, Finding},
-    foreign::{Beneath, ForeignError, shown},
+    foreign::{Beneath, shown},
     layout::JobPaths,
     limits::StepLimits,
     pipeline::model::{ArtifactsWhen, FindingsFormat, Step, StepKind},
@@ -23,10 +24,17 @@ use pipelinex_common::{
 };
 use serde::{Deserialize, Serialize};
 
+use self::budget::Budget;
+pub use self::budget::Collected;
+
 use crate::spec::{APP_DIR, TreeKind};
 
 /// The largest report that is parsed, in bytes; a larger one is kept and not counted.
 const PARSED_MAX: u64 = 32 * 1024 * 1024;
+/// How many entries are looked at for each file that may be collected: a tree has many more files than are kept.
+const ENTRIES_PER_FILE: usize = 50;
+/// Names below a stage's report folder that are ours.
+const OURS: [&str; 3] = ["result.json", "findings.json", "junit"];
 /// The largest `result.json` that is read, in bytes.
 const RESULT_MAX: u64 = 64 * 1024;
 
@@ -46,23 +54,6 @@ pub struct Collector<'a> {
     pub limits: &'a StepLimits,
     /// The number of the claim.
     pub claim: u64,
-}
-
-/// What was collected and published.
-#[derive(Debug, Default)]
-pub struct Collected {
-    /// The step's own words about itself.
-    pub message: Option<String>,
-    /// What its JUnit reports add up to.
-    pub tests: Option<TestCounts>,
-    /// What its findings add up to.
-    pub findings: Option<FindingCounts>,
-    /// Artifacts, as paths below `artifacts/<step>/`.
-    pub artifacts: Vec<String>,
-    /// What a person should know.
-    pub warnings: Vec<String>,
-    /// A report that was promised is missing or cannot be believed.
-    pub unbelievable: Option<String>,
 }
 
 /// result.json as a step may write it: detail, never the verdict.
@@ -104,6 +95,11 @@ impl Collector<'_> {
             self.gather_from_tree(&aside, succeeded, &mut collected)?;
         }
         self.read_findings(&aside.join("reports"), succeeded, &mut collected)?;
+        if collected.copied > 0 {
+            // One call for the folders and files of all that was gathered.
+            disk::sync_file_system(&aside)?;
+        }
+        collected.close();
         Ok(collected)
     }
 
@@ -127,7 +123,7 @@ impl Collector<'_> {
         let reports = aside.join("reports");
         disk::place_json(&reports.join("result.json"), &result)?;
         if let Some(parent) = self.reports_to.parent().filter(|parent| !parent.exists()) {
-            disk::make_dir(parent, 0o750)?;
+            disk::make_dir(parent, 0o2750)?;
         }
         publish(&reports, &self.reports_to)?;
         let artifacts = aside.join("artifacts");
@@ -144,38 +140,39 @@ impl Collector<'_> {
     /// The step's own folder of the outbox, and in it only the folder of its own stage: what it writes elsewhere is nobody's
     /// report.
     fn gather_reports(&self, to: &Path, collected: &mut Collected) -> Result<(), DiskError> {
-        let stage = Slug::of(&self.step.stage);
-        let outbox = match Beneath::open(&self.paths.outbox_of(&self.step.slug)) {
-            Ok(outbox) => outbox,
+        let opened = Beneath::open(&self.paths.outbox_of(&self.step.slug));
+        let limit = ENTRIES_PER_FILE * self.limits.collected_files as usize;
+        let (outbox, walk) = match opened.and_then(|outbox| outbox.walk(limit).map(|walk| (outbox, walk))) {
+            Ok(both) => both,
             Err(error) => {
-                collected.warnings.push(format!("no reports were collected: {error}"));
+                collected.warn(format!("no reports were collected: {error}"));
                 return Ok(());
             }
         };
-        let prefix = format!("{stage}/");
-        let mut budget = Budget::new(self.limits.report_bytes, self.limits.collected_files);
-        match outbox.walk(self.limits.collected_files as usize) {
-            Err(error) => collected.warnings.push(format!("not all reports were collected: {error}")),
-            Ok(walk) => {
-                if walk.cut {
-                    collected.warnings.push("there were more report files than are collected".to_owned());
+        if walk.cut {
+            collected.warn("there are more report files than are looked through");
+        }
+        for path in &walk.passed_over {
+            collected.warn(format!("reports: {path} is not a file"));
+        }
+        let stage = format!("{}/", Slug::of(&self.step.stage));
+        let mut budget = Budget::new("reports", self.limits.report_bytes, self.limits.collected_files);
+        for found in &walk.files {
+            match found.path.strip_prefix(&stage) {
+                // Ours is written when the verdict is known.
+                Some("result.json") => {
+                    let text = outbox.read(&found.path, RESULT_MAX).unwrap_or_default();
+                    let said = serde_json::from_slice::<SelfReported>(&text).unwrap_or_default();
+                    collected.message = said.message.map(|message| shown(&message));
                 }
-                collected.warnings.extend(walk.passed_over.iter().map(|path| format!("reports: {path} is not a file")));
-                for found in walk.files {
-                    match found.path.strip_prefix(&prefix) {
-                        // Ours is written when the verdict is known.
-                        Some("result.json") => {
-                            let text = outbox.read(&found.path, RESULT_MAX).unwrap_or_default();
-                            let said = serde_json::from_slice::<SelfReported>(&text).unwrap_or_default();
-                            collected.message = said.message.map(|message| shown(&message));
-                        }
-                        Some(path) => budget.copy(&outbox, &found.path, &to.join(path), "reports", collected)?,
-                        None => collected.warnings.push(format!(
-                            "reports: {} is outside of the stage's own folder {prefix} and was left",
-                            shown(&found.path)
-                        )),
-                    }
+                Some(path) if path.split('/').next().is_some_and(|first| OURS.contains(&first)) => {
+                    collected.warn(format!("reports: {} has a name that is ours and was left", shown(&found.path)));
                 }
+                Some(path) => _ = budget.copy(&outbox, found, &to.join(path), collected)?,
+                None => collected.warn(format!(
+                    "reports: {} is outside of the stage's own folder {stage} and was left",
+                    shown(&found.path)
+                )),
             }
         }
         Ok(())
@@ -194,59 +191,44 @@ impl Collector<'_> {
         let (Some(paths), Some(exclude), Some(junit)) =
             (globs(&artifacts.paths), globs(&artifacts.exclude), globs(&artifacts.junit))
         else {
-            collected.warnings.push("a pattern of artifacts cannot be read; nothing was collected".to_owned());
+            collected.warn("a pattern of artifacts cannot be read; nothing was collected");
             return Ok(());
         };
-        // A tree has many more files than are collected: dependencies, classes.
-        let limit = 50 * self.limits.collected_files as usize;
+        let is_artifact = |path: &str| in_set(&paths, path) && !in_set(&exclude, path);
+        let limit = ENTRIES_PER_FILE * self.limits.collected_files as usize;
         let opened = crate::tree::open(self.paths, self.tree_owner, self.trees);
-        let (tree, walk) = match opened.and_then(|tree| tree.walk(limit).map(|walk| (tree, walk))) {
+        let walked = opened.and_then(|tree| {
+            tree.walk_for(limit, &|path| junit.is_match(path) || is_artifact(path)).map(|walk| (tree, walk))
+        });
+        let (tree, walk) = match walked {
             Ok(both) => both,
             Err(error) => {
-                collected.warnings.push(format!("no artifacts were collected: {error}"));
+                collected.warn(format!("no artifacts were collected: {error}"));
                 return Ok(());
             }
         };
         if walk.cut {
-            collected.warnings.push("the tree has more files than are looked through".to_owned());
+            collected.warn("the tree has more files than are looked through");
         }
-        let mut report_budget = Budget::new(self.limits.report_bytes, self.limits.collected_files);
-        let mut artifact_budget = Budget::new(self.limits.artifact_bytes, self.limits.collected_files);
-        for found in &walk.files {
+        let mut reports = Budget::new("JUnit reports", self.limits.report_bytes, self.limits.collected_files);
+        let mut kept = Budget::new("artifacts", self.limits.artifact_bytes, self.limits.collected_files);
+        for (number, found) in walk.files.iter().enumerate() {
             if junit.is_match(&found.path) {
-                let to = aside.join("reports/junit").join(found.path.replace('/', "_"));
-                report_budget.copy(&tree, &found.path, &to, "JUnit reports", collected)?;
-                self.count_tests(&tree, &found.path, collected);
-            }
-            if in_set(&paths, &found.path) && !in_set(&exclude, &found.path) {
-                let to = aside.join("artifacts").join(&found.path);
-                artifact_budget.copy(&tree, &found.path, &to, "artifacts", collected)?;
-                if to.exists() {
-                    collected.artifacts.push(found.path.clone());
+                let to = aside.join("reports/junit").join(junit_name(number, &found.path));
+                if reports.copy(&tree, found, &to, collected)? {
+                    count_tests(&to, &found.path, collected);
                 }
+            }
+            if is_artifact(&found.path)
+                && kept.copy(&tree, found, &aside.join("artifacts").join(&found.path), collected)?
+            {
+                collected.add_artifact(&found.path);
             }
         }
         if !artifacts.paths.is_empty() && collected.artifacts.is_empty() && succeeded {
-            collected.warnings.push(format!("no file matches artifacts: {}", artifacts.paths.join(", ")));
+            collected.warn(format!("no file matches artifacts: {}", artifacts.paths.join(", ")));
         }
         Ok(())
-    }
-
-    fn count_tests(&self, tree: &Beneath, path: &str, collected: &mut Collected) {
-        let counted = tree
-            .read(path, PARSED_MAX)
-            .map_err(|error| error.to_string())
-            .and_then(|text| findings::junit::count(&text).map_err(|error| format!("{}: {error}", shown(path))));
-        match counted {
-            Err(error) => collected.warnings.push(error),
-            Ok(counts) => {
-                let sum = collected.tests.get_or_insert_default();
-                sum.tests += counts.tests;
-                sum.failures += counts.failures;
-                sum.errors += counts.errors;
-                sum.skipped += counts.skipped;
-            }
-        }
     }
 
     /// Reads the reports that were promised. A scan that ended well without one, or with one that cannot be read, has not
@@ -281,57 +263,26 @@ impl Collector<'_> {
     }
 }
 
-struct Budget {
-    bytes: u64,
-    files: u64,
-    told: bool,
+/// A name of our own for a copy, with enough of the other one to know it again: two folders may hold files of one name.
+fn junit_name(number: usize, path: &str) -> String {
+    let last = path.rsplit('/').next().unwrap_or(path);
+    let (stem, cut) = last.strip_suffix(".xml").map_or((last, ""), |stem| (stem, ".xml"));
+    let stem: String = stem.chars().take(60).collect();
+    format!("{number}-{stem}{cut}")
 }
 
-impl Budget {
-    fn new(bytes: u64, files: u64) -> Self {
-        Self { bytes, files, told: false }
-    }
-
-    /// Copies one file if there is room for it; what is too much, or refused, is told and left.
-    fn copy(
-        &mut self,
-        from: &Beneath,
-        path: &str,
-        to: &Path,
-        what: &str,
-        collected: &mut Collected,
-    ) -> Result<(), DiskError> {
-        if self.files == 0 || self.bytes == 0 {
-            if !std::mem::replace(&mut self.told, true) {
-                collected.warnings.push(format!("not all {what} were collected: there are more than the limit allows"));
-            }
-            return Ok(());
-        }
-        if let Some(parent) = to.parent() {
-            fs::create_dir_all(parent).map_err(DiskError::io("make the folder", parent))?;
-        }
-        let created = OpenOptions::new().write(true).create_new(true).mode(0o640).open(to);
-        let mut file = created.map_err(DiskError::io("create", to))?;
-        let copied = from.copy(path, &mut file, self.bytes);
-        match copied {
-            Ok(bytes) => {
-                self.bytes -= bytes;
-                self.files -= 1;
-                file.sync_all().map_err(DiskError::io("sync", to))
-            }
-            Err(error) => {
-                drop(file);
-                fs::remove_file(to).map_err(DiskError::io("remove", to))?;
-                match error {
-                    ForeignError::Io { source, .. } if source.kind() == std::io::ErrorKind::StorageFull => {
-                        Err(DiskError::io("write", to)(source))
-                    }
-                    error => {
-                        collected.warnings.push(format!("{what}: {error}"));
-                        Ok(())
-                    }
-                }
-            }
+fn count_tests(copy: &Path, path: &str, collected: &mut Collected) {
+    let counted = disk::read_file(copy, PARSED_MAX).map_err(|error| error.to_string()).and_then(|text| {
+        findings::junit::count(&text.unwrap_or_default()).map_err(|e| format!("{}: {e}", shown(path)))
+    });
+    match counted {
+        Err(error) => collected.warn(error),
+        Ok(counts) => {
+            let sum = collected.tests.get_or_insert_default();
+            sum.tests += counts.tests;
+            sum.failures += counts.failures;
+            sum.errors += counts.errors;
+            sum.skipped += counts.skipped;
         }
     }
 }

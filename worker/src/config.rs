@@ -29,8 +29,14 @@ pub struct WorkerConfig {
     pub engine_workspaces: Option<PathBuf>,
     /// Never use an overlay for trees, even where the engine can.
     pub copy_trees: bool,
-    /// How long running steps may go on after a request to stop before they are left to a successor.
-    pub drain: Duration,
+}
+
+impl WorkerConfig {
+    /// Whether an image may be pulled where it is missing. The built-in names are nobody's at a public registry: whoever took
+    /// one there could run what they like.
+    pub fn may_pull(&self, image: &str) -> bool {
+        DEFAULT_IMAGES.iter().all(|(_, built_in)| *built_in != image)
+    }
 }
 
 /// The runner images that `make images` builds.
@@ -51,7 +57,6 @@ impl Default for WorkerConfig {
             docker_host: None,
             engine_workspaces: None,
             copy_trees: false,
-            drain: Duration::ZERO,
         }
     }
 }

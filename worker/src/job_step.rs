@@ -22,7 +22,7 @@ use pipelinex_common::{
     },
     slug::Slug,
     state::{Reason, StepState},
-    store::{Claim, Job, StoreError, make_runner_dir},
+    store::{Claim, Job, Store, StoreError, make_runner_dir},
 };
 use tokio::{sync::OnceCell, task::JoinSet};
 use tokio_util::sync::CancellationToken;
@@ -44,8 +44,8 @@ use crate::{
 pub enum StepReport {
     /// The step has ended like this; not recorded yet.
     Ended(Slug, Box<StepRecord>),
-    /// Its container is gone.
-    Lost(Slug),
+    /// Its container, of that attempt, is gone.
+    Lost(Slug, u32),
     /// We were told to stop, or another holds the job.
     LetGo,
     /// Our own files or the engine failed: the job is taken up again later.
@@ -65,11 +65,12 @@ pub struct JobSteps {
     crowded: BTreeMap<String, bool>,
     claim: Arc<Mutex<Claim>>,
     claim_number: u64,
-    adopted: BTreeMap<Slug, String>,
+    /// Containers of a former holder that nobody has taken up yet.
+    adopted: Mutex<BTreeMap<Slug, String>>,
     names: Mutex<BTreeMap<Slug, String>>,
     volume: OnceCell<()>,
     networks: [OnceCell<()>; 2],
-    trees: BTreeMap<Slug, OnceCell<()>>,
+    trees: Mutex<BTreeMap<Slug, Arc<OnceCell<()>>>>,
     removals: Mutex<JoinSet<()>>,
     let_go: CancellationToken,
 }
@@ -107,7 +108,8 @@ impl JobSteps {
             job: job.id(),
             attempt,
             on_engine: JobPaths::at(site.workspaces.join(job.id().to_string())),
-            trees: site.trees,
+            // What a former holder began with decides: half of a job's trees would else be somewhere else.
+            trees: tree::begun_with(job.paths()).unwrap_or(site.trees),
             volume_folders: engine.has_volume_folders(),
             ca: site.ca.clone(),
             limits: worker.config.limits.clone(),
@@ -117,14 +119,14 @@ impl JobSteps {
             worker: worker.clone(),
             engine: engine.clone(),
             paths: job.paths().clone(),
-            trees: owners.values().map(|owner| (owner.clone(), OnceCell::new())).collect(),
+            trees: Mutex::default(),
             context,
             attempt: AtomicU32::new(attempt),
             owners,
             crowded,
             claim,
             claim_number,
-            adopted,
+            adopted: Mutex::new(adopted),
             names: Mutex::default(),
             volume: OnceCell::new(),
             networks: [OnceCell::new(), OnceCell::new()],
@@ -138,14 +140,22 @@ impl JobSteps {
         self.attempt.load(Ordering::Acquire)
     }
 
-    /// Begins the next attempt and returns its number.
+    /// A step's container is gone: begins the next attempt, unless another step's loss did so since this one was started,
+    /// and clears away what the lost container left. Returns the number of the attempt.
     ///
     /// # Errors
     /// [`StoreError`].
-    pub fn next_attempt(&self, job: &Job) -> Result<u32, StoreError> {
-        let number = job.begin_attempt(&lock(&self.claim))?;
-        self.attempt.store(number, Ordering::Release);
-        Ok(number)
+    pub fn start_over(&self, job: &Job, step: &Step, ran_in: u32, tree_is_shared: bool) -> Result<u32, StoreError> {
+        if ran_in == self.attempt() {
+            let number = job.begin_attempt(&lock(&self.claim))?;
+            self.attempt.store(number, Ordering::Release);
+        }
+        let owner = self.owner(step);
+        if !tree_is_shared {
+            lock(&self.trees).remove(owner);
+        }
+        clear_lost(&self.worker.store, &self.paths, step, (!tree_is_shared).then_some(owner))?;
+        Ok(self.attempt())
     }
 
     /// Ends the tasks of all steps. Their containers go on.
@@ -156,8 +166,8 @@ impl JobSteps {
     /// Runs a step to its end. What it returns is not recorded yet.
     pub async fn run(self: Arc<Self>, step: Step) -> StepReport {
         let slug = step.slug.clone();
-        let started_at = Timestamp::now();
         let Ok(_slot) = self.worker.step_slots.acquire().await else { return StepReport::LetGo };
+        let (started_at, attempt) = (Timestamp::now(), self.attempt());
         let ending = tokio::select! {
             () = self.let_go.cancelled() => Ok(Ending::Detached),
             ending = self.container(&step) => ending,
@@ -167,7 +177,7 @@ impl JobSteps {
             return StepReport::LetGo;
         }
         let (state, reason, message, exit_code) = match ending {
-            Ok(Ending::Lost) => return StepReport::Lost(slug),
+            Ok(Ending::Lost) => return StepReport::Lost(slug, attempt),
             Ok(Ending::Detached) | Err(StepError::NotMine) => return StepReport::LetGo,
             Ok(ending) => verdict(&ending, step.kind == StepKind::Scan, self.timeout(&step)),
             Err(error) => match failure(error) {
@@ -177,7 +187,7 @@ impl JobSteps {
         };
         let mut record = StepRecord::bare(&step.name, state, reason, message);
         record.exit_code = exit_code;
-        record.attempt = Some(self.attempt());
+        record.attempt = Some(attempt);
         record.image = self.worker.image(&step.image).ok();
         record.started_at = Some(started_at);
         record.finished_at = Some(Timestamp::now());
@@ -224,9 +234,10 @@ impl JobSteps {
         let owner = self.owner(step);
         let context = JobContext { attempt: self.attempt(), ..self.context.clone() };
         let mut container = spec::container(&context, step, owner, image);
-        let adopted = self.adopted.get(&step.slug).filter(|_| self.attempt() == self.context.attempt);
+        let adopted = lock(&self.adopted).remove(&step.slug);
+        let fresh = adopted.is_none();
         match adopted {
-            Some(name) => container.name.clone_from(name),
+            Some(name) => container.name = name,
             None => self.put_old_log_aside(step)?,
         }
         lock(&self.names).insert(step.slug.clone(), container.name.clone());
@@ -235,8 +246,9 @@ impl JobSteps {
         let run = Run {
             engine: &self.engine,
             spec: &container,
-            fresh: adopted.is_none(),
-            log: LogWriter::open(&self.paths, &step.slug, &self.worker.config.limits)?,
+            fresh,
+            may_pull: self.worker.config.may_pull(&container.image),
+            open_log: &|| LogWriter::open(&self.paths, &step.slug, &self.worker.config.limits),
             timeout: self.timeout(step),
             detach: &self.let_go,
             holds: Arc::new(move || lock(&claim).holds()),
@@ -306,7 +318,7 @@ impl JobSteps {
         if step.kind == StepKind::Scan {
             return Ok(());
         }
-        let Some(cell) = self.trees.get(owner) else { return Ok(()) };
+        let cell = lock(&self.trees).entry(owner.clone()).or_default().clone();
         let made = cell.get_or_try_init(|| async {
             let (paths, tree, kind) = (self.paths.clone(), owner.clone(), self.context.trees);
             let prepared = tokio::task::spawn_blocking(move || tree::prepare(&paths, &tree, kind)).await;
@@ -345,6 +357,24 @@ impl JobSteps {
     }
 }
 
+/// Clears away what a lost container left, so that its step starts clean: reports, the rest of its log, and its tree where no
+/// step that has ended works in the same one.
+///
+/// # Errors
+/// [`StoreError`].
+pub fn clear_lost(store: &Store, paths: &JobPaths, step: &Step, tree_owner: Option<&Slug>) -> Result<(), StoreError> {
+    let folders = [Some(paths.outbox_of(&step.slug)), tree_owner.map(|owner| paths.tree(owner))];
+    for folder in folders.into_iter().flatten().filter(|folder| folder.exists()) {
+        store.throw_away(&folder)?;
+    }
+    match std::fs::remove_file(paths.log_tail(&step.slug)) {
+        Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
+            Err(DiskError::io("remove", paths.log_tail(&step.slug))(error).into())
+        }
+        _ => Ok(()),
+    }
+}
+
 /// Lays what was collected over the verdict. It can add detail, and take a success away that nothing shows; never give one.
 fn apply(record: &mut StepRecord, collected: Collected) {
     record.tests = collected.tests;
@@ -376,6 +406,7 @@ fn failure(error: StepError) -> Result<(Reason, String), RunError> {
         }
         StepError::Tree(tree::TreeError::Store(error)) => Err(error.into()),
         StepError::Disk(error) => Err(error.into()),
+        // Taken care of where it happens; a step that is not ours has no reason.
         StepError::NotMine => Ok((Reason::Interrupted, error.to_string())),
     }
 }

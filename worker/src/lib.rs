@@ -15,6 +15,7 @@ pub mod site;
 pub mod spec;
 pub mod step;
 pub mod sweep;
+pub mod take_up;
 pub mod tree;
 
 use std::sync::{Arc, Mutex};
@@ -23,7 +24,7 @@ use pipelinex_common::{
     queue::JobBackend,
     store::{Store, WorkerIdentity},
 };
-use tokio::sync::{OnceCell, Semaphore};
+use tokio::sync::Semaphore;
 use tokio_util::sync::CancellationToken;
 
 use crate::{config::WorkerConfig, engine::Engine, reconcile::Desk, site::Site};
@@ -38,7 +39,7 @@ pub struct Worker {
     pub(crate) step_slots: Semaphore,
     pub(crate) desk: Desk,
     engine: tokio::sync::Mutex<Option<Engine>>,
-    site: OnceCell<Site>,
+    site: tokio::sync::Mutex<Option<Site>>,
 }
 
 impl Worker {
@@ -53,7 +54,7 @@ impl Worker {
             store,
             shutdown,
             engine: tokio::sync::Mutex::default(),
-            site: OnceCell::new(),
+            site: tokio::sync::Mutex::default(),
         })
     }
 }

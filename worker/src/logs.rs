@@ -11,12 +11,25 @@ use std::{
     os::unix::fs::OpenOptionsExt,
     path::{Path, PathBuf},
     sync::Arc,
+    time::{Duration, Instant},
 };
 
-use pipelinex_common::{disk::DiskError, layout::JobPaths, limits::StepLimits, slug::Slug};
+use pipelinex_common::{
+    disk::{self, DiskError},
+    layout::JobPaths,
+    limits::StepLimits,
+    slug::Slug,
+};
 
 /// How much of the end of a log is kept when it is too long to store.
 const TAIL_BYTES: usize = 64 * 1024;
+
+/// The largest index that is read, in bytes: a row each 4 KiB of the largest log, and one each 200 ms of a day.
+const INDEX_MAX: u64 = 64 * 1024 * 1024;
+/// A row of the index is written when so much was stored since the last one,
+const ROW_BYTES: u64 = 4096;
+/// or when so much time has passed.
+const ROW_PAUSE: Duration = Duration::from_millis(200);
 
 /// What became of a piece of log.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -43,6 +56,10 @@ pub struct LogWriter {
     tail: Option<VecDeque<u8>>,
     /// Whether text was written that nobody has asked the disk to keep yet.
     unsynced: bool,
+    /// What a follower of the engine's record has to pass over, because it is stored already.
+    skip: SkipLines,
+    /// Where the last row of the index ends, and when it was written.
+    last_row: Option<(u64, Instant)>,
 }
 
 impl LogWriter {
@@ -69,12 +86,25 @@ impl LogWriter {
             raw_limit: limits.log_raw_bytes,
             tail: None,
             unsynced: true,
+            skip: SkipLines(lines),
+            last_row: None,
         })
     }
 
     /// Whole lines in the log.
     pub fn lines(&self) -> u64 {
         self.lines
+    }
+
+    /// Appends what a container has printed since its start, as far as it is not stored already.
+    ///
+    /// # Errors
+    /// [`DiskError`].
+    pub fn append_following(&mut self, bytes: &[u8]) -> Result<Appended, DiskError> {
+        let mut skip = self.skip;
+        let fresh = skip.pass(bytes);
+        self.skip = skip;
+        self.append(fresh)
     }
 
     /// Appends what a step printed.
@@ -94,11 +124,17 @@ impl LogWriter {
         self.lines += bytes.iter().filter(|byte| **byte == b'\n').count() as u64;
         if !rest.is_empty() {
             self.keep_tail(rest)?;
-        } else if store.ends_with(b"\n") {
+        } else if store.ends_with(b"\n") && self.row_is_due() {
             let row = format!("{} {} {}\n", self.lines, self.stored, jiff::Timestamp::now().as_millisecond());
             self.index.write_all(row.as_bytes()).map_err(DiskError::io("write", &self.path))?;
+            self.last_row = Some((self.stored, Instant::now()));
         }
         Ok(if self.raw > self.raw_limit { Appended::TooMuch } else { Appended::Taken })
+    }
+
+    /// Not for each of a million short writes: what lies after the last row is taken from the engine's record again.
+    fn row_is_due(&self) -> bool {
+        self.last_row.is_none_or(|(stored, at)| self.stored - stored >= ROW_BYTES || at.elapsed() >= ROW_PAUSE)
     }
 
     /// Makes durable what was appended so far, on a thread for that.
@@ -121,7 +157,7 @@ impl LogWriter {
     pub fn finish(&mut self) -> Result<(), DiskError> {
         if let Some(tail) = self.tail.take() {
             let (a, b) = tail.as_slices();
-            fs::write(&self.tail_path, [a, b].concat()).map_err(DiskError::io("write", &self.tail_path))?;
+            disk::write_unsynced(&self.tail_path, &[a, b].concat(), 0o640)?;
         }
         if self.unsynced {
             self.text.sync_all().map_err(DiskError::io("sync", &self.path))?;
@@ -147,12 +183,9 @@ impl LogWriter {
 
 /// What text and index agree on: whole lines, bytes of text, bytes of index.
 fn agreed(text: &Path, index: &Path) -> Result<(u64, u64, u64), DiskError> {
-    let rows = match fs::read_to_string(index) {
-        Ok(rows) => rows,
-        Err(error) if error.kind() == std::io::ErrorKind::NotFound => String::new(),
-        Err(error) => return Err(DiskError::io("read", index)(error)),
-    };
-    let stored = fs::metadata(text).map_or(0, |meta| meta.len());
+    let rows = disk::read_file(index, INDEX_MAX)?.unwrap_or_default();
+    let rows = String::from_utf8_lossy(&rows);
+    let stored = fs::symlink_metadata(text).map_or(0, |meta| meta.len());
     let mut agreed = (0, 0, 0);
     let mut at = 0;
     for row in rows.split_inclusive('\n') {
@@ -189,11 +222,11 @@ fn restart(path: &Path, keep: u64) -> Result<File, DiskError> {
 
 /// Passes on what follows after a number of whole lines: for an engine's record of which the beginning is stored already.
 #[derive(Clone, Copy, Debug)]
-pub struct SkipLines(pub u64);
+struct SkipLines(u64);
 
 impl SkipLines {
     /// The part of `bytes` that is not stored yet.
-    pub fn pass<'a>(&mut self, mut bytes: &'a [u8]) -> &'a [u8] {
+    fn pass<'a>(&mut self, mut bytes: &'a [u8]) -> &'a [u8] {
         while self.0 > 0 {
             match bytes.iter().position(|byte| *byte == b'\n') {
                 Some(end) => bytes = &bytes[end + 1..],
@@ -229,10 +262,8 @@ mod tests {
         // The first holder is stopped here; another goes on.
         let mut second = LogWriter::open(&paths, &step, &limits(1000, 1000)).unwrap();
         assert_eq!(second.lines(), 2, "a write that did not end on a line has no row");
-        let mut skip = SkipLines(second.lines());
         for piece in ["on", "e\ntwo\nthr", "ee\nhalf a line\n"] {
-            let fresh = skip.pass(piece.as_bytes());
-            second.append(fresh).unwrap();
+            second.append_following(piece.as_bytes()).unwrap();
         }
         first.append(b"a holder that wakes up\n").unwrap();
         assert_eq!(fs::read_to_string(paths.log(&step)).unwrap(), "one\ntwo\nthree\nhalf a line\n");

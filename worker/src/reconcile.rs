@@ -2,21 +2,26 @@
 
 use std::{
     collections::{HashMap, HashSet},
+    panic::{AssertUnwindSafe, catch_unwind},
     sync::{Arc, Mutex},
     time::{Duration, Instant},
 };
 
 use pipelinex_common::{
     id::JobId,
-    store::{ClaimOutcome, HeartbeatWatch, Snapshot, StoreError},
+    store::{Claim, ClaimOutcome, HeartbeatWatch, Job, Snapshot, StoreError},
 };
-use tokio::sync::{Notify, OwnedSemaphorePermit, Semaphore};
+use tokio::sync::{Notify, OwnedSemaphorePermit, Semaphore, oneshot};
 
 use crate::{
-    Worker, lock,
-    run::{Left, run_job},
+    Worker,
+    engine::Engine,
+    lock,
+    run::{Left, RunError, run_job},
 };
 
+/// Pause between two looks for what jobs that have ended left behind.
+const SWEEP_EVERY: Duration = Duration::from_secs(60);
 /// Pause before a job is tried again that the disk or the engine did not let us run.
 const TRY_AGAIN: Duration = Duration::from_secs(10);
 
@@ -30,6 +35,8 @@ pub struct Desk {
     /// Jobs that could not be run to their end, and when each is tried again: never, where its files cannot be read.
     put_off: Mutex<HashMap<JobId, Option<Instant>>>,
     watch: Mutex<HeartbeatWatch>,
+    /// Held by the thread that empties the trash.
+    trash: Mutex<()>,
     /// Rung when a pass is worth making before its time.
     pub(crate) look: Notify,
 }
@@ -42,145 +49,197 @@ impl Desk {
             ended: Mutex::default(),
             put_off: Mutex::default(),
             watch: Mutex::default(),
+            trash: Mutex::default(),
             look: Notify::new(),
         }
+    }
+
+    fn waits_for_another_try(&self) -> bool {
+        lock(&self.put_off).values().any(Option::is_some)
     }
 }
 
 impl Worker {
     /// Makes passes until told to stop, then waits until every job was let go of.
     pub async fn reconcile(self: &Arc<Self>) {
-        self.sweep().await;
+        let mut swept: Option<Instant> = None;
         while !self.shutdown.is_cancelled() {
+            if swept.is_none_or(|at| at.elapsed() >= SWEEP_EVERY) {
+                self.sweep().await;
+                swept = Some(Instant::now());
+            }
             if let Err(error) = self.reconcile_once().await {
                 tracing::warn!(%error, "a pass over the folders failed; trying again");
             }
+            let pause = if self.desk.waits_for_another_try() { TRY_AGAIN } else { self.config.reconcile_every };
             tokio::select! {
                 () = self.shutdown.cancelled() => {}
                 () = self.desk.look.notified() => {}
-                () = tokio::time::sleep(self.config.reconcile_every) => {}
+                () = tokio::time::sleep(pause.min(self.config.reconcile_every)) => {}
             }
         }
         // Every running job holds a slot until it was let go of.
         let _ = self.desk.slots.acquire_many(self.config.parallel.max(1) as u32).await;
     }
 
-    /// One pass over all folders, oldest job first, as long as there is a slot.
+    /// One pass over all folders, oldest job first, as long as there is a slot. A job that somebody else holds takes none.
     ///
     /// # Errors
     /// [`StoreError`] when the workspaces folder cannot be listed. A job that cannot be read is logged and passed over.
     pub async fn reconcile_once(self: &Arc<Self>) -> Result<(), StoreError> {
         let me = self.clone();
-        let listed = tokio::task::spawn_blocking(move || me.open_jobs()).await;
-        let open = listed.unwrap_or_else(|panic| std::panic::resume_unwind(panic.into_panic()))?;
-        for id in open {
-            let Ok(slot) = self.desk.slots.clone().try_acquire_owned() else { break };
-            self.clone().take(id, slot);
-        }
-        Ok(())
+        let pass = move || {
+            for id in me.open_jobs()? {
+                let Ok(slot) = me.desk.slots.clone().try_acquire_owned() else { break };
+                me.take(id, slot);
+            }
+            Ok(())
+        };
+        let passed = tokio::task::spawn_blocking(pass).await;
+        passed.unwrap_or_else(|panic| std::panic::resume_unwind(panic.into_panic()))
     }
 
-    /// A bell rang for a job: runs it if it can be claimed, and returns when it was let go of. When no slot is free, the pass
-    /// after the next job's end finds it.
+    /// A bell rang for a job: runs it if it can be claimed, and returns when it was let go of.
     pub async fn answer(self: &Arc<Self>, id: JobId) {
-        if self.shutdown.is_cancelled() || lock(&self.desk.ended).contains(&id) {
-            return;
-        }
         let Ok(slot) = self.desk.slots.clone().acquire_owned().await else { return };
-        if let Some(handle) = self.clone().take(id, slot) {
-            let _ = handle.await;
+        let me = self.clone();
+        if let Ok(Some(done)) = tokio::task::spawn_blocking(move || me.take(id, slot)).await {
+            let _ = done.await;
         }
     }
 
-    /// Claims and runs a job on a thread of its own.
-    fn take(self: Arc<Self>, id: JobId, slot: OwnedSemaphorePermit) -> Option<tokio::task::JoinHandle<()>> {
-        if self.shutdown.is_cancelled() || !lock(&self.desk.mine).insert(id) {
+    /// Claims a job, and runs it on a thread of its own if it is ours. The receiver ends when the job was let go of.
+    fn take(self: &Arc<Self>, id: JobId, slot: OwnedSemaphorePermit) -> Option<oneshot::Receiver<()>> {
+        if self.shutdown.is_cancelled() || lock(&self.desk.ended).contains(&id) || !lock(&self.desk.mine).insert(id) {
             return None;
         }
-        let runtime = self.runtime.clone();
-        Some(runtime.spawn_blocking(move || {
-            // A panic over one job's data must not take the others along, nor keep the job for ever.
-            let result = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| self.claim_and_run(id)));
-            let ran = result.unwrap_or_else(|_| {
-                tracing::error!(job = %id, "handling this job panicked");
-                false
-            });
-            lock(&self.desk.mine).remove(&id);
-            drop(slot);
-            if ran {
-                self.desk.look.notify_one();
+        let claimed = match self.claim(id) {
+            Ok(Some(claimed)) => claimed,
+            Ok(None) => {
+                lock(&self.desk.mine).remove(&id);
+                return None;
             }
-        }))
-    }
-
-    /// Whether the job was run here.
-    fn claim_and_run(self: &Arc<Self>, id: JobId) -> bool {
-        match self.try_claim_and_run(id) {
-            Ok(ran) => ran,
             Err(error) => {
-                // It stays as it is on disk. One that cannot be read is not opened again and again.
-                let again = if error.is_about_the_job() { None } else { Some(Instant::now() + TRY_AGAIN) };
-                tracing::error!(job = %id, %error, tried_again = again.is_some(), "a job could not be run to its end");
-                lock(&self.desk.put_off).insert(id, again);
-                false
-            }
-        }
-    }
-
-    fn try_claim_and_run(self: &Arc<Self>, id: JobId) -> Result<bool, crate::run::RunError> {
-        // Without an engine nothing is claimed: the job waits, visibly queued.
-        let engine = match self.runtime.block_on(self.engine()) {
-            Ok(engine) => engine,
-            Err(error) => {
-                tracing::warn!(%error, "jobs wait for the container engine");
-                return Ok(false);
+                self.put_off(id, &error);
+                lock(&self.desk.mine).remove(&id);
+                return None;
             }
         };
-        let job = self.store.job(id)?;
-        let outcome = job.claim(&self.identity, &mut lock(&self.desk.watch))?;
-        match outcome {
+        let (done, waiting) = oneshot::channel();
+        let me = self.clone();
+        let run = move || {
+            me.run(id, claimed);
+            lock(&me.desk.mine).remove(&id);
+            drop(slot);
+            me.desk.look.notify_one();
+            drop(done);
+        };
+        if let Err(error) = std::thread::Builder::new().name(format!("job {id}")).spawn(run) {
+            tracing::error!(job = %id, %error, "no thread for a job; its claim is free again");
+            lock(&self.desk.mine).remove(&id);
+            return None;
+        }
+        Some(waiting)
+    }
+
+    fn claim(self: &Arc<Self>, id: JobId) -> Result<Option<(Engine, Job, Claim)>, RunError> {
+        // Without an engine nothing is claimed: the job waits, visibly queued.
+        let engine = self.runtime.block_on(self.engine())?;
+        let job = match self.store.job(id) {
+            Ok(job) => job,
+            // Not here, or not yet: a forged bell, or a folder that arrives later than its bell.
+            Err(StoreError::NoSuchJob(_)) => return Ok(None),
+            Err(error) => return Err(error.into()),
+        };
+        match job.claim(&self.identity, &mut lock(&self.desk.watch))? {
             ClaimOutcome::Ended => _ = lock(&self.desk.ended).insert(id),
             ClaimOutcome::Held { .. } => {}
-            ClaimOutcome::Won(claim) => {
-                tracing::info!(job = %id, claim = claim.number(), "claimed");
-                if run_job(self, engine, &job, claim)? == Left::Finished {
-                    lock(&self.desk.ended).insert(id);
-                }
-                return Ok(true);
+            ClaimOutcome::Won(claim) => return Ok(Some((engine, job, claim))),
+        }
+        Ok(None)
+    }
+
+    fn run(self: &Arc<Self>, id: JobId, (engine, job, claim): (Engine, Job, Claim)) {
+        tracing::info!(job = %id, claim = claim.number(), "claimed");
+        // A panic over one job's data must not take the others along, nor come again at once.
+        let ran = catch_unwind(AssertUnwindSafe(|| run_job(self, engine, &job, claim)));
+        match ran {
+            Ok(Ok(Left::Finished)) => _ = lock(&self.desk.ended).insert(id),
+            Ok(Ok(Left::Open)) => {}
+            Ok(Err(error)) => self.put_off(id, &error),
+            Err(_) => {
+                tracing::error!(job = %id, "handling this job panicked");
+                lock(&self.desk.put_off).insert(id, Some(Instant::now() + TRY_AGAIN));
             }
         }
-        Ok(false)
+    }
+
+    /// A job that could not be run stays as it is on disk. One that cannot be read is not opened again and again.
+    fn put_off(&self, id: JobId, error: &RunError) {
+        let again = if error.is_about_the_job() { None } else { Some(Instant::now() + TRY_AGAIN) };
+        if let RunError::Engine(error) = error {
+            tracing::warn!(job = %id, %error, "jobs wait for the container engine");
+        } else {
+            tracing::error!(job = %id, %error, tried_again = again.is_some(), "a job could not be run to its end");
+        }
+        lock(&self.desk.put_off).insert(id, again);
     }
 
     /// The jobs that may be waiting for a holder, oldest first.
     fn open_jobs(&self) -> Result<Vec<JobId>, StoreError> {
         let mut ids = self.store.ids()?;
         ids.reverse();
-        let (mine, mut ended, mut put_off) = (lock(&self.desk.mine), lock(&self.desk.ended), lock(&self.desk.put_off));
-        put_off.retain(|_, again| again.is_none_or(|again| again > Instant::now()));
-        ids.retain(|id| !mine.contains(id) && !ended.contains(id) && !put_off.contains_key(id));
-        ids.retain(|id| match self.store.job(*id).map(|job| job.look()) {
-            Ok(Snapshot::Open) => true,
-            Ok(Snapshot::Ended) => {
-                ended.insert(*id);
+        {
+            let (mine, ended) = (lock(&self.desk.mine), lock(&self.desk.ended));
+            let mut put_off = lock(&self.desk.put_off);
+            put_off.retain(|_, again| again.is_none_or(|again| again > Instant::now()));
+            ids.retain(|id| !mine.contains(id) && !ended.contains(id) && !put_off.contains_key(id));
+        }
+        // Looked at without a lock: there may be many, on a slow disk.
+        let mut ended = Vec::new();
+        ids.retain(|id| match self.store.job(*id) {
+            Ok(job) if job.look() == Snapshot::Open => true,
+            Ok(job) => {
+                ended.push(job);
                 false
             }
             Err(_) => false,
         });
+        for job in ended {
+            // What a worker that died right after the end did not get to.
+            if job.paths().outbox().exists()
+                && let Err(error) = crate::sweep::remove_folders(&self.store, &job)
+            {
+                tracing::warn!(job = %job.id(), %error, "what is left of an ended job could not be removed");
+            }
+            lock(&self.desk.ended).insert(job.id());
+        }
         let open: HashSet<JobId> = ids.iter().copied().collect();
         lock(&self.desk.watch).retain(|id| open.contains(&id));
         Ok(ids)
     }
 
-    async fn sweep(&self) {
-        let engine = match self.engine().await {
-            Ok(engine) => engine,
-            Err(error) => return tracing::warn!(%error, "no container engine yet: jobs will wait"),
+    /// Removes what was thrown away, on a thread of its own that nobody waits for: a tree may have millions of files.
+    pub(crate) fn empty_trash(self: &Arc<Self>) {
+        let me = self.clone();
+        std::thread::spawn(move || {
+            let Ok(_alone) = me.desk.trash.try_lock() else { return };
+            if let Err(error) = me.store.empty_trash() {
+                tracing::warn!(%error, "not everything that was thrown away could be removed; trying again");
+            }
+        });
+    }
+
+    async fn sweep(self: &Arc<Self>) {
+        self.empty_trash();
+        let swept = match self.engine().await {
+            Ok(engine) => crate::sweep::ended_jobs(&engine, &self.store).await,
+            Err(error) => Err(error),
         };
-        match crate::sweep::ended_jobs(&engine, &self.store).await {
+        match swept {
             Ok(0) => {}
             Ok(jobs) => tracing::info!(jobs, "removed what was left of jobs that have ended"),
-            Err(error) => tracing::warn!(%error, "what is left of ended jobs could not be removed"),
+            Err(error) => tracing::warn!(%error, "the container engine cannot be asked: jobs wait"),
         }
     }
 }

@@ -31,7 +31,7 @@ use crate::{
     board::Board,
     engine::{Engine, EngineError},
     job_step::{JobSteps, StepReport},
-    lock,
+    lock, sweep, take_up,
 };
 
 /// Pause between two heartbeats: a claim that stands still for 20 s is taken for dead.
@@ -89,10 +89,15 @@ pub fn run_job(worker: &Arc<Worker>, engine: Engine, job: &Job, claim: Claim) ->
     let _beating = beat(worker, &claim);
     worker.store.take_over(job)?;
     let metadata = job.metadata()?;
+    job.put_torn_state_aside()?;
     let started_at = job.view()?.execution.started_at.unwrap_or_else(Timestamp::now);
     let mut running = match Running::prepare(worker, engine, job, &metadata, claim, number, started_at)? {
         Ok(running) => running,
-        Err(refused) => return end_unrunnable(job, &metadata, refused, number, started_at),
+        Err(refused) => {
+            end_unrunnable(job, &metadata, refused, number, started_at)?;
+            sweep::remove_folders(&worker.store, job)?;
+            return Ok(Left::Finished);
+        }
     };
     let left = running.run_to_the_end()?;
     if left == Left::Finished {
@@ -122,10 +127,10 @@ fn end_unrunnable(
     (reason, error): (Reason, String),
     claim: u64,
     started_at: Timestamp,
-) -> Result<Left, RunError> {
+) -> Result<(), RunError> {
     let board = Board::new(metadata, &Pipeline { stages: Vec::new(), steps: Vec::new() }, started_at, claim);
     job.finish(&board.draw_end(JobState::Failed, Some(reason), Some(error)))?;
-    Ok(Left::Finished)
+    Ok(())
 }
 
 /// A job that is being run.
@@ -141,7 +146,6 @@ struct Running<'a> {
     steps: Arc<JobSteps>,
     reports: (mpsc::UnboundedSender<StepReport>, mpsc::UnboundedReceiver<StepReport>),
     claim: u64,
-    over_budget: bool,
 }
 
 impl<'a> Running<'a> {
@@ -172,34 +176,21 @@ impl<'a> Running<'a> {
         }
         let open = pipeline.steps.iter().filter(|s| selected.contains(&s.slug) && !ended.contains_key(&s.slug));
         let open: Vec<Slug> = open.map(|step| step.slug.clone()).collect();
-        let (attempt, adopted) = worker.runtime.block_on(take_up(worker, &engine, job, &open, &claim))?;
-        board.set_attempt(attempt);
-        let over_budget = attempt > worker.config.attempt_budget;
-        let steps = JobSteps::prepare(worker, &engine, job, metadata, &pipeline, claim, number, attempt, adopted)?;
+        let left = worker.runtime.block_on(take_up::find(&engine, &worker.store, job, &open, &claim))?;
+        board.set_attempt(left.attempt);
+        let (attempt, lost) = (left.attempt, left.lost);
+        let steps = JobSteps::prepare(worker, &engine, job, metadata, &pipeline, claim, number, attempt, left.running)?;
         let reports = mpsc::unbounded_channel();
         let (running, steps) = (BTreeSet::new(), Arc::new(steps));
-        Ok(Ok(Self {
-            worker,
-            engine,
-            job,
-            pipeline,
-            selected,
-            board,
-            ended,
-            running,
-            steps,
-            reports,
-            claim: number,
-            over_budget,
-        }))
+        let mut me =
+            Self { worker, engine, job, pipeline, selected, board, ended, running, steps, reports, claim: number };
+        for step in lost {
+            me.try_again(&step, attempt)?;
+        }
+        Ok(Ok(me))
     }
 
     fn run_to_the_end(&mut self) -> Result<Left, RunError> {
-        if self.over_budget {
-            let budget = self.worker.config.attempt_budget;
-            let error = format!("its containers were lost again and again: {budget} attempts were made");
-            return self.finish(JobState::Failed, Some(Reason::WorkerLost), Some(error));
-        }
         loop {
             let next = plan::next(&self.pipeline, &self.selected, &self.ended, &self.running);
             for (slug, reason) in &next.skip {
@@ -217,7 +208,7 @@ impl<'a> Running<'a> {
             let Some(report) = self.worker.runtime.block_on(self.reports.1.recv()) else { return Ok(Left::Open) };
             match report {
                 StepReport::Ended(slug, record) => self.take_in(&slug, *record)?,
-                StepReport::Lost(slug) => self.try_again(&slug)?,
+                StepReport::Lost(slug, attempt) => self.try_again(&slug, attempt)?,
                 StepReport::LetGo => return Ok(Left::Open),
                 StepReport::Broke(error) => return Err(error),
             }
@@ -232,9 +223,14 @@ impl<'a> Running<'a> {
         self.board.put(slug, record);
         self.running.insert(slug.clone());
         let (steps, step, reports) = (self.steps.clone(), step.clone(), self.reports.0.clone());
+        let root = self.job.paths().root().to_owned();
+        let task = self.worker.runtime.spawn(steps.run(step));
         self.worker.runtime.spawn(async move {
+            // A panic over one step's data is told as well: nobody waits for a report that never comes.
+            let panicked = |panic| DiskError::io("go on with", root)(std::io::Error::other(panic)).into();
+            let report = task.await.unwrap_or_else(|panic| StepReport::Broke(panicked(panic)));
             // The receiver is gone once the job was let go of.
-            let _ = reports.send(steps.run(step).await);
+            let _ = reports.send(report);
         });
     }
 
@@ -272,21 +268,22 @@ impl<'a> Running<'a> {
         Ok(())
     }
 
-    /// A container vanished while we watched it: the step is run again, as a new attempt.
-    fn try_again(&mut self, slug: &Slug) -> Result<(), RunError> {
+    /// A step's container is gone: it is run again in the next attempt, as long as the budget lasts.
+    fn try_again(&mut self, slug: &Slug, ran_in: u32) -> Result<(), RunError> {
         tracing::warn!(job = %self.job.id(), step = %slug, "the container of a step is gone");
-        let attempt = self.steps.next_attempt(self.job)?;
+        let pipeline = self.pipeline.clone();
+        let Some(step) = pipeline.steps.iter().find(|step| step.slug == *slug) else { return Ok(()) };
+        // What others have built in the same tree must stay.
+        let shared = pipeline.steps.iter().any(|other| {
+            other.slug != *slug && other.tree_owner() == step.tree_owner() && self.ended.contains_key(&other.slug)
+        });
+        let attempt = self.steps.start_over(self.job, step, ran_in, shared)?;
         self.board.set_attempt(attempt);
         self.running.remove(slug);
         if attempt > self.worker.config.attempt_budget {
-            let step = self.pipeline.steps.iter().find(|s| s.slug == *slug);
-            let (name, stage) = step.map(|s| (s.name.clone(), s.stage.clone())).unwrap_or_default();
             let message = format!("its container was lost; {} attempts were made", attempt - 1);
-            return self.record(
-                slug,
-                stage,
-                StepRecord::bare(name, StepState::Failed, Some(Reason::WorkerLost), message),
-            );
+            let record = StepRecord::bare(&step.name, StepState::Failed, Some(Reason::WorkerLost), message);
+            return self.record(slug, step.stage.clone(), record);
         }
         Ok(())
     }
@@ -318,10 +315,10 @@ impl<'a> Running<'a> {
     /// Removes everything of the job that is not its record. What fails here is left to the sweeper.
     fn clean_up(&self) {
         self.worker.runtime.block_on(self.steps.removed());
-        if let Err(error) = self.worker.runtime.block_on(crate::sweep::job(&self.engine, &self.worker.store, self.job))
-        {
+        if let Err(error) = self.worker.runtime.block_on(sweep::job(&self.engine, &self.worker.store, self.job)) {
             tracing::warn!(job = %self.job.id(), %error, "not everything of a job could be removed; the sweeper tries again");
         }
+        self.worker.empty_trash();
     }
 }
 
@@ -340,38 +337,4 @@ fn ended_as(record: &StepRecord) -> Ended {
         StepState::Failed | StepState::Pending | StepState::Running => StepOutcome::Failed,
     };
     Ended { outcome, exit_code: record.exit_code }
-}
-
-/// Finds out what a former holder left: containers to go on with, and whether any were lost. Returns the attempt and the
-/// containers by step.
-async fn take_up(
-    worker: &Worker,
-    engine: &Engine,
-    job: &Job,
-    open: &[Slug],
-    claim: &Mutex<Claim>,
-) -> Result<(u32, BTreeMap<Slug, String>), RunError> {
-    let begin = || {
-        let claim = lock(claim);
-        job.begin_attempt(&claim)
-    };
-    let latest = job.latest_attempt()?;
-    if latest == 0 {
-        return Ok((begin()?, BTreeMap::new()));
-    }
-    let found = crate::sweep::belongings(engine, &worker.store, job.id()).await?;
-    let mut adopted = BTreeMap::new();
-    let mut lost = false;
-    for step in open {
-        let ending = format!("-{step}");
-        let of_step = |name: &&String| {
-            let middle = name.strip_suffix(&ending).and_then(|head| head.rsplit_once("-a"));
-            middle.is_some_and(|(_, attempt)| attempt.parse::<u32>().is_ok())
-        };
-        match found.containers.iter().find(of_step) {
-            Some(name) => _ = adopted.insert(step.clone(), name.clone()),
-            None => lost |= job.paths().log(step).exists(),
-        }
-    }
-    Ok((if lost { begin()? } else { latest }, adopted))
 }

@@ -3,6 +3,8 @@
 
 use std::path::{Path, PathBuf};
 
+use pipelinex_common::disk::DiskError;
+
 use crate::{
     Worker, ca,
     engine::{Engine, EngineError},
@@ -40,49 +42,58 @@ impl Worker {
         Ok(engine)
     }
 
-    /// What is true of this place, found out once.
+    /// What is true of this place: found out once, as far as it could be.
     ///
     /// # Errors
     /// [`RunError`].
-    pub async fn site(&self, engine: &Engine) -> Result<&Site, RunError> {
-        self.site.get_or_try_init(|| self.find_out(engine)).await
+    pub async fn site(&self, engine: &Engine) -> Result<Site, RunError> {
+        let mut known = self.site.lock().await;
+        if let Some(site) = &*known {
+            return Ok(site.clone());
+        }
+        let (site, for_good) = self.find_out(engine).await?;
+        if for_good {
+            *known = Some(site.clone());
+        }
+        Ok(site)
     }
 
-    async fn find_out(&self, engine: &Engine) -> Result<Site, RunError> {
+    /// The site, and whether it will stay like this.
+    async fn find_out(&self, engine: &Engine) -> Result<(Site, bool), RunError> {
         let inside = self.store.layout().root();
         let workspaces = match &self.config.engine_workspaces {
             Some(told) => told.clone(),
             None => engine.host_path(inside).await?,
         };
-        let trees = if self.config.copy_trees { TreeKind::Copy } else { self.probe(engine, &workspaces).await };
+        let probed = if self.config.copy_trees { Some(TreeKind::Copy) } else { self.probe(engine, &workspaces).await };
+        let trees = probed.unwrap_or(TreeKind::Copy);
         let ca = match &self.config.ca_certs {
             None => None,
             Some(extra) => {
-                let folder = ca::prepare(extra, self.store.layout()).map_err(|error| {
-                    tracing::error!(%error, "the extra certificates cannot be used");
-                    pipelinex_common::disk::DiskError::io("use", extra)(std::io::Error::other(error))
-                })?;
+                let folder = ca::prepare(extra, self.store.layout())
+                    .map_err(|error| DiskError::io("use", extra)(std::io::Error::other(error)))?;
                 Some(workspaces.join(folder.strip_prefix(inside).unwrap_or(Path::new(""))))
             }
         };
         tracing::info!(workspaces = %workspaces.display(), ?trees, "found out where the engine sees our files");
-        Ok(Site { workspaces, trees, ca })
+        Ok((Site { workspaces, trees, ca }, probed.is_some()))
     }
 
-    async fn probe(&self, engine: &Engine, workspaces: &Path) -> TreeKind {
+    /// How trees can be made here; `None` when it could not be tried: no image is there yet, or the engine is away.
+    async fn probe(&self, engine: &Engine, workspaces: &Path) -> Option<TreeKind> {
         for image in self.config.images.values() {
             if !engine.has_image(image).await.unwrap_or(false) {
                 continue;
             }
-            return match tree::probe(engine, self.store.layout(), workspaces, image).await {
-                Ok(()) => TreeKind::Overlay,
+            return match tree::probe(engine, &self.store, workspaces, image).await {
+                Ok(()) => Some(TreeKind::Overlay),
                 Err(reason) => {
                     tracing::warn!(reason, "no overlay can be mounted over the workspaces folder: trees are copied");
-                    TreeKind::Copy
+                    engine.ping().await.is_ok().then_some(TreeKind::Copy)
                 }
             };
         }
-        TreeKind::Copy
+        None
     }
 
     /// The full reference of an image that a definition names, by the operator's table and allow-list.

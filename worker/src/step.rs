@@ -11,11 +11,12 @@ use pipelinex_common::{
     disk::DiskError,
     state::{Reason, StepState},
 };
+use tokio::time::timeout_at;
 use tokio_util::sync::CancellationToken;
 
 use crate::{
     engine::{ContainerStatus, Engine, EngineError, Output, Phase},
-    logs::{Appended, LogWriter, SkipLines},
+    logs::{Appended, LogWriter},
     spec::ContainerSpec,
 };
 
@@ -75,8 +76,10 @@ pub struct Run<'a> {
     pub spec: &'a ContainerSpec,
     /// Whether nobody is known to have made it before.
     pub fresh: bool,
-    /// Its log.
-    pub log: LogWriter,
+    /// Whether its image may be pulled where it is missing.
+    pub may_pull: bool,
+    /// Opens its log, cut to what text and index agree on.
+    pub open_log: &'a (dyn Fn() -> Result<LogWriter, DiskError> + Send + Sync),
     /// The time it has.
     pub timeout: Duration,
     /// Tells to let go of it.
@@ -90,25 +93,36 @@ impl Run<'_> {
     ///
     /// # Errors
     /// [`StepError`].
-    pub async fn to_the_end(mut self) -> Result<Ending, StepError> {
+    pub async fn to_the_end(self) -> Result<Ending, StepError> {
         let name = self.spec.name.as_str();
-        let deadline = Instant::now() + self.timeout;
-        let output = if self.fresh && self.create().await? {
-            self.start().await?
-        } else {
-            match self.engine.inspect(name).await?.map(|status| status.phase) {
-                Some(Phase::Running | Phase::Ended) => self.engine.logs(name),
-                Some(Phase::Created) => self.start().await?,
-                None => {
-                    self.create().await?;
-                    self.start().await?
-                }
+        let mut deadline = Instant::now() + self.timeout;
+        // Pulling an image counts as time of the step: a registry that stalls ends it, and nothing else.
+        let Ok(made) = timeout_at(deadline.into(), self.make()).await else {
+            return Ok(Ending::Ended(Reason::Timeout));
+        };
+        let made = made?;
+        // Only now: a log says that there was a container.
+        let log = (self.open_log)()?;
+        let output = match made {
+            Made::Fresh => self.start().await?,
+            Made::Before(status) => {
+                deadline = deadline.checked_sub(status.ran_for()).unwrap_or(deadline);
+                self.engine.logs(name)
             }
         };
-        let skip = SkipLines(self.log.lines());
-        let ending = self.follow(output, skip, deadline).await;
-        self.log.finish()?;
-        ending
+        self.follow(log, output, deadline).await
+    }
+
+    /// Makes the container, unless it was made before.
+    async fn make(&self) -> Result<Made, StepError> {
+        if self.fresh && self.create().await? {
+            return Ok(Made::Fresh);
+        }
+        match self.engine.inspect(&self.spec.name).await? {
+            Some(status) if status.phase == Phase::Created => Ok(Made::Fresh),
+            Some(status) => Ok(Made::Before(status)),
+            None => self.create().await.map(|_| Made::Fresh),
+        }
     }
 
     /// `false` when it is there already.
@@ -117,11 +131,15 @@ impl Run<'_> {
             return Err(StepError::NotMine);
         }
         match self.engine.create(self.spec).await {
-            Err(error) if error.is_missing_image() => {
+            Err(error) if error.is_missing_image() && self.may_pull => {
                 let image = self.spec.image.clone();
                 let pulled = self.engine.pull(&image).await;
                 pulled.map_err(|cause| StepError::NoImage { image, cause: cause.to_string() })?;
                 Ok(self.engine.create(self.spec).await?)
+            }
+            Err(error) if error.is_missing_image() => {
+                let cause = "built-in images are not pulled from anywhere".to_owned();
+                Err(StepError::NoImage { image: self.spec.image.clone(), cause })
             }
             other => Ok(other?),
         }
@@ -138,43 +156,31 @@ impl Run<'_> {
 
     /// Takes in what the container prints until it has ended. A stream that breaks says nothing about the container: the
     /// engine is asked, and its record is followed on from the line where ours ends.
-    async fn follow(
-        &mut self,
-        mut output: Output,
-        mut skip: SkipLines,
-        deadline: Instant,
-    ) -> Result<Ending, StepError> {
+    async fn follow(&self, mut log: LogWriter, mut output: Output, deadline: Instant) -> Result<Ending, StepError> {
         loop {
-            match self.drain(&mut output, &mut skip, deadline).await? {
-                Drained::Stop(reason) => {
-                    // A stream that nobody reads holds the container back, also from its end.
-                    drop(output);
-                    return self.stop(reason).await;
-                }
+            match self.drain(&mut log, &mut output, deadline).await? {
+                Drained::Stop(reason) => return self.stop(log, output, reason).await,
                 Drained::Detach => return Ok(Ending::Detached),
                 Drained::Closed => {}
             }
             // Its last words are made durable while the engine brings the container to its end.
-            let syncing = self.log.sync();
+            let syncing = log.sync();
             let (settled, synced) = tokio::join!(self.settled(deadline), syncing);
             synced?;
             match settled? {
-                Settled::Is(ending) => return Ok(ending),
-                Settled::Stop(reason) => return self.stop(reason).await,
+                Settled::Is(ending) => return log.finish().map(|()| ending).map_err(Into::into),
+                Settled::Stop(reason) => return self.stop(log, output, reason).await,
                 Settled::StillRunning => {
+                    // Cut to whole lines first: the engine's record is skipped by lines, and a piece of one would be doubled.
+                    drop(log);
+                    log = (self.open_log)()?;
                     output = self.engine.logs(&self.spec.name);
-                    skip = SkipLines(self.log.lines());
                 }
             }
         }
     }
 
-    async fn drain(
-        &mut self,
-        output: &mut Output,
-        skip: &mut SkipLines,
-        deadline: Instant,
-    ) -> Result<Drained, StepError> {
+    async fn drain(&self, log: &mut LogWriter, output: &mut Output, deadline: Instant) -> Result<Drained, StepError> {
         let mut timeout = pin!(tokio::time::sleep_until(deadline.into()));
         loop {
             tokio::select! {
@@ -183,7 +189,7 @@ impl Run<'_> {
                 () = &mut timeout => return Ok(Drained::Stop(Reason::Timeout)),
                 piece = output.next() => match piece {
                     Some(Ok(bytes)) => {
-                        if self.log.append(skip.pass(&bytes))? == Appended::TooMuch {
+                        if log.append_following(&bytes)? == Appended::TooMuch {
                             return Ok(Drained::Stop(Reason::LogLimit));
                         }
                     }
@@ -202,7 +208,7 @@ impl Run<'_> {
         let name = self.spec.name.as_str();
         // A container whose output has ended is about to end; one that closed its output by itself is not.
         let limit = deadline.min(Instant::now() + Duration::from_secs(2));
-        if let Ok(true) = tokio::time::timeout_at(limit.into(), self.engine.wait(name)).await {
+        if let Ok(true) = timeout_at(limit.into(), self.engine.wait(name)).await {
             return Ok(Settled::Is(Ending::Exited(ContainerStatus::success())));
         }
         loop {
@@ -216,7 +222,7 @@ impl Run<'_> {
                 Err(error) if error.is_unreachable() => {
                     tracing::warn!(container = name, %error, "asking again");
                 }
-                Err(EngineError::Answered { status, .. }) if status >= 500 => {}
+                Err(EngineError::Answered { status, .. }) if status >= 500 && Instant::now() < deadline => {}
                 Err(error) => return Err(error.into()),
             }
             tokio::select! {
@@ -237,10 +243,33 @@ impl Run<'_> {
         Ok(Ending::Exited(status))
     }
 
-    async fn stop(&self, reason: Reason) -> Result<Ending, StepError> {
-        self.engine.stop(&self.spec.name, GRACE).await?;
+    /// Ends the container, and takes in what it still has to say meanwhile.
+    async fn stop(&self, mut log: LogWriter, output: Output, reason: Reason) -> Result<Ending, StepError> {
+        let last_words = async {
+            let mut output = output;
+            while let Some(Ok(bytes)) = output.next().await {
+                if !matches!(log.append_following(&bytes), Ok(Appended::Taken)) {
+                    break;
+                }
+            }
+            // The engine brings no container to its end whose output an attached reader does not take.
+            drop(output);
+            std::future::pending::<()>().await;
+        };
+        tokio::select! {
+            stopped = self.engine.stop(&self.spec.name, GRACE) => stopped?,
+            () = last_words => {}
+        }
+        log.finish()?;
         Ok(Ending::Ended(reason))
     }
+}
+
+enum Made {
+    /// Not started yet.
+    Fresh,
+    /// By a former holder, who started it.
+    Before(ContainerStatus),
 }
 
 enum Drained {

@@ -30,53 +30,50 @@ pub async fn belongings(engine: &Engine, store: &Store, job: JobId) -> Result<Be
 pub async fn job(engine: &Engine, store: &Store, job: &Job) -> Result<(), RunError> {
     let found = belongings(engine, store, job.id()).await?;
     engine.remove(&found).await?;
-    let folders = job.clone();
-    let removed = tokio::task::spawn_blocking(move || remove_folders(&folders)).await;
-    Ok(removed.map_err(|panic| DiskError::io("clean up", job.paths().root())(std::io::Error::other(panic)))??)
+    Ok(remove_folders(store, job)?)
 }
 
-/// Removes what is left on the engine of jobs that have ended, or that are gone. Returns what was removed.
+/// Removes what is left on the engine of jobs that have ended, or that are gone. Returns of how many; what cannot be removed
+/// is logged and stops nothing else.
 ///
 /// # Errors
-/// [`RunError`].
-pub async fn ended_jobs(engine: &Engine, store: &Store) -> Result<usize, RunError> {
+/// [`EngineError`] when the engine cannot be asked at all.
+pub async fn ended_jobs(engine: &Engine, store: &Store) -> Result<usize, EngineError> {
     let mine = format!("{LABEL_INSTANCE}={}", store.instance().as_str());
+    let labels = engine.labels_with(&mine, LABEL_JOB).await?;
+    let ids: BTreeSet<JobId> = labels.into_iter().filter_map(|id| id.parse().ok()).collect();
     let mut removed = 0;
-    for id in engine
-        .jobs_with(&mine, LABEL_JOB)
-        .await?
-        .into_iter()
-        .filter_map(|id| id.parse::<JobId>().ok())
-        .collect::<BTreeSet<_>>()
-    {
-        match store.job(id) {
-            Ok(found) if found.look() == Snapshot::Open => {}
-            Ok(found) => {
-                job(engine, store, &found).await?;
-                removed += 1;
-            }
-            Err(StoreError::NoSuchJob(_)) => {
-                let found = belongings(engine, store, id).await?;
-                engine.remove(&found).await?;
-                removed += 1;
-            }
-            Err(error) => return Err(error.into()),
+    for id in ids {
+        let swept = match store.job(id) {
+            Ok(found) if found.look() == Snapshot::Open => continue,
+            Ok(found) => job(engine, store, &found).await,
+            Err(StoreError::NoSuchJob(_)) => gone(engine, store, id).await,
+            Err(error) => Err(error.into()),
+        };
+        match swept {
+            Ok(()) => removed += 1,
+            Err(error) => tracing::warn!(job = %id, %error, "what is left of an ended job could not be removed"),
         }
     }
     Ok(removed)
 }
 
-fn remove_folders(job: &Job) -> Result<(), DiskError> {
+async fn gone(engine: &Engine, store: &Store, id: JobId) -> Result<(), RunError> {
+    let found = belongings(engine, store, id).await?;
+    Ok(engine.remove(&found).await?)
+}
+
+/// Throws away the folders that only a running job needs.
+///
+/// # Errors
+/// [`StoreError`].
+pub fn remove_folders(store: &Store, job: &Job) -> Result<(), StoreError> {
     let paths = job.paths();
-    let collecting = fs::read_dir(paths.root()).map_err(DiskError::io("list", paths.root()))?;
-    let collecting = collecting.flatten().filter(|e| e.file_name().to_string_lossy().starts_with(".collecting-"));
-    for folder in [paths.trees(), paths.outbox()].into_iter().chain(collecting.map(|entry| entry.path())) {
-        match fs::remove_dir_all(&folder) {
-            Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
-                return Err(DiskError::io("remove", &folder)(error));
-            }
-            _ => {}
-        }
+    let entries = fs::read_dir(paths.root()).map_err(DiskError::io("list", paths.root()))?;
+    let collecting = entries.flatten().filter(|e| e.file_name().to_string_lossy().starts_with(".collecting-"));
+    // The outbox last: every job that ran a step has one, so as long as it is there something may be left.
+    for folder in collecting.map(|entry| entry.path()).chain([paths.trees(), paths.outbox()]) {
+        store.throw_away(&folder)?;
     }
     Ok(())
 }

@@ -1,6 +1,7 @@
 //! The tree a step works in: an overlay above `source/`, or a copy of it where the engine's host cannot.
 
 use std::{
+    collections::BTreeMap,
     fs::{self, File, OpenOptions},
     os::unix::fs::{OpenOptionsExt, PermissionsExt},
     path::Path,
@@ -10,14 +11,14 @@ use std::{
 use pipelinex_common::{
     disk::{self, DiskError},
     foreign::{Beneath, ForeignError},
-    layout::{JobPaths, Layout},
+    layout::JobPaths,
     slug::Slug,
-    store::{RUNNER_GID, RUNNER_UID, StoreError, make_runner_dir},
+    store::{RUNNER_GID, RUNNER_UID, Store, StoreError, make_runner_dir},
 };
 
 use crate::{
     engine::{Engine, VolumeSpec},
-    spec::{ContainerLimits, ContainerSpec, JobContext, Mount, MountSource, TreeKind},
+    spec::{ContainerLimits, ContainerSpec, JobContext, LABEL_INSTANCE, Mount, MountSource, TreeKind},
 };
 
 /// Why a tree could not be made.
@@ -62,13 +63,22 @@ pub fn prepare(paths: &JobPaths, owner: &Slug, kind: TreeKind) -> Result<(), Tre
     Ok(())
 }
 
+/// How the trees of a job were made by whoever began it; `None` before the first.
+pub fn begun_with(paths: &JobPaths) -> Option<TreeKind> {
+    let mut trees = fs::read_dir(paths.trees()).ok()?.flatten();
+    trees.find_map(|tree| {
+        let has = |name: &str| tree.path().join(name).is_dir();
+        if has("upper") { Some(TreeKind::Overlay) } else { has("copy").then_some(TreeKind::Copy) }
+    })
+}
+
 /// The volume of an overlay tree.
 pub fn overlay_volume(context: &JobContext, owner: &Slug) -> VolumeSpec {
     let tree = context.on_engine.tree(owner);
     overlay(context.tree_volume(owner), &context.on_engine.source(), &tree, context.labels())
 }
 
-fn overlay(name: String, lower: &Path, tree: &Path, labels: std::collections::BTreeMap<String, String>) -> VolumeSpec {
+fn overlay(name: String, lower: &Path, tree: &Path, labels: BTreeMap<String, String>) -> VolumeSpec {
     let o = format!(
         "lowerdir={},upperdir={},workdir={},nosuid,nodev",
         lower.display(),
@@ -123,32 +133,56 @@ fn copy_file(mut from: File, mut to: File, path: &Path) -> Result<(), DiskError>
 ///
 /// # Errors
 /// The reason, as a sentence.
-pub async fn probe(engine: &Engine, layout: &Layout, on_engine: &Path, image: &str) -> Result<(), String> {
+pub async fn probe(engine: &Engine, store: &Store, on_engine: &Path, image: &str) -> Result<(), String> {
     if on_engine.to_string_lossy().contains([',', ':']) {
         return Err(format!("the path {} has a comma or a colon in it", on_engine.display()));
     }
     let name = format!("pipelinex-probe-{}", uuid::Uuid::new_v4().as_simple());
-    let (inside, outside) = (layout.root().join(format!(".{name}")), on_engine.join(format!(".{name}")));
-    let result = probe_in(engine, &name, &inside, &outside, image).await;
+    let (inside, outside) = (store.layout().root().join(format!(".{name}")), on_engine.join(format!(".{name}")));
+    let labels = [(LABEL_INSTANCE.to_owned(), store.instance().as_str().to_owned())].into();
+    let result = probe_in(engine, &name, &inside, &outside, image, labels).await;
     let _ = engine.remove_container(&name).await;
     let _ = engine.remove_volume(&name).await;
     let _ = fs::remove_dir_all(&inside);
     result
 }
 
-async fn probe_in(engine: &Engine, name: &str, inside: &Path, outside: &Path, image: &str) -> Result<(), String> {
+/// Whether this process reads the probe's overlay as its container saw it: what that hides is in attributes that not every
+/// process may see.
+fn readable(inside: &Path) -> Result<Result<(), String>, ForeignError> {
+    let walk = Beneath::open_overlay(&inside.join("upper"), &inside.join("lower"))?.walk(100)?;
+    let found: Vec<&str> = walk.files.iter().map(|found| found.path.as_str()).collect();
+    Ok(match found.as_slice() {
+        ["lower", "upper"] => Ok(()),
+        other => Err(format!("an overlay cannot be read here as a container sees it (seen: {other:?})")),
+    })
+}
+
+async fn probe_in(
+    engine: &Engine,
+    name: &str,
+    inside: &Path,
+    outside: &Path,
+    image: &str,
+    labels: BTreeMap<String, String>,
+) -> Result<(), String> {
     let text = |error: &dyn std::fmt::Display| error.to_string();
     disk::make_dir(inside, 0o711).map_err(|e| text(&e))?;
     for folder in ["lower", "upper", "work"] {
         make_runner_dir(&inside.join(folder)).map_err(|e| text(&e))?;
     }
-    fs::write(inside.join("lower/lower"), "").map_err(|e| text(&e))?;
-    let volume = overlay(name.to_owned(), &outside.join("lower"), outside, Default::default());
+    make_runner_dir(&inside.join("lower/remade")).map_err(|e| text(&e))?;
+    for file in ["lower/lower", "lower/remade/old"] {
+        fs::write(inside.join(file), "").map_err(|e| text(&e))?;
+    }
+    let volume = overlay(name.to_owned(), &outside.join("lower"), outside, labels.clone());
     engine.create_volume(&volume).await.map_err(|e| text(&e))?;
     let spec = ContainerSpec {
         name: name.to_owned(),
         image: image.to_owned(),
-        command: ["/bin/sh", "-c", "test -e lower && touch upper"].map(str::to_owned).to_vec(),
+        command: ["/bin/sh", "-c", "test -e lower && rm -r remade && mkdir remade && touch upper"]
+            .map(str::to_owned)
+            .to_vec(),
         env: Default::default(),
         mounts: vec![Mount {
             source: MountSource::Volume(name.to_owned()),
@@ -157,19 +191,14 @@ async fn probe_in(engine: &Engine, name: &str, inside: &Path, outside: &Path, im
         }],
         limits: ContainerLimits { memory_bytes: 64 << 20, milli_cpus: 1000, pids: 32, tmp_bytes: 1 << 20 },
         network: None,
-        labels: Default::default(),
+        labels: labels.clone(),
     };
     engine.create(&spec).await.map_err(|e| text(&e))?;
     engine.start(name).await.map_err(|e| text(&e))?;
     for _ in 0..200 {
         match engine.inspect(name).await.map_err(|e| text(&e))? {
             Some(status) if status.phase == crate::engine::Phase::Ended => {
-                let wrote = inside.join("upper/upper").exists();
-                return if wrote {
-                    Ok(())
-                } else {
-                    Err("what a container wrote did not arrive in the upper folder".to_owned())
-                };
+                return readable(inside).map_err(|error| error.to_string())?;
             }
             _ => tokio::time::sleep(Duration::from_millis(25)).await,
         }

@@ -109,6 +109,19 @@ fn two_workers_end_twelve_jobs_once_each() {
 }
 
 #[test]
+fn a_live_record_that_is_torn_is_put_aside_and_drawn_again() {
+    story(async |world| {
+        let job = world.submit("stages: [S]\nS: {stage: S, image: scan, script: [\"true\"]}\n", &[]);
+        std::fs::remove_file(job.paths().state()).unwrap();
+        std::fs::create_dir(job.paths().state()).unwrap();
+        assert_eq!(world.run(&job).await.state, JobState::Succeeded);
+        assert!(text(job.paths().state()).contains("SUCCEEDED"));
+        let names = std::fs::read_dir(job.paths().root()).unwrap().map(|e| e.unwrap().file_name());
+        assert_eq!(names.filter(|name| name.to_string_lossy().starts_with("state.json.torn-")).count(), 1);
+    });
+}
+
+#[test]
 fn a_job_whose_files_cannot_be_read_stops_no_other() {
     story(async |world| {
         let definition = "stages: [S]\nS: {stage: S, image: scan, script: [\"true\"]}\n";

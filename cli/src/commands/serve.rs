@@ -102,6 +102,8 @@ struct Started {
 impl Started {
     fn new(settings: &Settings) -> Result<Self, Failure> {
         telemetry::start(settings.log_format)?;
+        // Files name their modes themselves; no umask of whoever started us may take the group's right to read away.
+        rustix::process::umask(rustix::fs::Mode::from_raw_mode(0o002));
         let store = settings.open_store()?;
         let shutdown = CancellationToken::new();
         stop_on_signals(shutdown.clone())?;

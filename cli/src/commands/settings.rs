@@ -112,7 +112,6 @@ impl Settings {
             docker_host: args.docker_host.clone(),
             engine_workspaces: args.engine_workspaces.clone(),
             copy_trees: args.copy_trees,
-            ..default
         }
     }
 }

@@ -80,5 +80,42 @@ fn a_walk_stops_at_its_limit() {
     }
     let walk = Beneath::open(dir.path()).unwrap().walk(5).unwrap();
     assert!(walk.cut);
-    assert_eq!(text(&walk), ["00", "01", "02", "03", "04"]);
+    assert_eq!(walk.files.len(), 5);
+}
+
+#[test]
+fn a_walk_counts_folders_too_and_keeps_only_what_is_wanted() {
+    let dir = tempfile::tempdir().unwrap();
+    for n in 0..20 {
+        fs::create_dir(dir.path().join(format!("d{n:02}"))).unwrap();
+    }
+    fs::write(dir.path().join("d00/a.xml"), "").unwrap();
+    fs::write(dir.path().join("d00/b.txt"), "").unwrap();
+    let beneath = Beneath::open(dir.path()).unwrap();
+    assert!(beneath.walk(10).unwrap().cut);
+    let walk = beneath.walk_for(100, &|path| path.ends_with(".xml")).unwrap();
+    assert_eq!((text(&walk), walk.cut), (vec!["d00/a.xml"], false));
+}
+
+#[test]
+fn a_tree_of_any_depth_is_removed_without_following_a_link() {
+    let dir = tempfile::tempdir().unwrap();
+    let (tree, outside) = (dir.path().join("tree"), dir.path().join("outside"));
+    fs::create_dir(&tree).unwrap();
+    fs::create_dir(&outside).unwrap();
+    fs::write(outside.join("kept"), "").unwrap();
+    symlink(&outside, tree.join("link")).unwrap();
+    // Deeper than a path can name: built by moving a chain into a new folder again and again.
+    for n in 0..1000 {
+        fs::create_dir(dir.path().join("next")).unwrap();
+        if n > 0 {
+            fs::rename(dir.path().join("chain"), dir.path().join("next/d")).unwrap();
+        }
+        fs::write(dir.path().join("next/file"), "").unwrap();
+        fs::rename(dir.path().join("next"), dir.path().join("chain")).unwrap();
+    }
+    fs::rename(dir.path().join("chain"), tree.join("chain")).unwrap();
+    remove_tree(&tree).unwrap();
+    assert_eq!(fs::read_dir(&tree).unwrap().count(), 0);
+    assert!(outside.join("kept").exists());
 }

@@ -165,7 +165,7 @@ impl Job {
             return Ok(ClaimOutcome::Ended);
         }
         let folder = self.paths().claims();
-        disk::make_dir(&folder, 0o750)?;
+        disk::make_dir(&folder, 0o2750)?;
         let latest = latest_claim(&folder)?;
         if latest > 0 && !self.is_dead(latest, me, watch)? {
             return Ok(ClaimOutcome::Held { number: latest });
@@ -198,7 +198,11 @@ impl Job {
             .map_err(DiskError::io("create", &temp))?;
         // Locked before anybody can see it: there is no moment in which a live claim looks dead.
         file.lock().map_err(DiskError::io("lock", &temp))?;
-        file.write_all(&text).and_then(|()| file.sync_all()).map_err(DiskError::io("write", &temp))?;
+        let written = file.write_all(&text).and_then(|()| file.sync_all());
+        if let Err(error) = written {
+            let _ = fs::remove_file(&temp);
+            return Err(DiskError::io("write", &temp)(error).into());
+        }
         let linked = fs::hard_link(&temp, &path);
         fs::remove_file(&temp).map_err(DiskError::io("remove", &temp))?;
         match linked {

@@ -56,7 +56,7 @@ impl Store {
         std::fs::create_dir_all(root).map_err(DiskError::io("make the folder", root))?;
         let root = root.canonicalize().map_err(DiskError::io("find", root))?;
         let layout = Layout::new(root);
-        for folder in [layout.staging(), layout.index(), layout.index().join("runs")] {
+        for folder in [layout.staging(), layout.trash(), layout.index(), layout.index().join("runs")] {
             disk::make_dir(&folder, 0o750)?;
         }
         let instance = open_instance(&layout)?;

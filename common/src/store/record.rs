@@ -44,6 +44,20 @@ impl Job {
         Ok(disk::write_json(&self.paths().state(), execution)?)
     }
 
+    /// Puts a live record that cannot be read aside, for a person to look at; the holder draws a new one.
+    ///
+    /// # Errors
+    /// [`StoreError::Disk`].
+    pub fn put_torn_state_aside(&self) -> Result<(), StoreError> {
+        let path = self.paths().state();
+        if let Err(DiskError::Torn { .. }) = disk::read_json::<Execution>(&path) {
+            let aside = path.with_file_name(format!("state.json.torn-{}", Timestamp::now().as_millisecond()));
+            tracing::warn!(path = %aside.display(), "a live record that cannot be read was put aside");
+            disk::publish(&path, &aside)?;
+        }
+        Ok(())
+    }
+
     /// The number of the latest attempt; 0 before the first.
     ///
     /// # Errors

@@ -1,6 +1,9 @@
 //! From a submission to a job: everything is built aside, and one rename makes it a job.
 
-use std::fs::{self, File};
+use std::{
+    fs::{self, File},
+    path::Path,
+};
 
 use sha2::{Digest, Sha256};
 use uuid::Uuid;
@@ -8,6 +11,7 @@ use uuid::Uuid;
 use super::{Store, StoreError};
 use crate::{
     disk::{self, DiskError},
+    foreign::{self, ForeignError},
     layout::JobPaths,
     metadata::Metadata,
 };
@@ -58,7 +62,14 @@ impl Store {
         loop {
             let paths = JobPaths::at(self.layout.staging().join(Uuid::new_v4().to_string()));
             disk::make_dir(paths.root(), 0o750)?;
-            let Ok(lock) = File::open(paths.root()) else { continue };
+            let lock = match File::open(paths.root()) {
+                Ok(lock) => lock,
+                Err(error) if error.kind() == std::io::ErrorKind::NotFound => continue,
+                Err(error) => {
+                    let _ = fs::remove_dir(paths.root());
+                    return Err(DiskError::io("open", paths.root())(error).into());
+                }
+            };
             lock.lock().map_err(DiskError::io("lock", paths.root()))?;
             if paths.root().exists() {
                 return Ok((paths, lock));
@@ -104,7 +115,6 @@ impl Store {
     pub fn admit(&self, mut staging: Staging, metadata: &Metadata) -> Result<(), StoreError> {
         let paths = &staging.paths;
         disk::make_dir(&paths.wishes(), 0o750)?;
-        disk::make_dir(&paths.logs(), 0o750)?;
         disk::place_json(&paths.state(), &metadata.initial_execution())?;
         disk::place_json(&paths.metadata(), metadata)?;
         disk::sync_file_system(paths.root())?;
@@ -135,5 +145,27 @@ impl Store {
             }
         }
         Ok(swept)
+    }
+
+    /// Moves a folder of a job out of sight; what is in it goes with [`Self::empty_trash`]. One rename, however much it holds.
+    ///
+    /// # Errors
+    /// [`StoreError::Disk`].
+    pub fn throw_away(&self, folder: &Path) -> Result<(), StoreError> {
+        let target = self.layout.trash().join(Uuid::new_v4().to_string());
+        match fs::rename(folder, target) {
+            Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
+                Err(DiskError::io("throw away", folder)(error).into())
+            }
+            _ => Ok(()),
+        }
+    }
+
+    /// Removes what was thrown away. Takes its time over millions of files.
+    ///
+    /// # Errors
+    /// [`ForeignError`] with what could not be removed.
+    pub fn empty_trash(&self) -> Result<(), ForeignError> {
+        foreign::remove_tree(&self.layout.trash())
     }
 }

@@ -23,6 +23,10 @@ pub const RUNNER_UID: u32 = 10001;
 /// Group id of everything that runs in a runner container.
 pub const RUNNER_GID: u32 = 10001;
 
+/// Mode of a job's folder and of those in it: the worker writes, the backend's group reads, and what is made in them belongs to
+/// that group too.
+const FOLDER_MODE: u32 = 0o2750;
+
 /// Folders nested deeper than this are not a project that admission let in.
 const DEEPEST: u32 = 128;
 
@@ -39,30 +43,22 @@ impl Store {
     /// Without root, nothing changes hands: the folder is then the worker's already.
     ///
     /// # Errors
-    /// [`StoreError::Disk`], also when an entry is a link or has a kind that a job's folder does not hold.
+    /// [`StoreError::Disk`], also when an entry is a link, has a kind or a name that a job's folder does not hold, or was made
+    /// by somebody else though only a worker makes it.
     pub fn take_over(&self, job: &Job) -> Result<(), StoreError> {
         let paths = job.paths();
         if rustix::process::geteuid().is_root() {
-            let group = fstat(open_dir_at(CWD, c_path(self.layout.root())?.as_c_str(), paths.root())?)
-                .map_err(|e| DiskError::io("look at", self.layout.root())(e.into()))?
-                .st_gid;
+            let root = open_dir_at(CWD, c_path(self.layout.root())?.as_c_str(), paths.root())?;
+            let group = fstat(&root).map_err(|e| DiskError::io("look at", self.layout.root())(e.into()))?.st_gid;
             let ours = Ownership { uid: Uid::ROOT, gid: Gid::from_raw(group), modes: None };
-            let folder = open_dir_at(CWD, c_path(paths.root())?.as_c_str(), paths.root())?;
+            let folder = open_dir_at(&root, c_path(Path::new(&job.id().to_string()))?.as_c_str(), paths.root())?;
+            // First the folder, so that nobody else can change what is in it from here on.
             give(&folder, ours, paths.root())?;
-            take_files(&folder, ours, paths.root())?;
-            let scripts = (Mode::from_raw_mode(0o644), Mode::from_raw_mode(0o755));
-            let pipelines = open_dir_at(&folder, c"pipelines", paths.root())?;
-            give_tree(&pipelines, Ownership { modes: Some(scripts), ..ours }, paths.root(), 0)?;
-            let source = open_dir_at(&folder, c"source", paths.root())?;
-            let runner = Ownership { uid: Uid::from_raw(RUNNER_UID), gid: Gid::from_raw(RUNNER_GID), modes: None };
-            // The folder itself comes last, so its owner says whether the whole was done before.
-            let done = fstat(&source).is_ok_and(|stat| stat.st_uid == RUNNER_UID);
-            if !done {
-                give_tree(&source, runner, paths.root(), 0)?;
-            }
+            set_mode(&folder, FOLDER_MODE, paths.root())?;
+            take_entries(&folder, ours, paths.root())?;
         }
         for folder in [paths.ends(), paths.attempts(), paths.logs(), paths.reports(), paths.artifacts()] {
-            disk::make_dir(&folder, 0o750)?;
+            disk::make_dir(&folder, FOLDER_MODE)?;
         }
         // Passed through by the engine only, and by nobody's name: each step's own folder below is the runner's.
         for folder in [paths.trees(), paths.outbox()] {
@@ -72,21 +68,74 @@ impl Store {
     }
 }
 
-fn take_files(folder: &OwnedFd, ours: Ownership, at: &Path) -> Result<(), StoreError> {
-    for (name, required) in [(c"metadata.json", true), (c"state.json", false)] {
-        let flags = OFlags::RDONLY | OFlags::NOFOLLOW | OFlags::NONBLOCK | OFlags::CLOEXEC;
-        let file = match openat(folder, name, flags, Mode::empty()) {
-            Err(Errno::NOENT) if !required => continue,
-            other => other.map_err(|e| DiskError::io("take over", at)(e.into()))?,
-        };
-        let stat = fstat(&file).map_err(|e| DiskError::io("look at", at)(e.into()))?;
-        if FileType::from_raw_mode(stat.st_mode) != FileType::RegularFile || stat.st_nlink != 1 {
-            return Err(foreign(at, name, "it is not a regular file of one name").into());
+/// Names that the worker makes: found before the worker made them, they are a forgery.
+const WORKERS_OWN: [&str; 9] =
+    ["final.json", "claims", "ends", "attempts", "logs", "reports", "artifacts", "trees", "outbox"];
+
+fn take_entries(folder: &OwnedFd, ours: Ownership, at: &Path) -> Result<(), StoreError> {
+    let io = |action| move |e: Errno| DiskError::io(action, at)(e.into());
+    let mut names = Vec::new();
+    for entry in Dir::read_from(folder).map_err(io("list"))? {
+        names.push(entry.map_err(io("list"))?.file_name().to_owned());
+    }
+    if !names.iter().any(|name| name.as_c_str() == c"metadata.json") {
+        return Err(DiskError::Torn { path: at.join("metadata.json"), reason: "it is missing".to_owned() }.into());
+    }
+    for name in names {
+        let text = name.to_string_lossy();
+        match text.as_ref() {
+            // The backend's for good; what is in it is input.
+            "." | ".." | "wishes" => {}
+            "metadata.json" => take_file(folder, &name, ours, at)?,
+            // One that is no file is put aside later, and drawn again.
+            "state.json" => _ = take_file(folder, &name, ours, at),
+            "pipelines" => {
+                let scripts = (Mode::from_raw_mode(0o644), Mode::from_raw_mode(0o755));
+                give_tree(&open_dir_at(folder, &name, at)?, Ownership { modes: Some(scripts), ..ours }, at, 0)?;
+            }
+            "source" => {
+                let source = open_dir_at(folder, &name, at)?;
+                let runner = Ownership { uid: Uid::from_raw(RUNNER_UID), gid: Gid::from_raw(RUNNER_GID), modes: None };
+                // The folder itself comes last, so its owner says whether the whole was done before.
+                if !fstat(&source).is_ok_and(|stat| stat.st_uid == RUNNER_UID) {
+                    give_tree(&source, runner, at, 0)?;
+                }
+            }
+            own if WORKERS_OWN.contains(&own)
+                || own.starts_with(".collecting-")
+                || own.starts_with(".tmp-")
+                || own.starts_with("state.json.torn-") =>
+            {
+                let stat = statat(folder, &*name, AtFlags::SYMLINK_NOFOLLOW).map_err(io("look at"))?;
+                if stat.st_uid != Uid::ROOT.as_raw() {
+                    return Err(foreign(at, &name, "only a worker makes it, and somebody else did").into());
+                }
+            }
+            _ => return Err(foreign(at, &name, "a job's folder holds nothing of that name").into()),
         }
-        give(&file, Ownership { modes: None, ..ours }, at)?;
-        fchmod(&file, Mode::from_raw_mode(0o640)).map_err(|e| DiskError::io("set the mode of", at)(e.into()))?;
     }
     Ok(())
+}
+
+fn take_file(folder: &OwnedFd, name: &CStr, ours: Ownership, at: &Path) -> Result<(), StoreError> {
+    let file = open_plain(folder, name, at)?;
+    give(&file, Ownership { modes: None, ..ours }, at)?;
+    set_mode(&file, 0o640, at)
+}
+
+/// Opens a regular file of one name, following no link and waiting for no pipe.
+fn open_plain(folder: &OwnedFd, name: &CStr, at: &Path) -> Result<OwnedFd, StoreError> {
+    let flags = OFlags::RDONLY | OFlags::NOFOLLOW | OFlags::NONBLOCK | OFlags::CLOEXEC;
+    let file = openat(folder, name, flags, Mode::empty()).map_err(|e| DiskError::io("take over", at)(e.into()))?;
+    let stat = fstat(&file).map_err(|e| DiskError::io("look at", at)(e.into()))?;
+    if FileType::from_raw_mode(stat.st_mode) != FileType::RegularFile || stat.st_nlink != 1 {
+        return Err(foreign(at, name, "it is not a regular file of one name").into());
+    }
+    Ok(file)
+}
+
+fn set_mode(fd: &impl AsFd, mode: u32, at: &Path) -> Result<(), StoreError> {
+    Ok(fchmod(fd, Mode::from_raw_mode(mode)).map_err(|e| DiskError::io("set the mode of", at)(e.into()))?)
 }
 
 /// Gives everything below an open folder, then the folder itself.
@@ -104,20 +153,15 @@ fn give_tree(folder: &OwnedFd, to: Ownership, at: &Path, depth: u32) -> Result<(
         let stat = statat(folder, name, AtFlags::SYMLINK_NOFOLLOW).map_err(io("look at"))?;
         match FileType::from_raw_mode(stat.st_mode) {
             FileType::Directory => give_tree(&open_dir_at(folder, name, at)?, to, at, depth + 1)?,
-            FileType::RegularFile if to.modes.is_some() => {
-                let flags = OFlags::RDONLY | OFlags::NOFOLLOW | OFlags::NONBLOCK | OFlags::CLOEXEC;
-                let file = openat(folder, name, flags, Mode::empty()).map_err(io("open"))?;
-                let stat = fstat(&file).map_err(io("look at"))?;
-                if FileType::from_raw_mode(stat.st_mode) != FileType::RegularFile || stat.st_nlink != 1 {
-                    return Err(foreign(at, name, "it is not a regular file of one name").into());
-                }
+            // Through its descriptor: what is given away is what was looked at.
+            FileType::RegularFile => {
+                let file = open_plain(folder, name, at)?;
                 give(&file, Ownership { modes: None, ..to }, at)?;
-                let mode = to.modes.map_or(Mode::from_raw_mode(0o644), |modes| modes.0);
-                fchmod(&file, mode).map_err(io("set the mode of"))?;
+                if let Some((mode, _)) = to.modes {
+                    fchmod(&file, mode).map_err(io("set the mode of"))?;
+                }
             }
-            // A hard link would hand the runner a file that also has another name.
-            FileType::RegularFile if stat.st_nlink != 1 => return Err(foreign(at, name, "it has other names").into()),
-            FileType::RegularFile | FileType::Symlink => {
+            FileType::Symlink => {
                 chownat(folder, name, Some(to.uid), Some(to.gid), AtFlags::SYMLINK_NOFOLLOW).map_err(io("chown"))?;
             }
             _ => return Err(foreign(at, name, "it is neither file, folder nor link").into()),

@@ -14,6 +14,9 @@ use crate::spec::{ContainerSpec, HOME, Mount, MountSource};
 const MAX_OPEN_FILES: i64 = 16_384;
 /// The largest file a step may write, in bytes: above any artifact that would be collected.
 const MAX_FILE_BYTES: i64 = 8 * 1024 * 1024 * 1024;
+/// Size of /dev/shm, in bytes; it counts as memory of the container. The engine's own default, said so that no daemon's
+/// configuration changes it.
+const SHARED_MEMORY_BYTES: i64 = 64 * 1024 * 1024;
 /// Seconds between TERM and KILL when the engine stops a container by itself.
 const STOP_GRACE_SECONDS: i64 = 10;
 
@@ -59,6 +62,7 @@ fn host_config(spec: &ContainerSpec) -> HostConfig {
         pids_limit: Some(limits.pids as i64),
         ulimits: Some(vec![ulimit("nofile", MAX_OPEN_FILES), ulimit("core", 0), ulimit("fsize", MAX_FILE_BYTES)]),
         ipc_mode: Some("private".to_owned()),
+        shm_size: Some(SHARED_MEMORY_BYTES),
         cgroupns_mode: Some(bollard::models::HostConfigCgroupnsModeEnum::PRIVATE),
         network_mode: Some(spec.network.clone().unwrap_or_else(|| "none".to_owned())),
         mounts: Some(spec.mounts.iter().map(mount).collect()),

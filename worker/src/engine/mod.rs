@@ -46,12 +46,22 @@ pub struct ContainerStatus {
     pub oom_killed: bool,
     /// What the engine has to say about a start that failed.
     pub error: String,
+    /// When it was started, by the engine's clock.
+    pub started_at: Option<jiff::Timestamp>,
 }
 
 impl ContainerStatus {
     /// That of a container which ended with code 0.
     pub fn success() -> Self {
-        Self { phase: Phase::Ended, exit_code: 0, oom_killed: false, error: String::new() }
+        Self { phase: Phase::Ended, exit_code: 0, oom_killed: false, error: String::new(), started_at: None }
+    }
+}
+
+impl ContainerStatus {
+    /// How long ago it was started, by the clock on the wall: a successor goes on counting where the one before it was.
+    pub fn ran_for(&self) -> Duration {
+        let started = self.started_at.map(|at| jiff::Timestamp::now().duration_since(at));
+        started.and_then(|ago| Duration::try_from(ago).ok()).unwrap_or_default()
     }
 }
 
@@ -235,6 +245,7 @@ impl Engine {
             exit_code: state.exit_code.unwrap_or(-1),
             oom_killed: state.oom_killed.unwrap_or(false),
             error: state.error.unwrap_or_default(),
+            started_at: state.started_at.and_then(|at| at.parse().ok()),
         }))
     }
 
@@ -340,11 +351,26 @@ impl Engine {
         })
     }
 
+    /// Containers that carry all of these labels: the value of the label `key` of each, and its name.
+    ///
+    /// # Errors
+    /// [`EngineError`].
+    pub async fn containers_by(&self, labels: &[String], key: &str) -> Result<Vec<(String, String)>, EngineError> {
+        let filters = convert::label_filter(labels);
+        let options = q::ListContainersOptionsBuilder::default().all(true).filters(&filters).build();
+        let containers = self.docker.list_containers(Some(options)).await?.into_iter();
+        let pair = |container: bollard::models::ContainerSummary| {
+            let name = container.names?.first()?.trim_start_matches('/').to_owned();
+            Some((container.labels?.remove(key)?, name))
+        };
+        Ok(containers.filter_map(pair).collect())
+    }
+
     /// The values of the label `key` among everything that carries `label`.
     ///
     /// # Errors
     /// [`EngineError`].
-    pub async fn jobs_with(&self, label: &str, key: &str) -> Result<Vec<String>, EngineError> {
+    pub async fn labels_with(&self, label: &str, key: &str) -> Result<Vec<String>, EngineError> {
         let filters = convert::label_filter(&[label.to_owned()]);
         let containers = q::ListContainersOptionsBuilder::default().all(true).filters(&filters).build();
         let volumes = q::ListVolumesOptionsBuilder::default().filters(&filters).build();

@@ -1,0 +1,18 @@
+//! The product as it is used: the real program as processes of its own, real engines, real Redis, real projects.
+//!
+//! Each story has a world to itself, and the world fails the story that leaves anything behind.
+
+#![allow(missing_docs, clippy::unwrap_used)]
+#![allow(clippy::print_stdout, reason = "a story that fails shows the logs of its processes")]
+
+mod examples;
+mod harness;
+mod isolation;
+mod people;
+mod projects;
+mod queue;
+mod server;
+mod succession;
+mod uploads;
+mod worker_container;
+mod world;

@@ -1,0 +1,154 @@
+//! Copying what foreign code left, up to a budget: what is too much, refused, or named in a way that we cannot store is told
+//! and left. Only our own disk can stop it.
+
+use std::{
+    fs::{self, OpenOptions},
+    io::ErrorKind,
+    os::unix::fs::OpenOptionsExt,
+    path::Path,
+};
+
+use pipelinex_common::{
+    disk::DiskError,
+    execution::{FindingCounts, TestCounts},
+    foreign::{Beneath, ForeignError, Found, shown},
+};
+
+/// How many warnings a step gets; the rest is counted.
+const WARNINGS_MAX: usize = 20;
+/// How many artifacts are named in the record; all of them are in the folder.
+const NAMED_ARTIFACTS_MAX: usize = 200;
+
+/// What was collected.
+#[derive(Debug, Default)]
+pub struct Collected {
+    /// The step's own words about itself.
+    pub message: Option<String>,
+    /// What its JUnit reports add up to.
+    pub tests: Option<TestCounts>,
+    /// What its findings add up to.
+    pub findings: Option<FindingCounts>,
+    /// Artifacts, as paths below `artifacts/<step>/`; of many the first.
+    pub artifacts: Vec<String>,
+    /// What a person should know; of much the first.
+    pub warnings: Vec<String>,
+    /// A report that was promised is missing or cannot be believed.
+    pub unbelievable: Option<String>,
+    /// How many files were copied, reports and artifacts together.
+    pub(super) copied: usize,
+    told: usize,
+    published: usize,
+}
+
+impl Collected {
+    /// Adds a warning. Past the limit it is only counted, so that no step can make a record that nobody can read.
+    pub(super) fn warn(&mut self, text: impl Into<String>) {
+        self.told += 1;
+        if self.told <= WARNINGS_MAX {
+            self.warnings.push(text.into());
+        }
+    }
+
+    pub(super) fn add_artifact(&mut self, path: &str) {
+        self.published += 1;
+        if self.published <= NAMED_ARTIFACTS_MAX {
+            self.artifacts.push(path.to_owned());
+        }
+    }
+
+    /// Says how much was only counted.
+    pub(super) fn close(&mut self) {
+        if self.published > NAMED_ARTIFACTS_MAX {
+            self.warn(format!(
+                "{} artifacts were published, the first {NAMED_ARTIFACTS_MAX} are named",
+                self.published
+            ));
+        }
+        if self.told > WARNINGS_MAX {
+            self.warnings.push(format!("and {} more warnings", self.told - WARNINGS_MAX));
+        }
+    }
+}
+
+/// How much may still be copied.
+pub(super) struct Budget {
+    what: &'static str,
+    bytes: u64,
+    files: u64,
+    exhausted: bool,
+}
+
+impl Budget {
+    pub(super) fn new(what: &'static str, bytes: u64, files: u64) -> Self {
+        Self { what, bytes, files, exhausted: false }
+    }
+
+    /// Copies one file if there is room for it. Says whether it was copied.
+    pub(super) fn copy(
+        &mut self,
+        from: &Beneath,
+        found: &Found,
+        to: &Path,
+        collected: &mut Collected,
+    ) -> Result<bool, DiskError> {
+        let what = self.what;
+        // Before a byte is written: a thousand sparse files of a gibibyte each cost nothing. What is refused counts as a file.
+        if self.files == 0 || found.bytes > self.bytes {
+            if !std::mem::replace(&mut self.exhausted, true) {
+                collected.warn(format!(
+                    "not all {what} were collected: {} is more than the limit allows",
+                    shown(&found.path)
+                ));
+            }
+            return Ok(false);
+        }
+        self.files -= 1;
+        match self.copy_to(from, found, to) {
+            Ok(bytes) => {
+                self.bytes -= bytes;
+                collected.copied += 1;
+                Ok(true)
+            }
+            Err(Failed::Ours(error)) => Err(error),
+            Err(Failed::Theirs(reason)) => {
+                collected.warn(format!("{what}: {reason}"));
+                Ok(false)
+            }
+        }
+    }
+
+    fn copy_to(&self, from: &Beneath, found: &Found, to: &Path) -> Result<u64, Failed> {
+        let failed = |error| Failed::sort(error, &found.path, to);
+        if let Some(parent) = to.parent() {
+            fs::create_dir_all(parent).map_err(failed)?;
+        }
+        let mut file = OpenOptions::new().write(true).create_new(true).mode(0o640).open(to).map_err(failed)?;
+        from.copy(&found.path, &mut file, self.bytes).map_err(|error| {
+            // Half a file is worth nothing; what cannot be removed goes with the folder of the claim.
+            let _ = fs::remove_file(to);
+            match error {
+                ForeignError::Io { source, .. } => Failed::sort(source, &found.path, to),
+                error => Failed::Theirs(error.to_string()),
+            }
+        })
+    }
+}
+
+/// Whose fault it is that a file was not copied.
+enum Failed {
+    Ours(DiskError),
+    Theirs(String),
+}
+
+impl Failed {
+    fn sort(error: std::io::Error, path: &str, to: &Path) -> Self {
+        use ErrorKind::{AlreadyExists, InvalidFilename, IsADirectory, NotADirectory};
+        match error.kind() {
+            // Two names that meet, or one that is too long for us: foreign code chose them.
+            AlreadyExists | InvalidFilename | IsADirectory | NotADirectory => {
+                Self::Theirs(format!("{} cannot be stored: {error}", shown(path)))
+            }
+            _ => Self::Ours(DiskError::io("write", to)(error)),
+        }
+    }
+}

@@ -1,0 +1,157 @@
+//! Stories about what steps leave behind to be collected: none of it may stop the job, fill our disk, or make a record that
+//! nobody can read. No engine is needed: the files are made by hand.
+
+#![expect(clippy::unwrap_used, reason = "a test that cannot go on says so")]
+
+use std::{
+    fs::{self, File},
+    os::unix::fs::symlink,
+    path::PathBuf,
+};
+
+use pipelinex_common::{
+    execution::{StepRecord, TestCounts},
+    layout::JobPaths,
+    limits::StepLimits,
+    pipeline::{self, model::Step},
+    state::StepState,
+};
+use pipelinex_worker::{
+    collect::{Collected, Collector},
+    spec::TreeKind,
+};
+
+const DEFINITION: &str = r#"
+stages: [TEST]
+TEST:
+  stage: TEST
+  image: scan
+  script: [make]
+  artifacts: {paths: ["target/*.jar", "deep/"], reports: {junit: ["**/TEST-*.xml"]}}
+"#;
+
+struct Place {
+    _dir: tempfile::TempDir,
+    paths: JobPaths,
+    step: Step,
+    limits: StepLimits,
+}
+
+impl Place {
+    fn new() -> Self {
+        let dir = tempfile::tempdir().unwrap();
+        let paths = JobPaths::at(dir.path());
+        let step = pipeline::read("pipeline.yml", DEFINITION).unwrap().steps[0].clone();
+        for folder in
+            [paths.outbox_of(&step.slug), paths.tree(&step.slug).join("copy"), paths.reports(), paths.artifacts()]
+        {
+            fs::create_dir_all(folder).unwrap();
+        }
+        Self { _dir: dir, paths, step, limits: StepLimits::default() }
+    }
+
+    fn tree(&self, path: &str, content: &str) -> PathBuf {
+        put(self.paths.tree(&self.step.slug).join("copy").join(path), content)
+    }
+
+    fn report(&self, path: &str, content: &str) -> PathBuf {
+        put(self.paths.outbox_of(&self.step.slug).join(path), content)
+    }
+
+    /// Collects and publishes; returns what was collected.
+    fn collect(&self) -> Collected {
+        let collector = Collector {
+            paths: &self.paths,
+            step: &self.step,
+            tree_owner: &self.step.slug,
+            trees: TreeKind::Copy,
+            reports_to: self.published(),
+            limits: &self.limits,
+            claim: 1,
+        };
+        let collected = collector.gather(true).unwrap();
+        collector.publish(&StepRecord::bare("TEST", StepState::Success, None, "finished")).unwrap();
+        collected
+    }
+
+    fn published(&self) -> PathBuf {
+        self.paths.reports().join("test")
+    }
+}
+
+fn put(path: PathBuf, content: &str) -> PathBuf {
+    fs::create_dir_all(path.parent().unwrap()).unwrap();
+    fs::write(&path, content).unwrap();
+    path
+}
+
+const PASSED: &str = "<testsuite><testcase/></testsuite>";
+
+#[test]
+fn names_that_meet_or_are_too_long_are_told_and_stop_nothing() {
+    let place = Place::new();
+    place.tree(&format!("a/TEST-{}.xml", "x".repeat(240)), PASSED);
+    place.tree("a/b_c/TEST-A.xml", PASSED);
+    place.tree("a_b/c/TEST-A.xml", PASSED);
+    place.report("test/junit/0-TEST-A.xml", "forged");
+    place.report("test/result.json/x", "a folder where ours belongs");
+    place.report("test/findings.json", "[]");
+    place.report("test/kept.txt", "kept");
+    let collected = place.collect();
+    assert_eq!(collected.tests, Some(TestCounts { tests: 3, ..TestCounts::default() }));
+    assert_eq!(fs::read_dir(place.published().join("junit")).unwrap().count(), 3);
+    assert!(fs::read_to_string(place.published().join("result.json")).unwrap().contains("\"SUCCESS\""));
+    assert!(place.published().join("kept.txt").exists() && !place.published().join("findings.json").exists());
+    assert_eq!(collected.warnings.len(), 4, "three names of ours, and no artifact: {:?}", collected.warnings);
+}
+
+#[test]
+fn what_is_larger_than_the_limit_is_left_before_a_byte_is_written() {
+    let mut place = Place::new();
+    place.limits.artifact_bytes = 1000;
+    for n in 0..50 {
+        let path = place.tree(&format!("target/{n}.jar"), "");
+        File::options().write(true).open(path).unwrap().set_len(1 << 40).unwrap();
+    }
+    place.tree("target/small.jar", "small");
+    let collected = place.collect();
+    assert_eq!(collected.artifacts, ["target/small.jar"]);
+    assert_eq!(collected.warnings.len(), 1, "{:?}", collected.warnings);
+}
+
+#[test]
+fn ten_thousand_warnings_are_twenty_and_a_count() {
+    let mut place = Place::new();
+    place.limits.collected_files = 5000;
+    for n in 0..3000 {
+        place.report(&format!("elsewhere/{n}-{}", "😀".repeat(50)), "");
+        place.tree(&format!("deep/{n}"), "");
+    }
+    let collected = place.collect();
+    assert_eq!(collected.warnings.len(), 21);
+    assert!(collected.warnings[20].starts_with("and 298"), "{}", collected.warnings[20]);
+    assert_eq!(collected.artifacts.len(), 200, "of many the first are named");
+    assert_eq!(fs::read_dir(place.paths.artifacts_of(&place.step.slug).join("deep")).unwrap().count(), 3000);
+}
+
+#[test]
+fn links_and_second_names_are_not_collected() {
+    let place = Place::new();
+    let secret = place.paths.root().join("secret");
+    fs::write(&secret, "secret").unwrap();
+    let inside = place.tree("target/plain.jar", "plain");
+    symlink(&secret, inside.with_file_name("link.jar")).unwrap();
+    fs::hard_link(&secret, inside.with_file_name("hard.jar")).unwrap();
+    symlink(place.paths.root(), place.paths.outbox_of(&place.step.slug).join("test")).unwrap();
+    let collected = place.collect();
+    assert_eq!(collected.artifacts, ["target/plain.jar"]);
+    assert!(!place.published().join("secret").exists());
+}
+
+#[test]
+fn what_a_former_holder_published_stays() {
+    let place = Place::new();
+    put(place.published().join("result.json"), "the first");
+    place.collect();
+    assert_eq!(fs::read_to_string(place.published().join("result.json")).unwrap(), "the first");
+}
