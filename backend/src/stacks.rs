@@ -102,7 +102,7 @@ impl Stacks {
     /// Nothing is synced: the store does that once for the whole job.
     ///
     /// # Errors
-    /// [`DiskError`].
+    /// [`DiskError`]; also when a file is there already.
     pub fn install(&self, stack: &StackData, into: &Path) -> Result<(), DiskError> {
         let own = stack.files.iter().map(|(path, content)| (path.clone(), content));
         let global = self.global.iter().map(|(path, content)| (format!("{GLOBAL}/{path}"), content));
@@ -114,7 +114,7 @@ impl Stacks {
                     disk::make_dir(&into.join(&path[..end]), 0o755)?;
                 }
             }
-            disk::write_unsynced(&into.join(&path), content, 0o644)?;
+            disk::write_new_unsynced(&into.join(&path), content, 0o644)?;
         }
         Ok(())
     }

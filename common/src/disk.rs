@@ -150,6 +150,14 @@ pub fn write_new(path: &Path, content: &[u8], mode: u32) -> Result<(), DiskError
     create_new(path, content, mode)?.sync_all().map_err(DiskError::io("sync", path))
 }
 
+/// [`write_new`] without the sync: for what is synced together with more before anybody counts on it.
+///
+/// # Errors
+/// [`DiskError::Io`], also when it is there already.
+pub fn write_new_unsynced(path: &Path, content: &[u8], mode: u32) -> Result<(), DiskError> {
+    create_new(path, content, mode).map(|_| ())
+}
+
 fn create_new(path: &Path, content: &[u8], mode: u32) -> Result<File, DiskError> {
     let mut file = OpenOptions::new()
         .write(true)

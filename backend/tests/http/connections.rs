@@ -166,6 +166,7 @@ async fn m24_a_reader_that_does_not_read_is_given_up() {
         let job = server.job().await;
         let mut worker = Worker::take(&job);
         worker.stage("BUILD", StepState::Success, None, "built");
+        std::fs::create_dir_all(job.paths().logs()).unwrap();
         std::fs::File::create(job.paths().log(&"build".parse().unwrap())).unwrap().set_len(1 << 30).unwrap();
         worker.finish(JobState::Succeeded, None, None);
         job.id()
