@@ -62,9 +62,8 @@ pub(super) fn write_all(
         failed: Mutex::new(None),
     };
     thread::scope(|scope| {
-        let helpers = threads.min(work.files.len().div_ceil(FILES_AT_ONCE)).saturating_sub(1);
-        (0..helpers).for_each(|_| drop(scope.spawn(|| work.run())));
-        work.run();
+        let helpers = threads.min(work.files.len().div_ceil(FILES_AT_ONCE)).max(1);
+        (0..helpers).for_each(|_| drop(scope.spawn(|| work.run_aside())));
     });
     if let Some(error) = work.failed.into_inner().unwrap_or_else(PoisonError::into_inner) {
         return Err(error);
@@ -96,6 +95,9 @@ fn make_folders(root: &OwnedFd, target: &Path, folders: &[ProjectPath]) -> Resul
 fn open_folder(at: impl AsFd, path: impl rustix::path::Arg) -> rustix::io::Result<OwnedFd> {
     openat(at, path, OFlags::PATH | OFlags::DIRECTORY | OFlags::NOFOLLOW | OFlags::CLOEXEC, Mode::empty())
 }
+
+/// How far the threads give way, as a nice value.
+const GIVE_WAY: i32 = 10;
 
 /// What the threads of one unpacking share.
 struct Work<'a> {
@@ -134,6 +136,13 @@ impl From<IntakeError> for Halt {
 }
 
 impl<'a> Work<'a> {
+    /// On a thread of its own that gives way: whoever asks the API something meanwhile is not kept waiting for a time slice.
+    fn run_aside(&self) {
+        // Without the right to, or elsewhere than on Linux, it only gives way less.
+        let _ = rustix::process::setpriority_process(None, GIVE_WAY);
+        self.run();
+    }
+
     /// Writes files until none is left; the first error stops all threads.
     fn run(&self) {
         if let Err(Halt::Failed(error)) = self.take_files() {
