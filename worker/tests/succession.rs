@@ -125,9 +125,11 @@ fn a_live_record_that_is_torn_is_put_aside_and_drawn_again() {
 fn a_job_whose_files_cannot_be_read_stops_no_other() {
     story(async |world| {
         let definition = "stages: [S]\nS: {stage: S, image: scan, script: [\"true\"]}\n";
-        let (broken, fine) = (world.submit(definition, &[]), world.submit(definition, &[]));
-        std::fs::write(broken.paths().metadata(), "{\"schema\": 1, \"job_").unwrap();
+        let [torn, newer, fine] = [(); 3].map(|()| world.submit(definition, &[]));
+        std::fs::write(torn.paths().metadata(), "{\"schema\": 1, \"job_").unwrap();
+        std::fs::write(newer.paths().state(), "{\"schema\": 99, \"novel\": true}").unwrap();
         assert_eq!(world.run(&fine).await.state, JobState::Succeeded);
-        assert!(broken.final_record().unwrap().is_none(), "it is left as it is");
+        assert!(torn.final_record().unwrap().is_none(), "it is left as it is");
+        assert!(newer.final_record().unwrap().is_none() && text(newer.paths().state()).contains("novel"));
     });
 }

@@ -47,15 +47,19 @@ impl Job {
     /// Puts a live record that cannot be read aside, for a person to look at; the holder draws a new one.
     ///
     /// # Errors
-    /// [`StoreError::Disk`].
+    /// [`StoreError::Disk`], also for a record that a newer program wrote: that one is left alone, and so is the job.
     pub fn put_torn_state_aside(&self) -> Result<(), StoreError> {
         let path = self.paths().state();
-        if let Err(DiskError::Torn { .. }) = disk::read_json::<Execution>(&path) {
-            let aside = path.with_file_name(format!("state.json.torn-{}", Timestamp::now().as_millisecond()));
-            tracing::warn!(path = %aside.display(), "a live record that cannot be read was put aside");
-            disk::publish(&path, &aside)?;
+        match disk::read_json::<Execution>(&path) {
+            Ok(_) => Ok(()),
+            Err(DiskError::Torn { .. }) => {
+                let aside = path.with_file_name(format!("state.json.torn-{}", Timestamp::now().as_millisecond()));
+                tracing::warn!(path = %aside.display(), "a live record that cannot be read was put aside");
+                disk::publish(&path, &aside)?;
+                Ok(())
+            }
+            Err(other) => Err(other.into()),
         }
-        Ok(())
     }
 
     /// The number of the latest attempt; 0 before the first.
