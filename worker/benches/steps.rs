@@ -9,19 +9,18 @@ use std::{
 
 use bollard::{Docker, models::VolumeCreateRequest, query_parameters as q};
 use futures::StreamExt;
-use jiff::Timestamp;
 use pipelinex_common::{
-    disk::Versioned,
     id::JobId,
     layout::JobPaths,
-    metadata::{AdmissionStatus, Metadata, PlannedStage, SourceInfo, SourceKind},
-    pipeline::{self, Pipeline},
+    pipeline,
     queue::{self, Doorbell},
-    request::{Stack, Switches, Versions},
     slug::Slug,
     state::JobState,
     store::{Job, Store, make_runner_dir},
-    testing::bench::{Results, Row, measure},
+    testing::{
+        bench::{Results, Row, measure},
+        sample,
+    },
 };
 use pipelinex_worker::{
     config::WorkerConfig,
@@ -123,7 +122,7 @@ impl Bench {
         let staging = self.store.stage().expect("a staging folder");
         fs::write(staging.paths().definition(), definition).expect("written");
         let id = JobId::generate();
-        self.store.admit(staging, &metadata(id, &pipeline)).expect("admitted");
+        self.store.admit(staging, &sample::metadata(id, pipeline.stages.iter().map(String::as_str))).expect("admitted");
         self.store.job(id).expect("a job")
     }
 
@@ -275,34 +274,5 @@ impl Bench {
             docker.remove_network(network).await.expect("removed");
         }
         first
-    }
-}
-
-fn metadata(id: JobId, pipeline: &Pipeline) -> Metadata {
-    Metadata {
-        job_id: id,
-        status: AdmissionStatus::Accepted,
-        execution_state: JobState::Queued,
-        stack: Stack {
-            language: "shell".into(),
-            framework: "none".into(),
-            build_tool: "none".into(),
-            requires_db: false,
-        },
-        versions: Versions::default(),
-        pipeline: Switches::default(),
-        database: None,
-        warnings: Vec::new(),
-        created_at: Timestamp::now(),
-        schema: Metadata::SCHEMA,
-        project: "bench".into(),
-        pipeline_name: "bench".into(),
-        branch: None,
-        commit: None,
-        run_number: 1,
-        owner: None,
-        source: SourceInfo { kind: SourceKind::Zip, sha256: None, sent_bytes: 0, files: 0, bytes: 0 },
-        limits: Default::default(),
-        stages: pipeline.stages.iter().map(|name| PlannedStage { name: name.clone(), selected: true }).collect(),
     }
 }
