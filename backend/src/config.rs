@@ -2,7 +2,10 @@
 
 use std::time::Duration;
 
-use pipelinex_common::limits::{IntakeLimits, MIB};
+use pipelinex_common::{
+    limits::{IntakeLimits, MIB},
+    policy::Policy,
+};
 
 /// How the HTTP side behaves. Every number has its unit in its name or its type.
 #[derive(Clone, Debug, Default)]
@@ -14,6 +17,8 @@ pub struct Config {
     pub allowed_hosts: Vec<String>,
     /// Origins whose pages may call the API, such as `http://localhost:4200`.
     pub allowed_origins: Vec<String>,
+    /// What no project can switch off.
+    pub policy: Policy,
     /// Limits of connections.
     pub connections: ConnectionLimits,
     /// Limits of work that is done at the same time.
@@ -82,6 +87,7 @@ impl Config {
             intake: IntakeLimits { upload_bytes: 2 * MIB, ..IntakeLimits::default() },
             allowed_hosts: vec!["pipelinex.test".to_owned()],
             allowed_origins: vec!["http://localhost:4200".to_owned()],
+            policy: Policy::default(),
             connections: ConnectionLimits {
                 head_timeout: Duration::from_millis(800),
                 body_grace: Duration::from_millis(1500),

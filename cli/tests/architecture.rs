@@ -12,7 +12,7 @@ use std::{
 fn sources() -> Vec<(String, String)> {
     let root = Path::new(env!("CARGO_MANIFEST_DIR")).parent().unwrap();
     let mut files = Vec::new();
-    for part in ["common/src", "backend/src", "worker/src", "cli/src"] {
+    for part in ["findings/src", "common/src", "backend/src", "worker/src", "cli/src"] {
         collect(&root.join(part), &mut files);
     }
     assert!(files.len() > 50, "the source was found");
@@ -72,7 +72,7 @@ fn a_job_has_one_finisher_and_only_the_store_creates_records() {
 fn what_is_called_pure_neither_waits_nor_touches_files() {
     let pure = [
         "common/src/pipeline/",
-        "common/src/findings/",
+        "findings/src/",
         "common/src/state.rs",
         "common/src/slug.rs",
         "worker/src/board.rs",

@@ -5,6 +5,7 @@
 
 use indexmap::IndexMap;
 use jiff::Timestamp;
+pub use pipelinex_findings::{FindingCounts, TestCounts};
 use serde::{Deserialize, Serialize};
 
 use crate::{
@@ -39,6 +40,9 @@ pub struct Execution {
     pub claim: u64,
     /// The stages, in the order of the pipeline.
     pub stages: IndexMap<String, StageRecord>,
+    /// What a person should know though it did not change the verdict, found while the job ran.
+    #[serde(skip_serializing_if = "Vec::is_empty", default)]
+    pub warnings: Vec<String>,
 }
 
 impl Versioned for Execution {
@@ -165,41 +169,6 @@ impl StepRecord {
             artifacts: Vec::new(),
             warnings: Vec::new(),
         }
-    }
-}
-
-/// What the JUnit reports of a step add up to.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-pub struct TestCounts {
-    /// Test cases that ran or were skipped.
-    pub tests: u64,
-    /// Assertions that did not hold.
-    pub failures: u64,
-    /// Tests that broke otherwise.
-    pub errors: u64,
-    /// Tests that were not run.
-    pub skipped: u64,
-}
-
-/// How many findings a step published, by severity.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-pub struct FindingCounts {
-    /// Severity critical.
-    pub critical: u64,
-    /// Severity high.
-    pub high: u64,
-    /// Severity medium.
-    pub medium: u64,
-    /// Severity low.
-    pub low: u64,
-    /// Neither of these.
-    pub info: u64,
-}
-
-impl FindingCounts {
-    /// All of them.
-    pub fn total(&self) -> u64 {
-        self.critical + self.high + self.medium + self.low + self.info
     }
 }
 

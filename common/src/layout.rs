@@ -36,6 +36,11 @@ impl Layout {
         self.root.join(".trash")
     }
 
+    /// Databases of advisories, one folder for each import.
+    pub fn advisories(&self) -> PathBuf {
+        self.root.join(".advisories")
+    }
+
     /// Run numbers, and indexes that can be made again.
     pub fn index(&self) -> PathBuf {
         self.root.join(".index")
@@ -142,6 +147,11 @@ impl JobPaths {
     /// Scripts that the worker writes from the definition, one per step.
     pub fn step_scripts(&self) -> PathBuf {
         self.pipelines().join(".steps")
+    }
+
+    /// What a step gets of the artifacts of others, as the runner's own copies.
+    pub fn inputs_of(&self, step: &Slug) -> PathBuf {
+        self.root.join("inputs").join(step.as_str())
     }
 
     /// All trees.

@@ -1,14 +1,18 @@
 //! The nouns of Pipelinex, and the only code that touches a job folder.
 
+pub use pipelinex_findings as findings;
+
+pub mod advisories;
+pub mod database;
 pub mod disk;
 pub mod execution;
-pub mod findings;
 pub mod foreign;
 pub mod id;
 pub mod layout;
 pub mod limits;
 pub mod metadata;
 pub mod pipeline;
+pub mod policy;
 pub mod queue;
 pub mod request;
 pub mod slug;

@@ -129,6 +129,7 @@ impl Metadata {
             attempt: 0,
             claim: 0,
             stages: stages.collect(),
+            warnings: Vec::new(),
         }
     }
 }

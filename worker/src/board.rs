@@ -71,6 +71,7 @@ impl Board {
             attempt: self.attempt,
             claim: self.claim,
             stages,
+            warnings: Vec::new(),
         }
     }
 

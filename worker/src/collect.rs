@@ -247,6 +247,8 @@ impl Collector<'_> {
                         FindingsFormat::Sarif => {
                             findings::sarif::parse(&text, APP_DIR).map_err(|error| error.to_string())
                         }
+                        FindingsFormat::Osv => findings::osv::parse(&text).map_err(|error| error.to_string()),
+                        FindingsFormat::Wapiti => findings::wapiti::parse(&text).map_err(|error| error.to_string()),
                     },
                 );
             match parsed {

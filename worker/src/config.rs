@@ -2,7 +2,7 @@
 
 use std::{collections::BTreeMap, path::PathBuf, time::Duration};
 
-use pipelinex_common::limits::StepLimits;
+use pipelinex_common::{database::DatabaseConfig, limits::StepLimits, policy::Policy};
 
 /// The operator's settings.
 #[derive(Clone, Debug)]
@@ -17,6 +17,10 @@ pub struct WorkerConfig {
     pub allowed_images: Vec<String>,
     /// Limits of one step, which a definition may lower and not raise.
     pub limits: StepLimits,
+    /// What no project can switch off.
+    pub policy: Policy,
+    /// The database that projects may ask for.
+    pub database: DatabaseConfig,
     /// Attempts a job has, counting from 1, when its containers are lost.
     pub attempt_budget: u32,
     /// Pause between two looks over all folders.
@@ -40,8 +44,12 @@ impl WorkerConfig {
 }
 
 /// The runner images that `make images` builds.
-pub const DEFAULT_IMAGES: [(&str, &str); 2] =
-    [("java17-maven", "pipelinex/java17-maven:1"), ("scan", "pipelinex/scan:1")];
+pub const DEFAULT_IMAGES: [(&str, &str); 4] = [
+    ("java17-maven", "pipelinex/java17-maven:1"),
+    ("scan", "pipelinex/scan:1"),
+    ("sca", "pipelinex/sca:1"),
+    ("postgres", "pipelinex/postgres:15"),
+];
 
 impl Default for WorkerConfig {
     fn default() -> Self {
@@ -51,6 +59,8 @@ impl Default for WorkerConfig {
             images: DEFAULT_IMAGES.iter().map(|(name, image)| ((*name).to_owned(), (*image).to_owned())).collect(),
             allowed_images: Vec::new(),
             limits: StepLimits::default(),
+            policy: Policy::default(),
+            database: DatabaseConfig::default(),
             attempt_budget: 3,
             reconcile_every: Duration::from_secs(5),
             ca_certs: None,

@@ -3,7 +3,12 @@
 use std::{net::SocketAddr, path::PathBuf, time::Duration};
 
 use clap::{Args, ValueEnum, builder::FalseyValueParser};
-use pipelinex_common::limits::{IntakeLimits, StepLimits};
+use pipelinex_common::{
+    database::DatabaseConfig,
+    limits::{IntakeLimits, StepLimits},
+    pipeline::model::Switch,
+    policy::{self, FailOn, Policy},
+};
 use secrecy::{ExposeSecret, SecretString};
 
 use super::values;
@@ -21,6 +26,8 @@ pub struct CommonServerArgs {
     /// A folder of stacks, in place of those inside the program
     #[arg(long, env = "PIPELINEX_PIPELINES", value_name = "DIR")]
     pub pipelines: Option<PathBuf>,
+    #[command(flatten)]
+    pub policy: PolicyArgs,
     /// How the log on standard error is written; PIPELINEX_LOG or RUST_LOG says how much
     #[arg(long, env = "PIPELINEX_LOG_FORMAT", value_enum, default_value_t)]
     pub log_format: LogFormat,
@@ -30,6 +37,54 @@ impl CommonServerArgs {
     /// The address of Redis; an empty one is none, as compose files write it.
     pub fn redis_url(&self) -> Option<&SecretString> {
         self.redis_url.as_ref().filter(|url| !url.expose_secret().is_empty())
+    }
+}
+
+/// What no project can switch off.
+#[derive(Args, Clone, Debug)]
+pub struct PolicyArgs {
+    /// From which severity on a finding fails its stage: none, low, medium, high or critical
+    #[arg(long, env = "PIPELINEX_FAIL_ON", value_name = "SEVERITY", default_value = "none")]
+    pub fail_on: FailOn,
+    /// Stages that every job runs, and that fail it where they cannot, such as sast,sca
+    #[arg(long, env = "PIPELINEX_REQUIRE", value_name = "STAGE", value_delimiter = ',', value_parser = policy::stage)]
+    pub require: Vec<Switch>,
+}
+
+impl PolicyArgs {
+    /// The rules.
+    pub fn policy(&self) -> Policy {
+        Policy { fail_on: self.fail_on, require: self.require.iter().copied().collect() }
+    }
+}
+
+/// The database that projects may ask for with requires_db.
+#[derive(Args, Clone, Debug)]
+pub struct DatabaseArgs {
+    /// Name of the database [default: app_db]
+    #[arg(long, env = "PIPELINEX_DATABASE_NAME", value_name = "NAME")]
+    pub database_name: Option<String>,
+    /// User that owns it [default: postgres]
+    #[arg(long, env = "PIPELINEX_DATABASE_USER", value_name = "NAME")]
+    pub database_user: Option<String>,
+    /// The user's password, known to the job's containers alone [default: postgres]
+    #[arg(long, env = "PIPELINEX_DATABASE_PASSWORD", value_name = "TEXT", hide_env_values = true)]
+    pub database_password: Option<String>,
+    /// Port it listens on [default: 5432]
+    #[arg(long, env = "PIPELINEX_DATABASE_PORT", value_name = "PORT", value_parser = clap::value_parser!(u16).range(1..))]
+    pub database_port: Option<u16>,
+}
+
+impl DatabaseArgs {
+    /// The database, defaults filled in.
+    pub fn config(&self) -> DatabaseConfig {
+        let default = DatabaseConfig::default();
+        DatabaseConfig {
+            name: self.database_name.clone().unwrap_or(default.name),
+            user: self.database_user.clone().unwrap_or(default.user),
+            password: self.database_password.clone().unwrap_or(default.password),
+            port: self.database_port.unwrap_or(default.port),
+        }
     }
 }
 
@@ -141,6 +196,8 @@ pub struct WorkerArgs {
     /// Size of /tmp in a step; it counts as memory [default: 512MiB]
     #[arg(long, env = "PIPELINEX_TMP", value_name = "SIZE", value_parser = values::bytes)]
     pub tmp: Option<u64>,
+    #[command(flatten)]
+    pub database: DatabaseArgs,
 }
 
 impl WorkerArgs {

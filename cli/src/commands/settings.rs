@@ -8,6 +8,7 @@ use std::{
 use pipelinex_backend::config::Config;
 use pipelinex_common::{
     id::InstanceId,
+    policy::Policy,
     queue::{self, Doorbell, JobBackend, RedisConfig},
     store::Store,
 };
@@ -31,6 +32,8 @@ pub struct Settings {
     pub redis_url: Option<SecretString>,
     /// Certificates to trust besides the public ones.
     pub ca_certs: Option<PathBuf>,
+    /// What no project can switch off.
+    pub policy: Policy,
     /// How the log is written.
     pub log_format: LogFormat,
 }
@@ -47,6 +50,7 @@ impl Settings {
             pipelines: common.pipelines.clone(),
             redis_url: common.redis_url().cloned(),
             ca_certs: ca_certs.map(Path::to_owned),
+            policy: common.policy.policy(),
             log_format: common.log_format,
         })
     }
@@ -91,6 +95,7 @@ impl Settings {
             intake: args.intake.limits(),
             allowed_hosts,
             allowed_origins: args.allowed_origins.clone(),
+            policy: self.policy.clone(),
             ..Config::default()
         }
     }
@@ -106,6 +111,8 @@ impl Settings {
             images,
             allowed_images: args.allowed_images.clone(),
             limits: args.limits(),
+            policy: self.policy.clone(),
+            database: args.database.config(),
             attempt_budget: args.attempts,
             reconcile_every: args.reconcile_every,
             ca_certs: self.ca_certs.clone(),

@@ -121,9 +121,16 @@ pub(crate) const OURS: Keys = Keys { of: "`.pipelinex`", known: &["jobs"], plann
 /// What is ours of one step.
 pub(crate) const OUR_STEP: Keys = Keys {
     of: "a step's entry in `.pipelinex: jobs`",
-    known: &["kind", "network", "tree", "switch", "memory", "cpus", "pids", "findings"],
+    known: &["kind", "network", "tree", "switch", "memory", "cpus", "pids", "findings", "advisories", "target"],
     planned: &["limits", "uses"],
 };
 
 /// A report with findings.
 pub(crate) const FINDINGS: Keys = Keys { of: "a report in `findings`", known: &["format", "path"], planned: &[] };
+
+/// The application beside a step.
+pub(crate) const TARGET: Keys = Keys {
+    of: "`target`",
+    known: &["artifact_of", "image", "command", "port", "health", "alias", "startup"],
+    planned: &["services", "variables"],
+};

@@ -61,6 +61,10 @@ pub struct Step {
     pub pids: Option<u64>,
     /// Reports with findings that it writes into its report folder.
     pub findings: Vec<FindingsReport>,
+    /// Whether it reads the operator's database of advisories; without one it does not run.
+    pub advisories: bool,
+    /// The application that runs beside it.
+    pub target: Option<Target>,
 }
 
 impl Step {
@@ -170,6 +174,25 @@ pub enum Network {
     Internal,
 }
 
+/// The application under test: it runs in a container of its own on the job's internal network, for as long as the step.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Target {
+    /// The written name of the step whose artifacts it is made of; one of the step's needs.
+    pub artifact_of: String,
+    /// A name from the operator's image table, or a full image reference; `None`: that of the step `artifact_of`.
+    pub image: Option<String>,
+    /// What starts it, for a shell; it runs in the folder of the artifacts.
+    pub command: String,
+    /// The TCP port it listens on.
+    pub port: u16,
+    /// Path of the request that is answered with a 2xx once it is up.
+    pub health: String,
+    /// Its name on the job's internal network.
+    pub alias: String,
+    /// Seconds it has until it is up.
+    pub startup_seconds: u64,
+}
+
 /// A report with findings, as a step writes it.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct FindingsReport {
@@ -185,6 +208,10 @@ pub struct FindingsReport {
 pub enum FindingsFormat {
     /// SARIF 2.1.0.
     Sarif,
+    /// The JSON of osv-scanner 2.
+    Osv,
+    /// The JSON of wapiti 3.
+    Wapiti,
 }
 
 /// A switch of a request: it turns a stage of a built-in pipeline on.

@@ -1,9 +1,9 @@
 //! What is ours and not GitLab's: the hidden key `.pipelinex`, which GitLab ignores, so that one file serves both.
 
 use super::{
-    fields::{self, glob, list, mapping, one_of, parsed, text},
+    fields::{self, boolean, glob, list, mapping, one_of, parsed, text},
     keys,
-    model::{FindingsFormat, FindingsReport, Network, StepKind, Switch},
+    model::{FindingsFormat, FindingsReport, Network, StepKind, Switch, Target},
     problems::{At, Problems},
     units,
     yaml::{Entry, Node},
@@ -20,6 +20,14 @@ pub(crate) struct Ours {
     pub milli_cpus: Option<u64>,
     pub pids: Option<u64>,
     pub findings: Vec<FindingsReport>,
+    pub advisories: bool,
+    pub target: Option<RawTarget>,
+}
+
+/// A target as it is written.
+pub(crate) struct RawTarget {
+    pub artifact_of: At<String>,
+    pub target: Target,
 }
 
 /// The entries of `.pipelinex: jobs`.
@@ -51,6 +59,8 @@ pub(crate) fn read(node: &Node, problems: &mut Problems<'_>) -> Ours {
         milli_cpus: node.get("cpus").and_then(|n| parsed(n, "`cpus`", cpus, units::milli_cpus, problems)),
         pids: node.get("pids").and_then(|n| parsed(n, "`pids`", "a number from 1 on", positive, problems)),
         findings: node.get("findings").map(|n| findings(n, problems)).unwrap_or_default(),
+        advisories: node.get("advisories").and_then(|n| boolean(n, "`advisories`", problems)).unwrap_or_default(),
+        target: node.get("target").and_then(|n| target(n, problems)),
     }
 }
 
@@ -69,7 +79,46 @@ fn findings_report(node: &Node, problems: &mut Problems<'_>) -> Option<FindingsR
     }
     let format = fields::required(node, "format", keys::FINDINGS.of, problems);
     let path = fields::required(node, "path", keys::FINDINGS.of, problems);
-    let format = one_of(format?, "`format`", &[("sarif", FindingsFormat::Sarif)], problems);
+    let formats = [("sarif", FindingsFormat::Sarif), ("osv", FindingsFormat::Osv), ("wapiti", FindingsFormat::Wapiti)];
+    let format = one_of(format?, "`format`", &formats, problems);
     let path = glob(path?, "`path`", problems);
     Some(FindingsReport { format: format?, path: path? })
+}
+
+/// Where a target listens, unless its entry says otherwise.
+const PORT_BY_DEFAULT: u16 = 8080;
+/// Seconds a target has to come up: a Spring Boot application was seen to take 9 on a busy machine of two cores.
+const STARTUP_BY_DEFAULT: u64 = 60;
+
+fn target(node: &Node, problems: &mut Problems<'_>) -> Option<RawTarget> {
+    if !mapping(node, &keys::TARGET, problems) {
+        return None;
+    }
+    let artifact_of = fields::required(node, "artifact_of", keys::TARGET.of, problems);
+    let command = fields::required(node, "command", keys::TARGET.of, problems);
+    let artifact_of = text(artifact_of?, "`artifact_of`", problems)?;
+    let seconds = |text: &str| units::duration_seconds(text).ok();
+    let port = |text: &str| text.parse::<u16>().ok().filter(|port| *port > 0);
+    let path = |text: &str| (text.starts_with('/') && !text.contains(char::is_whitespace)).then(|| text.to_owned());
+    let mut optional = |key: &str| node.get(key).and_then(|n| text(n, &format!("`{key}`"), problems)).map(|t| t.value);
+    let (image, alias) = (optional("image"), optional("alias"));
+    let target = Target {
+        artifact_of: artifact_of.value.clone(),
+        image,
+        command: text(command?, "`command`", problems)?.value,
+        port: node
+            .get("port")
+            .and_then(|n| parsed(n, "`port`", "a port is a number from 1 to 65535", port, problems))
+            .unwrap_or(PORT_BY_DEFAULT),
+        health: node
+            .get("health")
+            .and_then(|n| parsed(n, "`health`", "it is a path and begins with `/`", path, problems))
+            .unwrap_or_else(|| "/".to_owned()),
+        alias: alias.unwrap_or_else(|| "app".to_owned()),
+        startup_seconds: node
+            .get("startup")
+            .and_then(|n| parsed(n, "`startup`", "a time span is written like `60s` or `2m`", seconds, problems))
+            .unwrap_or(STARTUP_BY_DEFAULT),
+    };
+    Some(RawTarget { artifact_of, target })
 }

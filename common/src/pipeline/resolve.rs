@@ -4,7 +4,7 @@ use std::collections::HashMap;
 
 use super::{
     diagnostic::Code,
-    model::{Need, Pipeline, Step, StepKind},
+    model::{Need, Network, Pipeline, Step, StepKind},
     order,
     parse::RawFile,
     problems::{At, Place, Problems, quoted},
@@ -30,6 +30,7 @@ pub(crate) fn resolve(file: &RawFile, problems: &mut Problems<'_>) -> Option<Pip
         names.check_stage(step, problems);
         names.check_needs(step, problems);
         names.check_tree(step, problems);
+        names.check_target(step, problems);
     }
     order::check(&names, problems);
     if !problems.is_empty() {
@@ -148,6 +149,25 @@ impl<'r> Names<'r> {
             problems.error(Code::SharedTree, tree.at, message).help(format!("write `tree: {}`", other.value));
         }
     }
+
+    /// A target is made of what a step left that this one waits for, and is reached over the internal network.
+    fn check_target(&self, step: &RawStep, problems: &mut Problems<'_>) {
+        let Some(target) = &step.ours.target else {
+            return;
+        };
+        let (name, of) = (quoted(&step.name.value), &target.artifact_of);
+        if self.lookup(of, || format!("the target of step {name} is made of"), problems).is_none() {
+            return;
+        }
+        if !step.needs.iter().flatten().any(|need| need.step.value == of.value) {
+            let message = format!("the target of step {name} is made of {}, which it does not need", quoted(&of.value));
+            problems.error(Code::InvalidValue, of.at, message).help(format!("write `needs: [{}]`", of.value));
+        }
+        if step.ours.network != Network::Internal || step.ours.kind != StepKind::Scan {
+            let message = format!("step {name} has a target and cannot reach it, or could change it");
+            problems.error(Code::InvalidValue, of.at, message).help("write `kind: scan` and `network: internal`");
+        }
+    }
 }
 
 fn stage_of(step: &RawStep) -> &str {
@@ -179,5 +199,7 @@ fn model(step: &RawStep, slug: Slug) -> Option<Step> {
         milli_cpus: step.ours.milli_cpus,
         pids: step.ours.pids,
         findings: step.ours.findings.clone(),
+        advisories: step.ours.advisories,
+        target: step.ours.target.as_ref().map(|target| target.target.clone()),
     })
 }

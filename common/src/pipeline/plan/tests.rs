@@ -187,6 +187,8 @@ fn any_step(count: usize) -> impl Strategy<Value = Step> {
             milli_cpus: None,
             pids: None,
             findings: vec![],
+            advisories: false,
+            target: None,
         },
     )
 }

@@ -2,8 +2,7 @@
 
 use quick_xml::{Reader, events::Event};
 
-use super::BadReport;
-use crate::execution::TestCounts;
+use super::{BadReport, TestCounts};
 
 /// Adds up the test cases of one file.
 ///

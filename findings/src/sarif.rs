@@ -32,6 +32,9 @@ fn finding(tool: &str, run: &Value, result: &Value, app_dir: &str) -> Finding {
         message: result["message"]["text"].as_str().unwrap_or_default().to_owned(),
         path: place["artifactLocation"]["uri"].as_str().map(|uri| relative(uri, app_dir)),
         line: place["region"]["startLine"].as_u64(),
+        package: None,
+        fixed_in: None,
+        url: None,
         tool: tool.to_owned(),
         rule,
     }

@@ -1,11 +1,11 @@
 //! Findings: one normalised shape for what scanners report, and one pure parser for each format they report it in.
 
 pub mod junit;
+pub mod osv;
 pub mod sarif;
+pub mod wapiti;
 
 use serde::{Deserialize, Serialize};
-
-use crate::execution::FindingCounts;
 
 /// How bad a finding is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
@@ -38,6 +38,50 @@ pub struct Finding {
     pub path: Option<String>,
     /// First line, from 1.
     pub line: Option<u64>,
+    /// The dependency it is in, as `name@version`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub package: Option<String>,
+    /// The first version of the dependency without it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub fixed_in: Option<String>,
+    /// The address it was found at, and the parameter that was attacked.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub url: Option<String>,
+}
+
+/// What the JUnit reports of a step add up to.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct TestCounts {
+    /// Test cases that ran or were skipped.
+    pub tests: u64,
+    /// Assertions that did not hold.
+    pub failures: u64,
+    /// Tests that broke otherwise.
+    pub errors: u64,
+    /// Tests that were not run.
+    pub skipped: u64,
+}
+
+/// How many findings a step published, by severity.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct FindingCounts {
+    /// Severity critical.
+    pub critical: u64,
+    /// Severity high.
+    pub high: u64,
+    /// Severity medium.
+    pub medium: u64,
+    /// Severity low.
+    pub low: u64,
+    /// Neither of these.
+    pub info: u64,
+}
+
+impl FindingCounts {
+    /// All of them.
+    pub fn total(&self) -> u64 {
+        self.critical + self.high + self.medium + self.low + self.info
+    }
 }
 
 /// Counts findings by severity.

@@ -1,0 +1,100 @@
+//! What the operator asks of every job: from which severity on a finding fails it, and which stages may not be missing.
+
+use std::{collections::BTreeSet, str::FromStr};
+
+use pipelinex_findings::{FindingCounts, Severity};
+use serde::{Deserialize, Serialize};
+
+use crate::pipeline::model::Switch;
+
+/// The rules that no project can switch off. The backend goes by them so that people see early what will happen, the worker
+/// because it does not believe the backend.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Policy {
+    /// From which severity on a finding fails its stage.
+    pub fail_on: FailOn,
+    /// Stages that every job runs, and that fail it where they cannot.
+    pub require: BTreeSet<Switch>,
+}
+
+/// From which severity on a finding fails its stage: `none`, `low`, `medium`, `high` or `critical`.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct FailOn(Option<Severity>);
+
+impl FailOn {
+    /// Fails on findings of this severity and of higher ones.
+    pub fn from_severity(severity: Severity) -> Self {
+        Self(Some(severity))
+    }
+
+    /// How many of these findings fail a stage, with the threshold; `None`: it passes.
+    pub fn judge(self, counts: &FindingCounts) -> Option<(u64, Severity)> {
+        let threshold = self.0?;
+        let at = [
+            (Severity::Critical, counts.critical),
+            (Severity::High, counts.high),
+            (Severity::Medium, counts.medium),
+            (Severity::Low, counts.low),
+            (Severity::Info, counts.info),
+        ];
+        let counted = at.into_iter().filter(|(severity, _)| *severity >= threshold).map(|(_, count)| count).sum();
+        (counted > 0).then_some((counted, threshold))
+    }
+}
+
+/// A text that is neither a threshold nor a stage.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("`{0}` is none of {1}")]
+pub struct UnknownWord(String, String);
+
+impl FromStr for FailOn {
+    type Err = UnknownWord;
+
+    fn from_str(text: &str) -> Result<Self, UnknownWord> {
+        match text {
+            "none" => Ok(Self(None)),
+            "low" => Ok(Self(Some(Severity::Low))),
+            "medium" => Ok(Self(Some(Severity::Medium))),
+            "high" => Ok(Self(Some(Severity::High))),
+            "critical" => Ok(Self(Some(Severity::Critical))),
+            other => Err(UnknownWord(other.to_owned(), "none, low, medium, high, critical".to_owned())),
+        }
+    }
+}
+
+/// The stage of this name, in any letter case, as `PIPELINEX_REQUIRE` names it: `sast`, `smoke-test`.
+///
+/// # Errors
+/// [`UnknownWord`].
+pub fn stage(name: &str) -> Result<Switch, UnknownWord> {
+    let named = |switch: &Switch| switch.stage().eq_ignore_ascii_case(name.trim());
+    Switch::ALL.into_iter().find(named).ok_or_else(|| {
+        let all: Vec<String> = Switch::ALL.iter().map(|switch| switch.stage().to_lowercase()).collect();
+        UnknownWord(name.to_owned(), all.join(", "))
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_threshold_counts_what_is_as_bad_or_worse() {
+        let counts = FindingCounts { critical: 1, high: 2, medium: 4, low: 8, info: 16 };
+        let judged = |text: &str| text.parse::<FailOn>().unwrap().judge(&counts).map(|(count, _)| count);
+        assert_eq!(
+            ["none", "low", "medium", "high", "critical"].map(judged),
+            [None, Some(15), Some(7), Some(3), Some(1)]
+        );
+        assert_eq!(FailOn::default().judge(&counts), None);
+        assert!("hi".parse::<FailOn>().unwrap_err().to_string().contains("none, low"));
+    }
+
+    #[test]
+    fn a_stage_is_named_in_any_letter_case() {
+        assert_eq!(stage("sast"), Ok(Switch::RunSast));
+        assert_eq!(stage(" Smoke-Test "), Ok(Switch::RunSmoke));
+        assert!(stage("lint").unwrap_err().to_string().contains("secrets, build"));
+    }
+}
