@@ -205,12 +205,37 @@ fn sentence(problems: &[Problem]) -> String {
     }
 }
 
-impl IntoResponse for ApiError {
-    fn into_response(self) -> Response {
+/// An error as it is told, to programs and on pages.
+#[derive(Debug)]
+pub struct Told {
+    /// The code of the answer.
+    pub status: StatusCode,
+    /// For programs.
+    pub code: &'static str,
+    /// One sentence for people.
+    pub detail: String,
+    /// The number under which the server's log has the cause, where only the operator can do something about it.
+    pub instance: Option<String>,
+    /// Each reason for a refusal, with what to do about it.
+    pub problems: Vec<Problem>,
+    /// Whether it is worth to come again.
+    pub retry: bool,
+}
+
+impl ApiError {
+    /// What is told of it; what is not goes into the log.
+    pub fn tell(self) -> Told {
         let instance = self.log();
         let (status, code, detail) = self.parts();
         let retry = matches!(self, Self::TooMany { .. } | Self::Unavailable { .. });
         let problems = if let Self::Refused { problems, .. } = self { problems } else { Vec::new() };
+        Told { status, code, detail, instance, problems, retry }
+    }
+}
+
+impl IntoResponse for ApiError {
+    fn into_response(self) -> Response {
+        let Told { status, code, detail, instance, problems, retry } = self.tell();
         let title = status.canonical_reason().unwrap_or("Error");
         let kind = format!("urn:pipelinex:problem:{code}");
         let envelope = Envelope { kind, title, status: status.as_u16(), detail, instance, code, problems };

@@ -2,7 +2,7 @@
 //!
 //! What a client writes about the file (its name, its type) is not used: the content decides.
 
-use std::{fs::File, io::Write, path::PathBuf, sync::Arc};
+use std::{collections::BTreeMap, fs::File, io::Write, path::PathBuf, sync::Arc};
 
 use axum::{
     body::Body,
@@ -10,7 +10,7 @@ use axum::{
 };
 use bytes::{Bytes, BytesMut};
 use multer::{Field, Multipart};
-use pipelinex_common::{limits::IntakeLimits, request::JobRequest};
+use pipelinex_common::{foreign::shown, limits::IntakeLimits, request::JobRequest};
 use sha2::{Digest, Sha256};
 use tokio::{sync::OwnedSemaphorePermit, task::spawn_blocking};
 
@@ -30,6 +30,8 @@ const METADATA_PART: &str = "metadata";
 const FRAME_BYTES: u64 = 64 * 1024;
 /// The project is written in pieces of this size, in bytes.
 const PIECE_BYTES: usize = 256 * 1024;
+/// Fields of a page's form: ours has 26.
+const FIELDS_MAX: usize = 64;
 /// The longest boundary (RFC 2046), in characters.
 const BOUNDARY_MAX: usize = 70;
 
@@ -57,14 +59,7 @@ pub struct Upload {
 /// A 4xx that says what to send instead; 507 when the disk is full.
 pub async fn receive(app: &App, request: Request<Body>) -> Result<Upload, ApiError> {
     let limits = &app.config.intake;
-    let place = Arc::clone(&app.slots.uploads).try_acquire_owned().map_err(|_| ApiError::TooMany {
-        detail: "too many uploads at once; the server takes yours when one of them is done".to_owned(),
-    })?;
-    let (head, body) = request.into_parts();
-    let boundary = check_head(&head.headers, limits)?;
-    let body = PacedBody::new(body, &app.config.connections);
-    let mut parts = Parts { budget: body.budget(), multipart: Multipart::new(body, boundary) };
-    let staging = StagingGuard::new(app).await?;
+    let (place, mut parts, staging) = begin(app, request).await?;
     let archive = staging.paths().root().join("upload.zip");
     let (mut metadata, mut file) = (None, None);
     while let Some(field) = parts.next().await? {
@@ -81,6 +76,62 @@ pub async fn receive(app: &App, request: Request<Body>) -> Result<Upload, ApiErr
     let ((request, warnings), (bytes, sha256)) =
         (metadata.ok_or_else(|| missing(METADATA_PART))?, file.ok_or_else(|| missing(FILE_PART))?);
     Ok(Upload { request, warnings, _place: place, staging, archive, bytes, sha256 })
+}
+
+/// A form as a page sends it: texts by name, and a file perhaps.
+pub struct PageForm {
+    /// The texts, by name; of a name that comes twice, the last.
+    pub texts: BTreeMap<String, String>,
+    file: Option<(u64, String)>,
+    archive: PathBuf,
+    staging: StagingGuard,
+    place: OwnedSemaphorePermit,
+}
+
+impl PageForm {
+    /// Reads a form of our own pages. A file field that was left empty is no file.
+    ///
+    /// # Errors
+    /// As those of [`receive`].
+    pub async fn receive(app: &App, request: Request<Body>) -> Result<Self, ApiError> {
+        let limits = &app.config.intake;
+        let (place, mut parts, staging) = begin(app, request).await?;
+        let archive = staging.paths().root().join("upload.zip");
+        let (mut texts, mut file, mut left) = (BTreeMap::new(), None, limits.metadata_bytes);
+        while let Some(field) = parts.next().await? {
+            match field.name().map(str::to_owned).as_deref() {
+                Some(FILE_PART) if file.is_none() => {
+                    file = Some(store_file(field, archive.clone(), limits).await?).filter(|(bytes, _)| *bytes > 0);
+                }
+                Some(name) if name != FILE_PART && texts.len() < FIELDS_MAX => {
+                    let text = read_text(field, left).await?;
+                    left -= text.len() as u64;
+                    texts.insert(name.to_owned(), String::from_utf8_lossy(&text).trim().to_owned());
+                }
+                other => return Err(unexpected_part(other)),
+            }
+        }
+        Ok(Self { texts, file, archive, staging, place })
+    }
+
+    /// The upload, once the texts have become a request; without a file the form itself comes back.
+    pub fn into_upload(self, request: JobRequest, warnings: Vec<String>) -> Option<Upload> {
+        let (bytes, sha256) = self.file?;
+        let Self { archive, staging, place, .. } = self;
+        Some(Upload { request, warnings, _place: place, staging, archive, bytes, sha256 })
+    }
+}
+
+/// What every form begins with: a place, the head, and a staging folder.
+async fn begin(app: &App, request: Request<Body>) -> Result<(OwnedSemaphorePermit, Parts, StagingGuard), ApiError> {
+    let place = Arc::clone(&app.slots.uploads).try_acquire_owned().map_err(|_| ApiError::TooMany {
+        detail: "too many uploads at once; the server takes yours when one of them is done".to_owned(),
+    })?;
+    let (head, body) = request.into_parts();
+    let boundary = check_head(&head.headers, &app.config.intake)?;
+    let body = PacedBody::new(body, &app.config.connections);
+    let parts = Parts { budget: body.budget(), multipart: Multipart::new(body, boundary) };
+    Ok((place, parts, StagingGuard::new(app).await?))
 }
 
 /// What can be refused before the first byte of the body. Returns the boundary.
@@ -158,23 +209,27 @@ fn check_part(field: &Field<'_>) -> Result<(), ApiError> {
 fn unexpected_part(name: Option<&str>) -> ApiError {
     let (code, what) = match name {
         Some(name @ (FILE_PART | METADATA_PART)) => ("part-twice", format!("the part `{name}` comes twice")),
-        Some(name) => ("part-unknown", format!("the part `{}` is not known", pipelinex_common::foreign::shown(name))),
+        Some(name) => ("part-unknown", format!("the part `{}` is not known", shown(name))),
         None => ("part-unknown", "a part has no name".to_owned()),
     };
     let detail = format!("{what}; send `{FILE_PART}` (the ZIP) and `{METADATA_PART}` (JSON), each once");
     ApiError::Malformed { code, detail }
 }
 
-async fn read_metadata(mut field: Field<'_>, limits: &IntakeLimits) -> Result<(JobRequest, Vec<String>), ApiError> {
+async fn read_metadata(field: Field<'_>, limits: &IntakeLimits) -> Result<(JobRequest, Vec<String>), ApiError> {
+    request::parse(&read_text(field, limits.metadata_bytes).await?)
+}
+
+async fn read_text(mut field: Field<'_>, most: u64) -> Result<BytesMut, ApiError> {
     let mut text = BytesMut::new();
     while let Some(piece) = field.chunk().await.map_err(broken_form)? {
-        if (text.len() + piece.len()) as u64 > limits.metadata_bytes {
-            let detail = format!("the part `{METADATA_PART}` has more than {} KiB", limits.metadata_bytes / 1024);
-            return Err(ApiError::TooLarge { detail });
+        if (text.len() + piece.len()) as u64 > most {
+            let name = shown(field.name().unwrap_or_default());
+            return Err(ApiError::TooLarge { detail: format!("the part `{name}` has more than {} KiB", most / 1024) });
         }
         text.extend_from_slice(&piece);
     }
-    request::parse(&text)
+    Ok(text)
 }
 
 /// Writes the file of a part. The bytes are counted as they come; what the client says about its length is not used.

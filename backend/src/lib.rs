@@ -14,3 +14,4 @@ mod routes;
 pub mod serve;
 pub mod stacks;
 mod submit;
+mod web;

@@ -11,6 +11,8 @@ mod reports;
 mod status;
 mod upload;
 
+pub use self::path::JobPath;
+
 use std::any::Any;
 
 use axum::{
@@ -25,7 +27,7 @@ use tower_http::{
     cors::{AllowOrigin, CorsLayer},
 };
 
-use crate::{app::App, config::Config, error::ApiError, guard};
+use crate::{app::App, config::Config, error::ApiError, guard, web};
 
 /// The whole HTTP side as one service.
 pub fn router(app: App) -> Router {
@@ -39,7 +41,8 @@ pub fn router(app: App) -> Router {
         .route("/api/jobs/{id}/reports", get(reports::reports))
         .route("/api/jobs/{id}/{stage}/logs", get(logs::logs))
         .route("/api/precheck", post(precheck::precheck))
-        .fallback(async || ApiError::no_such_page())
+        .merge(web::routes())
+        .fallback(web::nothing_here)
         .method_not_allowed_fallback(async || ApiError::MethodNotAllowed)
         .layer(CatchPanicLayer::custom(panicked))
         .layer(cors(&app.config))

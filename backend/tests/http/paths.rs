@@ -50,7 +50,7 @@ async fn m29_a_bad_id_leads_nowhere_and_is_never_a_path() {
 async fn what_is_not_there_or_takes_another_method_is_told_in_the_same_envelope() {
     let server = TestServer::start().await;
     server.get("/api/nothing").await.assert_problem(404, "not-found");
-    server.get("/").await.assert_problem(404, "not-found");
+    server.get("/nothing").await.assert_problem(404, "not-found");
     server.get("/api/jobs/upload").await.assert_problem(405, "method-not-allowed");
     let delete = server.send(server.client.request(Method::DELETE, server.url("/api/jobs"))).await;
     delete.assert_problem(405, "method-not-allowed");

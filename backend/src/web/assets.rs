@@ -1,0 +1,63 @@
+//! The style and the script of the pages, inside the program. Their address carries their digest, so a browser may keep
+//! them for ever and never shows a new page with an old style.
+
+use std::sync::LazyLock;
+
+use axum::{
+    extract::Path,
+    http::{HeaderValue, StatusCode, header},
+    response::{IntoResponse, Response},
+};
+use sha2::{Digest, Sha256};
+
+use super::PageError;
+use crate::error::ApiError;
+
+const STYLE: &str = include_str!("../../assets/style.css");
+const SCRIPT: &str = include_str!("../../assets/page.js");
+const ICON: &str = include_str!("../../assets/icon.svg");
+
+static ASSETS: LazyLock<[(String, &'static str, &'static str); 3]> = LazyLock::new(|| {
+    [
+        (named("style", "css", STYLE), "text/css; charset=utf-8", STYLE),
+        (named("page", "js", SCRIPT), "text/javascript; charset=utf-8", SCRIPT),
+        (named("icon", "svg", ICON), "image/svg+xml", ICON),
+    ]
+});
+
+fn named(stem: &str, ending: &str, content: &str) -> String {
+    let digest: String = Sha256::digest(content).iter().take(6).map(|byte| format!("{byte:02x}")).collect();
+    format!("{stem}-{digest}.{ending}")
+}
+
+fn address(index: usize) -> String {
+    format!("/assets/{}", ASSETS[index].0)
+}
+
+/// Address of the style.
+pub fn style() -> String {
+    address(0)
+}
+
+/// Address of the script.
+pub fn script() -> String {
+    address(1)
+}
+
+/// Address of the icon.
+pub fn icon() -> String {
+    address(2)
+}
+
+/// One of them.
+pub async fn asset(Path(name): Path<String>) -> Result<Response, PageError> {
+    let Some((_, kind, content)) = ASSETS.iter().find(|(known, ..)| *known == name) else {
+        return Err(ApiError::no_such_page().into());
+    };
+    let mut response = (StatusCode::OK, *content).into_response();
+    let headers = response.headers_mut();
+    headers.insert(header::CONTENT_TYPE, HeaderValue::from_static(kind));
+    headers.insert(header::X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
+    headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("public, max-age=31536000, immutable"));
+    Ok(response)
+}

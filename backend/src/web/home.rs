@@ -1,0 +1,150 @@
+//! `/`: the form, and the jobs.
+
+use std::collections::BTreeMap;
+
+use askama::Template;
+use axum::{
+    extract::{Query, State},
+    http::{HeaderMap, StatusCode},
+    response::Response,
+};
+use jiff::Timestamp;
+use pipelinex_common::{
+    id::JobId,
+    limits::MIB,
+    metadata::PlannedStage,
+    store::{JobView, Store, StoreError},
+};
+
+use super::{
+    PageError,
+    form::{self, Form, Texts},
+    lines::{Lines, host_of},
+    page, words,
+};
+use crate::{app::App, error::Problem};
+
+/// Jobs on a page.
+const JOBS: usize = 20;
+
+/// What the form's page shows.
+#[derive(Template)]
+#[template(path = "home.html")]
+pub struct HomePage {
+    form: Form,
+    lines: Lines,
+    verdict: Option<Verdict>,
+    jobs: Vec<Row>,
+    /// The cursor of the next page.
+    next: Option<JobId>,
+    /// Whether this is not the first page.
+    older: bool,
+    limits: String,
+    running: bool,
+}
+
+/// What admission says of a project that was only looked at, or refused.
+#[derive(Default, Template)]
+#[template(path = "verdict.html")]
+pub struct Verdict {
+    /// Whether it would be admitted.
+    pub accepted: bool,
+    /// What is wrong in one sentence, where there is no list.
+    pub detail: Option<String>,
+    /// Why it is refused.
+    pub problems: Vec<Problem>,
+    /// What a person should know.
+    pub warnings: Vec<String>,
+    /// What would run.
+    pub stages: Vec<PlannedStage>,
+}
+
+enum Row {
+    Whole(Box<WholeRow>),
+    Broken(JobId),
+}
+
+struct WholeRow {
+    id: JobId,
+    word: &'static str,
+    project: String,
+    run: u64,
+    pipeline: String,
+    detail: String,
+    created: String,
+    took: String,
+}
+
+/// The page.
+pub async fn home(
+    State(app): State<App>,
+    headers: HeaderMap,
+    Query(mut query): Query<BTreeMap<String, String>>,
+) -> Result<Response, PageError> {
+    let cursor = query.remove("cursor").and_then(|text| text.parse().ok());
+    draw(&app, &headers, query, None, StatusCode::OK, cursor).await
+}
+
+/// The page, with a verdict over what was sent.
+pub async fn draw(
+    app: &App,
+    headers: &HeaderMap,
+    texts: Texts,
+    verdict: Option<Verdict>,
+    status: StatusCode,
+    before: Option<JobId>,
+) -> Result<Response, PageError> {
+    let (jobs, next) = app.read(move |store| Ok(rows(store, before)?)).await?;
+    let running = jobs.iter().any(|row| matches!(row, Row::Whole(row) if matches!(row.word, "queued" | "running")));
+    let form = Form::new(app, texts.clone());
+    let git = texts.get("github_url").filter(|url| !url.is_empty());
+    let shown = if texts.contains_key("stack") { texts.clone() } else { as_sent(&form) };
+    let lines = Lines::new(&form::request_json(&shown), git.map(String::as_str), &host_of(headers));
+    let limits = &app.config.intake;
+    let limits = format!(
+        "A ZIP of at most {} MiB, unpacked at most {} MiB in {} files, {} folders deep.",
+        limits.upload_bytes / MIB,
+        limits.unpacked_bytes / MIB,
+        limits.files,
+        limits.depth
+    );
+    Ok(page(status, &HomePage { form, lines, verdict, jobs, next, older: before.is_some(), limits, running }))
+}
+
+/// The texts that a browser would send if nothing was changed.
+fn as_sent(form: &Form) -> Texts {
+    let chosen = |choices: &[form::Choice]| choices.iter().find(|c| c.chosen).map(|c| c.value.clone());
+    let lists = [("stack", &form.stacks), ("java", &form.javas), ("build_tool", &form.build_tools)];
+    let lists = lists.into_iter().filter_map(|(name, list)| Some((name.to_owned(), chosen(list)?)));
+    let on = form.stages.iter().filter(|stage| stage.on).map(|stage| (stage.field.to_owned(), "on".to_owned()));
+    lists.chain(on).collect()
+}
+
+fn rows(store: &Store, before: Option<JobId>) -> Result<(Vec<Row>, Option<JobId>), StoreError> {
+    let ids: Vec<_> = store.ids()?.into_iter().filter(|id| before.is_none_or(|before| *id < before)).collect();
+    let now = Timestamp::now();
+    let shown = &ids[..ids.len().min(JOBS)];
+    let row = |id: &JobId| match store.job(*id).and_then(|job| job.view()) {
+        Ok(view) => Some(Row::Whole(Box::new(WholeRow::new(*id, view, now)))),
+        Err(StoreError::NoSuchJob(_)) => None,
+        Err(_) => Some(Row::Broken(*id)),
+    };
+    Ok((shown.iter().filter_map(row).collect(), shown.last().copied().filter(|_| ids.len() > JOBS)))
+}
+
+impl WholeRow {
+    fn new(id: JobId, view: JobView, now: Timestamp) -> Self {
+        let JobView { metadata, execution, .. } = view;
+        let took = execution.started_at.map(|from| words::since(from, execution.finished_at.unwrap_or(now)));
+        Self {
+            id,
+            word: words::job_word(execution.state),
+            project: metadata.project,
+            run: metadata.run_number,
+            pipeline: metadata.pipeline_name,
+            detail: execution.error.or(execution.current_stage).unwrap_or_default(),
+            created: words::at(metadata.created_at),
+            took: took.unwrap_or_default(),
+        }
+    }
+}

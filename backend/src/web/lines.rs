@@ -1,0 +1,131 @@
+//! The same submission as a line for a shell: what a person does on a page, a script does with `curl` or the CLI.
+
+use std::collections::BTreeMap;
+
+use axum::{
+    extract::{Query, State},
+    http::{HeaderMap, StatusCode, header},
+    response::Response,
+};
+use pipelinex_common::request::BUILT_IN_STAGES;
+use serde_json::Value;
+
+use askama::Template;
+
+use super::{form, page};
+use crate::app::App;
+
+/// The two lines.
+#[derive(Template)]
+#[template(path = "lines.html")]
+pub struct Lines {
+    /// For `curl`.
+    pub curl: String,
+    /// For our own program.
+    pub cli: String,
+}
+
+impl Lines {
+    /// The lines that make this request to the server which the browser calls by this name.
+    pub fn new(request: &Value, git: Option<&str>, host: &str) -> Self {
+        let server = format!("http://{host}");
+        let curl = match git {
+            Some(url) => {
+                let mut body = request.clone();
+                body["github_url"] = url.into();
+                format!(
+                    "curl -X POST {server}/api/jobs/github -H 'Content-Type: application/json' -d {}",
+                    quoted(&body.to_string())
+                )
+            }
+            None => format!(
+                "curl {server}/api/jobs/upload -F project_zip=@project.zip -F metadata={}",
+                quoted(&request.to_string())
+            ),
+        };
+        Self { curl, cli: cli(request, git, &server) }
+    }
+}
+
+/// The lines for what is typed at the moment.
+pub async fn lines(
+    State(_): State<App>,
+    headers: HeaderMap,
+    Query(mut texts): Query<BTreeMap<String, String>>,
+) -> Response {
+    let git = texts.remove("github_url").filter(|url| !url.is_empty());
+    page(StatusCode::OK, &Lines::new(&form::request_json(&texts), git.as_deref(), &host_of(&headers)))
+}
+
+/// The name by which the browser calls this server; the guard has let it pass.
+pub fn host_of(headers: &HeaderMap) -> String {
+    let host = headers.get(header::HOST).and_then(|host| host.to_str().ok());
+    host.unwrap_or("127.0.0.1:8000").to_owned()
+}
+
+fn cli(request: &Value, git: Option<&str>, server: &str) -> String {
+    let mut line = format!("pipelinex submit {} --wait --server {server}", git.map_or_else(|| ".".to_owned(), quoted));
+    let pipeline = &request["pipeline"];
+    let plain = ["secret_scan_mode", "sast_mode"]
+        .iter()
+        .all(|mode| pipeline[*mode].as_str().is_none_or(|mode| mode == "dir" || mode == "default"));
+    if !plain || request["stack"]["requires_db"] == true {
+        return format!("{line} --metadata request.json   # request.json: the JSON of the line above");
+    }
+    let stack = &request["stack"];
+    let word = |name: &str| stack[name].as_str().unwrap_or_default();
+    line.push_str(&format!(
+        " --stack {}",
+        quoted(&format!("{}/{}/{}", word("language"), word("framework"), word("build_tool")))
+    ));
+    if let Some(java) = request["versions"]["java"].as_str() {
+        line.push_str(&format!(" --java {}", quoted(java)));
+    }
+    let on = BUILT_IN_STAGES.iter().filter(|(_, field)| pipeline[*field] == true);
+    let on: Vec<String> = on.map(|(name, _)| name.to_lowercase()).collect();
+    if !on.is_empty() && on.len() < BUILT_IN_STAGES.len() {
+        line.push_str(&format!(" --only {}", on.join(",")));
+    }
+    for name in ["project", "branch", "commit"] {
+        if let Some(text) = request[name].as_str() {
+            line.push_str(&format!(" --{name} {}", quoted(text)));
+        }
+    }
+    line
+}
+
+/// One word for a POSIX shell.
+fn quoted(text: &str) -> String {
+    let plain = |c: char| c.is_ascii_alphanumeric() || "-_./:@,=+".contains(c);
+    if !text.is_empty() && text.chars().all(plain) {
+        text.to_owned()
+    } else {
+        format!("'{}'", text.replace('\'', r"'\''"))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    #[test]
+    fn a_quote_in_a_name_does_not_end_the_word() {
+        let request = json!({"stack": {"language": "java", "framework": "spring-boot", "build_tool": "maven"},
+            "versions": {"java": "17"}, "pipeline": {"run_build": true}, "project": "it's; rm -rf ~"});
+        let lines = Lines::new(&request, None, "ci.test:8000");
+        assert_eq!(
+            lines.cli,
+            "pipelinex submit . --wait --server http://ci.test:8000 --stack java/spring-boot/maven --java 17 --only build \
+             --project 'it'\\''s; rm -rf ~'"
+        );
+        let script = format!("set -- {}; printf '%s' \"$6\"", lines.curl);
+        let said = std::process::Command::new("sh").arg("-c").arg(script).output().unwrap();
+        let metadata = String::from_utf8(said.stdout).unwrap();
+        assert_eq!(
+            metadata.strip_prefix("metadata=").map(|json| serde_json::from_str::<Value>(json).unwrap()),
+            Some(request)
+        );
+    }
+}

@@ -1,0 +1,95 @@
+//! The pages for people. The server draws all of them, whole: without JavaScript they can be read and used, with it logs
+//! grow by themselves. They are answers of the same calls that programs use, and know nothing that those do not say.
+
+mod assets;
+mod form;
+mod home;
+mod job;
+mod lines;
+mod submit;
+mod words;
+
+use askama::Template;
+use axum::{
+    Router,
+    http::{HeaderMap, HeaderValue, StatusCode, Uri, header},
+    response::{IntoResponse, Response},
+    routing::{get, post},
+};
+
+use crate::{
+    app::App,
+    error::{ApiError, Problem, Told},
+};
+
+/// What a page may load and where it may send: from here, and nothing inline. Whatever a project smuggles onto a page as
+/// text stays text.
+const POLICY: &str = "default-src 'none'; style-src 'self'; script-src 'self'; img-src 'self' data:; connect-src 'self'; \
+                      form-action 'self'; base-uri 'none'; frame-ancestors 'none'";
+
+/// The pages.
+pub fn routes() -> Router<App> {
+    Router::new()
+        .route("/", get(home::home))
+        .route("/jobs", post(submit::submit))
+        .route("/jobs/check", post(submit::check))
+        .route("/jobs/lines", post(lines::lines))
+        .route("/jobs/{id}", get(job::page))
+        .route("/assets/{name}", get(assets::asset))
+}
+
+/// An address at which nothing is: told to a person as a page, to a program as all errors are.
+pub async fn nothing_here(uri: Uri, headers: HeaderMap) -> Response {
+    let wants_page = headers.get(header::ACCEPT).is_some_and(|accept| accept.as_bytes().starts_with(b"text/html"));
+    if wants_page && !uri.path().starts_with("/api/") {
+        PageError(ApiError::no_such_page()).into_response()
+    } else {
+        ApiError::no_such_page().into_response()
+    }
+}
+
+/// A page as an answer.
+fn page(status: StatusCode, template: &impl Template) -> Response {
+    let text = match template.render() {
+        Ok(text) => text,
+        Err(error) => return ApiError::internal(error).into_response(),
+    };
+    let mut response = (status, text).into_response();
+    for (name, value) in [
+        (header::CONTENT_TYPE, "text/html; charset=utf-8"),
+        (header::CONTENT_SECURITY_POLICY, POLICY),
+        (header::X_CONTENT_TYPE_OPTIONS, "nosniff"),
+        (header::REFERRER_POLICY, "same-origin"),
+        (header::CACHE_CONTROL, "no-store"),
+    ] {
+        response.headers_mut().insert(name, HeaderValue::from_static(value));
+    }
+    response
+}
+
+/// An error as a page.
+#[derive(Debug)]
+pub struct PageError(ApiError);
+
+impl From<ApiError> for PageError {
+    fn from(error: ApiError) -> Self {
+        Self(error)
+    }
+}
+
+#[derive(Template)]
+#[template(path = "error.html")]
+struct ErrorPage {
+    title: &'static str,
+    detail: String,
+    instance: Option<String>,
+    problems: Vec<Problem>,
+}
+
+impl IntoResponse for PageError {
+    fn into_response(self) -> Response {
+        let Told { status, detail, instance, problems, .. } = self.0.tell();
+        let title = status.canonical_reason().unwrap_or("Error");
+        page(status, &ErrorPage { title, detail, instance, problems })
+    }
+}

@@ -1,0 +1,100 @@
+//! What the form sends: a job is made of it, or the page comes back with what is wrong and all that was typed.
+
+use axum::{
+    extract::{Query, Request, State},
+    http::{HeaderMap, StatusCode, header},
+    response::{IntoResponse, Response},
+};
+use serde::Deserialize;
+
+use super::{
+    PageError,
+    form::{self, Texts},
+    home::{self, Verdict},
+    page,
+};
+use crate::{
+    app::App,
+    error::{ApiError, Told},
+    extract::{PageForm, Upload},
+    submit::{self, Judged},
+};
+
+/// How the verdict is wished for.
+#[derive(Debug, Default, Deserialize)]
+pub struct Wish {
+    /// The verdict alone, to be put into the page that is open.
+    #[serde(default)]
+    alone: bool,
+}
+
+/// `POST /jobs`: to the page of the job.
+pub async fn submit(State(app): State<App>, request: Request) -> Result<Response, PageError> {
+    let headers = request.headers().clone();
+    let (texts, upload) = read(&app, request).await?;
+    let made = match upload {
+        Ok(upload) => submit::submit(&app, upload).await,
+        Err(error) => Err(error),
+    };
+    match made {
+        Ok(metadata) => {
+            let address = format!("/jobs/{}", metadata.job_id);
+            Ok((StatusCode::SEE_OTHER, [(header::LOCATION, address)]).into_response())
+        }
+        Err(error) => refused(&app, &headers, texts, error, false).await,
+    }
+}
+
+/// `POST /jobs/check`: what admission would say, and no job.
+pub async fn check(State(app): State<App>, Query(wish): Query<Wish>, request: Request) -> Result<Response, PageError> {
+    let headers = request.headers().clone();
+    let (texts, upload) = read(&app, request).await?;
+    let judged = match upload {
+        Ok(upload) => submit::precheck(&app, upload).await,
+        Err(error) => Err(error),
+    };
+    match judged {
+        Ok(judged) if wish.alone => Ok(page(StatusCode::OK, &accepted(judged))),
+        Ok(judged) => home::draw(&app, &headers, texts, Some(accepted(judged)), StatusCode::OK, None).await,
+        Err(error) => refused(&app, &headers, texts, error, wish.alone).await,
+    }
+}
+
+/// The texts, and the upload or why there is none.
+async fn read(app: &App, request: Request) -> Result<(Texts, Result<Upload, ApiError>), PageError> {
+    let form = PageForm::receive(app, request).await?;
+    let texts = form.texts.clone();
+    let upload = form::request_of(&texts).and_then(|(request, warnings)| {
+        let missing = || ApiError::Malformed {
+            code: "part-missing",
+            detail: "choose the ZIP file of a project, or give the address of its Git repository".to_owned(),
+        };
+        form.into_upload(request, warnings).ok_or_else(missing)
+    });
+    Ok((texts, upload))
+}
+
+fn accepted(judged: Judged) -> Verdict {
+    let verdict = judged.verdict;
+    Verdict { accepted: true, warnings: verdict.warnings, stages: verdict.stages, ..Verdict::default() }
+}
+
+/// The page again, with what is wrong. Errors of ours have a page of their own.
+async fn refused(
+    app: &App,
+    headers: &HeaderMap,
+    texts: Texts,
+    error: ApiError,
+    alone: bool,
+) -> Result<Response, PageError> {
+    if matches!(error, ApiError::Internal(_) | ApiError::BrokenJob(_)) {
+        return Err(error.into());
+    }
+    let Told { status, detail, problems, .. } = error.tell();
+    let detail = problems.is_empty().then_some(detail);
+    let verdict = Verdict { detail, problems, ..Verdict::default() };
+    if alone {
+        return Ok(page(status, &verdict));
+    }
+    home::draw(app, headers, texts, Some(verdict), status, None).await
+}

@@ -1,0 +1,138 @@
+//! The pages, as a browser without JavaScript gets them.
+
+use pipelinex_common::{
+    execution::FindingCounts,
+    state::{JobState, Reason, StepState},
+};
+
+use crate::{
+    answers::Worker,
+    support::{Answer, TestServer, file, form, project, text, zip},
+};
+
+/// What a browser sends when somebody chose a file and typed a project.
+fn filled(zip: &[u8], project: &str) -> Vec<u8> {
+    form(&[
+        file(zip),
+        text("github_url", ""),
+        text("ref", ""),
+        text("stack", "java/spring-boot/maven"),
+        text("java", "17"),
+        text("build_tool", "3.9"),
+        text("run_build", "on"),
+        text("run_unit_tests", "on"),
+        text("secret_scan_mode", "dir"),
+        text("sast_mode", "default"),
+        text("project", project),
+        text("branch", ""),
+        text("commit", ""),
+    ])
+}
+
+/// A page is HTML, and its policy lets nothing run that is not ours.
+fn assert_page(answer: &Answer, status: u16) -> String {
+    let page = answer.text();
+    assert_eq!(answer.status, status, "{page}");
+    assert_eq!(answer.header("content-type"), "text/html; charset=utf-8");
+    let policy = answer.header("content-security-policy");
+    assert!(policy.contains("default-src 'none'") && !policy.contains("unsafe"), "{policy}");
+    for inline in ["<style", "style=", "onclick=", "<script>", "javascript:"] {
+        assert!(!page.contains(inline), "{inline} in {page}");
+    }
+    page
+}
+
+#[tokio::test]
+async fn a_form_becomes_a_job_and_every_text_on_its_page_stays_text() {
+    let server = TestServer::start().await;
+    let home = assert_page(&server.get("/").await, 200);
+    for field in ["project_zip", "github_url", "stack", "java", "run_dast", "secret_custom.tool_cmd", "sast_mode"] {
+        assert!(home.contains(&format!("name=\"{field}\"")), "{field}");
+    }
+    assert!(home.contains("at most 2 MiB"), "the limits are shown");
+    assert!(home.contains("/api/jobs/upload"), "and the line for a shell");
+
+    let client = reqwest::Client::builder().redirect(reqwest::redirect::Policy::none()).build().unwrap();
+    let kind = format!("multipart/form-data; boundary={}", crate::support::BOUNDARY);
+    let post = client.post(server.url("/jobs")).header("content-type", kind);
+    let made = server.send(post.body(filled(&project(), "<b>shop</b>"))).await;
+    assert_eq!(made.status, 303, "{}", made.text());
+    let page = assert_page(&server.get(made.header("location")).await, 200);
+    assert!(page.contains("&#60;b&#62;shop&#60;/b&#62;") && !page.contains("<b>shop"), "{page}");
+    assert!(page.contains("Waiting for a worker"), "{page}");
+    assert!(page.contains("http-equiv=\"refresh\""), "a page of a job that goes on draws itself again");
+
+    let id = server.store.ids().unwrap()[0];
+    let request = server.store.job(id).unwrap().metadata().unwrap();
+    assert_eq!(request.pipeline.wanted(), ["run_build", "run_unit_tests"]);
+    assert!(assert_page(&server.get("/").await, 200).contains(&id.to_string()));
+    server.stop().await;
+}
+
+#[tokio::test]
+async fn a_refusal_comes_back_with_the_form_as_it_was_typed_and_leaves_nothing() {
+    let server = TestServer::start().await;
+    let bare = zip(&[("readme.txt", "no project")]);
+    let page = assert_page(&server.post_form("/jobs", filled(&bare, "shop")).await, 422);
+    assert!(page.contains("not admitted") && page.contains("pom.xml") && page.contains("required-path"), "{page}");
+    assert!(page.contains("value=\"shop\""), "what was typed is still there");
+    let page = assert_page(&server.post_form("/jobs", filled(&[], "shop")).await, 400);
+    assert!(page.contains("choose the ZIP file"), "{page}");
+
+    let checked = assert_page(&server.post_form("/jobs/check", filled(&project(), "shop")).await, 200);
+    assert!(checked.contains("would be admitted"), "{checked}");
+    let alone = server.post_form("/jobs/check?alone=true", filled(&bare, "shop")).await;
+    assert!(alone.text().contains("pom.xml") && !alone.text().contains("<html"), "{}", alone.text());
+    server.assert_untouched().await;
+    server.stop().await;
+}
+
+#[tokio::test]
+async fn a_job_is_told_with_its_stages_logs_and_findings() {
+    let server = TestServer::start().await;
+    let job = server.job().await;
+    let address = format!("/jobs/{}", job.id());
+    let mut worker = Worker::take(&job);
+    worker.stage("BUILD", StepState::Running, None, "running");
+    worker.log("build", "\u{1b}[31m<script>alert(1)</script>\u{1b}[0m\n");
+    let page = assert_page(&server.get(&address).await, 200);
+    assert!(page.contains("now at BUILD"), "{page}");
+    assert!(page.contains("&#60;script&#62;alert(1)&#60;/script&#62;\n</pre>"), "{page}");
+
+    worker.stage("BUILD", StepState::Success, None, "compiled");
+    worker.stage("SECRETS", StepState::Success, None, "passed with findings: 1");
+    let step = worker.execution.stages["SECRETS"].steps.values_mut().next().unwrap();
+    step.findings = Some(FindingCounts { high: 1, ..FindingCounts::default() });
+    let finding = r#"[{"tool":"gitleaks","rule":"aws-<i>","severity":"high","message":"m","path":"a.txt","line":4}]"#;
+    worker.report("SECRETS", "findings.json", finding);
+    worker.stage("TEST", StepState::Failed, Some(Reason::ScriptFailure), "1 of 3 tests failed");
+    worker.finish(JobState::Failed, Some(Reason::ScriptFailure), Some("TEST: 1 of 3 tests failed"));
+    let page = assert_page(&server.get(&address).await, 200);
+    for told in ["TEST: 1 of 3 tests failed", "aws-&#60;i&#62;", "a.txt:4", "1 high", "/reports", "passed · 1.2 s"] {
+        assert!(page.contains(told), "{told}: {page}");
+    }
+    assert!(!page.contains("http-equiv=\"refresh\""), "what has ended is not drawn again");
+    server.stop().await;
+}
+
+#[tokio::test]
+async fn nothing_is_told_as_a_page_to_people_and_as_a_problem_to_programs() {
+    let server = TestServer::start().await;
+    let person = |path: &str| server.send(server.client.get(server.url(path)).header("accept", "text/html,*/*"));
+    assert_page(&person("/nope").await, 404);
+    assert_page(&person("/jobs/nope").await, 404);
+    assert_page(&person("/assets/style-000000000000.css").await, 404);
+    server.get("/nope").await.assert_problem(404, "not-found");
+    person("/api/nope").await.assert_problem(404, "not-found");
+    let kind = format!("multipart/form-data; boundary={}", crate::support::BOUNDARY);
+    let lured =
+        server.client.post(server.url("/jobs")).header("origin", "http://evil.test").header("content-type", kind);
+    let lured = server.send(lured.body(filled(&project(), "shop"))).await;
+    lured.assert_problem(403, "cross-site");
+    let style = server.get("/").await.text();
+    let style = style.split("href=\"").find(|part| part.starts_with("/assets/style-")).unwrap();
+    let style = server.get(style.split('"').next().unwrap()).await;
+    assert_eq!((style.status, style.header("content-type")), (200, "text/css; charset=utf-8"));
+    server.assert_untouched().await;
+    server.stop().await;
+}
