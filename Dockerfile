@@ -1,13 +1,33 @@
 # The product: one program, as `backend` or as `worker`.
 #
-#   cargo build --release && docker build --tag pipelinex .
+#   docker build --tag pipelinex .                                               compiles in the image of PROGRAM=compiled
+#   cargo build --release && docker build --build-arg PROGRAM=given -t pipelinex .    takes the program that is there
 #
-# BINARY is the program's place in the build context; one built elsewhere needs a BASE whose libc is not older.
+# With PROGRAM=given, BINARY is the program's place in the build context; one built elsewhere needs a BASE whose libc is
+# not older.
 ARG BASE=debian:bookworm-slim
-FROM ${BASE}
+ARG RUST=rust:1.91-bookworm
+ARG PROGRAM=compiled
+
+FROM ${RUST} AS compiled
+WORKDIR /workspaces
+WORKDIR /build
+COPY . .
+RUN --mount=type=cache,target=/usr/local/cargo/registry --mount=type=cache,target=/build/target \
+    cargo build --release --locked --package pipelinex && cp target/release/pipelinex /pipelinex
+
+FROM scratch AS given
 ARG BINARY=target/release/pipelinex
-COPY ${BINARY} /usr/local/bin/pipelinex
-# A named volume, or a folder of the host: a worker finds out where the engine sees it.
+WORKDIR /workspaces
+COPY ${BINARY} /pipelinex
+
+FROM ${PROGRAM} AS program
+
+FROM ${BASE}
+COPY --from=program /pipelinex /usr/local/bin/pipelinex
+# 10002 is the user of the backend. A named volume takes over the owner and mode of this folder; what a worker takes over
+# keeps its group, so that the backend can go on reading it.
+COPY --from=program --chown=10002:10002 --chmod=0750 /workspaces /workspaces
 WORKDIR /workspaces
 ENV PIPELINEX_WORKSPACES=/workspaces
 # A worker gives folders to the runners' user and speaks to the engine's socket; a backend needs neither and may be

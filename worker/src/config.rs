@@ -31,6 +31,8 @@ pub struct WorkerConfig {
     pub docker_host: Option<String>,
     /// The workspaces folder as the engine's host sees it; `None`: found out.
     pub engine_workspaces: Option<PathBuf>,
+    /// A file that is written after each pass over the folders, for whoever watches over this process.
+    pub health_file: Option<PathBuf>,
     /// Never use an overlay for trees, even where the engine can.
     pub copy_trees: bool,
 }
@@ -66,6 +68,7 @@ impl Default for WorkerConfig {
             ca_certs: None,
             docker_host: None,
             engine_workspaces: None,
+            health_file: None,
             copy_trees: false,
         }
     }

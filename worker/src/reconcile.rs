@@ -71,6 +71,7 @@ impl Worker {
             if let Err(error) = self.reconcile_once().await {
                 tracing::warn!(%error, "a pass over the folders failed; trying again");
             }
+            self.show_life();
             let pause = if self.desk.waits_for_another_try() { TRY_AGAIN } else { self.config.reconcile_every };
             tokio::select! {
                 () = self.shutdown.cancelled() => {}
@@ -80,6 +81,14 @@ impl Worker {
         }
         // Every running job holds a slot until it was let go of.
         let _ = self.desk.slots.acquire_many(self.config.parallel.max(1) as u32).await;
+    }
+
+    /// Touches the file by which others see that passes are made.
+    fn show_life(&self) {
+        let Some(path) = &self.config.health_file else { return };
+        if let Err(error) = std::fs::write(path, b"") {
+            tracing::warn!(path = %path.display(), %error, "the health file cannot be written");
+        }
     }
 
     /// One pass over all folders, oldest job first, as long as there is a slot. A job that somebody else holds takes none.

@@ -130,6 +130,14 @@ pub enum Command {
         #[command(flatten)]
         server: ServerAddress,
     },
+    /// Ask whether a server, or a worker, is well: for health checks of containers and services
+    Health {
+        /// The file that the worker writes after each pass; without it the server is asked
+        #[arg(long, env = "PIPELINEX_HEALTH_FILE", value_name = "FILE")]
+        health_file: Option<PathBuf>,
+        #[command(flatten)]
+        server: ServerAddress,
+    },
     /// Print a completion script for a shell
     Completions { shell: Shell },
 }

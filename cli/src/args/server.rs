@@ -47,15 +47,20 @@ pub struct PolicyArgs {
     #[arg(long, env = "PIPELINEX_FAIL_ON", value_name = "SEVERITY", default_value = "none")]
     pub fail_on: FailOn,
     /// Stages that every job runs, and that fail it where they cannot, such as sast,sca
-    #[arg(long, env = "PIPELINEX_REQUIRE", value_name = "STAGE", value_delimiter = ',', value_parser = policy::stage)]
-    pub require: Vec<Switch>,
+    #[arg(long, env = "PIPELINEX_REQUIRE", value_name = "STAGE", value_delimiter = ',', value_parser = stage)]
+    pub require: Vec<Option<Switch>>,
 }
 
 impl PolicyArgs {
     /// The rules.
     pub fn policy(&self) -> Policy {
-        Policy { fail_on: self.fail_on, require: self.require.iter().copied().collect() }
+        Policy { fail_on: self.fail_on, require: self.require.iter().copied().flatten().collect() }
     }
+}
+
+/// A stage; an empty text is none, as compose files write it.
+fn stage(text: &str) -> Result<Option<Switch>, policy::UnknownWord> {
+    if text.trim().is_empty() { Ok(None) } else { policy::stage(text).map(Some) }
 }
 
 /// The database that projects may ask for with requires_db.
@@ -175,6 +180,9 @@ pub struct WorkerArgs {
     /// The workspaces folder as the engine's host sees it [default: found out]
     #[arg(long, env = "PIPELINEX_ENGINE_WORKSPACES", value_name = "DIR")]
     pub engine_workspaces: Option<PathBuf>,
+    /// A file to write after each pass over the folders; `pipelinex health` looks at it
+    #[arg(long, env = "PIPELINEX_HEALTH_FILE", value_name = "FILE")]
+    pub health_file: Option<PathBuf>,
     /// Copy a project for its steps even where the engine can overlay it
     #[arg(long, env = "PIPELINEX_COPY_TREES", value_parser = FalseyValueParser::new())]
     pub copy_trees: bool,

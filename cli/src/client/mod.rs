@@ -76,6 +76,11 @@ impl Client {
         self.json::<Value>(self.get("/health")).await.map(drop)
     }
 
+    /// Whether the server can take jobs.
+    pub async fn ready(&self) -> Result<(), ClientError> {
+        self.json::<Value>(self.get("/readyz")).await.map(drop)
+    }
+
     /// How a job stands.
     pub async fn status(&self, id: JobId) -> Result<Status, ClientError> {
         let document: Value = self.json(self.get(&format!("/api/jobs/{id}/status"))).await?;

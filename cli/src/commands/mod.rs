@@ -2,6 +2,7 @@
 
 mod completions;
 mod doctor;
+mod health;
 mod job;
 mod list;
 mod logs;
@@ -58,6 +59,10 @@ pub fn run(cli: Cli, out: &Output) -> Result<Exit, Failure> {
         Command::Doctor { common, worker, server } => {
             let client = connect(&server, ca_certs)?;
             interruptible(doctor::doctor(&client, out, &Settings::new(&common, ca_certs)?, &worker))
+        }
+        Command::Health { health_file: Some(file), .. } => health::worker(&file, out),
+        Command::Health { health_file: None, server } => {
+            interruptible(health::server(&connect(&server, ca_certs)?, out))
         }
         Command::Completions { shell } => completions::print(shell, out),
     }

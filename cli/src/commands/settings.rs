@@ -87,14 +87,16 @@ impl Settings {
 
     /// What the HTTP side goes by.
     pub fn backend(&self, args: &BackendArgs) -> Config {
-        let mut allowed_hosts = args.allowed_hosts.clone();
+        // An empty one is none, as compose files write it.
+        let given = |names: &[String]| names.iter().filter(|name| !name.is_empty()).cloned().collect::<Vec<_>>();
+        let mut allowed_hosts = given(&args.allowed_hosts);
         if !args.listen.ip().is_unspecified() {
             allowed_hosts.push(args.listen.ip().to_string());
         }
         Config {
             intake: args.intake.limits(),
             allowed_hosts,
-            allowed_origins: args.allowed_origins.clone(),
+            allowed_origins: given(&args.allowed_origins),
             policy: self.policy.clone(),
             ..Config::default()
         }
@@ -119,6 +121,7 @@ impl Settings {
             docker_host: args.docker_host.clone(),
             engine_workspaces: args.engine_workspaces.clone(),
             copy_trees: args.copy_trees,
+            health_file: args.health_file.clone(),
         }
     }
 }

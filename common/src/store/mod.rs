@@ -57,7 +57,11 @@ impl Store {
         let root = root.canonicalize().map_err(DiskError::io("find", root))?;
         let layout = Layout::new(root);
         for folder in [layout.staging(), layout.trash(), layout.index(), layout.index().join("runs")] {
+            let fresh = !folder.exists();
             disk::make_dir(&folder, 0o750)?;
+            if fresh {
+                give_to_owner_of(layout.root(), &folder)?;
+            }
         }
         let instance = open_instance(&layout)?;
         Ok(Self { layout, instance })
@@ -101,6 +105,18 @@ impl Store {
         ids.sort_unstable_by(|a, b| b.cmp(a));
         Ok(ids)
     }
+}
+
+/// A worker that runs as root may open a workspaces folder before its backend does, which runs as the folder's owner and must
+/// be able to write there.
+fn give_to_owner_of(root: &Path, folder: &Path) -> Result<(), StoreError> {
+    use std::os::unix::fs::MetadataExt;
+    let owner = std::fs::metadata(root).map_err(DiskError::io("look at", root))?;
+    if rustix::process::geteuid().is_root() && owner.uid() != 0 {
+        std::os::unix::fs::lchown(folder, Some(owner.uid()), Some(owner.gid()))
+            .map_err(DiskError::io("chown", folder))?;
+    }
+    Ok(())
 }
 
 fn open_instance(layout: &Layout) -> Result<InstanceId, StoreError> {

@@ -1,0 +1,34 @@
+#!/usr/bin/env bash
+# `make up`: docker compose up, also where no image can be pulled.
+#
+# Where a registry answers, compose builds and pulls as its file says. Where none does, bases are made of Debian's packages
+# (needs root) and the program is built here. Either way the runner images are built first: without them jobs cannot run.
+set -euo pipefail
+root=$(cd "$(dirname "$0")/.." && pwd)
+cd "$root"
+
+say() { echo "up: $*" >&2; }
+die() { say "$*"; exit 1; }
+docker version >/dev/null 2>&1 || die "no Docker engine answers; install one (apt-get install docker.io), or: eval \"\$(dev/engine.sh up sid)\""
+docker compose version >/dev/null 2>&1 || die "docker has no compose plugin; install it (docker-compose-plugin, or docker-compose of Debian 13)"
+
+pulls() { docker image inspect "$1" >/dev/null 2>&1 || timeout 120 docker pull -q "$1" >/dev/null 2>&1; }
+
+if ! pulls debian:bookworm-slim || ! pulls redis:7-alpine; then
+  suite=$(sed -n 's/^VERSION_CODENAME=//p' /etc/os-release)
+  say "images cannot be pulled here: building on Debian's packages ($suite) and with this machine's cargo"
+  command -v cargo >/dev/null || die "cargo is missing: run dev/setup.sh"
+  docker image inspect "pipelinex/base:$suite" >/dev/null 2>&1 || dev/base-image.sh "pipelinex/base:$suite" "$suite"
+  docker image inspect pipelinex/redis:7 >/dev/null 2>&1 || dev/base-image.sh pipelinex/redis:7 "$suite" redis-server
+  cargo build --release --package pipelinex
+  mkdir -p target/release
+  binary=${CARGO_TARGET_DIR:-target}/release/pipelinex
+  [ "$binary" -ef target/release/pipelinex ] || cp "$binary" target/release/pipelinex
+  export PIPELINEX_PROGRAM=given PIPELINEX_BASE="pipelinex/base:$suite" PIPELINEX_REDIS_IMAGE=pipelinex/redis:7
+fi
+case ${DOCKER_HOST:-} in
+  unix://*) export PIPELINEX_DOCKER_SOCKET="${PIPELINEX_DOCKER_SOCKET:-${DOCKER_HOST#unix://}}" ;;
+esac
+runner-images/build.sh
+docker compose up --detach --build --wait "$@"
+say "the form is on http://127.0.0.1:${PIPELINEX_PORT:-8000}; docker compose logs --follow shows what happens, docker compose down ends it"
