@@ -13,6 +13,7 @@ go_toolchain=1.24.11
 
 # PROGRAM:PACKAGE, or a file instead of a program.
 needed=(redis-server:redis-server mmdebstrap:mmdebstrap unzip:unzip zip:zip curl:curl jq:jq patchelf:patchelf git:git
+  chromium:chromium chromedriver:chromium-driver
   iptables:iptables ip:iproute2 make:make cc:gcc flock:util-linux xz:xz-utils openssl:openssl shellcheck:shellcheck
   /usr/share/keyrings/debian-archive-keyring.gpg:debian-archive-keyring /etc/ssl/certs/ca-certificates.crt:ca-certificates
   /usr/include/stdlib.h:libc6-dev)

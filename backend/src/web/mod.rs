@@ -33,7 +33,7 @@ pub fn routes() -> Router<App> {
         .route("/", get(home::home))
         .route("/jobs", post(submit::submit))
         .route("/jobs/check", post(submit::check))
-        .route("/jobs/lines", post(lines::lines))
+        .route("/jobs/lines", get(lines::lines))
         .route("/jobs/{id}", get(job::page))
         .route("/assets/{name}", get(assets::asset))
 }

@@ -5,9 +5,11 @@
 #![allow(missing_docs, clippy::unwrap_used)]
 #![allow(clippy::print_stdout, reason = "a story that fails shows the logs of its processes")]
 
+mod browser;
 mod examples;
 mod harness;
 mod isolation;
+mod pages;
 mod people;
 mod projects;
 mod queue;

@@ -44,6 +44,7 @@ async fn image(world: &World) -> String {
     let places = ["--file", file.to_str().unwrap(), context.to_str().unwrap()];
     let (image, label) = (world.name(), world.label());
     let what = ["build", "--tag", &image, "--label", &label, "--build-arg", &base, "--build-arg", "BINARY=pipelinex"];
+    let what = [&what[..], &["--build-arg", "PROGRAM=given"]].concat();
     docker(&[&what[..], &places].concat()).await;
     image
 }

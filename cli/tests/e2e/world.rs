@@ -208,12 +208,11 @@ pub fn said(output: Output) -> Said {
 /// Runs the engine's own client; returns all that it said.
 pub async fn docker(args: &[&str]) -> String {
     let mut command = tokio::process::Command::new("docker");
-    // The builder that leaves no cache behind.
-    let output = command.args(args).env("DOCKER_BUILDKIT", "0").stdin(Stdio::null()).kill_on_drop(true).output();
+    let output = command.args(args).env("DOCKER_BUILDKIT", "1").stdin(Stdio::null()).kill_on_drop(true).output();
     let said = said(tokio::time::timeout(PATIENCE, output).await.expect("it ends").expect("docker is installed"));
     assert_eq!(said.code, 0, "docker {args:?}: {}", said.err);
     // A container's log comes on both.
-    if args[0] == "logs" { said.out + &said.err } else { said.out }
+    if args[0] == "logs" { format!("{}{}", said.out, said.err) } else { said.out }
 }
 
 /// Looks again and again until there is an answer; a generous deadline keeps a broken test from hanging.
