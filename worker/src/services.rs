@@ -29,6 +29,8 @@ const GRACE: Duration = Duration::from_secs(5);
 /// How long a database may take until it answers: an empty PostgreSQL was seen to take 3 seconds on a busy machine of two
 /// cores.
 const DATABASE_READY: Duration = Duration::from_secs(60);
+/// How long after its last connection broke an application counts as ended by itself, at the latest.
+const NOTICED: Duration = Duration::from_millis(300);
 /// Pause between two looks at a database that is not ready.
 const LOOK_AGAIN: Duration = Duration::from_millis(100);
 
@@ -145,13 +147,19 @@ impl Services {
     }
 
     /// Looks again at how a step ended, now that its container has: one that ended after the application did has not checked
-    /// anything to its end, whatever its own code says.
+    /// anything to its end, whatever its own code says. `live`: nobody has ended the application yet but itself.
     ///
     /// # Errors
     /// [`StepError`].
-    pub async fn judge(&self, ending: Ending) -> Result<Ending, StepError> {
+    pub async fn judge(&self, ending: Ending, live: bool) -> Result<Ending, StepError> {
         let Ending::Exited(status) = &ending else { return Ok(ending) };
-        Ok(self.fallen(status.finished_at).await?.unwrap_or(ending))
+        let mut fallen = self.fallen(status.finished_at).await?;
+        if fallen.is_none() && live && status.exit_code != 0 {
+            // Checks that failed because the application ended can be over a moment before the engine has noticed that.
+            tokio::time::sleep(NOTICED).await;
+            fallen = self.fallen(None).await?;
+        }
+        Ok(fallen.unwrap_or(ending))
     }
 
     /// How the step ends because one of them ended before that time; by the engine's clock, which both are measured with.

@@ -14,7 +14,7 @@ use tokio_util::task::AbortOnDropHandle;
 use super::JobSteps;
 use crate::{
     advisories,
-    engine::Belongings,
+    engine::{Belongings, Phase},
     inputs, lock,
     logs::LogWriter,
     modes::ScanMode,
@@ -81,13 +81,13 @@ impl JobSteps {
             let ending = Ending::Ended(Stop::timeout(self.timeout(step)));
             return Ok(Carried::Ran(Ran { ending, image_id, services: None }));
         };
-        let Prepared { spec, fresh, services, instead } = prepared?;
-        let image_id = Some(spec.image.clone());
-        let ending = match instead {
+        let mut prepared = prepared?;
+        let ending = match prepared.instead.take() {
             Some(ending) => ending,
-            None => self.follow(step, &spec, fresh, services.as_ref(), began).await?,
+            None => self.follow(step, &prepared, began).await?,
         };
-        Ok(Carried::Ran(Ran { ending, image_id, services }))
+        let image_id = Some(prepared.spec.image);
+        Ok(Carried::Ran(Ran { ending, image_id, services: prepared.services }))
     }
 
     /// The database of advisories for a step that wants it; the error is what the step comes to without.
@@ -118,12 +118,13 @@ impl JobSteps {
     ) -> Result<Prepared, StepError> {
         let fresh = adopted.is_none();
         let context = JobContext { attempt: self.attempt(), ..self.context.clone() };
-        let image = match &adopted {
-            // What the name means now is not what that container was made of.
-            Some(name) => self.engine.inspect(name).await?.and_then(|status| status.image_id),
+        let found = match &adopted {
+            Some(name) => self.engine.inspect(name).await?,
             None => None,
         };
-        let image = match image {
+        let live = found.as_ref().is_none_or(|status| status.phase != Phase::Ended);
+        let image = match found.and_then(|status| status.image_id) {
+            // What the name means now is not what that container was made of.
             Some(id) => id,
             None => self.image_id(&step.image).await?,
         };
@@ -148,7 +149,7 @@ impl JobSteps {
             Some(services) if fresh => services.start().await?,
             _ => None,
         };
-        Ok(Prepared { spec, fresh, services, instead })
+        Ok(Prepared { spec, fresh, live, services, instead })
     }
 
     async fn image_id(&self, name: &str) -> Result<String, StepError> {
@@ -194,18 +195,12 @@ impl JobSteps {
     }
 
     /// Runs the step's own container, and watches over what runs beside it.
-    async fn follow(
-        &self,
-        step: &Step,
-        spec: &ContainerSpec,
-        fresh: bool,
-        services: Option<&Services>,
-        mut began: Instant,
-    ) -> Result<Ending, StepError> {
+    async fn follow(&self, step: &Step, prepared: &Prepared, mut began: Instant) -> Result<Ending, StepError> {
+        let Prepared { spec, fresh, live, services, .. } = prepared;
         let (tell, told) = watch::channel(None);
         let mut watching = None;
         if let Some(services) = services {
-            if !fresh {
+            if !*fresh {
                 began = began.checked_sub(services.ran_for().await?).unwrap_or(began);
             }
             let watched = services.clone();
@@ -220,7 +215,7 @@ impl JobSteps {
         let run = Run {
             engine: &self.engine,
             spec,
-            fresh,
+            fresh: *fresh,
             open_log: &|| LogWriter::open(&self.paths, &step.slug, &self.worker.config.limits),
             began,
             timeout: self.timeout(step),
@@ -232,7 +227,7 @@ impl JobSteps {
         let ending = run.to_the_end().await?;
         drop(watching);
         match services {
-            Some(services) => services.judge(ending).await,
+            Some(services) => services.judge(ending, *live).await,
             None => Ok(ending),
         }
     }
@@ -259,6 +254,8 @@ struct Prepared {
     spec: ContainerSpec,
     /// Whether no former holder made it.
     fresh: bool,
+    /// Whether it had not ended when we took it up.
+    live: bool,
     services: Option<Services>,
     /// How the step ends instead of having a container.
     instead: Option<Ending>,
