@@ -104,7 +104,9 @@ impl Services {
         let deadline = Instant::now() + DATABASE_READY;
         loop {
             match self.look(name).await? {
-                Some(status) if status.phase == Phase::Ended => return self.fallen(None).await,
+                Some(status) if status.phase == Phase::Ended => {
+                    return Ok(Some(self.because_of("database", name, status).await));
+                }
                 Some(status) if status.healthy => return Ok(None),
                 Some(_) if Instant::now() < deadline => tokio::time::sleep(LOOK_AGAIN).await,
                 Some(_) => {
@@ -173,11 +175,18 @@ impl Services {
                 first = Some((what, &spec.name, status));
             }
         }
-        let Some((what, name, status)) = first else { return Ok(None) };
-        Ok(Some(match killed_or_removed(&self.engine, name, status).await {
+        match first {
+            Some((what, name, status)) => Ok(Some(self.because_of(what, name, status).await)),
+            None => Ok(None),
+        }
+    }
+
+    /// How the step ends because this one of them did.
+    async fn because_of(&self, what: &str, name: &str, status: ContainerStatus) -> Ending {
+        match killed_or_removed(&self.engine, name, status).await {
             Ending::Exited(status) => Ending::Ended(end_of(what, &status, &log::last_words(&self.engine, name).await)),
             other => other,
-        }))
+        }
     }
 
     /// What the engine says of one of them, asked until it answers.

@@ -7,8 +7,10 @@ mod support;
 use std::{
     fs,
     net::{TcpListener, UdpSocket},
+    time::Duration,
 };
 
+use futures::StreamExt;
 use pipelinex_common::{
     execution::{Execution, StepRecord},
     slug::Slug,
@@ -65,6 +67,15 @@ const SERVE: &str = "perl target/server.pl";
 
 fn submit(world: &World, command: &str, checks: &str) -> Job {
     world.submit(&definition(command, checks), &[("server.pl", SERVER)])
+}
+
+/// The same for a project that wants a database, with an application that asks it something.
+fn submit_with_database(world: &World, checks: &str) -> Job {
+    let ask = "PGPASSWORD=$SPRING_DATASOURCE_PASSWORD psql -h db -p 5432 -U $SPRING_DATASOURCE_USERNAME -d app_db \
+               -Atc 'create table t (n int); insert into t values (1), (2); select count(*), current_user from t'; \
+               echo $SPRING_DATASOURCE_URL; sleep 1000";
+    let definition = definition(ask, checks).replace("{artifact_of", "{image: postgres, artifact_of");
+    world.submit_with(&definition, &[("server.pl", SERVER)], |metadata| metadata.stack.requires_db = true)
 }
 
 fn smoke(end: &Execution) -> &StepRecord {
@@ -260,5 +271,54 @@ done"#
         assert_eq!(end.state, JobState::Succeeded, "{end:#?}\n{log}");
         assert_eq!((log.matches("DENIED ").count(), log.matches("ALLOWED ").count()), (4, 0), "{log}");
         drop(listener);
+    });
+}
+
+#[test]
+fn a_project_that_wants_a_database_has_one_before_its_application_starts() {
+    story(async |world| {
+        let job = submit_with_database(world, "go; timeout 5 bash -c 'exec 3<>/dev/tcp/db/5432'");
+        let working = world.work();
+        let app = name(&job, 1, ".app");
+        in_phase(world, &app, Phase::Running).await;
+        let answered = "INSERT 0 2\n2|postgres\njdbc:postgresql://db:5432/app_db\n";
+        until("the database has answered", async || {
+            let pieces: Vec<_> = world.engine.past_logs(&app, None).collect().await;
+            let text: Vec<u8> = pieces.into_iter().flatten().flatten().collect();
+            String::from_utf8(text).unwrap().contains(answered).then_some(())
+        })
+        .await;
+        say_go(&job);
+        let end = world.end_of(&job).await;
+        working.stop().await;
+        assert_eq!(end.state, JobState::Succeeded, "{end:#?}\n{}", log(&job));
+        assert!(app_log(&job).contains(answered));
+        let db = text(job.paths().reports_of(&Slug::of("SMOKE-TEST")).join("db.log"));
+        assert!(db.contains("ready to accept connections"), "{db}");
+    });
+}
+
+#[test]
+fn a_database_that_ends_or_never_was_is_our_fault() {
+    story(async |world| {
+        let job = submit_with_database(world, "echo ready; sleep 1000");
+        let working = world.work();
+        ready(&job).await;
+        world.engine.stop(&name(&job, 1, ".db"), Duration::from_secs(5)).await.unwrap();
+        let end = world.end_of(&job).await;
+        working.stop().await;
+        assert_eq!(smoke(&end).reason, Some(Reason::ToolError), "{end:#?}");
+        assert!(smoke(&end).message.starts_with("the database ended with code "), "{}", smoke(&end).message);
+
+        // An image that is none of a database, and one that is not there.
+        for (image, reason) in
+            [("pipelinex/scan:1", Reason::ToolError), ("pipelinex/postgres:0", Reason::ImageUnavailable)]
+        {
+            world.config.images.insert("postgres".into(), image.into());
+            let job = submit_with_database(world, "sleep 1000");
+            let end = world.run(&job).await;
+            assert_eq!(smoke(&end).reason, Some(reason), "{end:#?}");
+            assert!(!job.paths().log(&Slug::of("SMOKE-TEST")).exists(), "the checks were not begun");
+        }
     });
 }
