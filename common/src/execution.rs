@@ -112,6 +112,9 @@ pub struct StepRecord {
     /// The runner image it ran in.
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub image: Option<String>,
+    /// The id of that image, as the engine gives it: what the name meant when the step began.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub image_id: Option<String>,
     /// When its container was asked for.
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub started_at: Option<Timestamp>,
@@ -160,6 +163,7 @@ impl StepRecord {
             allow_failure: false,
             attempt: None,
             image: None,
+            image_id: None,
             started_at: None,
             finished_at: None,
             duration_ms: None,

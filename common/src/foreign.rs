@@ -168,9 +168,14 @@ impl Beneath {
 
 /// A path of foreign making, safe to show: control characters escaped, at most 200 characters.
 pub fn shown(path: &str) -> String {
+    shown_up_to(path, 200)
+}
+
+/// A text of foreign making, safe to show: control characters escaped, at most `max` characters.
+pub fn shown_up_to(text: &str, max: usize) -> String {
     let mut out = String::new();
-    for c in path.chars() {
-        if out.chars().count() >= 200 {
+    for (position, c) in text.chars().enumerate() {
+        if position >= max {
             out.push('…');
             break;
         }

@@ -149,9 +149,14 @@ impl JobPaths {
         self.pipelines().join(".steps")
     }
 
-    /// What a step gets of the artifacts of others, as the runner's own copies.
+    /// What steps get of the artifacts of others.
+    pub fn inputs(&self) -> PathBuf {
+        self.root.join("inputs")
+    }
+
+    /// What one step gets of the artifacts of others: copies that a runner may read and not write.
     pub fn inputs_of(&self, step: &Slug) -> PathBuf {
-        self.root.join("inputs").join(step.as_str())
+        self.inputs().join(step.as_str())
     }
 
     /// All trees.

@@ -25,7 +25,7 @@ use pipelinex_common::{
 use pipelinex_worker::{
     config::WorkerConfig,
     engine::{Engine, VolumeSpec, convert},
-    spec::{self, ContainerSpec, JobContext, TreeKind},
+    spec::{self, ContainerSpec, Extras, JobContext, NetworkPlace, TreeKind},
     tree,
 };
 use tokio_util::sync::CancellationToken;
@@ -205,7 +205,7 @@ impl Bench {
             labels: context.labels(),
         };
         let image = self.config.images["scan"].clone();
-        let spec = spec::container(&context, step, &step.slug, image);
+        let spec = spec::container(&context, step, &step.slug, image, &Extras::default());
         (spec, vec![reports, tree::overlay_volume(&context, &step.slug)], paths)
     }
 
@@ -251,7 +251,7 @@ impl Bench {
             };
             docker.create_volume(request).await.expect("a volume");
         }
-        if let Some(network) = &spec.network {
+        if let Some(NetworkPlace { network, .. }) = &spec.network {
             docker.create_network(convert::network(network, false, &spec.labels)).await.expect("a network");
         }
         let options = q::CreateContainerOptionsBuilder::default().name(&spec.name).build();
@@ -270,7 +270,7 @@ impl Bench {
         for volume in volumes {
             docker.remove_volume(&volume.name, None::<q::RemoveVolumeOptions>).await.expect("removed");
         }
-        if let Some(network) = &spec.network {
+        if let Some(NetworkPlace { network, .. }) = &spec.network {
             docker.remove_network(network).await.expect("removed");
         }
         first

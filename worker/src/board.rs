@@ -71,7 +71,7 @@ impl Board {
             attempt: self.attempt,
             claim: self.claim,
             stages,
-            warnings: Vec::new(),
+            warnings: self.warnings(),
         }
     }
 
@@ -80,6 +80,14 @@ impl Board {
         let drawn = self.draw();
         let finished_at = Some(drawn.updated_at);
         Execution { state, reason, error, finished_at, current_stage: None, ..drawn }
+    }
+
+    /// What did not change the verdict and should be known all the same: a scan that never was.
+    fn warnings(&self) -> Vec<String> {
+        let in_order = self.stages.iter().flat_map(|(_, slugs)| slugs).filter_map(|slug| self.steps.get(slug));
+        let unseen =
+            |step: &&StepRecord| step.status == StepState::Skipped && step.reason == Some(Reason::NoAdvisoryDb);
+        in_order.filter(unseen).map(|step| format!("{}: {}", step.name, step.message)).collect()
     }
 
     fn stage(&self, slugs: &[Slug]) -> StageRecord {

@@ -3,31 +3,30 @@
 //! Everything read here was written or named by foreign code, so all of it goes through `common::foreign`. The verdict is
 //! not in it: that is the engine's exit code, and a report can only add detail.
 
+mod artifacts;
 mod budget;
+mod findings;
+mod result;
 
 use std::{
     fs,
     path::{Path, PathBuf},
 };
 
-use globset::{GlobBuilder, GlobSet, GlobSetBuilder};
 use pipelinex_common::{
     disk::{self, DiskError},
-    execution::{FindingCounts, StepRecord, TestCounts},
-    findings::{self, Finding},
-    foreign::{Beneath, shown},
+    execution::StepRecord,
+    foreign::{Beneath, ForeignError, shown},
     layout::JobPaths,
     limits::StepLimits,
-    pipeline::model::{ArtifactsWhen, FindingsFormat, Step, StepKind},
+    pipeline::model::{Step, StepKind},
     slug::Slug,
-    state::StepState,
 };
-use serde::{Deserialize, Serialize};
 
 use self::budget::Budget;
 pub use self::budget::Collected;
 
-use crate::spec::{APP_DIR, TreeKind};
+use crate::{services, spec::TreeKind, verdict::Voice};
 
 /// The largest report that is parsed, in bytes; a larger one is kept and not counted.
 const PARSED_MAX: u64 = 32 * 1024 * 1024;
@@ -35,8 +34,6 @@ const PARSED_MAX: u64 = 32 * 1024 * 1024;
 const ENTRIES_PER_FILE: usize = 50;
 /// Names below a stage's report folder that are ours.
 const OURS: [&str; 3] = ["result.json", "findings.json", "junit"];
-/// The largest `result.json` that is read, in bytes.
-const RESULT_MAX: u64 = 64 * 1024;
 
 /// What a step is collected with.
 pub struct Collector<'a> {
@@ -54,30 +51,10 @@ pub struct Collector<'a> {
     pub limits: &'a StepLimits,
     /// The number of the claim.
     pub claim: u64,
-}
-
-/// result.json as a step may write it: detail, never the verdict.
-#[derive(Debug, Default, Deserialize)]
-struct SelfReported {
-    message: Option<String>,
-}
-
-/// result.json as it is published.
-#[derive(Debug, Serialize)]
-struct PublishedResult<'a> {
-    stage: &'a str,
-    status: StepState,
-    duration_ms: u64,
-    message: &'a str,
-    step: &'a str,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    reason: Option<&'static str>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    exit_code: Option<i64>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    tests: Option<TestCounts>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    findings: Option<FindingCounts>,
+    /// How far the step's own words are believed.
+    pub voice: Voice,
+    /// The folder with the logs of what ran beside the step, if anything did.
+    pub beside: Option<PathBuf>,
 }
 
 impl Collector<'_> {
@@ -91,6 +68,7 @@ impl Collector<'_> {
         fs::create_dir_all(aside.join("reports")).map_err(DiskError::io("make the folder", &aside))?;
         let mut collected = Collected::default();
         self.gather_reports(&aside.join("reports"), &mut collected)?;
+        self.gather_logs(&aside.join("reports"), &mut collected)?;
         if self.step.kind == StepKind::Normal {
             self.gather_from_tree(&aside, succeeded, &mut collected)?;
         }
@@ -107,21 +85,10 @@ impl Collector<'_> {
     ///
     /// # Errors
     /// [`DiskError`].
-    pub fn publish(&self, record: &StepRecord) -> Result<(), DiskError> {
+    pub fn publish(&self, record: &StepRecord, collected: &Collected) -> Result<(), DiskError> {
         let aside = self.aside();
-        let result = PublishedResult {
-            stage: &self.step.stage,
-            status: record.status,
-            duration_ms: record.duration_ms.unwrap_or(0),
-            message: &record.message,
-            step: &self.step.name,
-            reason: record.reason.map(pipelinex_common::state::Reason::as_str),
-            exit_code: record.exit_code,
-            tests: record.tests,
-            findings: record.findings,
-        };
+        self.place_result(record, collected)?;
         let reports = aside.join("reports");
-        disk::place_json(&reports.join("result.json"), &result)?;
         if let Some(parent) = self.reports_to.parent().filter(|parent| !parent.exists()) {
             disk::make_dir(parent, 0o2750)?;
         }
@@ -144,6 +111,8 @@ impl Collector<'_> {
         let limit = ENTRIES_PER_FILE * self.limits.collected_files as usize;
         let (outbox, walk) = match opened.and_then(|outbox| outbox.walk(limit).map(|walk| (outbox, walk))) {
             Ok(both) => both,
+            // The step got no further than that.
+            Err(ForeignError::Missing(_)) => return Ok(()),
             Err(error) => {
                 collected.warn(format!("no reports were collected: {error}"));
                 return Ok(());
@@ -161,11 +130,9 @@ impl Collector<'_> {
             match found.path.strip_prefix(&stage) {
                 // Ours is written when the verdict is known.
                 Some("result.json") => {
-                    let text = outbox.read(&found.path, RESULT_MAX).unwrap_or_default();
-                    let said = serde_json::from_slice::<SelfReported>(&text).unwrap_or_default();
-                    collected.message = said.message.map(|message| shown(&message));
+                    self.take_result(outbox.read(&found.path, result::RESULT_MAX), collected);
                 }
-                Some(path) if path.split('/').next().is_some_and(|first| OURS.contains(&first)) => {
+                Some(path) if path.split('/').next().is_some_and(|first| self.is_ours(first)) => {
                     collected.warn(format!("reports: {} has a name that is ours and was left", shown(&found.path)));
                 }
                 Some(path) => _ = budget.copy(&outbox, found, &to.join(path), collected)?,
@@ -178,114 +145,18 @@ impl Collector<'_> {
         Ok(())
     }
 
-    fn gather_from_tree(&self, aside: &Path, succeeded: bool, collected: &mut Collected) -> Result<(), DiskError> {
-        let artifacts = &self.step.artifacts;
-        let wanted = match artifacts.when {
-            ArtifactsWhen::Always => true,
-            ArtifactsWhen::OnSuccess => succeeded,
-            ArtifactsWhen::OnFailure => !succeeded,
-        };
-        if !wanted || (artifacts.paths.is_empty() && artifacts.junit.is_empty()) {
-            return Ok(());
-        }
-        let (Some(paths), Some(exclude), Some(junit)) =
-            (globs(&artifacts.paths), globs(&artifacts.exclude), globs(&artifacts.junit))
-        else {
-            collected.warn("a pattern of artifacts cannot be read; nothing was collected");
-            return Ok(());
-        };
-        let is_artifact = |path: &str| in_set(&paths, path) && !in_set(&exclude, path);
-        let limit = ENTRIES_PER_FILE * self.limits.collected_files as usize;
-        let opened = crate::tree::open(self.paths, self.tree_owner, self.trees);
-        let walked = opened.and_then(|tree| {
-            tree.walk_for(limit, &|path| junit.is_match(path) || is_artifact(path)).map(|walk| (tree, walk))
-        });
-        let (tree, walk) = match walked {
-            Ok(both) => both,
-            Err(error) => {
-                collected.warn(format!("no artifacts were collected: {error}"));
-                return Ok(());
-            }
-        };
-        if walk.cut {
-            collected.warn("the tree has more files than are looked through");
-        }
-        let mut reports = Budget::new("JUnit reports", self.limits.report_bytes, self.limits.collected_files);
-        let mut kept = Budget::new("artifacts", self.limits.artifact_bytes, self.limits.collected_files);
-        for (number, found) in walk.files.iter().enumerate() {
-            if junit.is_match(&found.path) {
-                let to = aside.join("reports/junit").join(junit_name(number, &found.path));
-                if reports.copy(&tree, found, &to, collected)? {
-                    count_tests(&to, &found.path, collected);
-                }
-            }
-            if is_artifact(&found.path)
-                && kept.copy(&tree, found, &aside.join("artifacts").join(&found.path), collected)?
-            {
-                collected.add_artifact(&found.path);
-            }
-        }
-        if !artifacts.paths.is_empty() && collected.artifacts.is_empty() && succeeded {
-            collected.warn(format!("no file matches artifacts: {}", artifacts.paths.join(", ")));
-        }
-        Ok(())
+    fn is_ours(&self, name: &str) -> bool {
+        OURS.contains(&name) || (self.beside.is_some() && services::LOGS.contains(&name))
     }
 
-    /// Reads the reports that were promised. A scan that ended well without one, or with one that cannot be read, has not
-    /// shown that it scanned anything.
-    fn read_findings(&self, reports: &Path, succeeded: bool, collected: &mut Collected) -> Result<(), DiskError> {
-        if self.step.findings.is_empty() {
-            return Ok(());
-        }
-        let mut all: Vec<Finding> = Vec::new();
-        let gathered =
-            Beneath::open(reports).map_err(|error| DiskError::io("read", reports)(std::io::Error::other(error)))?;
-        for report in &self.step.findings {
-            let parsed =
-                gathered.read(&report.path, PARSED_MAX).map_err(|error| error.to_string()).and_then(
-                    |text| match report.format {
-                        FindingsFormat::Sarif => {
-                            findings::sarif::parse(&text, APP_DIR).map_err(|error| error.to_string())
-                        }
-                        FindingsFormat::Osv => findings::osv::parse(&text).map_err(|error| error.to_string()),
-                        FindingsFormat::Wapiti => findings::wapiti::parse(&text).map_err(|error| error.to_string()),
-                    },
-                );
-            match parsed {
-                Ok(findings) => all.extend(findings),
-                Err(error) if succeeded => collected.unbelievable = Some(format!("report {}: {error}", report.path)),
-                Err(_) => {}
-            }
-        }
-        if collected.unbelievable.is_none() && succeeded {
-            disk::place_json(&reports.join("findings.json"), &all)?;
-            collected.findings = Some(findings::count(&all));
+    /// What the application and its database printed.
+    fn gather_logs(&self, to: &Path, collected: &mut Collected) -> Result<(), DiskError> {
+        let Some(beside) = &self.beside else { return Ok(()) };
+        for log in services::LOGS.iter().filter(|log| beside.join(log).exists()) {
+            fs::rename(beside.join(log), to.join(log)).map_err(DiskError::io("move", beside.join(log)))?;
+            collected.copied += 1;
         }
         Ok(())
-    }
-}
-
-/// A name of our own for a copy, with enough of the other one to know it again: two folders may hold files of one name.
-fn junit_name(number: usize, path: &str) -> String {
-    let last = path.rsplit('/').next().unwrap_or(path);
-    let (stem, cut) = last.strip_suffix(".xml").map_or((last, ""), |stem| (stem, ".xml"));
-    let stem: String = stem.chars().take(60).collect();
-    format!("{number}-{stem}{cut}")
-}
-
-fn count_tests(copy: &Path, path: &str, collected: &mut Collected) {
-    let counted = disk::read_file(copy, PARSED_MAX).map_err(|error| error.to_string()).and_then(|text| {
-        findings::junit::count(&text.unwrap_or_default()).map_err(|e| format!("{}: {e}", shown(path)))
-    });
-    match counted {
-        Err(error) => collected.warn(error),
-        Ok(counts) => {
-            let sum = collected.tests.get_or_insert_default();
-            sum.tests += counts.tests;
-            sum.failures += counts.failures;
-            sum.errors += counts.errors;
-            sum.skipped += counts.skipped;
-        }
     }
 }
 
@@ -296,18 +167,4 @@ fn publish(from: &Path, to: &Path) -> Result<(), DiskError> {
         tracing::debug!(path = %to.display(), "was published already");
     }
     Ok(())
-}
-
-/// Whether a path, or a folder it lies in, is in the set: `artifacts: paths: [target/]` means all below.
-fn in_set(set: &GlobSet, path: &str) -> bool {
-    Path::new(path).ancestors().any(|part| !part.as_os_str().is_empty() && set.is_match(part))
-}
-
-fn globs(patterns: &[String]) -> Option<GlobSet> {
-    let mut set = GlobSetBuilder::new();
-    for pattern in patterns {
-        // A star stays within one folder, as in GitLab.
-        set.add(GlobBuilder::new(pattern.trim_end_matches('/')).literal_separator(true).build().ok()?);
-    }
-    set.build().ok()
 }

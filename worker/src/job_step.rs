@@ -1,4 +1,8 @@
-//! The steps of one job: what each needs before its container (tree, volumes, network), and what is taken from it after.
+//! The steps of one job: what each needs before its container, its container, and what is taken from it after.
+
+mod carry;
+mod end;
+mod ready;
 
 use std::{
     collections::BTreeMap,
@@ -15,29 +19,27 @@ use pipelinex_common::{
     disk::DiskError,
     execution::StepRecord,
     layout::JobPaths,
-    metadata::Metadata,
-    pipeline::{
-        Pipeline,
-        model::{Network, Step, StepKind},
-    },
+    pipeline::model::Step,
     slug::Slug,
-    state::{Reason, StepState},
-    store::{Claim, Job, Store, StoreError, make_runner_dir},
+    store::{Claim, Job, Store, StoreError},
 };
 use tokio::{sync::OnceCell, task::JoinSet};
 use tokio_util::sync::CancellationToken;
 
+use self::carry::{Carried, Ran};
 use crate::{
     Worker,
     board::milliseconds,
-    collect::{Collected, Collector},
-    engine::{Engine, EngineError, VolumeSpec},
+    definition::Definition,
+    engine::{Belongings, Engine},
+    images::PinnedImages,
     lock,
-    logs::LogWriter,
     run::RunError,
-    spec::{self, JobContext, TreeKind},
-    step::{Ending, Run, StepError, verdict},
+    spec::{self, JobContext},
+    step::Ending,
+    take_up::Left,
     tree,
+    verdict::{self, Verdict},
 };
 
 /// What a step's task says when it is over.
@@ -57,19 +59,20 @@ pub struct JobSteps {
     worker: Arc<Worker>,
     engine: Engine,
     paths: JobPaths,
+    definition: Arc<Definition>,
     context: JobContext,
+    /// The workspaces folder as the engine's host sees it.
+    workspaces: PathBuf,
+    images: PinnedImages,
     attempt: AtomicU32,
-    /// The step whose tree each step works in.
-    owners: BTreeMap<String, Slug>,
-    /// Whether a stage has several steps: their reports then lie in folders of their own.
-    crowded: BTreeMap<String, bool>,
     claim: Arc<Mutex<Claim>>,
     claim_number: u64,
     /// Containers of a former holder that nobody has taken up yet.
     adopted: Mutex<BTreeMap<Slug, String>>,
-    names: Mutex<BTreeMap<Slug, String>>,
+    /// What each step has on the engine for itself alone.
+    made: Mutex<BTreeMap<Slug, Belongings>>,
     volume: OnceCell<()>,
-    networks: [OnceCell<()>; 2],
+    networks: Mutex<BTreeMap<String, Arc<OnceCell<()>>>>,
     trees: Mutex<BTreeMap<Slug, Arc<OnceCell<()>>>>,
     removals: Mutex<JoinSet<()>>,
     let_go: CancellationToken,
@@ -80,56 +83,43 @@ impl JobSteps {
     ///
     /// # Errors
     /// [`RunError`].
-    #[expect(clippy::too_many_arguments, reason = "called once; a struct would only repeat the fields")]
     pub fn prepare(
         worker: &Arc<Worker>,
         engine: &Engine,
         job: &Job,
-        metadata: &Metadata,
-        pipeline: &Pipeline,
-        claim: Arc<Mutex<Claim>>,
-        claim_number: u64,
-        attempt: u32,
-        adopted: BTreeMap<Slug, String>,
+        definition: &Arc<Definition>,
+        claim: (Arc<Mutex<Claim>>, u64),
+        left: Left,
     ) -> Result<Self, RunError> {
         let site = worker.runtime.block_on(worker.site(engine))?;
-        let slug_of = |name: &str| pipeline.steps.iter().find(|s| s.name == name).map(|s| s.slug.clone());
-        let owners: BTreeMap<String, Slug> = pipeline
-            .steps
-            .iter()
-            .map(|step| (step.name.clone(), slug_of(step.tree_owner()).unwrap_or_else(|| step.slug.clone())))
-            .collect();
-        let mut crowded = BTreeMap::new();
-        for step in &pipeline.steps {
-            crowded.entry(step.stage.clone()).and_modify(|several| *several = true).or_insert(false);
-        }
         let context = JobContext {
             instance: worker.store.instance().clone(),
             job: job.id(),
-            attempt,
+            attempt: left.attempt,
             on_engine: JobPaths::at(site.workspaces.join(job.id().to_string())),
             // What a former holder began with decides: half of a job's trees would else be somewhere else.
             trees: tree::begun_with(job.paths()).unwrap_or(site.trees),
             volume_folders: engine.has_volume_folders(),
             ca: site.ca.clone(),
             limits: worker.config.limits.clone(),
-            versions: versions(metadata),
+            versions: definition.versions.clone(),
         };
         Ok(Self {
             worker: worker.clone(),
             engine: engine.clone(),
             paths: job.paths().clone(),
-            trees: Mutex::default(),
+            definition: definition.clone(),
+            attempt: AtomicU32::new(left.attempt),
             context,
-            attempt: AtomicU32::new(attempt),
-            owners,
-            crowded,
-            claim,
-            claim_number,
-            adopted: Mutex::new(adopted),
-            names: Mutex::default(),
+            workspaces: site.workspaces,
+            images: PinnedImages::default(),
+            claim: claim.0,
+            claim_number: claim.1,
+            adopted: Mutex::new(left.running),
+            made: Mutex::default(),
             volume: OnceCell::new(),
-            networks: [OnceCell::new(), OnceCell::new()],
+            networks: Mutex::default(),
+            trees: Mutex::default(),
             removals: Mutex::default(),
             let_go: worker.shutdown.child_token(),
         })
@@ -150,7 +140,7 @@ impl JobSteps {
             let number = job.begin_attempt(&lock(&self.claim))?;
             self.attempt.store(number, Ordering::Release);
         }
-        let owner = self.owner(step);
+        let owner = self.definition.tree_owner(step);
         if !tree_is_shared {
             lock(&self.trees).remove(owner);
         }
@@ -168,51 +158,56 @@ impl JobSteps {
         let slug = step.slug.clone();
         let Ok(_slot) = self.worker.step_slots.acquire().await else { return StepReport::LetGo };
         let (started_at, attempt) = (Timestamp::now(), self.attempt());
-        let ending = tokio::select! {
-            () = self.let_go.cancelled() => Ok(Ending::Detached),
-            ending = self.container(&step) => ending,
+        let carried = tokio::select! {
+            () = self.let_go.cancelled() => return StepReport::LetGo,
+            carried = self.carry_out(&step) => carried,
         };
         // A holder that was overtaken publishes nothing.
         if !lock(&self.claim).holds() {
             return StepReport::LetGo;
         }
-        let (state, reason, message, exit_code) = match ending {
-            Ok(Ending::Lost) => return StepReport::Lost(slug, attempt),
-            Ok(Ending::Detached) | Err(StepError::NotMine) => return StepReport::LetGo,
-            Ok(ending) => verdict(&ending, step.kind == StepKind::Scan, self.timeout(&step)),
-            Err(error) => match failure(error) {
-                Ok((reason, message)) => (StepState::Failed, Some(reason), message, None),
-                Err(broke) => return StepReport::Broke(broke),
+        let ran = match carried {
+            Ok(Carried::Skipped(record)) => return StepReport::Ended(slug, record),
+            Ok(Carried::Ran(Ran { ending: Ending::Detached, .. })) => return StepReport::LetGo,
+            Ok(Carried::Ran(Ran { ending: Ending::Lost, .. })) => {
+                self.remove_all_of(&slug).await;
+                return StepReport::Lost(slug, attempt);
+            }
+            Ok(Carried::Ran(ran)) => ran,
+            Err(error) => match end::failure(error) {
+                Ok(stop) => Ran::not_begun(stop),
+                Err(Some(broke)) => return StepReport::Broke(broke),
+                Err(None) => return StepReport::LetGo,
             },
         };
+        let Verdict { state, reason, message, exit_code } = verdict::of(&ran.ending, self.voice(&step));
         let mut record = StepRecord::bare(&step.name, state, reason, message);
         record.exit_code = exit_code;
         record.attempt = Some(attempt);
         record.image = self.worker.image(&step.image).ok();
+        record.image_id = ran.image_id.clone();
         record.started_at = Some(started_at);
         record.finished_at = Some(Timestamp::now());
         record.duration_ms = record.finished_at.map(|end| milliseconds(started_at, end));
-        let me = self.clone();
-        match tokio::task::spawn_blocking(move || me.collect(&step, record)).await {
-            Ok(Ok(record)) => StepReport::Ended(slug, Box::new(record)),
-            Ok(Err(error)) => StepReport::Broke(error.into()),
-            Err(panic) => StepReport::Broke(
-                DiskError::io("collect the reports of", self.paths.root())(std::io::Error::other(panic)).into(),
-            ),
+        match self.collected(step, record, ran).await {
+            Ok(record) => StepReport::Ended(slug, Box::new(record)),
+            Err(Some(broke)) => StepReport::Broke(broke),
+            Err(None) => StepReport::LetGo,
         }
     }
 
-    /// Removes a step's container in the background; its end is on disk.
-    pub fn remove_container(&self, step: &Slug) {
-        let name = lock(&self.names).get(step).cloned();
-        let Some(name) = name else { return };
-        let engine = self.engine.clone();
-        let removal = async move {
-            if let Err(error) = engine.remove_container(&name).await {
-                tracing::warn!(container = name, %error, "a container could not be removed; the sweeper tries again");
-            }
-        };
+    /// Removes what a step has on the engine in the background; its end is on disk.
+    pub fn remove_container(self: &Arc<Self>, step: &Slug) {
+        let (me, step) = (self.clone(), step.clone());
+        let removal = async move { me.remove_all_of(&step).await };
         lock(&self.removals).spawn_on(removal, &self.worker.runtime);
+    }
+
+    async fn remove_all_of(&self, step: &Slug) {
+        let Some(made) = lock(&self.made).remove(step) else { return };
+        if let Err(error) = self.engine.remove(&made).await {
+            tracing::warn!(job = %self.context.job, %step, %error, "a container could not be removed; the sweeper tries again");
+        }
     }
 
     /// Waits until every removal under way is over.
@@ -224,147 +219,17 @@ impl JobSteps {
     fn timeout(&self, step: &Step) -> Duration {
         Duration::from_secs(spec::timeout_seconds(step, &self.worker.config.limits))
     }
-
-    fn owner<'a>(&'a self, step: &'a Step) -> &'a Slug {
-        self.owners.get(&step.name).unwrap_or(&step.slug)
-    }
-
-    async fn container(&self, step: &Step) -> Result<Ending, StepError> {
-        let image = self.worker.image(&step.image)?;
-        let owner = self.owner(step);
-        let context = JobContext { attempt: self.attempt(), ..self.context.clone() };
-        let mut container = spec::container(&context, step, owner, image);
-        let adopted = lock(&self.adopted).remove(&step.slug);
-        let fresh = adopted.is_none();
-        match adopted {
-            Some(name) => container.name = name,
-            None => self.put_old_log_aside(step)?,
-        }
-        lock(&self.names).insert(step.slug.clone(), container.name.clone());
-        self.make_ready(step, owner).await?;
-        let claim = self.claim.clone();
-        let run = Run {
-            engine: &self.engine,
-            spec: &container,
-            fresh,
-            may_pull: self.worker.config.may_pull(&container.image),
-            open_log: &|| LogWriter::open(&self.paths, &step.slug, &self.worker.config.limits),
-            timeout: self.timeout(step),
-            detach: &self.let_go,
-            holds: Arc::new(move || lock(&claim).holds()),
-        };
-        run.to_the_end().await
-    }
-
-    /// A container that is gone took the rest of its log along: what there is stays, under the number of its attempt.
-    fn put_old_log_aside(&self, step: &Step) -> Result<(), DiskError> {
-        let (log, index) = (self.paths.log(&step.slug), self.paths.log_index(&step.slug));
-        if log.exists() {
-            let aside = log.with_extension(format!("before-{}.log", self.attempt()));
-            std::fs::rename(&log, &aside).map_err(DiskError::io("move", &log))?;
-            let _ = std::fs::remove_file(&index);
-        }
-        Ok(())
-    }
-
-    /// Everything a container needs: its folders and script, and, made once for all steps, volumes and network.
-    async fn make_ready(&self, step: &Step, owner: &Slug) -> Result<(), StepError> {
-        make_runner_dir(&self.paths.outbox_of(&step.slug)).map_err(tree::TreeError::from)?;
-        self.write_script(step)?;
-        let volume = self.volume.get_or_try_init(|| self.engine_volume());
-        let network = async {
-            match step.network {
-                Network::None => Ok(()),
-                Network::Egress => {
-                    self.networks[0].get_or_try_init(|| self.engine_network(Network::Egress)).await.map(|_| ())
-                }
-                Network::Internal => {
-                    self.networks[1].get_or_try_init(|| self.engine_network(Network::Internal)).await.map(|_| ())
-                }
-            }
-        };
-        let (volume, network, tree) = tokio::join!(volume, network, self.make_tree(step, owner));
-        volume?;
-        network?;
-        tree
-    }
-
-    /// Written again by every holder, from the definition: whatever a power cut left of it is never run.
-    fn write_script(&self, step: &Step) -> Result<(), StepError> {
-        use pipelinex_common::disk;
-        let folder = self.paths.step_scripts();
-        disk::make_dir(&folder, 0o755)?;
-        for (name, text) in crate::script::files(step) {
-            disk::write_unsynced(&folder.join(name), text.as_bytes(), 0o644)?;
-        }
-        Ok(())
-    }
-
-    /// The volume that the outbox is bound to, so that reports are collected through our own mount of it.
-    async fn engine_volume(&self) -> Result<(), EngineError> {
-        let device = self.context.on_engine.outbox().display().to_string();
-        let options = [("type", "none".to_owned()), ("o", "bind".to_owned()), ("device", device)];
-        let options = options.map(|(key, value)| (key.to_owned(), value)).into_iter().collect();
-        let spec = VolumeSpec { name: self.context.reports_volume(), options, labels: self.context.labels() };
-        self.engine.create_volume(&spec).await
-    }
-
-    async fn engine_network(&self, network: Network) -> Result<(), EngineError> {
-        let Some(name) = self.context.network_name(network) else { return Ok(()) };
-        self.engine.create_network(&name, network == Network::Internal, &self.context.labels()).await
-    }
-
-    async fn make_tree(&self, step: &Step, owner: &Slug) -> Result<(), StepError> {
-        if step.kind == StepKind::Scan {
-            return Ok(());
-        }
-        let cell = lock(&self.trees).entry(owner.clone()).or_default().clone();
-        let made = cell.get_or_try_init(|| async {
-            let (paths, tree, kind) = (self.paths.clone(), owner.clone(), self.context.trees);
-            let prepared = tokio::task::spawn_blocking(move || tree::prepare(&paths, &tree, kind)).await;
-            prepared.map_err(|panic| {
-                DiskError::io("make the tree of", self.paths.root())(std::io::Error::other(panic))
-            })??;
-            if kind == TreeKind::Overlay {
-                self.engine.create_volume(&tree::overlay_volume(&self.context, owner)).await?;
-            }
-            Ok::<(), StepError>(())
-        });
-        made.await.map(|_| ())
-    }
-
-    fn collect(&self, step: &Step, mut record: StepRecord) -> Result<StepRecord, DiskError> {
-        let collector = Collector {
-            paths: &self.paths,
-            step,
-            tree_owner: self.owner(step),
-            trees: self.context.trees,
-            reports_to: self.reports_to(step),
-            limits: &self.worker.config.limits,
-            claim: self.claim_number,
-        };
-        let succeeded = record.status == StepState::Success;
-        let collected = collector.gather(succeeded)?;
-        apply(&mut record, collected);
-        record.allow_failure = record.status == StepState::Failed && step.allow_failure.allows(record.exit_code);
-        collector.publish(&record)?;
-        Ok(record)
-    }
-
-    fn reports_to(&self, step: &Step) -> PathBuf {
-        let stage = self.paths.reports_of(&Slug::of(&step.stage));
-        if self.crowded.get(&step.stage) == Some(&true) { stage.join(step.slug.as_str()) } else { stage }
-    }
 }
 
-/// Clears away what a lost container left, so that its step starts clean: reports, the rest of its log, and its tree where no
-/// step that has ended works in the same one.
+/// Clears away what a lost container left, so that its step starts clean: reports, the rest of its log, what was copied for it,
+/// and its tree where no step that has ended works in the same one.
 ///
 /// # Errors
 /// [`StoreError`].
 pub fn clear_lost(store: &Store, paths: &JobPaths, step: &Step, tree_owner: Option<&Slug>) -> Result<(), StoreError> {
-    let folders = [Some(paths.outbox_of(&step.slug)), tree_owner.map(|owner| paths.tree(owner))];
-    for folder in folders.into_iter().flatten().filter(|folder| folder.exists()) {
+    let own = [paths.outbox_of(&step.slug), paths.inputs_of(&step.slug)];
+    let tree = tree_owner.map(|owner| paths.tree(owner));
+    for folder in own.into_iter().chain(tree).filter(|folder| folder.exists()) {
         store.throw_away(&folder)?;
     }
     match std::fs::remove_file(paths.log_tail(&step.slug)) {
@@ -373,45 +238,4 @@ pub fn clear_lost(store: &Store, paths: &JobPaths, step: &Step, tree_owner: Opti
         }
         _ => Ok(()),
     }
-}
-
-/// Lays what was collected over the verdict. It can add detail, and take a success away that nothing shows; never give one.
-fn apply(record: &mut StepRecord, collected: Collected) {
-    record.tests = collected.tests;
-    record.findings = collected.findings;
-    record.artifacts = collected.artifacts;
-    record.warnings.extend(collected.warnings);
-    if let Some(message) = collected.message.filter(|m| !m.is_empty()) {
-        record.message =
-            if record.status == StepState::Success { message } else { format!("{} ({message})", record.message) };
-    }
-    if let Some(findings) = record.findings.filter(|findings| findings.total() > 0) {
-        record.message = format!("passed with {} findings", findings.total());
-    }
-    if let Some(unbelievable) = collected.unbelievable {
-        record.status = StepState::Failed;
-        record.reason = Some(Reason::ToolError);
-        record.message = format!("the tool ended well but shows no result: {unbelievable}");
-    }
-}
-
-/// Whose fault an error is: a reason for the step, or something that ends our hold on the job.
-fn failure(error: StepError) -> Result<(Reason, String), RunError> {
-    match error {
-        StepError::NoImage { .. } => Ok((Reason::ImageUnavailable, error.to_string())),
-        StepError::Engine(engine) if engine.is_unreachable() => Err(engine.into()),
-        StepError::Engine(engine) => Ok((Reason::EngineError, engine.to_string())),
-        StepError::Tree(tree::TreeError::Foreign(error)) => {
-            Ok((Reason::EngineError, format!("the tree could not be made: {error}")))
-        }
-        StepError::Tree(tree::TreeError::Store(error)) => Err(error.into()),
-        StepError::Disk(error) => Err(error.into()),
-        // Taken care of where it happens; a step that is not ours has no reason.
-        StepError::NotMine => Ok((Reason::Interrupted, error.to_string())),
-    }
-}
-
-fn versions(metadata: &Metadata) -> BTreeMap<String, String> {
-    let versions = [("JAVA_VERSION", &metadata.versions.java), ("BUILD_TOOL_VERSION", &metadata.versions.build_tool)];
-    versions.into_iter().filter_map(|(name, version)| Some((name.to_owned(), version.clone()?))).collect()
 }

@@ -1,22 +1,29 @@
 //! The worker side of Pipelinex: claims jobs and runs their steps in hardened containers. A loop around a pure plan.
 
+pub mod advisories;
 pub mod board;
 pub mod ca;
 pub mod collect;
 pub mod config;
 pub mod consumer;
+pub mod definition;
 pub mod engine;
+pub mod images;
+pub mod inputs;
 pub mod job_step;
 pub mod logs;
+pub mod modes;
 pub mod reconcile;
 pub mod run;
 pub mod script;
+pub mod services;
 pub mod site;
 pub mod spec;
 pub mod step;
 pub mod sweep;
 pub mod take_up;
 pub mod tree;
+pub mod verdict;
 
 use std::sync::{Arc, Mutex};
 

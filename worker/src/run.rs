@@ -4,6 +4,9 @@
 //! The loop runs on a thread of its own and speaks to its steps over a channel, so that durable writes of one job stall
 //! nobody else. Everything it decides, it decides from the files: a successor comes to the same answers.
 
+mod error;
+mod outcome;
+
 use std::{
     collections::{BTreeMap, BTreeSet},
     sync::{Arc, Mutex},
@@ -12,63 +15,33 @@ use std::{
 
 use jiff::Timestamp;
 use pipelinex_common::{
-    disk::{self, DiskError, Versioned},
+    disk::{DiskError, Versioned},
     execution::{StepEnd, StepRecord},
     metadata::Metadata,
     pipeline::{
-        self, Pipeline,
-        model::Switch,
-        plan::{self, Ended, JobOutcome, SkipReason, StepOutcome},
+        Pipeline,
+        plan::{self, Ended, SkipReason},
     },
     slug::Slug,
     state::{JobState, Reason, StepState},
-    store::{Claim, Job, StoreError},
+    store::{Claim, Job},
 };
 use tokio::sync::mpsc;
 
+pub use self::error::RunError;
 use crate::{
     Worker,
     board::Board,
-    engine::{Engine, EngineError},
+    definition::Definition,
+    engine::Engine,
     job_step::{JobSteps, StepReport},
-    lock, sweep, take_up,
+    lock,
+    step::Stop,
+    sweep, take_up,
 };
 
 /// Pause between two heartbeats: a claim that stands still for 20 s is taken for dead.
 const BEAT_EVERY: Duration = Duration::from_secs(2);
-
-/// Why a job could not be brought to an end now. It stays as it is on disk, and is taken up again.
-#[derive(Debug, thiserror::Error)]
-pub enum RunError {
-    /// A file of the job cannot be read or written.
-    #[error(transparent)]
-    Store(#[from] StoreError),
-    /// The engine.
-    #[error(transparent)]
-    Engine(#[from] EngineError),
-    /// Where the engine sees the workspaces folder is unknown.
-    #[error(transparent)]
-    HostPath(#[from] crate::engine::HostPathError),
-}
-
-impl RunError {
-    /// Whether it is the job's own files that cannot be read: trying again does not help.
-    pub fn is_about_the_job(&self) -> bool {
-        match self {
-            Self::Store(StoreError::Disk(DiskError::Torn { .. } | DiskError::FutureSchema { .. })) => true,
-            Self::Store(
-                StoreError::NoMetadata(_) | StoreError::NoSuchJob(_) | StoreError::Taken(_) | StoreError::Transition(_),
-            ) => true,
-            Self::Store(StoreError::Disk(DiskError::Io { .. })) | Self::Engine(_) | Self::HostPath(_) => false,
-        }
-    }
-}
-
-impl From<DiskError> for RunError {
-    fn from(error: DiskError) -> Self {
-        Self::Store(error.into())
-    }
-}
 
 /// How this worker let go of a job.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -124,12 +97,12 @@ fn beat(worker: &Arc<Worker>, claim: &Arc<Mutex<Claim>>) -> tokio_util::task::Ab
 fn end_unrunnable(
     job: &Job,
     metadata: &Metadata,
-    (reason, error): (Reason, String),
+    refused: Stop,
     claim: u64,
     started_at: Timestamp,
 ) -> Result<(), RunError> {
     let board = Board::new(metadata, &Pipeline { stages: Vec::new(), steps: Vec::new() }, started_at, claim);
-    job.finish(&board.draw_end(JobState::Failed, Some(reason), Some(error)))?;
+    job.finish(&board.draw_end(JobState::Failed, Some(refused.reason), Some(refused.message)))?;
     Ok(())
 }
 
@@ -138,8 +111,7 @@ struct Running<'a> {
     worker: &'a Arc<Worker>,
     engine: Engine,
     job: &'a Job,
-    pipeline: Arc<Pipeline>,
-    selected: BTreeSet<Slug>,
+    definition: Arc<Definition>,
     board: Board,
     ended: BTreeMap<Slug, Ended>,
     running: BTreeSet<Slug>,
@@ -158,32 +130,26 @@ impl<'a> Running<'a> {
         claim: Arc<Mutex<Claim>>,
         number: u64,
         started_at: Timestamp,
-    ) -> Result<Result<Self, (Reason, String)>, RunError> {
-        let text = disk::read_file(&job.paths().definition(), 1024 * 1024)?.unwrap_or_default();
-        let pipeline = match pipeline::read("pipeline.yml", &String::from_utf8_lossy(&text)) {
-            Ok(pipeline) => Arc::new(pipeline),
-            Err(rejected) => return Ok(Err((Reason::ToolError, rejected.to_string()))),
+    ) -> Result<Result<Self, Stop>, RunError> {
+        let definition = match Definition::read(job.paths(), metadata, &worker.config.policy)? {
+            Ok(definition) => Arc::new(definition),
+            Err(refused) => return Ok(Err(refused)),
         };
-        let wanted = Switch::ALL.into_iter().filter(|s| metadata.pipeline.get(s.as_str()) == Some(true)).collect();
-        let selected = pipeline::select::select(&pipeline, &wanted).steps;
-        let mut board = Board::new(metadata, &pipeline, started_at, number);
+        let mut board = Board::new(metadata, &definition.pipeline, started_at, number);
         let mut ended = BTreeMap::new();
-        for step in &pipeline.steps {
+        for step in &definition.pipeline.steps {
             if let Some(end) = job.end_of(&step.slug)? {
-                ended.insert(step.slug.clone(), ended_as(&end.record));
+                ended.insert(step.slug.clone(), outcome::of(&end.record));
                 board.put(&step.slug, end.record);
             }
         }
-        let open = pipeline.steps.iter().filter(|s| selected.contains(&s.slug) && !ended.contains_key(&s.slug));
-        let open: Vec<Slug> = open.map(|step| step.slug.clone()).collect();
-        let left = worker.runtime.block_on(take_up::find(&engine, &worker.store, job, &open, &claim))?;
+        let open: Vec<Slug> = definition.selected.iter().filter(|slug| !ended.contains_key(*slug)).cloned().collect();
+        let mut left = worker.runtime.block_on(take_up::find(&engine, &worker.store, job, &open, &claim))?;
         board.set_attempt(left.attempt);
-        let (attempt, lost) = (left.attempt, left.lost);
-        let steps = JobSteps::prepare(worker, &engine, job, metadata, &pipeline, claim, number, attempt, left.running)?;
-        let reports = mpsc::unbounded_channel();
-        let (running, steps) = (BTreeSet::new(), Arc::new(steps));
-        let mut me =
-            Self { worker, engine, job, pipeline, selected, board, ended, running, steps, reports, claim: number };
+        let (attempt, lost) = (left.attempt, std::mem::take(&mut left.lost));
+        let steps = Arc::new(JobSteps::prepare(worker, &engine, job, &definition, (claim, number), left)?);
+        let (reports, running) = (mpsc::unbounded_channel(), BTreeSet::new());
+        let mut me = Self { worker, engine, job, definition, board, ended, running, steps, reports, claim: number };
         for step in lost {
             me.try_again(&step, attempt)?;
         }
@@ -192,7 +158,8 @@ impl<'a> Running<'a> {
 
     fn run_to_the_end(&mut self) -> Result<Left, RunError> {
         loop {
-            let next = plan::next(&self.pipeline, &self.selected, &self.ended, &self.running);
+            let definition = self.definition.clone();
+            let next = plan::next(&definition.pipeline, &definition.selected, &self.ended, &self.running);
             for (slug, reason) in &next.skip {
                 self.skip(slug, reason)?;
             }
@@ -200,7 +167,7 @@ impl<'a> Running<'a> {
                 self.start(slug);
             }
             if next.done {
-                let (state, reason, error) = self.outcome();
+                let (state, reason, error) = outcome::of_job(&definition, &self.ended, &self.board);
                 return self.finish(state, reason, error);
             }
             // Once a round, while what was started is under way: the drawing keeps nobody waiting.
@@ -216,7 +183,7 @@ impl<'a> Running<'a> {
     }
 
     fn start(&mut self, slug: &Slug) {
-        let Some(step) = self.pipeline.steps.iter().find(|step| step.slug == *slug) else { return };
+        let Some(step) = self.definition.step(slug) else { return };
         let mut record = StepRecord::bare(&step.name, StepState::Running, None, "running");
         record.started_at = Some(Timestamp::now());
         record.attempt = Some(self.steps.attempt());
@@ -235,27 +202,28 @@ impl<'a> Running<'a> {
     }
 
     fn skip(&mut self, slug: &Slug, reason: &SkipReason) -> Result<(), RunError> {
-        let Some(step) = self.pipeline.steps.iter().find(|step| step.slug == *slug) else { return Ok(()) };
+        let Some(step) = self.definition.step(slug) else { return Ok(()) };
         let (reason, message) = match reason {
             SkipReason::NotSelected => (Reason::NotSelected, "not selected".to_owned()),
             SkipReason::DependencyFailed { step } => (Reason::DependencyFailed, format!("{step} did not succeed")),
             SkipReason::ManualNotRun => (Reason::ManualNotRun, "it is started by hand".to_owned()),
         };
         let record = StepRecord::bare(&step.name, StepState::Skipped, Some(reason), message);
-        let stage = step.stage.clone();
-        self.record(slug, stage, record)
+        self.record(slug, record)
     }
 
     fn take_in(&mut self, slug: &Slug, record: StepRecord) -> Result<(), RunError> {
-        let stage = self.pipeline.steps.iter().find(|s| s.slug == *slug).map(|s| s.stage.clone());
         self.running.remove(slug);
-        self.record(slug, stage.unwrap_or_default(), record)?;
+        self.record(slug, record)?;
         // Only now may its container go: the end is on disk.
         self.steps.remove_container(slug);
         Ok(())
     }
 
-    fn record(&mut self, slug: &Slug, stage: String, record: StepRecord) -> Result<(), RunError> {
+    fn record(&mut self, slug: &Slug, mut record: StepRecord) -> Result<(), RunError> {
+        let step = self.definition.step(slug);
+        record.allow_failure = step.is_some_and(|step| outcome::is_allowed(step, &record));
+        let stage = step.map(|step| step.stage.clone()).unwrap_or_default();
         let end = StepEnd { schema: StepEnd::SCHEMA, stage, claim: self.claim, record };
         let record = if self.job.record_end(slug, &end)? {
             end.record
@@ -263,7 +231,7 @@ impl<'a> Running<'a> {
             // Another holder was first: what stands there counts.
             self.job.end_of(slug)?.map_or(end.record, |end| end.record)
         };
-        self.ended.insert(slug.clone(), ended_as(&record));
+        self.ended.insert(slug.clone(), outcome::of(&record));
         self.board.put(slug, record);
         Ok(())
     }
@@ -271,10 +239,10 @@ impl<'a> Running<'a> {
     /// A step's container is gone: it is run again in the next attempt, as long as the budget lasts.
     fn try_again(&mut self, slug: &Slug, ran_in: u32) -> Result<(), RunError> {
         tracing::warn!(job = %self.job.id(), step = %slug, "the container of a step is gone");
-        let pipeline = self.pipeline.clone();
-        let Some(step) = pipeline.steps.iter().find(|step| step.slug == *slug) else { return Ok(()) };
+        let definition = self.definition.clone();
+        let Some(step) = definition.step(slug) else { return Ok(()) };
         // What others have built in the same tree must stay.
-        let shared = pipeline.steps.iter().any(|other| {
+        let shared = definition.pipeline.steps.iter().any(|other| {
             other.slug != *slug && other.tree_owner() == step.tree_owner() && self.ended.contains_key(&other.slug)
         });
         let attempt = self.steps.start_over(self.job, step, ran_in, shared)?;
@@ -283,27 +251,9 @@ impl<'a> Running<'a> {
         if attempt > self.worker.config.attempt_budget {
             let message = format!("its container was lost; {} attempts were made", attempt - 1);
             let record = StepRecord::bare(&step.name, StepState::Failed, Some(Reason::WorkerLost), message);
-            return self.record(slug, step.stage.clone(), record);
+            return self.record(slug, record);
         }
         Ok(())
-    }
-
-    fn outcome(&self) -> (JobState, Option<Reason>, Option<String>) {
-        match plan::outcome(&self.pipeline, &self.ended) {
-            JobOutcome::Succeeded => (JobState::Succeeded, None, None),
-            JobOutcome::Failed => {
-                let failed =
-                    |slug: &Slug| self.board.get(slug).filter(|r| r.status == StepState::Failed && !r.allow_failure);
-                let first = self
-                    .pipeline
-                    .steps
-                    .iter()
-                    .filter_map(|step| Some((step, failed(&step.slug)?)))
-                    .min_by_key(|(_, r)| r.finished_at);
-                let error = first.map(|(step, record)| format!("{}: {}", step.name, record.message));
-                (JobState::Failed, first.and_then(|(_, record)| record.reason), error)
-            }
-        }
     }
 
     fn finish(&self, state: JobState, reason: Option<Reason>, error: Option<String>) -> Result<Left, RunError> {
@@ -327,14 +277,4 @@ impl Drop for Running<'_> {
         // Whatever ended our hold on the job, no task of it goes on.
         self.steps.let_go();
     }
-}
-
-fn ended_as(record: &StepRecord) -> Ended {
-    let outcome = match record.status {
-        StepState::Success => StepOutcome::Success,
-        StepState::Skipped => StepOutcome::Skipped,
-        StepState::Canceled => StepOutcome::Canceled,
-        StepState::Failed | StepState::Pending | StepState::Running => StepOutcome::Failed,
-    };
-    Ended { outcome, exit_code: record.exit_code }
 }

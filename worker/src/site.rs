@@ -10,7 +10,6 @@ use crate::{
     engine::{Engine, EngineError},
     run::RunError,
     spec::TreeKind,
-    step::StepError,
     tree,
 };
 
@@ -94,26 +93,5 @@ impl Worker {
             };
         }
         None
-    }
-
-    /// The full reference of an image that a definition names, by the operator's table and allow-list.
-    ///
-    /// # Errors
-    /// [`StepError::NoImage`].
-    pub(crate) fn image(&self, name: &str) -> Result<String, StepError> {
-        if let Some(image) = self.config.images.get(name) {
-            return Ok(image.clone());
-        }
-        let allowed = self
-            .config
-            .allowed_images
-            .iter()
-            .any(|pattern| globset::Glob::new(pattern).is_ok_and(|glob| glob.compile_matcher().is_match(name)));
-        if allowed {
-            return Ok(name.to_owned());
-        }
-        let known = self.config.images.keys().cloned().collect::<Vec<_>>().join(", ");
-        let cause = format!("the operator's table knows {known}, and no allowed pattern fits");
-        Err(StepError::NoImage { image: name.to_owned(), cause })
     }
 }

@@ -14,6 +14,8 @@ use pipelinex_common::{
     slug::Slug,
 };
 
+use crate::modes::ScanMode;
+
 /// Home of the runner, and working folder of every step.
 pub const HOME: &str = "/home/runner";
 /// Where a step finds the project.
@@ -24,28 +26,76 @@ pub const PIPELINES_DIR: &str = "/home/runner/pipelines";
 pub const REPORTS_DIR: &str = "/home/runner/reports";
 /// Where the steps of one tree keep what is worth keeping for the next of them.
 pub const CACHE_DIR: &str = "/home/runner/.cache";
+/// Where a scan finds what other steps have left.
+pub const INPUTS_DIR: &str = "/home/runner/inputs";
+/// Where a scan finds the operator's database of advisories.
+pub const ADVISORIES_DIR: &str = "/home/runner/advisories";
 /// Where extra CA certificates are.
 pub const CA_DIR: &str = "/etc/pipelinex/ca";
 
-/// One runner container.
+/// One container: of a step, or of what runs beside it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ContainerSpec {
-    /// `pipelinex-<job>-a<attempt>-<step>`.
+    /// `pipelinex-<job>-a<attempt>-<step>`, and for what runs beside a step the same with `.app` or `.db`.
     pub name: String,
-    /// A full image reference, resolved by the operator's table.
+    /// The id of an image, or a full reference.
     pub image: String,
-    /// Program and arguments.
-    pub command: Vec<String>,
+    /// What runs in it.
+    pub program: Program,
     /// Environment; nothing of the worker's own is in it.
     pub env: BTreeMap<String, String>,
     /// All it can see of the host.
     pub mounts: Vec<Mount>,
+    /// Folders in memory besides /tmp, empty at the start and the runner's alone.
+    pub scratch: Vec<Scratch>,
     /// What it may use.
     pub limits: ContainerLimits,
-    /// Name of the network; `None`: only loopback.
-    pub network: Option<String>,
+    /// The network it is on; `None`: only loopback.
+    pub network: Option<NetworkPlace>,
+    /// What the engine runs again and again to see whether it is ready.
+    pub health: Option<Vec<String>>,
+    /// What the engine keeps of what it prints.
+    pub log: KeptLog,
     /// How it is found again.
     pub labels: BTreeMap<String, String>,
+}
+
+/// What runs in a container.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Program {
+    /// A program of ours and its arguments; the image's own entry point is not asked.
+    Command(Vec<String>),
+    /// The image's own: only for images of the operator's, never for what a definition names.
+    OfImage,
+}
+
+/// A folder in memory.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Scratch {
+    /// Where.
+    pub target: String,
+    /// Its size, in bytes; it counts as memory of the container.
+    pub bytes: u64,
+}
+
+/// Where a container is on a network.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct NetworkPlace {
+    /// Name of the network.
+    pub network: String,
+    /// Whether that network has no way out.
+    pub internal: bool,
+    /// The name by which others on it know this one.
+    pub alias: Option<String>,
+}
+
+/// What the engine keeps of what a container prints.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum KeptLog {
+    /// All of it.
+    All,
+    /// What was printed last.
+    Latest,
 }
 
 /// What a container may use.
@@ -131,13 +181,16 @@ impl JobContext {
         format!("tree-{}-{owner}", self.job)
     }
 
-    /// Name of the job's network of that kind; `None` for none.
-    pub fn network_name(&self, network: Network) -> Option<String> {
-        match network {
-            Network::None => None,
-            Network::Egress => Some(format!("pipelinex-{}-egress", self.job)),
-            Network::Internal => Some(format!("pipelinex-{}-internal", self.job)),
-        }
+    /// The network that a step is on; `None` for none. One with a target has a network of its own: two applications would
+    /// else answer to one name, and what one of them does would reach the checks of the other.
+    pub fn network(&self, step: &Step) -> Option<NetworkPlace> {
+        let network = match (step.network, &step.target) {
+            (Network::None, _) => return None,
+            (Network::Egress, _) => format!("pipelinex-{}-egress", self.job),
+            (Network::Internal, None) => format!("pipelinex-{}-internal", self.job),
+            (Network::Internal, Some(_)) => self.container_name(&step.slug),
+        };
+        Some(NetworkPlace { network, internal: step.network == Network::Internal, alias: None })
     }
 
     /// Labels of everything that belongs to the job.
@@ -162,17 +215,30 @@ pub const LABEL_JOB: &str = "pipelinex.job";
 pub const LABEL_ATTEMPT: &str = "pipelinex.attempt";
 /// Label: the step.
 pub const LABEL_STEP: &str = "pipelinex.step";
+/// Label of what runs beside a step: `app` or `db`.
+pub const LABEL_SERVICE: &str = "pipelinex.service";
 /// Label: when it was made, in seconds since 1970.
 pub const LABEL_CREATED: &str = "pipelinex.created";
 
+/// What a step gets beyond its definition.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Extras {
+    /// Whether what other steps left was copied for it.
+    pub inputs: bool,
+    /// The database of advisories as the engine's host sees it.
+    pub advisories: Option<PathBuf>,
+    /// In which mode a scanner runs.
+    pub mode: Option<ScanMode>,
+}
+
+/// A mount of a folder of the engine's host.
+pub(crate) fn bind(path: PathBuf, target: &str, read_only: bool) -> Mount {
+    Mount { source: MountSource::Bind(path), target: target.to_owned(), read_only }
+}
+
 /// What a step mounts, and nothing else: scripts read-only, its own folder of the reports volume, and either the submitted
 /// source read-only (scans) or its tree and the tree's cache.
-pub fn mounts(context: &JobContext, step: &Step, tree_owner: &Slug) -> Vec<Mount> {
-    let bind = |path: PathBuf, target: &str, read_only: bool| Mount {
-        source: MountSource::Bind(path),
-        target: target.to_owned(),
-        read_only,
-    };
+pub fn mounts(context: &JobContext, step: &Step, tree_owner: &Slug, extras: &Extras) -> Vec<Mount> {
     let job = &context.on_engine;
     let mut mounts = vec![bind(job.pipelines(), PIPELINES_DIR, true)];
     mounts.push(if context.volume_folders {
@@ -193,20 +259,29 @@ pub fn mounts(context: &JobContext, step: &Step, tree_owner: &Slug) -> Vec<Mount
     if step.kind == StepKind::Normal {
         mounts.push(bind(job.tree(tree_owner).join("cache"), CACHE_DIR, false));
     }
+    mounts.extend(extras.inputs.then(|| bind(job.inputs_of(&step.slug), INPUTS_DIR, true)));
+    mounts.extend(extras.advisories.as_ref().map(|folder| bind(folder.clone(), ADVISORIES_DIR, true)));
     mounts.extend(context.ca.as_deref().map(|ca| bind(ca.to_owned(), CA_DIR, true)));
     mounts
 }
 
 /// The container of a step.
-pub fn container(context: &JobContext, step: &Step, tree_owner: &Slug, image: String) -> ContainerSpec {
+pub fn container(
+    context: &JobContext,
+    step: &Step,
+    tree_owner: &Slug,
+    image: String,
+    extras: &Extras,
+) -> ContainerSpec {
     let mut labels = context.labels();
     labels.insert(LABEL_STEP.to_owned(), step.slug.to_string());
     ContainerSpec {
         name: context.container_name(&step.slug),
         image,
-        command: crate::script::command(&step.slug),
-        env: environment(context, step),
-        mounts: mounts(context, step, tree_owner),
+        program: Program::Command(crate::script::command(&step.slug)),
+        env: environment(context, step, extras),
+        mounts: mounts(context, step, tree_owner, extras),
+        scratch: Vec::new(),
         limits: ContainerLimits {
             // A definition may ask for less than the operator allows, never for more.
             memory_bytes: lower(step.memory_bytes, context.limits.memory_bytes),
@@ -214,7 +289,9 @@ pub fn container(context: &JobContext, step: &Step, tree_owner: &Slug, image: St
             pids: lower(step.pids, context.limits.pids),
             tmp_bytes: context.limits.tmp_bytes,
         },
-        network: context.network_name(step.network),
+        network: context.network(step),
+        health: None,
+        log: KeptLog::All,
         labels,
     }
 }
@@ -228,26 +305,39 @@ fn lower(asked: Option<u64>, allowed: u64) -> u64 {
     asked.map_or(allowed, |asked| asked.min(allowed))
 }
 
-fn environment(context: &JobContext, step: &Step) -> BTreeMap<String, String> {
-    let mut env = step.variables.clone();
-    env.extend(context.versions.clone());
+fn environment(context: &JobContext, step: &Step, extras: &Extras) -> BTreeMap<String, String> {
+    let mut env = common_environment(context, step);
     if context.ca.is_some() {
         env.extend(crate::ca::environment(Path::new(CA_DIR)));
     }
-    for (name, value) in [
-        ("APP_DIR", APP_DIR),
-        ("PIPELINES_DIR", PIPELINES_DIR),
-        ("REPORTS_DIR", REPORTS_DIR),
-        ("STAGE", step.stage.as_str()),
-        ("STEP", step.name.as_str()),
-        ("HOME", HOME),
-        ("CI", "true"),
-        ("LANG", "C.UTF-8"),
-    ] {
-        env.insert(name.to_owned(), value.to_owned());
-    }
+    let mut set = |name: &str, value: &str| _ = env.insert(name.to_owned(), value.to_owned());
+    set("REPORTS_DIR", REPORTS_DIR);
+    set("STAGE", &step.stage);
+    set("STEP", &step.name);
     if step.kind == StepKind::Normal {
-        env.insert("CACHE_DIR".to_owned(), CACHE_DIR.to_owned());
+        set("CACHE_DIR", CACHE_DIR);
     }
+    if extras.inputs {
+        set("INPUTS_DIR", INPUTS_DIR);
+    }
+    if extras.advisories.is_some() {
+        set("ADVISORIES_DIR", ADVISORIES_DIR);
+    }
+    if let Some(target) = &step.target {
+        set("TARGET_URL", &format!("http://{}:{}", target.alias, target.port));
+        set("TARGET_HEALTH", &target.health);
+        set("TARGET_STARTUP_SECONDS", &target.startup_seconds.to_string());
+    }
+    env.extend(extras.mode.iter().flat_map(ScanMode::environment));
+    env
+}
+
+/// What a step and the application beside it both get. What is ours stands above what a definition says.
+pub(crate) fn common_environment(context: &JobContext, step: &Step) -> BTreeMap<String, String> {
+    let mut env = step.variables.clone();
+    env.extend(context.versions.clone());
+    let ours =
+        [("APP_DIR", APP_DIR), ("PIPELINES_DIR", PIPELINES_DIR), ("HOME", HOME), ("CI", "true"), ("LANG", "C.UTF-8")];
+    env.extend(ours.map(|(name, value)| (name.to_owned(), value.to_owned())));
     env
 }

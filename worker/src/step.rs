@@ -1,4 +1,4 @@
-//! One step, from its container to its end: make, attach, start, follow, wait, and say how it ended.
+//! One step's container, from its making to its end: make, attach, start, follow, wait.
 
 use std::{
     pin::pin,
@@ -7,11 +7,8 @@ use std::{
 };
 
 use futures::StreamExt;
-use pipelinex_common::{
-    disk::DiskError,
-    state::{Reason, StepState},
-};
-use tokio::time::timeout_at;
+use pipelinex_common::{disk::DiskError, state::Reason};
+use tokio::{sync::watch, time::timeout_at};
 use tokio_util::sync::CancellationToken;
 
 use crate::{
@@ -23,7 +20,7 @@ use crate::{
 /// Seconds a container has between TERM and KILL.
 const GRACE: Duration = Duration::from_secs(10);
 /// Pause before an engine that does not answer is asked again.
-const ASK_AGAIN: Duration = Duration::from_secs(1);
+pub(crate) const ASK_AGAIN: Duration = Duration::from_secs(1);
 
 /// The exit code of a process that was ended by signal 9.
 const KILLED: i64 = 128 + 9;
@@ -33,13 +30,40 @@ const KILLED: i64 = 128 + 9;
 pub enum Ending {
     /// It ended by itself.
     Exited(ContainerStatus),
-    /// We ended it, for this reason.
-    Ended(Reason),
-    /// It is gone, and nobody knows how it ended.
+    /// We ended it, or did not start it.
+    Ended(Stop),
+    /// It, or what it cannot go on without, is gone, and nobody knows how it ended.
     Lost,
     /// This worker was told to stop; the container runs on.
     Detached,
 }
+
+/// Why a step was ended by us.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Stop {
+    /// Whose fault it is.
+    pub reason: Reason,
+    /// The same as a sentence.
+    pub message: String,
+}
+
+impl Stop {
+    /// A reason with its sentence.
+    pub fn new(reason: Reason, message: impl Into<String>) -> Self {
+        Self { reason, message: message.into() }
+    }
+
+    /// That a step ran longer than it may.
+    pub fn timeout(limit: Duration) -> Self {
+        Self::new(Reason::Timeout, format!("it ran longer than the {} seconds it may", limit.as_secs()))
+    }
+}
+
+/// How a step's container is brought to an end from outside while it runs.
+pub type Told = watch::Receiver<Option<Ending>>;
+
+/// Says whether this worker still holds the job; asked before each create and start.
+pub type Holds = Arc<dyn Fn() -> bool + Send + Sync>;
 
 /// Why a step could not be run to an end.
 #[derive(Debug, thiserror::Error)]
@@ -76,16 +100,20 @@ pub struct Run<'a> {
     pub spec: &'a ContainerSpec,
     /// Whether nobody is known to have made it before.
     pub fresh: bool,
-    /// Whether its image may be pulled where it is missing.
-    pub may_pull: bool,
     /// Opens its log, cut to what text and index agree on.
     pub open_log: &'a (dyn Fn() -> Result<LogWriter, DiskError> + Send + Sync),
+    /// When its time began, and how much it has.
+    pub began: Instant,
     /// The time it has.
     pub timeout: Duration,
+    /// Whether code 0 is no success yet: the engine is asked whether it killed a process for want of memory, too.
+    pub doubted: bool,
     /// Tells to let go of it.
     pub detach: &'a CancellationToken,
-    /// Whether this worker still holds the job; asked before each create and start.
-    pub holds: Arc<dyn Fn() -> bool + Send + Sync>,
+    /// Tells to end it.
+    pub told: Told,
+    /// Whether this worker still holds the job.
+    pub holds: Holds,
 }
 
 impl Run<'_> {
@@ -93,36 +121,34 @@ impl Run<'_> {
     ///
     /// # Errors
     /// [`StepError`].
-    pub async fn to_the_end(self) -> Result<Ending, StepError> {
-        let name = self.spec.name.as_str();
-        let mut deadline = Instant::now() + self.timeout;
-        // Pulling an image counts as time of the step: a registry that stalls ends it, and nothing else.
+    pub async fn to_the_end(mut self) -> Result<Ending, StepError> {
+        let mut deadline = self.began + self.timeout;
         let Ok(made) = timeout_at(deadline.into(), self.make()).await else {
-            return Ok(Ending::Ended(Reason::Timeout));
+            return Ok(Ending::Ended(Stop::timeout(self.timeout)));
         };
-        let made = made?;
+        let Some(made) = made? else { return Ok(Ending::Lost) };
         // Only now: a log says that there was a container.
         let log = (self.open_log)()?;
         let output = match made {
             Made::Fresh => self.start().await?,
             Made::Before(status) => {
-                deadline = deadline.checked_sub(status.ran_for()).unwrap_or(deadline);
-                self.engine.logs(name)
+                let began = Instant::now().checked_sub(status.ran_for()).unwrap_or(self.began);
+                deadline = deadline.min(began + self.timeout);
+                self.engine.logs(&self.spec.name)
             }
         };
         self.follow(log, output, deadline).await
     }
 
-    /// Makes the container, unless it was made before.
-    async fn make(&self) -> Result<Made, StepError> {
+    /// Makes the container, unless it was made before; `None` when that one is gone.
+    async fn make(&self) -> Result<Option<Made>, StepError> {
         if self.fresh && self.create().await? {
-            return Ok(Made::Fresh);
+            return Ok(Some(Made::Fresh));
         }
-        match self.engine.inspect(&self.spec.name).await? {
-            Some(status) if status.phase == Phase::Created => Ok(Made::Fresh),
-            Some(status) => Ok(Made::Before(status)),
-            None => self.create().await.map(|_| Made::Fresh),
-        }
+        Ok(self.engine.inspect(&self.spec.name).await?.map(|status| match status.phase {
+            Phase::Created => Made::Fresh,
+            Phase::Running | Phase::Ended => Made::Before(status),
+        }))
     }
 
     /// `false` when it is there already.
@@ -131,14 +157,8 @@ impl Run<'_> {
             return Err(StepError::NotMine);
         }
         match self.engine.create(self.spec).await {
-            Err(error) if error.is_missing_image() && self.may_pull => {
-                let image = self.spec.image.clone();
-                let pulled = self.engine.pull(&image).await;
-                pulled.map_err(|cause| StepError::NoImage { image, cause: cause.to_string() })?;
-                Ok(self.engine.create(self.spec).await?)
-            }
             Err(error) if error.is_missing_image() => {
-                let cause = "built-in images are not pulled from anywhere".to_owned();
+                let cause = "it was removed while the job ran".to_owned();
                 Err(StepError::NoImage { image: self.spec.image.clone(), cause })
             }
             other => Ok(other?),
@@ -156,10 +176,10 @@ impl Run<'_> {
 
     /// Takes in what the container prints until it has ended. A stream that breaks says nothing about the container: the
     /// engine is asked, and its record is followed on from the line where ours ends.
-    async fn follow(&self, mut log: LogWriter, mut output: Output, deadline: Instant) -> Result<Ending, StepError> {
+    async fn follow(&mut self, mut log: LogWriter, mut output: Output, deadline: Instant) -> Result<Ending, StepError> {
         loop {
             match self.drain(&mut log, &mut output, deadline).await? {
-                Drained::Stop(reason) => return self.stop(log, output, reason).await,
+                Drained::Stop(ending) => return self.stop(log, output, ending).await,
                 Drained::Detach => return Ok(Ending::Detached),
                 Drained::Closed => {}
             }
@@ -169,7 +189,7 @@ impl Run<'_> {
             synced?;
             match settled? {
                 Settled::Is(ending) => return log.finish().map(|()| ending).map_err(Into::into),
-                Settled::Stop(reason) => return self.stop(log, output, reason).await,
+                Settled::Stop(ending) => return self.stop(log, output, ending).await,
                 Settled::StillRunning => {
                     // Cut to whole lines first: the engine's record is skipped by lines, and a piece of one would be doubled.
                     drop(log);
@@ -180,17 +200,25 @@ impl Run<'_> {
         }
     }
 
-    async fn drain(&self, log: &mut LogWriter, output: &mut Output, deadline: Instant) -> Result<Drained, StepError> {
+    async fn drain(
+        &mut self,
+        log: &mut LogWriter,
+        output: &mut Output,
+        deadline: Instant,
+    ) -> Result<Drained, StepError> {
         let mut timeout = pin!(tokio::time::sleep_until(deadline.into()));
+        let mut told = pin!(told(&mut self.told));
         loop {
             tokio::select! {
                 biased;
                 () = self.detach.cancelled() => return Ok(Drained::Detach),
-                () = &mut timeout => return Ok(Drained::Stop(Reason::Timeout)),
+                () = &mut timeout => return Ok(Drained::Stop(Ending::Ended(Stop::timeout(self.timeout)))),
+                ending = &mut told => return Ok(Drained::Stop(ending)),
                 piece = output.next() => match piece {
                     Some(Ok(bytes)) => {
                         if log.append_following(&bytes)? == Appended::TooMuch {
-                            return Ok(Drained::Stop(Reason::LogLimit));
+                            let stop = Stop::new(Reason::LogLimit, "it printed more than it may");
+                            return Ok(Drained::Stop(Ending::Ended(stop)));
                         }
                     }
                     Some(Err(error)) => {
@@ -208,16 +236,20 @@ impl Run<'_> {
         let name = self.spec.name.as_str();
         // A container whose output has ended is about to end; one that closed its output by itself is not.
         let limit = deadline.min(Instant::now() + Duration::from_secs(2));
-        if let Ok(true) = timeout_at(limit.into(), self.engine.wait(name)).await {
+        if let Ok(true) = timeout_at(limit.into(), self.engine.wait(name)).await
+            && !self.doubted
+        {
             return Ok(Settled::Is(Ending::Exited(ContainerStatus::success())));
         }
         loop {
             match self.engine.inspect(name).await {
                 Ok(None) => return Ok(Settled::Is(Ending::Lost)),
                 Ok(Some(status)) if status.phase == Phase::Ended => {
-                    return Ok(Settled::Is(self.killed_or_removed(status).await?));
+                    return Ok(Settled::Is(killed_or_removed(self.engine, name, status).await));
                 }
-                Ok(Some(_)) if Instant::now() >= deadline => return Ok(Settled::Stop(Reason::Timeout)),
+                Ok(Some(_)) if Instant::now() >= deadline => {
+                    return Ok(Settled::Stop(Ending::Ended(Stop::timeout(self.timeout))));
+                }
                 Ok(Some(_)) => return Ok(Settled::StillRunning),
                 Err(error) if error.is_unreachable() => {
                     tracing::warn!(container = name, %error, "asking again");
@@ -232,19 +264,8 @@ impl Run<'_> {
         }
     }
 
-    /// A container that somebody removes by force is killed first, and for a moment looks like one whose script was killed.
-    async fn killed_or_removed(&self, status: ContainerStatus) -> Result<Ending, StepError> {
-        if status.exit_code == KILLED && !status.oom_killed {
-            tokio::time::sleep(ASK_AGAIN).await;
-            if let Ok(None) = self.engine.inspect(&self.spec.name).await {
-                return Ok(Ending::Lost);
-            }
-        }
-        Ok(Ending::Exited(status))
-    }
-
     /// Ends the container, and takes in what it still has to say meanwhile.
-    async fn stop(&self, mut log: LogWriter, mut output: Output, reason: Reason) -> Result<Ending, StepError> {
+    async fn stop(&self, mut log: LogWriter, mut output: Output, ending: Ending) -> Result<Ending, StepError> {
         let writer = &mut log;
         let last_words = async move {
             while let Some(Ok(bytes)) = output.next().await {
@@ -261,8 +282,29 @@ impl Run<'_> {
             () = last_words => {}
         }
         log.finish()?;
-        Ok(Ending::Ended(reason))
+        Ok(ending)
     }
+}
+
+/// Waits until the step is told to end; for ever where nobody is there to tell it.
+async fn told(told: &mut Told) -> Ending {
+    if let Ok(ending) = told.wait_for(Option::is_some).await
+        && let Some(ending) = &*ending
+    {
+        return ending.clone();
+    }
+    std::future::pending().await
+}
+
+/// A container that somebody removes by force is killed first, and for a moment looks like one whose program was killed.
+pub(crate) async fn killed_or_removed(engine: &Engine, name: &str, status: ContainerStatus) -> Ending {
+    if status.exit_code == KILLED && !status.oom_killed {
+        tokio::time::sleep(ASK_AGAIN).await;
+        if let Ok(None) = engine.inspect(name).await {
+            return Ending::Lost;
+        }
+    }
+    Ending::Exited(status)
 }
 
 enum Made {
@@ -274,58 +316,12 @@ enum Made {
 
 enum Drained {
     Closed,
-    Stop(Reason),
+    Stop(Ending),
     Detach,
 }
 
 enum Settled {
     Is(Ending),
-    Stop(Reason),
+    Stop(Ending),
     StillRunning,
-}
-
-/// The verdict over a container that ended: from what the engine says, and from nothing that the step could write.
-pub fn verdict(ending: &Ending, scan: bool, timeout: Duration) -> (StepState, Option<Reason>, String, Option<i64>) {
-    let failed = |reason: Reason, message: String, code: Option<i64>| (StepState::Failed, Some(reason), message, code);
-    match ending {
-        Ending::Exited(status) if status.exit_code == 0 => (StepState::Success, None, "finished".to_owned(), Some(0)),
-        Ending::Exited(status) if status.oom_killed => failed(
-            Reason::Oom,
-            "the kernel ended a process of this step: it needed more memory than it may have".to_owned(),
-            Some(status.exit_code),
-        ),
-        Ending::Exited(status) if !status.error.is_empty() => failed(
-            Reason::EngineError,
-            format!("the container could not be run: {}", status.error),
-            Some(status.exit_code),
-        ),
-        Ending::Exited(status) if scan => failed(
-            Reason::ToolError,
-            format!("the tool ended with code {} and no result: its log says why", status.exit_code),
-            Some(status.exit_code),
-        ),
-        Ending::Exited(status) => failed(
-            Reason::ScriptFailure,
-            format!("the script ended with code {}{}", status.exit_code, signal(status.exit_code)),
-            Some(status.exit_code),
-        ),
-        Ending::Ended(Reason::Timeout) => {
-            failed(Reason::Timeout, format!("it ran longer than the {} seconds it may", timeout.as_secs()), None)
-        }
-        Ending::Ended(Reason::LogLimit) => failed(Reason::LogLimit, "it printed more than it may".to_owned(), None),
-        Ending::Ended(reason) => failed(*reason, "it was ended".to_owned(), None),
-        Ending::Lost => failed(Reason::WorkerLost, "its container is gone".to_owned(), None),
-        Ending::Detached => (StepState::Canceled, Some(Reason::Interrupted), "the worker was stopped".to_owned(), None),
-    }
-}
-
-fn signal(code: i64) -> &'static str {
-    match code {
-        126 => " (a command cannot be executed)",
-        127 => " (a command was not found)",
-        137 => " (killed)",
-        139 => " (segmentation fault)",
-        143 => " (terminated)",
-        _ => "",
-    }
 }

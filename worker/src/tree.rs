@@ -18,7 +18,9 @@ use pipelinex_common::{
 
 use crate::{
     engine::{Engine, VolumeSpec},
-    spec::{ContainerLimits, ContainerSpec, JobContext, LABEL_INSTANCE, Mount, MountSource, TreeKind},
+    spec::{
+        ContainerLimits, ContainerSpec, JobContext, KeptLog, LABEL_INSTANCE, Mount, MountSource, Program, TreeKind,
+    },
 };
 
 /// Why a tree could not be made.
@@ -208,9 +210,11 @@ async fn probe_in(
     let spec = ContainerSpec {
         name: name.to_owned(),
         image: image.to_owned(),
-        command: ["/bin/sh", "-c", "test -e lower && rm -r remade && mkdir remade && touch upper"]
-            .map(str::to_owned)
-            .to_vec(),
+        program: Program::Command(
+            ["/bin/sh", "-c", "test -e lower && rm -r remade && mkdir remade && touch upper"]
+                .map(str::to_owned)
+                .to_vec(),
+        ),
         env: Default::default(),
         mounts: vec![Mount {
             source: MountSource::Volume(name.to_owned()),
@@ -218,7 +222,10 @@ async fn probe_in(
             read_only: false,
         }],
         limits: ContainerLimits { memory_bytes: 64 << 20, milli_cpus: 1000, pids: 32, tmp_bytes: 1 << 20 },
+        scratch: Vec::new(),
         network: None,
+        health: None,
+        log: KeptLog::All,
         labels: labels.clone(),
     };
     engine.create(&spec).await.map_err(|e| text(&e))?;

@@ -19,6 +19,7 @@ use pipelinex_common::{
 use pipelinex_worker::{
     collect::{Collected, Collector},
     spec::TreeKind,
+    verdict::Voice,
 };
 
 const DEFINITION: &str = r#"
@@ -68,9 +69,12 @@ impl Place {
             reports_to: self.published(),
             limits: &self.limits,
             claim: 1,
+            voice: Voice::Project,
+            beside: None,
         };
         let collected = collector.gather(true).unwrap();
-        collector.publish(&StepRecord::bare("TEST", StepState::Success, None, "finished")).unwrap();
+        let record = StepRecord::bare("TEST", StepState::Success, None, "finished");
+        collector.publish(&record, &collected).unwrap();
         collected
     }
 

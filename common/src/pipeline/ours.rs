@@ -85,6 +85,17 @@ fn findings_report(node: &Node, problems: &mut Problems<'_>) -> Option<FindingsR
     Some(FindingsReport { format: format?, path: path? })
 }
 
+const ALIAS_SHAPE: &str =
+    "a host name of lower-case letters, digits and hyphens; `db` is taken, by the database of projects that want one";
+
+/// A host name that stands for the application alone on its network.
+fn host_name(text: &str) -> Option<String> {
+    let allowed = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'-';
+    let fits = (1..=63).contains(&text.len()) && text.bytes().all(allowed);
+    let framed = !text.starts_with('-') && !text.ends_with('-') && !text.bytes().all(|byte| byte.is_ascii_digit());
+    (fits && framed && text != crate::database::ALIAS && text != "localhost").then(|| text.to_owned())
+}
+
 /// Where a target listens, unless its entry says otherwise.
 const PORT_BY_DEFAULT: u16 = 8080;
 /// Seconds a target has to come up: a Spring Boot application was seen to take 9 on a busy machine of two cores.
@@ -100,8 +111,8 @@ fn target(node: &Node, problems: &mut Problems<'_>) -> Option<RawTarget> {
     let seconds = |text: &str| units::duration_seconds(text).ok();
     let port = |text: &str| text.parse::<u16>().ok().filter(|port| *port > 0);
     let path = |text: &str| (text.starts_with('/') && !text.contains(char::is_whitespace)).then(|| text.to_owned());
-    let mut optional = |key: &str| node.get(key).and_then(|n| text(n, &format!("`{key}`"), problems)).map(|t| t.value);
-    let (image, alias) = (optional("image"), optional("alias"));
+    let image = node.get("image").and_then(|n| text(n, "`image`", problems)).map(|image| image.value);
+    let alias = node.get("alias").and_then(|n| parsed(n, "`alias`", ALIAS_SHAPE, host_name, problems));
     let target = Target {
         artifact_of: artifact_of.value.clone(),
         image,

@@ -31,6 +31,8 @@ pub enum StepOutcome {
     Success,
     /// It failed, for whatever reason.
     Failed,
+    /// It fell to a rule of the operator's, which no definition can allow.
+    Refused,
     /// It did not run.
     Skipped,
     /// It was ended from outside.
@@ -107,7 +109,7 @@ const SKIPPED: Ended = Ended { outcome: StepOutcome::Skipped, exit_code: None };
 fn counts_as_failure(step: &Step, end: Ended) -> bool {
     match end.outcome {
         StepOutcome::Failed => !step.allow_failure.allows(end.exit_code),
-        StepOutcome::Canceled => true,
+        StepOutcome::Refused | StepOutcome::Canceled => true,
         StepOutcome::Success | StepOutcome::Skipped => false,
     }
 }

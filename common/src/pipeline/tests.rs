@@ -160,6 +160,14 @@ fn each_fault_has_its_code() {
         ("a: {image: i, script: x}\n.pipelinex: {jobs: {b: {}}}\n", UnknownStep),
         ("a: {image: i, script: x}\nb: {image: i, script: x}\n.pipelinex: {jobs: {b: {tree: a}}}\n", SharedTree),
         ("a: {image: i, script: x}\n.pipelinex: {jobs: {a: {kind: scan, tree: a}}}\n", SharedTree),
+        (&target("{artifact_of: a}", "[a]", "internal"), MissingKey),
+        (&target("{artifact_of: c, command: x}", "[a]", "internal"), UnknownStep),
+        (&target("{artifact_of: a, command: x}", "[]", "internal"), InvalidValue),
+        (&target("{artifact_of: a, command: x}", "[a]", "egress"), InvalidValue),
+        (&target("{artifact_of: a, command: x, port: 0}", "[a]", "internal"), InvalidValue),
+        (&target("{artifact_of: a, command: x, health: up}", "[a]", "internal"), InvalidValue),
+        (&target("{artifact_of: a, command: x, alias: db}", "[a]", "internal"), InvalidValue),
+        (&target("{artifact_of: a, command: x, alias: a b}", "[a]", "internal"), InvalidValue),
         ("a: 1\n---\nb: 2\n", InvalidYaml),
         ("a: &a [*a]\n", InvalidYaml),
         ("a: *b\n", InvalidYaml),
@@ -167,6 +175,30 @@ fn each_fault_has_its_code() {
     for (text, code) in cases {
         assert_eq!(codes(text), [*code], "{text}\n{}", refused(text));
     }
+}
+
+/// Two steps, the second with a target.
+fn target(target: &str, needs: &str, network: &str) -> String {
+    format!(
+        "default: {{image: i}}\na: {{script: x}}\nb: {{script: x, needs: {needs}}}\n\
+         .pipelinex: {{jobs: {{b: {{kind: scan, network: {network}, target: {target}}}}}}}\n"
+    )
+}
+
+#[test]
+fn a_target_is_what_is_written_and_the_usual_for_the_rest() {
+    let short = pipeline(&target("{artifact_of: a, command: run it}", "[a]", "internal"));
+    let whole = "{artifact_of: a, command: run, image: j, port: 9, health: /up, alias: web, startup: 2m}";
+    let whole = pipeline(&target(whole, "[a]", "internal"));
+    let line = |pipeline: &Pipeline| {
+        let t = pipeline.steps[1].target.clone().unwrap();
+        format!(
+            "{} {:?} {:?} {} {} {} {}",
+            t.artifact_of, t.image, t.command, t.port, t.health, t.alias, t.startup_seconds
+        )
+    };
+    assert_eq!(line(&short), "a None \"run it\" 8080 / app 60");
+    assert_eq!(line(&whole), "a Some(\"j\") \"run\" 9 /up web 120");
 }
 
 #[test]

@@ -61,7 +61,7 @@ impl Store {
             disk::make_dir(&folder, FOLDER_MODE)?;
         }
         // Passed through by the engine only, and by nobody's name: each step's own folder below is the runner's.
-        for folder in [paths.trees(), paths.outbox()] {
+        for folder in [paths.trees(), paths.outbox(), paths.inputs()] {
             disk::make_dir(&folder, 0o711)?;
         }
         Ok(())
@@ -69,8 +69,8 @@ impl Store {
 }
 
 /// Names that the worker makes: found before the worker made them, they are a forgery.
-const WORKERS_OWN: [&str; 9] =
-    ["final.json", "claims", "ends", "attempts", "logs", "reports", "artifacts", "trees", "outbox"];
+const WORKERS_OWN: [&str; 10] =
+    ["final.json", "claims", "ends", "attempts", "logs", "reports", "artifacts", "trees", "outbox", "inputs"];
 
 fn take_entries(folder: &OwnedFd, ours: Ownership, at: &Path) -> Result<(), StoreError> {
     let io = |action| move |e: Errno| DiskError::io(action, at)(e.into());

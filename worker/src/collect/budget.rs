@@ -4,7 +4,7 @@
 use std::{
     fs::{self, OpenOptions},
     io::ErrorKind,
-    os::unix::fs::OpenOptionsExt,
+    os::unix::fs::{OpenOptionsExt, PermissionsExt},
     path::Path,
 };
 
@@ -32,6 +32,8 @@ pub struct Collected {
     pub artifacts: Vec<String>,
     /// What a person should know; of much the first.
     pub warnings: Vec<String>,
+    /// What a scanner tells of its work.
+    pub details: Option<serde_json::Map<String, serde_json::Value>>,
     /// A report that was promised is missing or cannot be believed.
     pub unbelievable: Option<String>,
     /// How many files were copied, reports and artifacts together.
@@ -122,7 +124,11 @@ impl Budget {
         if let Some(parent) = to.parent() {
             fs::create_dir_all(parent).map_err(failed)?;
         }
-        let mut file = OpenOptions::new().write(true).create_new(true).mode(0o640).open(to).map_err(failed)?;
+        // What can be executed stays so: an artifact may be the program that a later step starts.
+        let meta = from.file(&found.path).ok().and_then(|file| file.metadata().ok());
+        let executable = meta.is_some_and(|meta| meta.permissions().mode() & 0o111 != 0);
+        let mode = if executable { 0o750 } else { 0o640 };
+        let mut file = OpenOptions::new().write(true).create_new(true).mode(mode).open(to).map_err(failed)?;
         from.copy(&found.path, &mut file, self.bytes).map_err(|error| {
             // Half a file is worth nothing; what cannot be removed goes with the folder of the claim.
             let _ = fs::remove_file(to);

@@ -3,12 +3,13 @@
 use std::collections::{BTreeMap, HashMap};
 
 use bollard::models::{
-    ContainerCreateBody, HostConfig, HostConfigLogConfig, Mount as EngineMount, MountType, MountVolumeOptions,
-    NetworkCreateRequest, ResourcesUlimits, RestartPolicy, RestartPolicyNameEnum,
+    ContainerCreateBody, EndpointSettings, HealthConfig, HostConfig, HostConfigLogConfig, Mount as EngineMount,
+    MountType, MountVolumeOptions, NetworkCreateRequest, NetworkingConfig, ResourcesUlimits, RestartPolicy,
+    RestartPolicyNameEnum,
 };
 use pipelinex_common::store::{RUNNER_GID, RUNNER_UID};
 
-use crate::spec::{ContainerSpec, HOME, Mount, MountSource};
+use crate::spec::{ContainerSpec, HOME, KeptLog, Mount, MountSource, NetworkPlace, Program};
 
 /// Open files a step may have: enough for a JVM build, far below what would starve the host.
 const MAX_OPEN_FILES: i64 = 16_384;
@@ -20,28 +21,57 @@ const SHARED_MEMORY_BYTES: i64 = 64 * 1024 * 1024;
 /// Seconds between TERM and KILL when the engine stops a container by itself.
 const STOP_GRACE_SECONDS: i64 = 10;
 
-/// The create request of a runner container.
+/// Nanoseconds in a second: the engine counts health checks in them.
+const SECOND: i64 = 1_000_000_000;
+
+/// The create request of any container we make: of a step, of the application beside it, and of its database. There is one
+/// function, so that none is hardened less than another.
 pub fn container(spec: &ContainerSpec) -> ContainerCreateBody {
+    let (entrypoint, cmd, working_dir) = match &spec.program {
+        Program::Command(command) => (Some(Vec::new()), Some(command.clone()), HOME),
+        // A folder that every image has.
+        Program::OfImage => (None, None, "/"),
+    };
     ContainerCreateBody {
         image: Some(spec.image.clone()),
-        // The image's own entry point is not asked.
-        entrypoint: Some(Vec::new()),
-        cmd: Some(spec.command.clone()),
+        entrypoint,
+        cmd,
         env: Some(spec.env.iter().map(|(name, value)| format!("{name}={value}")).collect()),
         user: Some(format!("{RUNNER_UID}:{RUNNER_GID}")),
         // Constants: a name or folder chosen by the image or the project has been a way out before (CVE-2024-21626).
         hostname: Some("runner".to_owned()),
-        working_dir: Some(HOME.to_owned()),
+        working_dir: Some(working_dir.to_owned()),
         tty: Some(false),
         open_stdin: Some(false),
         attach_stdout: Some(true),
         attach_stderr: Some(true),
         stop_timeout: Some(STOP_GRACE_SECONDS),
         network_disabled: Some(spec.network.is_none()),
+        healthcheck: spec.health.as_deref().map(health_check),
         labels: Some(spec.labels.clone().into_iter().collect()),
         host_config: Some(host_config(spec)),
+        networking_config: spec.network.as_ref().and_then(endpoint),
         ..Default::default()
     }
+}
+
+/// Asked often until it is answered well for the first time, then as seldom as nobody minds: each check is a process. Engines
+/// before API 1.44 know only the second number.
+fn health_check(command: &[String]) -> HealthConfig {
+    HealthConfig {
+        test: Some(std::iter::once("CMD".to_owned()).chain(command.iter().cloned()).collect()),
+        interval: Some(SECOND),
+        timeout: Some(5 * SECOND),
+        // How long it may take, the worker decides; until then it is only "not yet".
+        retries: Some(1_000_000),
+        start_period: Some(600 * SECOND),
+        start_interval: Some(SECOND / 5),
+    }
+}
+
+fn endpoint(place: &NetworkPlace) -> Option<NetworkingConfig> {
+    let settings = EndpointSettings { aliases: Some(vec![place.alias.clone()?]), ..Default::default() };
+    Some(NetworkingConfig { endpoints_config: Some(HashMap::from([(place.network.clone(), settings)])) })
 }
 
 fn host_config(spec: &ContainerSpec) -> HostConfig {
@@ -52,10 +82,14 @@ fn host_config(spec: &ContainerSpec) -> HostConfig {
         privileged: Some(false),
         readonly_rootfs: Some(true),
         // exec: native parts of Java libraries, `go test` and virtual environments start programs there.
-        tmpfs: Some(HashMap::from([(
-            "/tmp".to_owned(),
-            format!("rw,exec,nosuid,nodev,size={},nr_inodes=262144,mode=1777", limits.tmp_bytes),
-        )])),
+        tmpfs: Some(
+            std::iter::once((
+                "/tmp".to_owned(),
+                format!("rw,exec,nosuid,nodev,size={},nr_inodes=262144,mode=1777", limits.tmp_bytes),
+            ))
+            .chain(spec.scratch.iter().map(|scratch| (scratch.target.clone(), scratch_options(scratch.bytes))))
+            .collect(),
+        ),
         memory: Some(limits.memory_bytes as i64),
         memory_swap: Some(limits.memory_bytes as i64),
         nano_cpus: Some(limits.milli_cpus as i64 * 1_000_000),
@@ -64,20 +98,35 @@ fn host_config(spec: &ContainerSpec) -> HostConfig {
         ipc_mode: Some("private".to_owned()),
         shm_size: Some(SHARED_MEMORY_BYTES),
         cgroupns_mode: Some(bollard::models::HostConfigCgroupnsModeEnum::PRIVATE),
-        network_mode: Some(spec.network.clone().unwrap_or_else(|| "none".to_owned())),
+        network_mode: Some(spec.network.as_ref().map_or_else(|| "none".to_owned(), |place| place.network.clone())),
+        // The engine's resolver asks for names it does not know in the container's own network where a server is named, and on
+        // the host where none is and the host's own server is on loopback: a way out of a network that has none
+        // (CVE-2024-29018). Names of containers are answered by the engine itself.
+        dns: spec.network.as_ref().filter(|place| place.internal).map(|_| vec!["127.0.0.1".to_owned()]),
         mounts: Some(spec.mounts.iter().map(mount).collect()),
-        // Never rotated: that loses lines of a log that is followed. "No limit" cannot be written down, and a default of the
-        // daemon's configuration must not take its place, so it is one file of a size that no step reaches.
-        log_config: Some(HostConfigLogConfig {
-            typ: Some("json-file".to_owned()),
-            config: Some([("max-size", "1000g"), ("max-file", "1")].map(|(k, v)| (k.to_owned(), v.to_owned())).into()),
-        }),
+        log_config: Some(log_config(spec.log)),
         restart_policy: Some(RestartPolicy { name: Some(RestartPolicyNameEnum::NO), maximum_retry_count: None }),
         // The exit code must outlive the process until it is on our disk.
         auto_remove: Some(false),
         init: Some(true),
         ..Default::default()
     }
+}
+
+fn log_config(log: KeptLog) -> HostConfigLogConfig {
+    let (size, files) = match log {
+        // Never rotated: that loses lines of a log that is followed. "No limit" cannot be written down, and a default of the
+        // daemon's configuration must not take its place, so it is one file of a size that no step reaches.
+        KeptLog::All => ("1000g", "1"),
+        // Nobody follows it: it is read once, when the container has ended, so it may rotate and has an end.
+        KeptLog::Latest => ("64m", "2"),
+    };
+    let config = [("max-size", size), ("max-file", files)].map(|(k, v)| (k.to_owned(), v.to_owned()));
+    HostConfigLogConfig { typ: Some("json-file".to_owned()), config: Some(config.into()) }
+}
+
+fn scratch_options(bytes: u64) -> String {
+    format!("rw,noexec,nosuid,nodev,size={bytes},uid={RUNNER_UID},gid={RUNNER_GID},mode=0700")
 }
 
 fn ulimit(name: &str, value: i64) -> ResourcesUlimits {
@@ -105,14 +154,16 @@ fn mount(mount: &Mount) -> EngineMount {
     }
 }
 
-/// The create request of a job's own bridge: its containers cannot reach each other over an egress network, since each
-/// step that may go out is alone there.
+/// The create request of a job's own bridge. Over an egress network its containers cannot reach each other, since each step
+/// that may go out is alone there. An internal one gives the host no address: its gateway would else be a way to everything
+/// that listens on all of the host's addresses.
 pub fn network(name: &str, internal: bool, labels: &BTreeMap<String, String>) -> NetworkCreateRequest {
-    let options = if internal {
-        HashMap::new()
+    let (option, value) = if internal {
+        ("com.docker.network.bridge.inhibit_ipv4", "true")
     } else {
-        HashMap::from([("com.docker.network.bridge.enable_icc".to_owned(), "false".to_owned())])
+        ("com.docker.network.bridge.enable_icc", "false")
     };
+    let options = HashMap::from([(option.to_owned(), value.to_owned())]);
     NetworkCreateRequest {
         name: name.to_owned(),
         driver: Some("bridge".to_owned()),
@@ -142,21 +193,38 @@ mod tests {
     use std::path::PathBuf;
 
     use pipelinex_common::{
+        database::DatabaseConfig,
         id::{InstanceId, JobId},
         layout::JobPaths,
         limits::StepLimits,
         pipeline,
+        slug::Slug,
     };
 
     use super::*;
-    use crate::spec::{self, JobContext, TreeKind};
+    use crate::{
+        services::containers,
+        spec::{self, Extras, JobContext, TreeKind},
+    };
 
-    /// The create request of a step, as JSON, with the random parts replaced.
+    /// The create requests of a step and of what runs beside it, as JSON, with the random parts replaced.
+    struct Requests {
+        step: serde_json::Value,
+        application: Option<serde_json::Value>,
+        database: serde_json::Value,
+    }
+
     fn request(ours: &str, trees: TreeKind, volume_folders: bool) -> serde_json::Value {
-        let text =
-            format!("stages: [S]\nS: {{stage: S, image: scan, script: [make]}}\n.pipelinex: {{jobs: {{S: {ours}}}}}\n");
+        requests(ours, trees, volume_folders).step
+    }
+
+    fn requests(ours: &str, trees: TreeKind, volume_folders: bool) -> Requests {
+        let text = format!(
+            "stages: [S]\ndefault: {{image: scan}}\nPACKAGE: {{stage: S, script: [make]}}\n\
+             S: {{stage: S, script: [make], needs: [PACKAGE]}}\n.pipelinex: {{jobs: {{S: {ours}}}}}\n"
+        );
         let pipeline = pipeline::read("pipeline.yml", &text).unwrap();
-        let step = &pipeline.steps[0];
+        let step = &pipeline.steps[1];
         let job: JobId = "01890a5d-ac96-774b-bcce-b302099a8057".parse().unwrap();
         let context = JobContext {
             instance: InstanceId::parse(&"0".repeat(32)).unwrap(),
@@ -169,7 +237,21 @@ mod tests {
             limits: StepLimits::default(),
             versions: Default::default(),
         };
-        let mut spec = spec::container(&context, step, &step.slug, "pipelinex/scan:1".to_owned());
+        let extras = Extras { inputs: step.target.is_some(), ..Extras::default() };
+        let spec = spec::container(&context, step, &step.slug, "sha256:0a1b".to_owned(), &extras);
+        let database = DatabaseConfig::default();
+        let image = || "sha256:2c3d".to_owned();
+        Requests {
+            application: step.target.as_ref().map(|target| {
+                let producer = Slug::of("PACKAGE");
+                as_json(containers::application(&context, step, target, &producer, &spec, image(), Some(&database)))
+            }),
+            database: as_json(containers::database(&context, &spec, image(), &database)),
+            step: as_json(spec),
+        }
+    }
+
+    fn as_json(mut spec: ContainerSpec) -> serde_json::Value {
         spec.labels.insert(spec::LABEL_CREATED.to_owned(), "0".to_owned());
         serde_json::to_value(container(&spec)).unwrap()
     }
@@ -180,6 +262,54 @@ mod tests {
         request["HostConfig"]["Mounts"] = serde_json::Value::Null;
         request["Cmd"][2] = "the launcher".into();
         insta::with_settings!({sort_maps => true}, { insta::assert_json_snapshot!(request) });
+    }
+
+    const TARGET: &str = "{kind: scan, network: internal, target: {artifact_of: PACKAGE, command: run, port: 8081}}";
+
+    /// What one request says otherwise than another, by the paths of its values.
+    fn differences(
+        path: &str,
+        of: &serde_json::Value,
+        from: &serde_json::Value,
+        found: &mut BTreeMap<String, serde_json::Value>,
+    ) {
+        match (of, from) {
+            (serde_json::Value::Object(of), serde_json::Value::Object(from)) => {
+                let keys: std::collections::BTreeSet<_> = of.keys().chain(from.keys()).collect();
+                for key in keys {
+                    let at =
+                        |map: &serde_json::Map<String, serde_json::Value>| map.get(key).cloned().unwrap_or_default();
+                    differences(&format!("{path}/{key}"), &at(of), &at(from), found);
+                }
+            }
+            (of, from) if of != from => _ = found.insert(path.to_owned(), of.clone()),
+            _ => {}
+        }
+    }
+
+    #[test]
+    fn application_and_database_are_hardened_like_a_step_but_for_this() {
+        let requests = requests(TARGET, TreeKind::Overlay, true);
+        for mut service in [requests.application.unwrap(), requests.database] {
+            let mut found = BTreeMap::new();
+            if let Some(launcher) = service["Cmd"].get_mut(2) {
+                *launcher = "the launcher".into();
+            }
+            differences("", &service, &requests.step, &mut found);
+            insta::with_settings!({sort_maps => true}, { insta::assert_json_snapshot!(found) });
+        }
+    }
+
+    #[test]
+    fn a_network_without_a_way_out_leads_nowhere_not_even_to_this_host() {
+        for internal in [true, false] {
+            insta::with_settings!({sort_maps => true}, {
+                insta::assert_json_snapshot!(network("n", internal, &BTreeMap::new()))
+            });
+        }
+        let request = request(TARGET, TreeKind::Overlay, true);
+        assert_eq!(request["HostConfig"]["Dns"], serde_json::json!(["127.0.0.1"]));
+        assert_eq!(request["NetworkingConfig"], serde_json::Value::Null, "the checks have no name there");
     }
 
     #[test]
@@ -202,6 +332,7 @@ mod tests {
         insta::assert_snapshot!(mounts("{kind: scan}", TreeKind::Overlay, false));
         insta::assert_snapshot!(mounts("{network: none}", TreeKind::Overlay, true));
         insta::assert_snapshot!(mounts("{network: none}", TreeKind::Copy, false));
+        insta::assert_snapshot!(mounts(TARGET, TreeKind::Copy, false));
     }
 
     #[test]

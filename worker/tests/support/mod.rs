@@ -8,10 +8,16 @@ use std::{path::Path, sync::Arc, time::Duration};
 use pipelinex_common::{
     execution::Execution,
     id::JobId,
+    metadata::Metadata,
     store::{Job, Store},
     testing::sample,
 };
-use pipelinex_worker::{Worker, config::WorkerConfig, engine::Engine, spec::LABEL_INSTANCE};
+use pipelinex_worker::{
+    Worker,
+    config::WorkerConfig,
+    engine::Engine,
+    spec::{JobContext, LABEL_INSTANCE, TreeKind},
+};
 use tokio_util::sync::CancellationToken;
 
 /// A story's surroundings.
@@ -61,6 +67,11 @@ impl World {
 
     /// Admits a job with this definition and these source files.
     pub fn submit(&self, definition: &str, files: &[(&str, &str)]) -> Job {
+        self.submit_with(definition, files, |_| {})
+    }
+
+    /// The same, with an admission record that says something else than the sample.
+    pub fn submit_with(&self, definition: &str, files: &[(&str, &str)], change: impl FnOnce(&mut Metadata)) -> Job {
         let pipeline = pipelinex_common::pipeline::read("pipeline.yml", definition).unwrap_or_else(|e| panic!("{e}"));
         let staging = self.store.stage().unwrap();
         for (path, content) in files {
@@ -70,7 +81,8 @@ impl World {
         }
         std::fs::write(staging.paths().definition(), definition).unwrap();
         let id = JobId::generate();
-        let metadata = sample::metadata(id, pipeline.stages.iter().map(String::as_str));
+        let mut metadata = sample::metadata(id, pipeline.stages.iter().map(String::as_str));
+        change(&mut metadata);
         self.store.admit(staging, &metadata).unwrap();
         self.store.job(id).unwrap()
     }
@@ -93,6 +105,21 @@ impl World {
     /// Waits for the end of a job.
     pub async fn end_of(&self, job: &Job) -> Execution {
         until("the job ends", async || job.final_record().unwrap()).await
+    }
+}
+
+/// What the first attempt of a job is run with.
+pub fn context(world: &World, job: &Job) -> JobContext {
+    JobContext {
+        instance: world.store.instance().clone(),
+        job: job.id(),
+        attempt: 1,
+        on_engine: job.paths().clone(),
+        trees: TreeKind::Overlay,
+        volume_folders: false,
+        ca: None,
+        limits: world.config.limits.clone(),
+        versions: Default::default(),
     }
 }
 

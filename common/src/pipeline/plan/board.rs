@@ -163,7 +163,7 @@ impl<'p> Board<'p> {
         };
         let (failed, blocked) = match end.outcome {
             StepOutcome::Success => (false, false),
-            StepOutcome::Failed => (counts_as_failure(step, end), false),
+            StepOutcome::Failed | StepOutcome::Refused => (counts_as_failure(step, end), false),
             StepOutcome::Skipped => (false, step.when == When::Manual && step.allow_failure == AllowFailure::No),
             StepOutcome::Canceled => (false, true),
         };

@@ -17,6 +17,7 @@ fn end(word: &str) -> Ended {
         "ok" => (StepOutcome::Success, Some(0)),
         "canceled" => (StepOutcome::Canceled, None),
         "skipped" => (StepOutcome::Skipped, None),
+        "refused" => (StepOutcome::Refused, Some(0)),
         code => (StepOutcome::Failed, code.parse().ok()),
     };
     Ended { outcome, exit_code }
@@ -66,6 +67,12 @@ fn conditions() {
         ("a: {stage: one, script: x}\nb: {stage: two, script: x}\n", &[], &[("a", "ok")], "b"),
         ("a: {stage: one, script: x}\nb: {stage: two, script: x}\n", &[], &[("a", "1")], "-b(a) ."),
         ("a: {stage: one, script: x, allow_failure: true}\nb: {stage: two, script: x}\n", &[], &[("a", "1")], "b"),
+        (
+            "a: {stage: one, script: x, allow_failure: true}\nb: {stage: two, script: x}\n",
+            &[],
+            &[("a", "refused")],
+            "-b(a) .",
+        ),
         (
             "a: {stage: one, script: x, allow_failure: {exit_codes: 3}}\nb: {stage: two, script: x}\n",
             &[],

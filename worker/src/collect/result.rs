@@ -1,0 +1,96 @@
+//! `result.json`: what a step says of itself, and what is published in its place.
+
+use pipelinex_common::{
+    disk::{self, DiskError},
+    execution::{FindingCounts, StepRecord, TestCounts},
+    foreign::{shown, shown_up_to},
+    state::{Reason, StepState},
+};
+use serde::Serialize;
+use serde_json::{Map, Value};
+
+use super::{Collected, Collector};
+use crate::verdict::Voice;
+
+/// The largest `result.json` that is read, in bytes.
+pub(super) const RESULT_MAX: u64 = 256 * 1024;
+/// The most that is kept of what a scanner tells of its work, in bytes.
+const DETAILS_MAX: usize = 64 * 1024;
+/// The longest sentence that a scanner of ours says, in characters: a tool's last lines may be in it.
+const SENTENCE_MAX: usize = 1000;
+
+/// result.json as it is published.
+#[derive(Debug, Serialize)]
+struct PublishedResult<'a> {
+    stage: &'a str,
+    status: StepState,
+    duration_ms: u64,
+    message: &'a str,
+    step: &'a str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    reason: Option<&'static str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    exit_code: Option<i64>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    tests: Option<TestCounts>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    findings: Option<FindingCounts>,
+    #[serde(skip_serializing_if = "<[String]>::is_empty")]
+    warnings: &'a [String],
+    #[serde(skip_serializing_if = "Option::is_none")]
+    details: Option<&'a Map<String, Value>>,
+}
+
+impl Collected {
+    /// Takes in what a step says of itself. Whatever is not as it should be is passed over: none of it is the verdict.
+    pub(super) fn take_words(&mut self, text: &[u8], voice: Voice) {
+        let Ok(Value::Object(mut said)) = serde_json::from_slice::<Value>(text) else { return };
+        let longest = if voice == Voice::Scanner { SENTENCE_MAX } else { 200 };
+        self.message = said.get("message").and_then(Value::as_str).map(|message| shown_up_to(message.trim(), longest));
+        if voice == Voice::Project {
+            return;
+        }
+        for warning in said.get("warnings").and_then(Value::as_array).into_iter().flatten().filter_map(Value::as_str) {
+            self.warn(shown_up_to(warning, longest));
+        }
+        if let Some(Value::Object(details)) = said.remove("details") {
+            match serde_json::to_vec(&details) {
+                Ok(written) if written.len() <= DETAILS_MAX => self.details = Some(details),
+                _ => self.warn(format!("the details in result.json have more than {DETAILS_MAX} bytes and were left")),
+            }
+        }
+    }
+}
+
+impl Collector<'_> {
+    /// Reads the result.json of the step.
+    pub(super) fn take_result(
+        &self,
+        text: Result<Vec<u8>, pipelinex_common::foreign::ForeignError>,
+        collected: &mut Collected,
+    ) {
+        match text {
+            Ok(text) => collected.take_words(&text, self.voice),
+            Err(error) if self.voice == Voice::Project => tracing::debug!(%error, "a result.json was left"),
+            Err(error) => collected.warn(format!("reports: {}", shown(&error.to_string()))),
+        }
+    }
+
+    /// Writes the result that the step has in the end.
+    pub(super) fn place_result(&self, record: &StepRecord, collected: &Collected) -> Result<(), DiskError> {
+        let result = PublishedResult {
+            stage: &self.step.stage,
+            status: record.status,
+            duration_ms: record.duration_ms.unwrap_or(0),
+            message: &record.message,
+            step: &self.step.name,
+            reason: record.reason.map(Reason::as_str),
+            exit_code: record.exit_code,
+            tests: record.tests,
+            findings: record.findings,
+            warnings: &record.warnings,
+            details: collected.details.as_ref(),
+        };
+        disk::place_json(&self.aside().join("reports/result.json"), &result)
+    }
+}

@@ -1,0 +1,108 @@
+//! What a job runs: its definition as the operator's rules and the request's modes make it. Read from the files again by each
+//! holder, which so comes to the same.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use pipelinex_common::{
+    disk::{self, DiskError},
+    layout::JobPaths,
+    metadata::Metadata,
+    pipeline::{
+        self, Pipeline,
+        model::{AllowFailure, Step, Switch},
+        select,
+    },
+    policy::Policy,
+    slug::Slug,
+    state::Reason,
+};
+
+use crate::{
+    modes::{self, ScanMode},
+    step::Stop,
+};
+
+/// The largest definition that is read, in bytes.
+const DEFINITION_MAX: u64 = 1024 * 1024;
+
+/// What a job runs.
+#[derive(Clone, Debug)]
+pub struct Definition {
+    /// Stages and steps.
+    pub pipeline: Pipeline,
+    /// The steps that run.
+    pub selected: BTreeSet<Slug>,
+    /// The modes of those scanners that have some, or why theirs cannot be used.
+    pub modes: BTreeMap<Slug, Result<ScanMode, String>>,
+    /// The steps that the operator requires.
+    pub required: BTreeSet<Slug>,
+    /// Whether the application wants a database.
+    pub requires_db: bool,
+    /// Versions asked for, as variables.
+    pub versions: BTreeMap<String, String>,
+}
+
+impl Definition {
+    /// Reads the definition of a job. The inner error ends the job: it cannot be run.
+    ///
+    /// # Errors
+    /// [`DiskError`].
+    pub fn read(paths: &JobPaths, metadata: &Metadata, policy: &Policy) -> Result<Result<Self, Stop>, DiskError> {
+        let text = disk::read_file(&paths.definition(), DEFINITION_MAX)?.unwrap_or_default();
+        let read = pipeline::read("pipeline.yml", &String::from_utf8_lossy(&text));
+        Ok(match read {
+            Ok(pipeline) => Self::new(pipeline, metadata, policy),
+            Err(rejected) => Err(Stop::new(Reason::ToolError, rejected.to_string())),
+        })
+    }
+
+    fn new(mut pipeline: Pipeline, metadata: &Metadata, policy: &Policy) -> Result<Self, Stop> {
+        let of_switch = |switch: &Switch| pipeline.steps.iter().any(|step| step.switch == Some(*switch));
+        if let Some(missing) = policy.require.iter().find(|switch| !of_switch(switch)) {
+            let message = format!("the operator requires {}, and this pipeline has no such stage", missing.stage());
+            return Err(Stop::new(Reason::PolicyGate, message));
+        }
+        // What was admitted is a wish; what the operator requires is added here, whoever left it out.
+        let wished = Switch::ALL.into_iter().filter(|s| metadata.pipeline.get(s.as_str()) == Some(true));
+        let wanted: BTreeSet<Switch> = wished.chain(policy.require.iter().copied()).collect();
+        let (mut modes, mut required) = (BTreeMap::new(), BTreeSet::new());
+        for step in &mut pipeline.steps {
+            if step.switch.is_some_and(|switch| policy.require.contains(&switch)) {
+                step.allow_failure = AllowFailure::No;
+                required.insert(step.slug.clone());
+            }
+            if let Some(mode) = modes::of(step, &metadata.pipeline).transpose() {
+                mode.iter().for_each(|mode| modes::apply(step, mode));
+                modes.insert(step.slug.clone(), mode);
+            }
+        }
+        let selected = select::select(&pipeline, &wanted).steps;
+        let requires_db = metadata.stack.requires_db;
+        Ok(Self { selected, modes, required, requires_db, versions: versions(metadata), pipeline })
+    }
+
+    /// The step of this slug.
+    pub fn step(&self, slug: &Slug) -> Option<&Step> {
+        self.pipeline.steps.iter().find(|step| step.slug == *slug)
+    }
+
+    /// The slug of the step of this written name.
+    pub fn slug_of(&self, name: &str) -> Option<&Slug> {
+        self.pipeline.steps.iter().find(|step| step.name == name).map(|step| &step.slug)
+    }
+
+    /// The step whose tree a step works in.
+    pub fn tree_owner<'a>(&'a self, step: &'a Step) -> &'a Slug {
+        self.slug_of(step.tree_owner()).unwrap_or(&step.slug)
+    }
+
+    /// Whether a stage has several steps: their reports then lie in folders of their own.
+    pub fn is_crowded(&self, stage: &str) -> bool {
+        self.pipeline.steps.iter().filter(|step| step.stage == stage).count() > 1
+    }
+}
+
+fn versions(metadata: &Metadata) -> BTreeMap<String, String> {
+    let versions = [("JAVA_VERSION", &metadata.versions.java), ("BUILD_TOOL_VERSION", &metadata.versions.build_tool)];
+    versions.into_iter().filter_map(|(name, version)| Some((name.to_owned(), version.clone()?))).collect()
+}

@@ -1,0 +1,262 @@
+//! A step's container from what it needs to its end, with what runs beside it.
+
+use std::{path::PathBuf, sync::Arc, time::Instant};
+
+use pipelinex_common::{
+    disk::DiskError,
+    execution::StepRecord,
+    pipeline::model::Step,
+    state::{Reason, StepState},
+};
+use tokio::{sync::watch, time::timeout_at};
+use tokio_util::task::AbortOnDropHandle;
+
+use super::JobSteps;
+use crate::{
+    advisories,
+    engine::{Belongings, Phase},
+    inputs, lock,
+    logs::LogWriter,
+    modes::ScanMode,
+    services::{Services, containers},
+    spec::{self, ContainerSpec, Extras, JobContext},
+    step::{Ending, Holds, Run, StepError, Stop},
+    verdict::Voice,
+};
+
+/// What became of a step.
+pub(super) enum Carried {
+    /// It was not started, and is skipped with this record.
+    Skipped(Box<StepRecord>),
+    /// It ran, or should have.
+    Ran(Ran),
+}
+
+/// A step whose container has ended.
+pub(super) struct Ran {
+    /// How.
+    pub ending: Ending,
+    /// The id of its image.
+    pub image_id: Option<String>,
+    /// What runs beside it, not ended yet.
+    pub services: Option<Services>,
+}
+
+impl Ran {
+    /// A step that has no container.
+    pub fn not_begun(stop: Stop) -> Self {
+        Self { ending: Ending::Ended(stop), image_id: None, services: None }
+    }
+}
+
+impl JobSteps {
+    /// Whose words those of a step are.
+    pub(super) fn voice(&self, step: &Step) -> Voice {
+        Voice::of(step, self.mode(step))
+    }
+
+    fn mode(&self, step: &Step) -> Option<&ScanMode> {
+        self.definition.modes.get(&step.slug)?.as_ref().ok()
+    }
+
+    /// Runs a step to the end of its container, or goes on with one that a former holder started.
+    pub(super) async fn carry_out(&self, step: &Step) -> Result<Carried, StepError> {
+        let began = Instant::now();
+        let adopted = lock(&self.adopted).remove(&step.slug);
+        let mut extras = Extras { mode: self.mode(step).cloned(), ..Extras::default() };
+        if adopted.is_none() {
+            if let Some(Err(reason)) = self.definition.modes.get(&step.slug) {
+                return Ok(Carried::Ran(Ran::not_begun(Stop::new(Reason::ToolError, reason))));
+            }
+            match self.advisories(step) {
+                Ok(folder) => extras.advisories = folder,
+                Err(not_run) => return Ok(not_run),
+            }
+        }
+        let deadline = began + self.timeout(step);
+        // Pulling an image and starting a database count as time of the step: a registry that stalls ends it, and nothing else.
+        let prepared = timeout_at(deadline.into(), self.prepare_container(step, adopted, extras)).await;
+        let Ok(prepared) = prepared else {
+            let image_id = None;
+            let ending = Ending::Ended(Stop::timeout(self.timeout(step)));
+            return Ok(Carried::Ran(Ran { ending, image_id, services: None }));
+        };
+        let mut prepared = prepared?;
+        let ending = match prepared.instead.take() {
+            Some(ending) => ending,
+            None => self.follow(step, &prepared, began).await?,
+        };
+        let image_id = Some(prepared.spec.image);
+        Ok(Carried::Ran(Ran { ending, image_id, services: prepared.services }))
+    }
+
+    /// The database of advisories for a step that wants it; the error is what the step comes to without.
+    fn advisories(&self, step: &Step) -> Result<Option<PathBuf>, Carried> {
+        if !step.advisories {
+            return Ok(None);
+        }
+        match advisories::in_force(self.worker.store.layout(), &self.workspaces) {
+            Ok(Some(folder)) => Ok(Some(folder)),
+            Ok(None) if self.definition.required.contains(&step.slug) => {
+                let message = format!("{}; the operator requires this stage", advisories::MISSING);
+                Err(Carried::Ran(Ran::not_begun(Stop::new(Reason::NoAdvisoryDb, message))))
+            }
+            Ok(None) => {
+                let (state, reason) = (StepState::Skipped, Some(Reason::NoAdvisoryDb));
+                Err(Carried::Skipped(Box::new(StepRecord::bare(&step.name, state, reason, advisories::MISSING))))
+            }
+            Err(reason) => Err(Carried::Ran(Ran::not_begun(Stop::new(Reason::ToolError, reason)))),
+        }
+    }
+
+    /// Everything up to the step's own container: images, folders, networks, and what runs beside it.
+    async fn prepare_container(
+        &self,
+        step: &Step,
+        adopted: Option<String>,
+        mut extras: Extras,
+    ) -> Result<Prepared, StepError> {
+        let fresh = adopted.is_none();
+        let context = JobContext { attempt: self.attempt(), ..self.context.clone() };
+        let found = match &adopted {
+            Some(name) => self.engine.inspect(name).await?,
+            None => None,
+        };
+        let live = found.as_ref().is_none_or(|status| status.phase != Phase::Ended);
+        let image = match found.and_then(|status| status.image_id) {
+            // What the name means now is not what that container was made of.
+            Some(id) => id,
+            None => self.image_id(&step.image).await?,
+        };
+        let producers = inputs::producers(&self.definition.pipeline, step);
+        extras.inputs = producers.is_some();
+        let owner = self.definition.tree_owner(step);
+        let mut spec = spec::container(&context, step, owner, image, &extras);
+        if let Some(name) = adopted {
+            // Its attempt is in its name, and in that of its own network.
+            if let Some(place) = spec.network.as_mut().filter(|place| place.network == spec.name) {
+                place.network.clone_from(&name);
+            }
+            spec.name = name;
+        }
+        let services = self.services(step, &spec, &context, fresh).await?;
+        self.remember(step, &spec, services.as_ref());
+        if fresh {
+            self.put_old_log_aside(step)?;
+        }
+        self.make_ready(step, &spec, producers.filter(|_| fresh)).await?;
+        let instead = match &services {
+            Some(services) if fresh => services.start().await?,
+            _ => None,
+        };
+        Ok(Prepared { spec, fresh, live, services, instead })
+    }
+
+    async fn image_id(&self, name: &str) -> Result<String, StepError> {
+        let image = self.worker.image(name)?;
+        self.images.id(&self.engine, &self.worker.config, &image).await
+    }
+
+    /// What runs beside a step with a target; not started yet.
+    async fn services(
+        &self,
+        step: &Step,
+        spec: &ContainerSpec,
+        context: &JobContext,
+        fresh: bool,
+    ) -> Result<Option<Services>, StepError> {
+        // Of those that a former holder started, only the names are asked for.
+        let image_of = async |name: &str| if fresh { self.image_id(name).await } else { self.worker.image(name) };
+        let Some(target) = &step.target else { return Ok(None) };
+        let made_of = self.definition.pipeline.steps.iter().find(|other| other.name == target.artifact_of);
+        let (producer, image) = made_of.map_or((&step.slug, &step.image), |other| (&other.slug, &other.image));
+        let config = &self.worker.config.database;
+        let image = image_of(target.image.as_ref().unwrap_or(image)).await?;
+        let database = match self.definition.requires_db {
+            false => None,
+            true => {
+                let image = image_of(pipelinex_common::database::IMAGE).await?;
+                Some(containers::database(context, spec, image, config))
+            }
+        };
+        let wanted = database.is_some().then_some(config);
+        let application = containers::application(context, step, target, producer, spec, image, wanted);
+        Ok(Some(Services { engine: self.engine.clone(), application, database, holds: self.holds() }))
+    }
+
+    /// Remembers what is to be removed once the step's end is on disk.
+    fn remember(&self, step: &Step, spec: &ContainerSpec, services: Option<&Services>) {
+        let beside = services.iter().flat_map(|services| services.names()).map(str::to_owned);
+        let containers = std::iter::once(spec.name.clone()).chain(beside).collect();
+        let own_network =
+            spec.network.iter().map(|place| place.network.clone()).filter(|network| *network == spec.name);
+        let made = Belongings { containers, volumes: Vec::new(), networks: own_network.collect() };
+        lock(&self.made).insert(step.slug.clone(), made);
+    }
+
+    /// Runs the step's own container, and watches over what runs beside it.
+    async fn follow(&self, step: &Step, prepared: &Prepared, mut began: Instant) -> Result<Ending, StepError> {
+        let Prepared { spec, fresh, live, services, .. } = prepared;
+        let (tell, told) = watch::channel(None);
+        let mut watching = None;
+        if let Some(services) = services {
+            if !*fresh {
+                began = began.checked_sub(services.ran_for().await?).unwrap_or(began);
+            }
+            let watched = services.clone();
+            watching = Some(AbortOnDropHandle::new(tokio::spawn(async move {
+                match watched.watch().await {
+                    Ok(ending) => _ = tell.send(Some(ending)),
+                    // The step's own container meets the same error, or ends first.
+                    Err(error) => tracing::warn!(%error, "what runs beside a step cannot be watched"),
+                }
+            })));
+        }
+        let run = Run {
+            engine: &self.engine,
+            spec,
+            fresh: *fresh,
+            open_log: &|| LogWriter::open(&self.paths, &step.slug, &self.worker.config.limits),
+            began,
+            timeout: self.timeout(step),
+            doubted: self.voice(step).is_doubted(),
+            detach: &self.let_go,
+            told,
+            holds: self.holds(),
+        };
+        let ending = run.to_the_end().await?;
+        drop(watching);
+        match services {
+            Some(services) => services.judge(ending, *live).await,
+            None => Ok(ending),
+        }
+    }
+
+    fn holds(&self) -> Holds {
+        let claim = self.claim.clone();
+        Arc::new(move || lock(&claim).holds())
+    }
+
+    /// A container that is gone took the rest of its log along: what there is stays, under the number of its attempt.
+    fn put_old_log_aside(&self, step: &Step) -> Result<(), DiskError> {
+        let (log, index) = (self.paths.log(&step.slug), self.paths.log_index(&step.slug));
+        if log.exists() {
+            let aside = log.with_extension(format!("before-{}.log", self.attempt()));
+            std::fs::rename(&log, &aside).map_err(DiskError::io("move", &log))?;
+            let _ = std::fs::remove_file(&index);
+        }
+        Ok(())
+    }
+}
+
+/// A step whose own container may be made.
+struct Prepared {
+    spec: ContainerSpec,
+    /// Whether no former holder made it.
+    fresh: bool,
+    /// Whether it had not ended when we took it up.
+    live: bool,
+    services: Option<Services>,
+    /// How the step ends instead of having a container.
+    instead: Option<Ending>,
+}

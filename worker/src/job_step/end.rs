@@ -1,0 +1,90 @@
+//! What is taken from a step once its container has ended: logs of what ran beside it, reports, artifacts, findings; and the
+//! record that all of it comes to.
+
+use std::{path::PathBuf, sync::Arc};
+
+use pipelinex_common::{
+    disk::DiskError,
+    execution::StepRecord,
+    pipeline::model::Step,
+    slug::Slug,
+    state::{Reason, StepState},
+};
+
+use super::{JobSteps, carry::Ran};
+use crate::{
+    collect::Collector,
+    run::RunError,
+    step::{StepError, Stop},
+    tree::TreeError,
+    verdict,
+};
+
+impl JobSteps {
+    /// Collects what a step left and publishes it with its record. `Err(None)`: another holds the job.
+    pub(super) async fn collected(
+        self: &Arc<Self>,
+        step: Step,
+        record: StepRecord,
+        ran: Ran,
+    ) -> Result<StepRecord, Option<RunError>> {
+        let mut beside = None;
+        if let Some(services) = &ran.services {
+            let limits = &self.worker.config.limits;
+            let folder = self.paths.collecting(self.claim_number).join(format!("{}.beside", step.slug));
+            let closed = services.close(&folder, limits.report_bytes.min(limits.log_stored_bytes)).await;
+            match closed.map_err(failure) {
+                Ok(()) => beside = Some(folder),
+                Err(Err(broke)) => return Err(broke),
+                // Their logs are a help and no verdict.
+                Err(Ok(stop)) => tracing::warn!(step = %step.slug, reason = stop.message, "logs were not kept"),
+            }
+        }
+        let me = self.clone();
+        let root = self.paths.root();
+        match tokio::task::spawn_blocking(move || me.collect(&step, record, beside)).await {
+            Ok(done) => done.map_err(|error| Some(error.into())),
+            Err(panic) => Err(Some(DiskError::io("collect the reports of", root)(std::io::Error::other(panic)).into())),
+        }
+    }
+
+    fn collect(&self, step: &Step, mut record: StepRecord, beside: Option<PathBuf>) -> Result<StepRecord, DiskError> {
+        let voice = self.voice(step);
+        let collector = Collector {
+            paths: &self.paths,
+            step,
+            tree_owner: self.definition.tree_owner(step),
+            trees: self.context.trees,
+            reports_to: self.reports_to(step),
+            limits: &self.worker.config.limits,
+            claim: self.claim_number,
+            voice,
+            beside,
+        };
+        let collected = collector.gather(record.status == StepState::Success)?;
+        verdict::apply(&mut record, &collected, voice);
+        verdict::gate(&mut record, self.worker.config.policy.fail_on);
+        collector.publish(&record, &collected)?;
+        Ok(record)
+    }
+
+    fn reports_to(&self, step: &Step) -> PathBuf {
+        let stage = self.paths.reports_of(&Slug::of(&step.stage));
+        if self.definition.is_crowded(&step.stage) { stage.join(step.slug.as_str()) } else { stage }
+    }
+}
+
+/// Whose fault an error is: a reason for the step, or something that ends our hold on the job (`None`: somebody else's now).
+pub(super) fn failure(error: StepError) -> Result<Stop, Option<RunError>> {
+    match error {
+        StepError::NoImage { .. } => Ok(Stop::new(Reason::ImageUnavailable, error.to_string())),
+        StepError::Engine(engine) if engine.is_unreachable() => Err(Some(engine.into())),
+        StepError::Engine(engine) => Ok(Stop::new(Reason::EngineError, engine.to_string())),
+        StepError::Tree(TreeError::Foreign(error)) => {
+            Ok(Stop::new(Reason::EngineError, format!("the folders of the step could not be made: {error}")))
+        }
+        StepError::Tree(TreeError::Store(error)) => Err(Some(error.into())),
+        StepError::Disk(error) => Err(Some(error.into())),
+        StepError::NotMine => Err(None),
+    }
+}

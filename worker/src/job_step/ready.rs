@@ -1,0 +1,102 @@
+//! What a container needs before it is made: folders, script, and on the engine volumes and networks.
+
+use std::sync::Arc;
+
+use pipelinex_common::{
+    disk::{self, DiskError},
+    pipeline::model::{Step, StepKind},
+    slug::Slug,
+    store::make_runner_dir,
+};
+
+use super::JobSteps;
+use crate::{
+    engine::{EngineError, VolumeSpec},
+    inputs, lock,
+    spec::{ContainerSpec, NetworkPlace, TreeKind},
+    step::StepError,
+    tree::{self, TreeError},
+};
+
+impl JobSteps {
+    /// Everything a container needs: its folders and script, and, made once for all steps, volumes and network. `producers`:
+    /// the steps whose artifacts are copied for it.
+    pub(super) async fn make_ready(
+        &self,
+        step: &Step,
+        spec: &ContainerSpec,
+        producers: Option<Vec<Slug>>,
+    ) -> Result<(), StepError> {
+        make_runner_dir(&self.paths.outbox_of(&step.slug)).map_err(TreeError::from)?;
+        self.write_script(step)?;
+        let volume = self.volume.get_or_try_init(|| self.engine_volume());
+        let network = self.make_network(spec.network.as_ref());
+        let (volume, network, tree, inputs) =
+            tokio::join!(volume, network, self.make_tree(step), self.make_inputs(step, producers));
+        volume?;
+        network?;
+        tree?;
+        inputs
+    }
+
+    /// Written again by every holder, from the definition: whatever a power cut left of it is never run.
+    fn write_script(&self, step: &Step) -> Result<(), StepError> {
+        let folder = self.paths.step_scripts();
+        disk::make_dir(&folder, 0o755)?;
+        for (name, text) in crate::script::files(step) {
+            disk::write_unsynced(&folder.join(name), text.as_bytes(), 0o644)?;
+        }
+        Ok(())
+    }
+
+    /// The volume that the outbox is bound to, so that reports are collected through our own mount of it.
+    async fn engine_volume(&self) -> Result<(), EngineError> {
+        let device = self.context.on_engine.outbox().display().to_string();
+        let options = [("type", "none".to_owned()), ("o", "bind".to_owned()), ("device", device)];
+        let options = options.map(|(key, value)| (key.to_owned(), value)).into_iter().collect();
+        let spec = VolumeSpec { name: self.context.reports_volume(), options, labels: self.context.labels() };
+        self.engine.create_volume(&spec).await
+    }
+
+    async fn make_network(&self, place: Option<&NetworkPlace>) -> Result<(), EngineError> {
+        let Some(NetworkPlace { network, internal, .. }) = place else { return Ok(()) };
+        let cell = lock(&self.networks).entry(network.clone()).or_default().clone();
+        let labels = self.context.labels();
+        cell.get_or_try_init(|| self.engine.create_network(network, *internal, &labels)).await.map(|()| ())
+    }
+
+    async fn make_tree(&self, step: &Step) -> Result<(), StepError> {
+        if step.kind == StepKind::Scan {
+            return Ok(());
+        }
+        let owner = self.definition.tree_owner(step);
+        let cell = lock(&self.trees).entry(owner.clone()).or_default().clone();
+        let made = cell.get_or_try_init(|| async {
+            let (paths, tree, kind) = (self.paths.clone(), owner.clone(), self.context.trees);
+            self.aside("make the tree of", move || tree::prepare(&paths, &tree, kind)).await?;
+            if kind == TreeKind::Overlay {
+                self.engine.create_volume(&tree::overlay_volume(&self.context, owner)).await?;
+            }
+            Ok::<(), StepError>(())
+        });
+        made.await.map(|()| ())
+    }
+
+    async fn make_inputs(&self, step: &Step, producers: Option<Vec<Slug>>) -> Result<(), StepError> {
+        let Some(producers) = producers else { return Ok(()) };
+        let (worker, paths, step) = (Arc::clone(&self.worker), self.paths.clone(), step.slug.clone());
+        let copy = move || inputs::prepare(&worker.store, &paths, &step, &producers, &worker.config.limits);
+        self.aside("copy what others left for", copy).await
+    }
+
+    /// Does work on files on a thread for that.
+    async fn aside(
+        &self,
+        action: &'static str,
+        work: impl FnOnce() -> Result<(), TreeError> + Send + 'static,
+    ) -> Result<(), StepError> {
+        let done = tokio::task::spawn_blocking(work).await;
+        done.map_err(|panic| DiskError::io(action, self.paths.root())(std::io::Error::other(panic)))??;
+        Ok(())
+    }
+}

@@ -1,0 +1,244 @@
+//! What runs beside a step that has a target: the application, and the database that it may want. Both are started before the
+//! step's own container and watched as long as that runs: when one of them ends first, the checks were not over.
+
+pub mod containers;
+mod log;
+
+use std::{
+    path::Path,
+    time::{Duration, Instant},
+};
+
+use jiff::Timestamp;
+use pipelinex_common::{
+    disk::{self, DiskError},
+    state::Reason,
+};
+
+use crate::{
+    engine::{ContainerStatus, Engine, EngineError, Phase},
+    spec::ContainerSpec,
+    step::{ASK_AGAIN, Ending, Holds, StepError, Stop, killed_or_removed},
+};
+
+/// The names of their logs among the reports of the step.
+pub const LOGS: [&str; 2] = ["app.log", "db.log"];
+
+/// Seconds they have between TERM and KILL. Nothing of them is kept but what they have printed.
+const GRACE: Duration = Duration::from_secs(5);
+/// How long a database may take until it answers: an empty PostgreSQL was seen to take 3 seconds on a busy machine of two
+/// cores.
+const DATABASE_READY: Duration = Duration::from_secs(60);
+/// How long after its last connection broke an application counts as ended by itself, at the latest.
+const NOTICED: Duration = Duration::from_millis(300);
+/// Pause between two looks at a database that is not ready.
+const LOOK_AGAIN: Duration = Duration::from_millis(100);
+
+/// The containers beside one step.
+#[derive(Clone)]
+pub struct Services {
+    /// The engine.
+    pub engine: Engine,
+    /// The application.
+    pub application: ContainerSpec,
+    /// Its database.
+    pub database: Option<ContainerSpec>,
+    /// Whether this worker still holds the job.
+    pub holds: Holds,
+}
+
+impl Services {
+    /// The names of the containers.
+    pub fn names(&self) -> impl Iterator<Item = &str> {
+        self.all().map(|(_, spec)| spec.name.as_str())
+    }
+
+    fn all(&self) -> impl Iterator<Item = (&'static str, &ContainerSpec)> {
+        // The database first: an application that loses it ends a moment later.
+        let database = self.database.iter().map(|spec| ("database", spec));
+        database.chain(std::iter::once(("application", &self.application)))
+    }
+
+    /// Starts the database, waits until it answers, and starts the application. `Some`: the step ends like this, and its own
+    /// container is not made.
+    ///
+    /// # Errors
+    /// [`StepError`].
+    pub async fn start(&self) -> Result<Option<Ending>, StepError> {
+        // A former holder that died before the step's own container was made may have left some: nobody watched those.
+        for name in self.names() {
+            self.engine.remove_container(name).await?;
+        }
+        if let Some(database) = &self.database {
+            self.launch(database).await?;
+            if let Some(ending) = self.ready(&database.name).await? {
+                return Ok(Some(ending));
+            }
+        }
+        self.launch(&self.application).await?;
+        Ok(None)
+    }
+
+    async fn launch(&self, spec: &ContainerSpec) -> Result<(), StepError> {
+        for ready in [false, true] {
+            if !(self.holds)() {
+                return Err(StepError::NotMine);
+            }
+            if ready {
+                self.engine.start(&spec.name).await?;
+            } else if let Err(error) = self.engine.create(spec).await {
+                let cause = "it was removed while the job ran".to_owned();
+                let missing = error.is_missing_image();
+                return Err(if missing {
+                    StepError::NoImage { image: spec.image.clone(), cause }
+                } else {
+                    error.into()
+                });
+            }
+        }
+        Ok(())
+    }
+
+    /// Waits until the database answers.
+    async fn ready(&self, name: &str) -> Result<Option<Ending>, StepError> {
+        let deadline = Instant::now() + DATABASE_READY;
+        loop {
+            match self.look(name).await? {
+                Some(status) if status.phase == Phase::Ended => {
+                    return Ok(Some(self.because_of("database", name, status).await));
+                }
+                Some(status) if status.healthy => return Ok(None),
+                Some(_) if Instant::now() < deadline => tokio::time::sleep(LOOK_AGAIN).await,
+                Some(_) => {
+                    let seconds = DATABASE_READY.as_secs();
+                    let last = log::last_words(&self.engine, name).await;
+                    let message = format!("the database did not answer within {seconds} seconds{last}");
+                    return Ok(Some(Ending::Ended(Stop::new(Reason::ToolError, message))));
+                }
+                None => return Ok(Some(Ending::Lost)),
+            }
+        }
+    }
+
+    /// How long the first of them has been running: for a step that another holder began.
+    ///
+    /// # Errors
+    /// [`StepError`].
+    pub async fn ran_for(&self) -> Result<Duration, StepError> {
+        let mut longest = Duration::ZERO;
+        for name in self.names() {
+            longest = longest.max(self.look(name).await?.map_or(Duration::ZERO, |status| status.ran_for()));
+        }
+        Ok(longest)
+    }
+
+    /// Waits until one of them has ended or is gone, and says how the step ends because of that.
+    ///
+    /// # Errors
+    /// [`StepError`].
+    pub async fn watch(&self) -> Result<Ending, StepError> {
+        loop {
+            let waits = self.names().map(|name| Box::pin(self.engine.wait(name)));
+            // Whatever woke us, the engine is asked: a broken connection says nothing about a container.
+            futures::future::select_all(waits).await;
+            if let Some(ending) = self.fallen(None).await? {
+                return Ok(ending);
+            }
+            tokio::time::sleep(ASK_AGAIN).await;
+        }
+    }
+
+    /// Looks again at how a step ended, now that its container has: one that ended after the application did has not checked
+    /// anything to its end, whatever its own code says. `live`: nobody has ended the application yet but itself.
+    ///
+    /// # Errors
+    /// [`StepError`].
+    pub async fn judge(&self, ending: Ending, live: bool) -> Result<Ending, StepError> {
+        let Ending::Exited(status) = &ending else { return Ok(ending) };
+        let mut fallen = self.fallen(status.finished_at).await?;
+        if fallen.is_none() && live && status.exit_code != 0 {
+            // Checks that failed because the application ended can be over a moment before the engine has noticed that.
+            tokio::time::sleep(NOTICED).await;
+            fallen = self.fallen(None).await?;
+        }
+        Ok(fallen.unwrap_or(ending))
+    }
+
+    /// How the step ends because one of them ended before that time; by the engine's clock, which both are measured with.
+    async fn fallen(&self, before: Option<Timestamp>) -> Result<Option<Ending>, StepError> {
+        let mut first: Option<(&'static str, &str, ContainerStatus)> = None;
+        for (what, spec) in self.all() {
+            let Some(status) = self.look(&spec.name).await? else { return Ok(Some(Ending::Lost)) };
+            let early = before.is_none_or(|before| status.finished_at.is_none_or(|at| at < before));
+            let earlier = first.as_ref().is_none_or(|(_, _, other)| status.finished_at < other.finished_at);
+            if status.phase == Phase::Ended && early && earlier {
+                first = Some((what, &spec.name, status));
+            }
+        }
+        match first {
+            Some((what, name, status)) => Ok(Some(self.because_of(what, name, status).await)),
+            None => Ok(None),
+        }
+    }
+
+    /// How the step ends because this one of them did.
+    async fn because_of(&self, what: &str, name: &str, status: ContainerStatus) -> Ending {
+        match killed_or_removed(&self.engine, name, status).await {
+            Ending::Exited(status) => Ending::Ended(end_of(what, &status, &log::last_words(&self.engine, name).await)),
+            other => other,
+        }
+    }
+
+    /// What the engine says of one of them, asked until it answers.
+    async fn look(&self, name: &str) -> Result<Option<ContainerStatus>, EngineError> {
+        loop {
+            match self.engine.inspect(name).await {
+                Err(error) if error.is_unreachable() => {
+                    tracing::warn!(container = name, %error, "asking again");
+                    tokio::time::sleep(ASK_AGAIN).await;
+                }
+                answer => return answer,
+            }
+        }
+    }
+
+    /// Ends them, and keeps at most `bytes` of what each has printed in `folder`.
+    ///
+    /// # Errors
+    /// [`StepError`].
+    pub async fn close(&self, folder: &Path, bytes: u64) -> Result<(), StepError> {
+        disk::make_dir(folder.parent().unwrap_or(folder), 0o2750)?;
+        let _ = std::fs::remove_dir_all(folder);
+        disk::make_dir(folder, 0o2750)?;
+        let stops = self.names().map(|name| self.engine.stop(name, GRACE));
+        for stopped in futures::future::join_all(stops).await {
+            stopped?;
+        }
+        for (what, spec) in self.all() {
+            let name = if what == "application" { LOGS[0] } else { LOGS[1] };
+            log::keep(self.engine.past_logs(&spec.name, None), &folder.join(name), bytes).await?;
+        }
+        Ok(())
+    }
+}
+
+/// Why a step ends because the application or the database did.
+fn end_of(what: &str, status: &ContainerStatus, last_words: &str) -> Stop {
+    let ours = what == "database";
+    let code = status.exit_code;
+    if !status.error.is_empty() {
+        return Stop::new(Reason::EngineError, format!("the {what} could not be run: {}", status.error));
+    }
+    if status.oom_killed {
+        let reason = if ours { Reason::ToolError } else { Reason::Oom };
+        let message = format!("the {what} needed more memory than it may have and ended with code {code}{last_words}");
+        return Stop::new(reason, message);
+    }
+    let reason = if ours { Reason::ToolError } else { Reason::ScriptFailure };
+    Stop::new(reason, format!("the {what} ended with code {code} before the checks were over{last_words}"))
+}
+
+/// What a missing folder or a full disk is to a step.
+pub(crate) fn io(action: &'static str, path: &Path, error: std::io::Error) -> StepError {
+    DiskError::io(action, path)(error).into()
+}

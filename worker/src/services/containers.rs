@@ -1,0 +1,108 @@
+//! What the containers beside a step look like: values in, values out.
+
+use pipelinex_common::{
+    database::{self, DatabaseConfig},
+    limits::MIB,
+    pipeline::model::{Step, Target},
+    slug::Slug,
+};
+
+use crate::spec::{
+    self, APP_DIR, ContainerLimits, ContainerSpec, JobContext, KeptLog, LABEL_SERVICE, NetworkPlace, PIPELINES_DIR,
+    Program, Scratch,
+};
+
+/// Memory of a database, in bytes, its files included. PostgreSQL takes 128 MiB for its buffers and writes 40 MiB at first.
+const DATABASE_MEMORY: u64 = 1024 * MIB;
+/// The largest database, in bytes.
+const DATABASE_FILES: u64 = 512 * MIB;
+/// Processes of a database: PostgreSQL has one for each of at most a hundred connections.
+const DATABASE_PIDS: u64 = 256;
+/// Where a database has its files: that of the published image, said so that no image decides it.
+const DATABASE_DIR: &str = "/var/lib/postgresql/data";
+
+/// Starts the application in the folder of the artifacts it is made of. One stream, as for a step.
+const LAUNCH: &str = r#"exec 2>&1; cd "$APP_DIR" && exec "$(command -v bash || command -v sh)" -c "$1""#;
+
+/// The application beside the step whose container is `step_container`.
+pub fn application(
+    context: &JobContext,
+    step: &Step,
+    target: &Target,
+    producer: &Slug,
+    step_container: &ContainerSpec,
+    image: String,
+    database: Option<&DatabaseConfig>,
+) -> ContainerSpec {
+    let mut env = spec::common_environment(context, step);
+    let port = target.port.to_string();
+    env.extend(["SERVER_PORT", "PORT"].map(|name| (name.to_owned(), port.clone())));
+    env.extend(database.iter().flat_map(|database| database.client_environment()));
+    let artifacts = context.on_engine.inputs_of(&step.slug).join(producer.as_str());
+    let limits = &context.limits;
+    ContainerSpec {
+        image,
+        program: Program::Command(["/bin/sh", "-c", LAUNCH, "app", &target.command].map(str::to_owned).to_vec()),
+        env,
+        mounts: vec![
+            spec::bind(context.on_engine.pipelines(), PIPELINES_DIR, true),
+            spec::bind(artifacts, APP_DIR, true),
+        ],
+        limits: ContainerLimits {
+            memory_bytes: limits.memory_bytes,
+            milli_cpus: limits.milli_cpus,
+            pids: limits.pids,
+            tmp_bytes: limits.tmp_bytes,
+        },
+        ..beside(step_container, "app", &target.alias)
+    }
+}
+
+/// The database beside the step whose container is `step_container`.
+pub fn database(
+    context: &JobContext,
+    step_container: &ContainerSpec,
+    image: String,
+    config: &DatabaseConfig,
+) -> ContainerSpec {
+    let mut env = config.server_environment();
+    env.insert("PGDATA".to_owned(), DATABASE_DIR.to_owned());
+    let port = config.port.to_string();
+    // Over TCP: while an image sets its database up, it answers on a socket of its own.
+    let ready = ["pg_isready", "-h", "127.0.0.1", "-p", &port, "-U", &config.user, "-d", &config.name];
+    let limits = &context.limits;
+    ContainerSpec {
+        image,
+        program: Program::OfImage,
+        env,
+        scratch: vec![
+            Scratch { target: DATABASE_DIR.to_owned(), bytes: DATABASE_FILES },
+            Scratch { target: "/var/run/postgresql".to_owned(), bytes: MIB },
+        ],
+        limits: ContainerLimits {
+            memory_bytes: limits.memory_bytes.min(DATABASE_MEMORY),
+            milli_cpus: limits.milli_cpus,
+            pids: limits.pids.min(DATABASE_PIDS),
+            tmp_bytes: limits.tmp_bytes.min(64 * MIB),
+        },
+        health: Some(ready.map(str::to_owned).to_vec()),
+        ..beside(step_container, "db", database::ALIAS)
+    }
+}
+
+/// What both have in common with the step's own container: its labels, and its network, on which they have a name.
+fn beside(step_container: &ContainerSpec, word: &str, alias: &str) -> ContainerSpec {
+    let mut labels = step_container.labels.clone();
+    labels.insert(LABEL_SERVICE.to_owned(), word.to_owned());
+    let place = |place: &NetworkPlace| NetworkPlace { alias: Some(alias.to_owned()), ..place.clone() };
+    ContainerSpec {
+        name: format!("{}.{word}", step_container.name),
+        network: step_container.network.as_ref().map(place),
+        log: KeptLog::Latest,
+        labels,
+        mounts: Vec::new(),
+        scratch: Vec::new(),
+        health: None,
+        ..step_container.clone()
+    }
+}
