@@ -11,5 +11,6 @@ mod connections;
 mod files;
 mod listing;
 mod multipart;
+mod operator;
 mod paths;
 mod support;
