@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use pipelinex_common::{
+    database::DatabaseConfig,
     limits::{IntakeLimits, MIB},
     policy::Policy,
 };
@@ -19,6 +20,8 @@ pub struct Config {
     pub allowed_origins: Vec<String>,
     /// What no project can switch off.
     pub policy: Policy,
+    /// The database that projects may ask for.
+    pub database: DatabaseConfig,
     /// Limits of connections.
     pub connections: ConnectionLimits,
     /// Limits of work that is done at the same time.
@@ -88,6 +91,7 @@ impl Config {
             allowed_hosts: vec!["pipelinex.test".to_owned()],
             allowed_origins: vec!["http://localhost:4200".to_owned()],
             policy: Policy::default(),
+            database: DatabaseConfig::default(),
             connections: ConnectionLimits {
                 head_timeout: Duration::from_millis(800),
                 body_grace: Duration::from_millis(1500),

@@ -32,8 +32,6 @@ const CUSTOM: &[&str] = &["install_cmd", "tool_cmd", "log_ext"];
 const MOST_NAMED: usize = 10;
 /// The longest name of a stack, version, project, branch or commit, in bytes.
 const NAME_BYTES: usize = 200;
-/// The longest command of a custom tool, in bytes.
-const COMMAND_BYTES: usize = 16 * 1024;
 /// How alike a known key must be to be suggested: 1 is the same.
 const ALIKE: f64 = 0.8;
 
@@ -89,27 +87,7 @@ fn check_texts(request: &JobRequest) -> Vec<Problem> {
         ("commit", &request.commit),
     ];
     names.extend(optional.into_iter().filter_map(|(path, text)| Some((path, text.as_ref()?))));
-    let mut problems: Vec<_> = names.into_iter().filter_map(|(path, text)| check_name(path, text)).collect();
-    if let Some(pipeline) = &request.pipeline {
-        let tools =
-            [("pipeline.secret_custom", &pipeline.secret_custom), ("pipeline.sast_custom", &pipeline.sast_custom)];
-        for (path, tool) in tools {
-            let Some(tool) = tool else { continue };
-            for command in [&tool.install_cmd, &tool.tool_cmd] {
-                if command.len() > COMMAND_BYTES || command.contains('\0') {
-                    let message = format!("a command of `{path}` has a zero byte or more than {COMMAND_BYTES} bytes");
-                    problems.push(text_problem(path, message, "put longer work into a script of the project"));
-                }
-            }
-            let plain =
-                (1..=10).contains(&tool.log_ext.len()) && tool.log_ext.bytes().all(|b| b.is_ascii_alphanumeric());
-            if !plain {
-                let message = format!("`log_ext` of `{path}` is not the ending of a file name");
-                problems.push(text_problem(path, message, "use 1 to 10 letters and digits, such as json"));
-            }
-        }
-    }
-    problems
+    names.into_iter().filter_map(|(path, text)| check_name(path, text)).collect()
 }
 
 fn check_name(path: &str, text: &str) -> Option<Problem> {
@@ -232,7 +210,5 @@ mod tests {
         }
         let long = format!(r#""project": "{}""#, "x".repeat(NAME_BYTES + 1));
         assert!(request(&long).starts_with("422 metadata-text"));
-        let tool = r#""pipeline": {"secret_custom": {"install_cmd": "a", "tool_cmd": "b", "log_ext": "../x"}}"#;
-        assert!(request(tool).starts_with("422 metadata-text"));
     }
 }

@@ -70,7 +70,7 @@ async fn judge(app: &App, upload: Upload) -> Result<Judged, ApiError> {
     let work = move || {
         std::fs::remove_file(&upload.archive).map_err(ApiError::io)?;
         let stack = app.stacks.find(&upload.request.stack)?;
-        let mut verdict = admission::admit_source(&source, &upload.request, SourceKind::Zip, stack)?;
+        let mut verdict = admission::admit_source(&source, &upload.request, SourceKind::Zip, stack, &app.config)?;
         let noticed = unpacked.warnings.iter().map(ToString::to_string);
         verdict.warnings.splice(0..0, upload.warnings.iter().cloned().chain(noticed));
         if !verdict.warnings.is_empty() {
@@ -121,7 +121,7 @@ impl Judged {
             stack: upload.request.stack,
             versions: verdict.versions,
             pipeline: verdict.switches,
-            database: None,
+            database: verdict.database,
             warnings: verdict.warnings,
             // Whole seconds, as the predecessors' clients read them; the id has the rest.
             created_at: Timestamp::from_second(now.as_second()).unwrap_or(now),

@@ -1,5 +1,6 @@
 //! The one binary of Pipelinex: server, worker, and the commands that people use.
 
+mod advisories;
 mod args;
 mod client;
 mod commands;

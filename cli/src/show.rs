@@ -128,11 +128,22 @@ pub fn job_table(rows: &[Listed], now: Timestamp) -> Vec<Line> {
         let stage = row.current_stage.clone().unwrap_or_default();
         [row.id.clone(), cut(&row.project, 24), run(row), row.state.clone(), cut(&stage, STAGE_WIDTH_MAX), age(row)]
     }));
-    let width = |column: usize| cells.iter().map(|row| row[column].chars().count()).max().unwrap_or_default() + 2;
-    let widths: Vec<_> = (0..6).map(width).collect();
-    let lines = cells.iter().enumerate().map(|(index, row)| {
-        row.iter().zip(&widths).enumerate().fold(Line::new(), |line, (column, (cell, width))| {
-            line.column(if index == 0 { Style::Bold } else { cell_style(column, cell) }, cell, *width)
+    aligned(&cells, cell_style)
+}
+
+/// A table whose first row is its head.
+pub fn table(rows: &[Vec<String>]) -> Vec<Line> {
+    aligned(rows, |_, _| Style::Plain)
+}
+
+fn aligned<R: AsRef<[String]>>(rows: &[R], style: impl Fn(usize, &str) -> Style) -> Vec<Line> {
+    let columns = rows.first().map_or(0, |row| row.as_ref().len());
+    let width =
+        |column: usize| rows.iter().map(|row| row.as_ref()[column].chars().count()).max().unwrap_or_default() + 2;
+    let widths: Vec<_> = (0..columns).map(width).collect();
+    let lines = rows.iter().enumerate().map(|(index, row)| {
+        row.as_ref().iter().zip(&widths).enumerate().fold(Line::new(), |line, (column, (cell, width))| {
+            line.column(if index == 0 { Style::Bold } else { style(column, cell) }, cell, *width)
         })
     });
     lines.collect()

@@ -2,6 +2,8 @@
 
 use std::collections::BTreeMap;
 
+use serde_json::{Value, json};
+
 /// Its name on the job's internal network.
 pub const ALIAS: &str = "db";
 /// The logical name of its image in the operator's table.
@@ -27,6 +29,11 @@ impl Default for DatabaseConfig {
 }
 
 impl DatabaseConfig {
+    /// What the record of a job says of it: all but the password.
+    pub fn public(&self) -> Value {
+        json!({"image": IMAGE, "name": self.name, "user": self.user, "port": self.port, "host": ALIAS})
+    }
+
     /// What the image of PostgreSQL takes: the variables of the published image, which ours takes as well.
     pub fn server_environment(&self) -> BTreeMap<String, String> {
         let port = self.port.to_string();

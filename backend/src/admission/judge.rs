@@ -6,9 +6,10 @@ use pipelinex_common::{
     metadata::{AdmissionStatus, PlannedStage, SourceKind},
     request::{JobRequest, Switches, Versions},
 };
+use serde_json::Value;
 
 use super::{contract, facts::Facts, maven, problem::Problem, selection};
-use crate::stacks::StackData;
+use crate::{config::Config, stacks::StackData};
 
 /// What goes into the metadata of the job.
 #[derive(Clone, Debug, PartialEq)]
@@ -23,6 +24,8 @@ pub struct Accepted {
     pub switches: Switches,
     /// All built-in stages in their order, and then what else the definition has.
     pub stages: Vec<PlannedStage>,
+    /// The database beside the application, where one is started.
+    pub database: Option<Value>,
     /// Name of the pipeline: the stack's folder.
     pub pipeline_name: String,
 }
@@ -46,13 +49,19 @@ impl fmt::Display for Refused {
 
 impl std::error::Error for Refused {}
 
-/// Judges a project and a request by a stack's contract and definition.
+/// Judges a project and a request by a stack's contract and definition, and by what the operator decided.
 ///
 /// # Errors
 /// [`Refused`] with every problem there is: first those of the project, then those of the request.
-pub fn judge(facts: &Facts, request: &JobRequest, kind: SourceKind, stack: &StackData) -> Result<Accepted, Refused> {
+pub fn judge(
+    facts: &Facts,
+    request: &JobRequest,
+    kind: SourceKind,
+    stack: &StackData,
+    config: &Config,
+) -> Result<Accepted, Refused> {
     let (versions, version_problems) = selection::versions(&request.versions, &stack.contract);
-    let selected = selection::select(request, kind, &stack.pipeline);
+    let selected = selection::select(request, kind, &stack.pipeline, config);
     let java = versions.java.as_deref();
     let opinion = maven::check(facts.pom.as_ref(), &stack.contract.semantic, java);
 
@@ -74,6 +83,7 @@ pub fn judge(facts: &Facts, request: &JobRequest, kind: SourceKind, stack: &Stac
         versions,
         switches: selected.switches,
         stages: selected.stages,
+        database: selected.database,
         pipeline_name: stack.name.clone(),
     })
 }

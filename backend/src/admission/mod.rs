@@ -4,6 +4,7 @@
 //! at once, each with its rule, its path and what to do about it.
 
 mod contract;
+mod custom_tool;
 pub mod facts;
 mod java;
 pub mod judge;
@@ -21,7 +22,7 @@ pub use self::{
     judge::{Accepted, Refused, judge},
     problem::{Problem, Rule},
 };
-use crate::stacks::StackData;
+use crate::{config::Config, stacks::StackData};
 
 /// Why a source is not admitted.
 #[derive(Debug, thiserror::Error)]
@@ -43,9 +44,10 @@ pub fn admit_source(
     request: &JobRequest,
     kind: SourceKind,
     stack: &StackData,
+    config: &Config,
 ) -> Result<Accepted, AdmissionError> {
     let facts = facts::gather(source, &stack.contract)?;
-    Ok(judge(&facts, request, kind, stack)?)
+    Ok(judge(&facts, request, kind, stack, config)?)
 }
 
 #[cfg(test)]

@@ -18,8 +18,16 @@ pub enum Rule {
     HistoryNeedsGit,
     /// The mode is `custom`, and the request names no tool.
     CustomToolMissing,
-    /// The request names a tool of its own, which is not run yet.
-    CustomToolUnsupported,
+    /// A command of the request's own tool is empty, too long, or cannot be given to a shell.
+    CustomToolCommand,
+    /// A command of the request's own tool wants to be root.
+    CustomToolSudo,
+    /// The ending of the log of the request's own tool is none.
+    CustomToolLogExt,
+    /// The request names a tool of its own for a stage that the operator requires.
+    CustomToolRequired,
+    /// The operator requires a stage that the stack does not have.
+    RequiredStageMissing,
     /// The project has more files than are looked at.
     TooManyFiles,
     /// A file or folder that has to be there is not.
@@ -46,13 +54,17 @@ pub enum Rule {
 
 impl Rule {
     /// All rules, in the order in which they are checked.
-    pub const ALL: [Self; 17] = [
+    pub const ALL: [Self; 21] = [
         Self::UnknownStack,
         Self::UnsupportedVersion,
         Self::NothingSelected,
         Self::HistoryNeedsGit,
         Self::CustomToolMissing,
-        Self::CustomToolUnsupported,
+        Self::CustomToolCommand,
+        Self::CustomToolSudo,
+        Self::CustomToolLogExt,
+        Self::CustomToolRequired,
+        Self::RequiredStageMissing,
         Self::TooManyFiles,
         Self::RequiredPath,
         Self::RequiredFiles,
@@ -74,7 +86,11 @@ impl Rule {
             Self::NothingSelected => "nothing-selected",
             Self::HistoryNeedsGit => "history-needs-git",
             Self::CustomToolMissing => "custom-tool-missing",
-            Self::CustomToolUnsupported => "custom-tool-unsupported",
+            Self::CustomToolCommand => "custom-tool-command",
+            Self::CustomToolSudo => "custom-tool-sudo",
+            Self::CustomToolLogExt => "custom-tool-log-ext",
+            Self::CustomToolRequired => "custom-tool-required",
+            Self::RequiredStageMissing => "required-stage-missing",
             Self::TooManyFiles => "too-many-files",
             Self::RequiredPath => "required-path",
             Self::RequiredFiles => "required-files",
@@ -101,7 +117,7 @@ impl fmt::Display for Rule {
 pub struct Problem {
     /// Which rule does not hold.
     pub rule: Rule,
-    /// The file or folder it is about.
+    /// The file, folder or field of the request it is about.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub path: Option<String>,
     /// What is wrong, in one sentence.
@@ -116,7 +132,7 @@ impl Problem {
         Self { rule, path: None, message: message.into(), hint: hint.into() }
     }
 
-    /// A problem of one file or folder.
+    /// A problem of one file, folder or field of the request.
     pub fn at(rule: Rule, path: &str, message: impl Into<String>, hint: impl Into<String>) -> Self {
         Self { path: Some(pipelinex_common::foreign::shown(path)), ..Self::new(rule, message, hint) }
     }
@@ -137,6 +153,6 @@ mod tests {
         let written: Vec<_> = Rule::ALL.iter().map(|rule| serde_json::to_value(rule).unwrap()).collect();
         let spelled: Vec<_> = Rule::ALL.iter().map(|rule| rule.to_string()).collect();
         assert_eq!(written, spelled);
-        insta::assert_snapshot!(spelled.join(" "), @"unknown-stack unsupported-version nothing-selected history-needs-git custom-tool-missing custom-tool-unsupported too-many-files required-path required-files required-text unreadable-file pom-encoding pom-doctype pom-malformed pom-multi-module pom-not-spring-boot java-too-new");
+        insta::assert_snapshot!(spelled.join(" "), @"unknown-stack unsupported-version nothing-selected history-needs-git custom-tool-missing custom-tool-command custom-tool-sudo custom-tool-log-ext custom-tool-required required-stage-missing too-many-files required-path required-files required-text unreadable-file pom-encoding pom-doctype pom-malformed pom-multi-module pom-not-spring-boot java-too-new");
     }
 }

@@ -11,10 +11,17 @@ use pipelinex_common::{
         select,
         stack::Contract,
     },
-    request::{BUILT_IN_STAGES, CustomTool, JobRequest, SastMode, SecretScanMode, Switches, Versions},
+    policy::Policy,
+    request::{BUILT_IN_STAGES, JobRequest, SastMode, SecretScanMode, Switches, Versions},
 };
 
-use super::problem::{Problem, Rule};
+use serde_json::Value;
+
+use super::{
+    custom_tool::{self, SAST, SECRETS},
+    problem::{Problem, Rule},
+};
+use crate::config::Config;
 
 /// What a request selects.
 #[derive(Debug, Default)]
@@ -23,41 +30,69 @@ pub struct Selected {
     pub switches: Switches,
     /// All built-in stages in their order, and then what else the definition has.
     pub stages: Vec<PlannedStage>,
+    /// The database beside the application, where one is started.
+    pub database: Option<Value>,
     /// What was turned on, and what cannot run yet.
     pub warnings: Vec<String>,
     /// Why the request is refused.
     pub problems: Vec<Problem>,
 }
 
-/// Selects what runs. A mode counts only where its stage is asked for.
-pub fn select(request: &JobRequest, kind: SourceKind, pipeline: &Pipeline) -> Selected {
-    let mut switches = request.pipeline.clone().unwrap_or_else(|| default_set(pipeline));
-    let wanted: BTreeSet<Switch> = Switch::ALL.into_iter().filter(|s| switches.get(s.as_str()) == Some(true)).collect();
-    let selection = select::select(pipeline, &wanted);
+/// Selects what runs, and what the operator requires besides. A mode counts only where its stage runs.
+pub fn select(request: &JobRequest, kind: SourceKind, pipeline: &Pipeline, config: &Config) -> Selected {
+    let mut selected =
+        Selected { switches: request.pipeline.clone().unwrap_or_else(|| default_set(pipeline)), ..Selected::default() };
+    let asked = switched_on(&selected.switches);
+    require(&config.policy, pipeline, &mut selected);
+    let selection = select::select(pipeline, &switched_on(&selected.switches));
     let steps: Vec<&Step> = pipeline.steps.iter().filter(|step| selection.steps.contains(&step.slug)).collect();
-
-    let mut problems = mode_problems(&switches, kind);
-    problems.extend(nothing_selected(&wanted, &steps, pipeline));
-    let mut warnings = selection.warnings;
+    selected.warnings.extend(selection.warnings);
+    turn_on(&mut selected.switches, steps.iter().filter_map(|step| step.switch));
+    selected.problems.extend(mode_problems(&selected.switches, kind, &config.policy));
+    selected.problems.extend(nothing_selected(&asked, &steps, pipeline));
     if request.stack.requires_db {
-        warnings.push("requires_db: no stage of this stack starts a database yet".to_owned());
+        if steps.iter().any(|step| step.target.is_some()) {
+            selected.database = Some(config.database.public());
+        } else {
+            let warning = "requires_db: no selected stage starts the application (SMOKE-TEST and DAST do), so no database is started";
+            selected.warnings.push(warning.to_owned());
+        }
     }
-    for switch in steps.iter().filter_map(|step| step.switch) {
+    selected.stages = stages(pipeline, &steps);
+    selected
+}
+
+/// Turns on what no project can switch off.
+fn require(policy: &Policy, pipeline: &Pipeline, selected: &mut Selected) {
+    for switch in &policy.require {
+        let stage = switch.stage();
+        if !pipeline.steps.iter().any(|step| step.switch == Some(*switch)) {
+            let message = format!("the operator requires {stage}, and this stack has no such stage");
+            let hint = "submit a stack that has it, or ask the operator, who named it with PIPELINEX_REQUIRE";
+            selected.problems.push(Problem::new(Rule::RequiredStageMissing, message, hint));
+        } else if selected.switches.get(switch.as_str()) == Some(false) {
+            turn_on(&mut selected.switches, [*switch]);
+            selected.warnings.push(format!("{stage} is required by the operator: turned on"));
+        }
+    }
+}
+
+fn switched_on(switches: &Switches) -> BTreeSet<Switch> {
+    Switch::ALL.into_iter().filter(|switch| switches.get(switch.as_str()) == Some(true)).collect()
+}
+
+fn turn_on(switches: &mut Switches, these: impl IntoIterator<Item = Switch>) {
+    for switch in these {
         if let Some(on) = switches.get_mut(switch.as_str()) {
             *on = true;
         }
     }
-    Selected { switches, stages: stages(pipeline, &steps), warnings, problems }
 }
 
 /// Every switch for which the definition has a step.
 fn default_set(pipeline: &Pipeline) -> Switches {
     let mut switches = Switches::default();
-    for switch in pipeline.steps.iter().filter_map(|step| step.switch) {
-        if let Some(on) = switches.get_mut(switch.as_str()) {
-            *on = true;
-        }
-    }
+    turn_on(&mut switches, pipeline.steps.iter().filter_map(|step| step.switch));
     switches
 }
 
@@ -70,11 +105,11 @@ fn stages(pipeline: &Pipeline, steps: &[&Step]) -> Vec<PlannedStage> {
     built_in.chain(own).map(stage).collect()
 }
 
-fn nothing_selected(wanted: &BTreeSet<Switch>, steps: &[&Step], pipeline: &Pipeline) -> Option<Problem> {
+fn nothing_selected(asked: &BTreeSet<Switch>, steps: &[&Step], pipeline: &Pipeline) -> Option<Problem> {
     if !steps.is_empty() {
         return None;
     }
-    let asked: Vec<_> = wanted.iter().map(|switch| switch.stage()).collect();
+    let asked: Vec<_> = asked.iter().map(|switch| switch.stage()).collect();
     let message = match asked.as_slice() {
         [] => "no stage is selected".to_owned(),
         asked => format!("this stack has none of the selected stages yet: {}", asked.join(", ")),
@@ -85,7 +120,7 @@ fn nothing_selected(wanted: &BTreeSet<Switch>, steps: &[&Step], pipeline: &Pipel
     Some(Problem::new(Rule::NothingSelected, message, hint))
 }
 
-fn mode_problems(switches: &Switches, kind: SourceKind) -> Vec<Problem> {
+fn mode_problems(switches: &Switches, kind: SourceKind, policy: &Policy) -> Vec<Problem> {
     let mut problems = Vec::new();
     if switches.run_secret_scan {
         match (switches.secret_scan_mode, kind) {
@@ -96,29 +131,14 @@ fn mode_problems(switches: &Switches, kind: SourceKind) -> Vec<Problem> {
                 "use secret_scan_mode `dir`, or submit the project by its Git URL",
             )),
             (SecretScanMode::Custom, _) => {
-                problems.push(custom(switches.secret_custom.as_ref(), "secret_scan_mode", "secret_custom", "dir"));
+                problems.extend(custom_tool::problems(&SECRETS, switches.secret_custom.as_ref(), policy));
             }
         }
     }
     if switches.run_sast && switches.sast_mode == SastMode::Custom {
-        problems.push(custom(switches.sast_custom.as_ref(), "sast_mode", "sast_custom", "default"));
+        problems.extend(custom_tool::problems(&SAST, switches.sast_custom.as_ref(), policy));
     }
     problems
-}
-
-fn custom(tool: Option<&CustomTool>, mode: &str, object: &str, instead: &str) -> Problem {
-    match tool {
-        None => Problem::new(
-            Rule::CustomToolMissing,
-            format!("{mode} is `custom`, and there is no {object}"),
-            format!("add {object} with install_cmd and tool_cmd, or use {mode} `{instead}`"),
-        ),
-        Some(_) => Problem::new(
-            Rule::CustomToolUnsupported,
-            format!("{mode} `custom` is not run yet, and our own tool would not be what was asked for"),
-            format!("use {mode} `{instead}`"),
-        ),
-    }
 }
 
 /// The versions the job runs with: asked for, or the stack's defaults.
@@ -148,3 +168,6 @@ fn unsupported(name: &str, asked: &str, supported: &str) -> Problem {
     };
     Problem::new(Rule::UnsupportedVersion, message, hint)
 }
+
+#[cfg(test)]
+mod tests;

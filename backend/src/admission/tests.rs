@@ -47,11 +47,28 @@ const MAIN: &str = "src/main/java/com/example/DemoApplication.java";
 const TEST: &str = "src/test/java/com/example/DemoApplicationTests.java";
 const APPLICATION: &str = "package com.example;\n\n@SpringBootApplication\npublic class DemoApplication {}\n";
 
-/// A project on disk and a request for it.
+/// A definition with half of the stages: what these tests say of selecting does not move with the one that is shipped.
+const PIPELINE: &str = r#"
+stages: [SECRETS, BUILD, TEST, PACKAGE]
+default: {image: java17-maven}
+SECRETS: {stage: SECRETS, needs: [], script: [x]}
+BUILD: {stage: BUILD, needs: [], script: [x]}
+TEST: {stage: TEST, needs: [BUILD], script: [x]}
+PACKAGE: {stage: PACKAGE, needs: [BUILD, {job: TEST, optional: true}], script: [x]}
+.pipelinex:
+  jobs:
+    SECRETS: {kind: scan, switch: run_secret_scan}
+    BUILD: {switch: run_build}
+    TEST: {switch: run_unit_tests}
+    PACKAGE: {switch: run_package}
+"#;
+
+/// A project on disk, a request for it, and the stack that it is for.
 struct World {
     dir: TempDir,
     request: JobRequest,
     kind: SourceKind,
+    stacks: Stacks,
 }
 
 impl World {
@@ -59,11 +76,23 @@ impl World {
     fn good() -> Self {
         let stack = r#"{"stack": {"language": "java", "framework": "spring-boot", "build_tool": "maven"}}"#;
         let request = serde_json::from_str(stack).unwrap();
-        let world = Self { dir: tempfile::tempdir().unwrap(), request, kind: SourceKind::Zip };
+        let stacks = Self::stacks();
+        let world = Self { dir: tempfile::tempdir().unwrap(), request, kind: SourceKind::Zip, stacks };
         world.write("pom.xml", POM);
         world.write(MAIN, APPLICATION);
         world.write(TEST, "class DemoApplicationTests {}");
         world
+    }
+
+    /// The contract that is shipped, with [`PIPELINE`].
+    fn stacks() -> Stacks {
+        let dir = tempfile::tempdir().unwrap();
+        let stack = dir.path().join("spring-boot-maven");
+        fs::create_dir(&stack).unwrap();
+        let shipped = Path::new(env!("CARGO_MANIFEST_DIR")).join("../pipelines/spring-boot-maven/contract.yml");
+        fs::copy(shipped, stack.join("contract.yml")).unwrap();
+        fs::write(stack.join("pipeline.yml"), PIPELINE).unwrap();
+        Stacks::load(Some(dir.path())).unwrap()
     }
 
     fn write(&self, path: &str, content: impl AsRef<[u8]>) {
@@ -82,9 +111,8 @@ impl World {
     }
 
     fn admit(&self) -> Result<Accepted, Refused> {
-        let stacks = Stacks::load(None).unwrap();
-        let stack = stacks.find(&self.request.stack).unwrap();
-        match admit_source(self.dir.path(), &self.request, self.kind, stack) {
+        let stack = self.stacks.find(&self.request.stack).unwrap();
+        match admit_source(self.dir.path(), &self.request, self.kind, stack, &Config::default()) {
             Ok(accepted) => Ok(accepted),
             Err(AdmissionError::Refused(refused)) => Err(refused),
             Err(AdmissionError::Io(error)) => panic!("{error}"),
@@ -270,23 +298,18 @@ fn switches_select_and_what_they_need_is_turned_on() {
     world.ask(r#"{"run_secret_scan": true, "run_dast": true}"#);
     assert_eq!(world.selected(), ["SECRETS"]);
     assert_eq!(world.accepted().warnings, ["this stack has no DAST stage yet: skipped"]);
-    world.request.stack.requires_db = true;
-    assert_eq!(world.accepted().warnings[1], "requires_db: no stage of this stack starts a database yet");
 }
 
 #[test]
 fn requests_that_cannot_be_met_are_refused() {
     let mut world = World::good();
     let mut told = String::new();
-    let tool = r#"{"install_cmd": "true", "tool_cmd": "true"}"#;
     for switches in [
         "{}".to_owned(),
         r#"{"run_sast": true, "run_dast": true}"#.to_owned(),
         r#"{"run_secret_scan": true, "secret_scan_mode": "git"}"#.to_owned(),
         r#"{"run_secret_scan": true, "secret_scan_mode": "custom"}"#.to_owned(),
-        format!(r#"{{"run_secret_scan": true, "secret_scan_mode": "custom", "secret_custom": {tool}}}"#),
         r#"{"run_build": true, "run_sast": true, "sast_mode": "custom"}"#.to_owned(),
-        format!(r#"{{"run_build": true, "run_sast": true, "sast_mode": "custom", "sast_custom": {tool}}}"#),
     ] {
         world.ask(&switches);
         told += &(world.refused() + "\n");
@@ -298,10 +321,8 @@ fn requests_that_cannot_be_met_are_refused() {
 nothing-selected | - | no stage is selected | turn on at least one of run_secret_scan, run_build, run_unit_tests, run_package, or leave out `pipeline` for all of them
 nothing-selected | - | this stack has none of the selected stages yet: SAST, DAST | turn on at least one of run_secret_scan, run_build, run_unit_tests, run_package, or leave out `pipeline` for all of them
 history-needs-git | - | secret_scan_mode `git` looks through the history, and a ZIP has none | use secret_scan_mode `dir`, or submit the project by its Git URL
-custom-tool-missing | - | secret_scan_mode is `custom`, and there is no secret_custom | add secret_custom with install_cmd and tool_cmd, or use secret_scan_mode `dir`
-custom-tool-unsupported | - | secret_scan_mode `custom` is not run yet, and our own tool would not be what was asked for | use secret_scan_mode `dir`
-custom-tool-missing | - | sast_mode is `custom`, and there is no sast_custom | add sast_custom with install_cmd and tool_cmd, or use sast_mode `default`
-custom-tool-unsupported | - | sast_mode `custom` is not run yet, and our own tool would not be what was asked for | use sast_mode `default`
+custom-tool-missing | pipeline.secret_custom | secret_scan_mode is `custom`, and there is no secret_custom | add secret_custom with install_cmd and tool_cmd, or use secret_scan_mode `dir`
+custom-tool-missing | pipeline.sast_custom | sast_mode is `custom`, and there is no sast_custom | add sast_custom with install_cmd and tool_cmd, or use sast_mode `default`
 unsupported-version | - | versions.java is `21\u{1b}`, which this stack does not have | supported: 17; without versions.java the stack's default is taken
 "#);
 
@@ -343,7 +364,7 @@ fn too_many_files_are_a_problem_of_their_own() {
     let stack = stacks.find(&world.request.stack).unwrap();
     let mut facts = facts::gather(world.dir.path(), &stack.contract).unwrap();
     facts.cut = true;
-    let refused = judge(&facts, &world.request, world.kind, stack).unwrap_err();
+    let refused = judge(&facts, &world.request, world.kind, stack, &Config::default()).unwrap_err();
     insta::assert_snapshot!(refused, @"too-many-files: the project has more files than are looked at (3) (leave out what is built or downloaded)");
 }
 
@@ -355,7 +376,7 @@ fn the_examples_are_admitted() {
     let mut seen = 0;
     for example in fs::read_dir(examples).unwrap().map(|entry| entry.unwrap().path()).filter(|path| path.is_dir()) {
         let stack = stacks.find(&world.request.stack).unwrap();
-        let accepted = admit_source(&example, &world.request, SourceKind::Zip, stack).unwrap();
+        let accepted = admit_source(&example, &world.request, SourceKind::Zip, stack, &Config::default()).unwrap();
         assert!(accepted.warnings.is_empty(), "{}: {:?}", example.display(), accepted.warnings);
         seen += 1;
     }

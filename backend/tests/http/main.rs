@@ -12,5 +12,6 @@ mod files;
 mod listing;
 mod multipart;
 mod pages;
+mod operator;
 mod paths;
 mod support;

@@ -1,5 +1,6 @@
 //! The command line. Every flag is also a variable `PIPELINEX_<FLAG>` that names the same thing; a test holds us to it.
 
+mod db;
 mod server;
 mod submit;
 mod values;
@@ -11,6 +12,7 @@ use clap_complete::Shell;
 use pipelinex_common::{id::JobId, state::JobState};
 
 pub use self::{
+    db::DbCommand,
     server::{BackendArgs, CommonServerArgs, LogFormat, WorkerArgs},
     submit::{ProjectArgs, StageName},
 };
@@ -121,6 +123,9 @@ pub enum Command {
         #[command(flatten)]
         server: ServerAddress,
     },
+    /// The database of advisories that SCA goes by: import, update, info
+    #[command(subcommand)]
+    Db(DbCommand),
     /// Look at what a server needs here: each line is ok, or says what to do
     Doctor {
         #[command(flatten)]
@@ -189,8 +194,9 @@ mod tests {
     fn every_flag_is_also_a_variable_of_the_same_name() {
         let mut command = Cli::command();
         command.build();
-        let subcommands: Vec<_> = command.get_subcommands().collect();
-        assert!(subcommands.len() >= 11);
+        let subcommands: Vec<_> =
+            command.get_subcommands().flat_map(|sub| sub.get_subcommands().chain([sub])).collect();
+        assert!(subcommands.len() >= 15);
         for sub in subcommands {
             for arg in sub.get_arguments() {
                 let Some(long) = arg.get_long().filter(|long| !["help", "version"].contains(long)) else { continue };

@@ -28,6 +28,8 @@ pub struct CommonServerArgs {
     pub pipelines: Option<PathBuf>,
     #[command(flatten)]
     pub policy: PolicyArgs,
+    #[command(flatten)]
+    pub database: DatabaseArgs,
     /// How the log on standard error is written; PIPELINEX_LOG or RUST_LOG says how much
     #[arg(long, env = "PIPELINEX_LOG_FORMAT", value_enum, default_value_t)]
     pub log_format: LogFormat,
@@ -204,8 +206,6 @@ pub struct WorkerArgs {
     /// Size of /tmp in a step; it counts as memory [default: 512MiB]
     #[arg(long, env = "PIPELINEX_TMP", value_name = "SIZE", value_parser = values::bytes)]
     pub tmp: Option<u64>,
-    #[command(flatten)]
-    pub database: DatabaseArgs,
 }
 
 impl WorkerArgs {

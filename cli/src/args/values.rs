@@ -85,6 +85,11 @@ pub fn server(text: &str) -> Result<String, String> {
     if plain { Ok(url.as_str().trim_end_matches('/').to_owned()) } else { Err(hint()) }
 }
 
+/// The address of an archive of advisories.
+pub fn archive(text: &str) -> Result<reqwest::Url, String> {
+    server(text)?.parse().map_err(|_| "an archive is an address such as https://mirror.example/osv".to_owned())
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -43,21 +43,8 @@ impl Client {
             url: url.to_owned(),
             cause: error.to_string(),
         })?;
-        let mut builder = reqwest::Client::builder()
-            .user_agent(concat!("pipelinex/", env!("CARGO_PKG_VERSION")))
-            .connect_timeout(CONNECT_LIMIT)
-            .redirect(redirect::Policy::none());
-        if is_loopback(&base) {
-            // A proxy would look for our server on its own machine.
-            builder = builder.no_proxy();
-        }
-        if base.scheme() == "https" {
-            builder = builder.tls_certs_merge(ca_certs.map(certificates).transpose()?.unwrap_or_default());
-        } else {
-            // No certificate is needed: a machine without any must not fail for want of them.
-            builder = builder.tls_certs_only([]);
-        }
-        let http = builder.build().map_err(|error| ClientError::of(url, error))?;
+        let http = builder(&base, ca_certs)?.redirect(redirect::Policy::none()).build();
+        let http = http.map_err(|error| ClientError::of(url, error))?;
         Ok(Self { http, url: url.to_owned(), base })
     }
 
@@ -178,6 +165,23 @@ impl Body {
     pub async fn next(&mut self) -> Result<Option<Bytes>, ClientError> {
         let Self { response, url } = self;
         in_time(async { response.chunk().await.map_err(|error| ClientError::of(url, error)) }).await
+    }
+}
+
+/// What every connection of ours goes by: who we are, how long connecting may take, which certificates are trusted.
+pub fn builder(base: &Url, ca_certs: Option<&Path>) -> Result<reqwest::ClientBuilder, ClientError> {
+    let mut builder = reqwest::Client::builder()
+        .user_agent(concat!("pipelinex/", env!("CARGO_PKG_VERSION")))
+        .connect_timeout(CONNECT_LIMIT);
+    if is_loopback(base) {
+        // A proxy would look for our server on its own machine.
+        builder = builder.no_proxy();
+    }
+    if base.scheme() == "https" {
+        Ok(builder.tls_certs_merge(ca_certs.map(certificates).transpose()?.unwrap_or_default()))
+    } else {
+        // No certificate is needed: a machine without any must not fail for want of them.
+        Ok(builder.tls_certs_only([]))
     }
 }
 

@@ -1,6 +1,7 @@
 //! From a command to an exit code. Clients and servers get the runtime that suits them.
 
 mod completions;
+mod db;
 mod doctor;
 mod health;
 mod job;
@@ -17,7 +18,7 @@ use tokio::runtime::{Builder, Runtime};
 
 use self::settings::Settings;
 use crate::{
-    args::{Cli, Command, ServerAddress},
+    args::{Cli, Command, DbCommand, ServerAddress},
     client::Client,
     exit::Exit,
     failure::Failure,
@@ -56,6 +57,7 @@ pub fn run(cli: Cli, out: &Output) -> Result<Exit, Failure> {
         Command::Reports { id, output, server } => {
             interruptible(reports::reports(&connect(&server, ca_certs)?, out, id, output.as_deref()))
         }
+        Command::Db(command) => database(command, ca_certs, out),
         Command::Doctor { common, worker, server } => {
             let client = connect(&server, ca_certs)?;
             interruptible(doctor::doctor(&client, out, &Settings::new(&common, ca_certs)?, &worker))
@@ -65,6 +67,16 @@ pub fn run(cli: Cli, out: &Output) -> Result<Exit, Failure> {
             interruptible(health::server(&connect(&server, ca_certs)?, out))
         }
         Command::Completions { shell } => completions::print(shell, out),
+    }
+}
+
+fn database(command: DbCommand, ca_certs: Option<&Path>, out: &Output) -> Result<Exit, Failure> {
+    match command {
+        DbCommand::Import { path, place } => interruptible(db::import(out, place.workspaces.as_deref(), &path)),
+        DbCommand::Update { ecosystem, from, place } => {
+            interruptible(db::update(out, place.workspaces.as_deref(), ecosystem, &from, ca_certs))
+        }
+        DbCommand::Info { place } => db::info(out, place.workspaces.as_deref()),
     }
 }
 

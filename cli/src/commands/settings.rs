@@ -7,6 +7,7 @@ use std::{
 
 use pipelinex_backend::config::Config;
 use pipelinex_common::{
+    database::DatabaseConfig,
     id::InstanceId,
     policy::Policy,
     queue::{self, Doorbell, JobBackend, RedisConfig},
@@ -34,6 +35,8 @@ pub struct Settings {
     pub ca_certs: Option<PathBuf>,
     /// What no project can switch off.
     pub policy: Policy,
+    /// The database that projects may ask for.
+    pub database: DatabaseConfig,
     /// How the log is written.
     pub log_format: LogFormat,
 }
@@ -41,24 +44,20 @@ pub struct Settings {
 impl Settings {
     /// Finds the places that the flags leave open.
     pub fn new(common: &CommonServerArgs, ca_certs: Option<&Path>) -> Result<Self, Failure> {
-        let workspaces = match &common.workspaces {
-            Some(path) => path.clone(),
-            None => default_workspaces()?,
-        };
         Ok(Self {
-            workspaces,
+            workspaces: workspaces(common.workspaces.as_deref())?,
             pipelines: common.pipelines.clone(),
             redis_url: common.redis_url().cloned(),
             ca_certs: ca_certs.map(Path::to_owned),
             policy: common.policy.policy(),
+            database: common.database.config(),
             log_format: common.log_format,
         })
     }
 
     /// Opens the workspaces folder, and makes what is missing of it.
     pub fn open_store(&self) -> Result<Store, Failure> {
-        Store::open(&self.workspaces)
-            .map_err(|error| Failure::errored(format!("{error}\nName a folder that can be written with --workspaces.")))
+        open_store(&self.workspaces)
     }
 
     /// Where Redis is, if anywhere.
@@ -98,6 +97,7 @@ impl Settings {
             allowed_hosts,
             allowed_origins: given(&args.allowed_origins),
             policy: self.policy.clone(),
+            database: self.database.clone(),
             ..Config::default()
         }
     }
@@ -114,7 +114,7 @@ impl Settings {
             allowed_images: args.allowed_images.clone(),
             limits: args.limits(),
             policy: self.policy.clone(),
-            database: args.database.config(),
+            database: self.database.clone(),
             attempt_budget: args.attempts,
             reconcile_every: args.reconcile_every,
             ca_certs: self.ca_certs.clone(),
@@ -124,6 +124,17 @@ impl Settings {
             health_file: args.health_file.clone(),
         }
     }
+}
+
+/// The workspaces folder: the one that was named, or the usual one.
+pub fn workspaces(named: Option<&Path>) -> Result<PathBuf, Failure> {
+    named.map_or_else(default_workspaces, |path| Ok(path.to_owned()))
+}
+
+/// Opens a workspaces folder, and makes what is missing of it.
+pub fn open_store(workspaces: &Path) -> Result<Store, Failure> {
+    Store::open(workspaces)
+        .map_err(|error| Failure::errored(format!("{error}\nName a folder that can be written with --workspaces.")))
 }
 
 /// `/workspaces` where it is ours to write (the image has it), else a place of the user's own.
