@@ -1,6 +1,8 @@
 //! Findings: one normalised shape for what scanners report, and one pure parser for each format they report it in.
 
+pub mod cyclonedx;
 pub mod junit;
+pub mod maven;
 pub mod osv;
 pub mod sarif;
 pub mod wapiti;
@@ -21,6 +23,19 @@ pub enum Severity {
     High,
     /// Is being looked for.
     Critical,
+}
+
+impl Severity {
+    /// The band of a CVSS score, as CVSS 3 draws them.
+    pub fn of_cvss(score: f64) -> Self {
+        match score {
+            s if s >= 9.0 => Self::Critical,
+            s if s >= 7.0 => Self::High,
+            s if s >= 4.0 => Self::Medium,
+            s if s > 0.0 => Self::Low,
+            _ => Self::Info,
+        }
+    }
 }
 
 /// One result of a scanner, normalised.
@@ -82,6 +97,20 @@ impl FindingCounts {
     pub fn total(&self) -> u64 {
         self.critical + self.high + self.medium + self.low + self.info
     }
+
+    /// In words, the worst first: `1 high, 3 low`. Empty where there are none.
+    pub fn words(&self) -> String {
+        let named = [
+            (self.critical, "critical"),
+            (self.high, "high"),
+            (self.medium, "medium"),
+            (self.low, "low"),
+            (self.info, "info"),
+        ];
+        let words: Vec<String> =
+            named.iter().filter(|(count, _)| *count > 0).map(|(count, name)| format!("{count} {name}")).collect();
+        words.join(", ")
+    }
 }
 
 /// Counts findings by severity.
@@ -97,6 +126,20 @@ pub fn count(findings: &[Finding]) -> FindingCounts {
         } += 1;
     }
     counts
+}
+
+/// More findings than anybody reads; a report with more of them is refused, since each costs memory and a place on disk.
+pub const MAX_FINDINGS: usize = 50_000;
+
+/// Longest text that is kept of what a report says, in characters.
+const MAX_TEXT: usize = 1000;
+
+/// A text of a report, cut to a length that can be shown.
+fn shortened(text: &str) -> String {
+    match text.char_indices().nth(MAX_TEXT) {
+        Some((end, _)) => format!("{} ...", &text[..end]),
+        None => text.to_owned(),
+    }
 }
 
 /// A report that is not what it should be.

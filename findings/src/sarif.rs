@@ -2,12 +2,12 @@
 
 use serde_json::Value;
 
-use super::{BadReport, Finding, Severity};
+use super::{BadReport, Finding, MAX_FINDINGS, Severity, shortened};
 
 /// The findings of a SARIF report. `app_dir` is where the scanner saw the project: paths below it become relative.
 ///
 /// # Errors
-/// [`BadReport`]: not JSON, no `runs`, a run without a tool or without `results`. An empty file is no report.
+/// [`BadReport`]: not JSON, no `runs`, a run without a tool or without `results`, more than [`MAX_FINDINGS`]. An empty file is no report.
 pub fn parse(text: &[u8], app_dir: &str) -> Result<Vec<Finding>, BadReport> {
     let bad = |reason: String| BadReport { format: "SARIF", reason };
     let report: Value = serde_json::from_slice(text).map_err(|error| bad(error.to_string()))?;
@@ -19,6 +19,9 @@ pub fn parse(text: &[u8], app_dir: &str) -> Result<Vec<Finding>, BadReport> {
     for run in runs {
         let tool = run["tool"]["driver"]["name"].as_str().ok_or_else(|| bad("a run names no tool".to_owned()))?;
         let results = run["results"].as_array().ok_or_else(|| bad("a run has no results".to_owned()))?;
+        if findings.len() + results.len() > MAX_FINDINGS {
+            return Err(bad(format!("it has more than {MAX_FINDINGS} findings")));
+        }
         findings.extend(results.iter().map(|result| finding(tool, run, result, app_dir)));
     }
     Ok(findings)
@@ -29,14 +32,14 @@ fn finding(tool: &str, run: &Value, result: &Value, app_dir: &str) -> Finding {
     let place = &result["locations"][0]["physicalLocation"];
     Finding {
         severity: severity(tool, run, result, &rule),
-        message: result["message"]["text"].as_str().unwrap_or_default().to_owned(),
-        path: place["artifactLocation"]["uri"].as_str().map(|uri| relative(uri, app_dir)),
+        message: shortened(result["message"]["text"].as_str().unwrap_or_default()),
+        path: place["artifactLocation"]["uri"].as_str().map(|uri| shortened(relative(uri, app_dir))),
         line: place["region"]["startLine"].as_u64(),
         package: None,
         fixed_in: None,
         url: None,
-        tool: tool.to_owned(),
-        rule,
+        tool: shortened(tool),
+        rule: shortened(&rule),
     }
 }
 
@@ -50,13 +53,7 @@ fn severity(tool: &str, run: &Value, result: &Value, rule: &str) -> Severity {
         score.as_f64().or_else(|| score.as_str()?.parse().ok())
     });
     if let Some(score) = score {
-        return match score {
-            s if s >= 9.0 => Severity::Critical,
-            s if s >= 7.0 => Severity::High,
-            s if s >= 4.0 => Severity::Medium,
-            s if s > 0.0 => Severity::Low,
-            _ => Severity::Info,
-        };
+        return Severity::of_cvss(score);
     }
     let level = result["level"].as_str().or_else(|| described["defaultConfiguration"]["level"].as_str());
     match level {
@@ -70,9 +67,9 @@ fn severity(tool: &str, run: &Value, result: &Value, rule: &str) -> Severity {
     }
 }
 
-fn relative(uri: &str, app_dir: &str) -> String {
+fn relative<'a>(uri: &'a str, app_dir: &str) -> &'a str {
     let path = uri.strip_prefix("file://").unwrap_or(uri);
-    path.strip_prefix(app_dir).map_or(path, |rest| rest.trim_start_matches('/')).to_owned()
+    path.strip_prefix(app_dir).map_or(path, |rest| rest.trim_start_matches('/'))
 }
 
 #[cfg(test)]

@@ -1,8 +1,10 @@
 use std::{
+    collections::{BTreeMap, BTreeSet},
     fs,
     os::unix::fs::{PermissionsExt, symlink},
 };
 
+use pipelinex_common::pipeline::plan::{self, Ended, StepOutcome};
 use tempfile::TempDir;
 
 use super::*;
@@ -58,7 +60,7 @@ fn an_installed_stack_is_all_that_a_job_needs() {
     let dir = tempfile::tempdir().unwrap();
     let into = dir.path().join("pipelines");
     stacks.install(stacks.iter().next().unwrap(), &into).unwrap();
-    for path in ["contract.yml", "pipeline.yml", "build.sh", "global/lib.sh", "global/secrets.sh"] {
+    for path in ["contract.yml", "pipeline.yml", "build.sh", "global/lib.sh", "global/gitleaks.toml"] {
         let mode = fs::metadata(into.join(path)).unwrap().permissions().mode();
         assert_eq!(mode & 0o777, 0o644, "{path}");
     }
@@ -68,6 +70,47 @@ fn an_installed_stack_is_all_that_a_job_needs() {
     let text = fs::read_to_string(into.join("pipeline.yml")).unwrap();
     assert_eq!(pipeline::read("pipeline.yml", &text).unwrap(), stacks.iter().next().unwrap().pipeline);
     assert!(stacks.install(stacks.iter().next().unwrap(), &into).is_err(), "nothing is written over");
+}
+
+/// What starts of the built-in pipeline when these steps ended so, and everything else is as selected.
+fn starts(selected: &[&str], ended: &[(&str, StepOutcome)]) -> Vec<String> {
+    let stacks = Stacks::load(None).unwrap();
+    let pipeline = &stacks.iter().next().unwrap().pipeline;
+    let slug = |name: &str| pipeline.steps.iter().find(|step| step.name == name).unwrap().slug.clone();
+    let selected = selected.iter().map(|name| slug(name)).collect();
+    let mut ended: BTreeMap<_, _> =
+        ended.iter().map(|(name, outcome)| (slug(name), Ended { outcome: *outcome, exit_code: None })).collect();
+    loop {
+        let next = plan::next(pipeline, &selected, &ended, &BTreeSet::new());
+        if next.skip.is_empty() {
+            return next.start.iter().map(ToString::to_string).collect();
+        }
+        let skipped = Ended { outcome: StepOutcome::Skipped, exit_code: None };
+        ended.extend(next.skip.into_iter().map(|(slug, _)| (slug, skipped)));
+    }
+}
+
+#[test]
+fn the_built_in_pipeline_keeps_its_order() {
+    use StepOutcome::{Failed, Success};
+    let all = ["SECRETS", "BUILD", "TEST", "SAST", "PACKAGE", "SCA", "SMOKE-TEST", "DAST"];
+    assert_eq!(starts(&all, &[]), ["secrets", "sast", "build"]);
+    let scans = [("SECRETS", Success), ("SAST", Success)];
+    let after = |ended: &[(&str, StepOutcome)]| starts(&all, &[&scans, ended].concat());
+    assert_eq!(after(&[("BUILD", Success)]), ["test"]);
+    assert_eq!(after(&[("BUILD", Success), ("TEST", Success)]), ["package"]);
+    // SCA runs however PACKAGE ended, and what follows a failure does not.
+    assert_eq!(after(&[("BUILD", Failed)]), ["sca"]);
+    assert_eq!(after(&[("BUILD", Success), ("TEST", Failed)]), ["sca"]);
+    let packaged = [("BUILD", Success), ("TEST", Success), ("PACKAGE", Success)];
+    assert_eq!(after(&packaged), ["sca", "smoke-test"]);
+    assert_eq!(after(&[&packaged[..], &[("SCA", Failed), ("SMOKE-TEST", Success)]].concat()), ["dast"]);
+    assert!(after(&[&packaged[..], &[("SCA", Success), ("SMOKE-TEST", Failed)]].concat()).is_empty());
+    // Without PACKAGE it waits for BUILD, without both for nothing.
+    assert_eq!(starts(&["BUILD", "SCA"], &[]), ["build"]);
+    assert_eq!(starts(&["BUILD", "SCA"], &[("BUILD", Success)]), ["sca"]);
+    assert_eq!(starts(&["SCA"], &[]), ["sca"]);
+    assert_eq!(starts(&["BUILD", "PACKAGE", "DAST"], &packaged), ["dast"]);
 }
 
 #[test]
@@ -81,7 +124,7 @@ fn a_folder_of_the_operators_is_read_also_through_links() {
     let stacks = Stacks::load(Some(dir.path())).unwrap();
     let stack = stacks.iter().next().unwrap();
     assert_eq!(stack.contract.versions["build_tool"].supported, ["3.9", "4.0"]);
-    assert!(!stack.files.contains_key(".build.sh.swp") && stacks.global.contains_key("secrets.sh"));
+    assert!(!stack.files.contains_key(".build.sh.swp") && stacks.global.contains_key("gitleaks.toml"));
 }
 
 #[test]
@@ -96,13 +139,13 @@ DIR/spring-boot-maven/contract.yml:8:1: error[PX003]: unknown key `requierd` in 
   | ^^^^^^^^
 help: did you mean `required`?
 
-DIR/spring-boot-maven/pipeline.yml:23:11: error[PX011]: step `TEST` needs `BIULD`, which does not exist
-23 |   needs: [BIULD]
+DIR/spring-boot-maven/pipeline.yml:35:11: error[PX011]: step `TEST` needs `BIULD`, which does not exist
+35 |   needs: [BIULD]
    |           ^^^^^
 help: did you mean `BUILD`?
 
-DIR/spring-boot-maven/pipeline.yml:43:33: error[PX015]: steps `BUILD` and `TEST` share a tree and could run at once
-43 |     TEST: {network: none, tree: BUILD, switch: run_unit_tests, memory: 2g}
+DIR/spring-boot-maven/pipeline.yml:81:33: error[PX015]: steps `BUILD` and `TEST` share a tree and could run at once
+81 |     TEST: {network: none, tree: BUILD, switch: run_unit_tests, memory: 2g}
    |                                 ^^^^^
 help: let `TEST` need `BUILD`, or give it a tree of its own
 "#);
@@ -111,7 +154,8 @@ help: let `TEST` need `BUILD`, or give it a tree of its own
 #[test]
 fn scripts_and_files_that_are_not_there_are_told_at_start() {
     let dir = copy();
-    fs::remove_file(dir.path().join("global/secrets.sh")).unwrap();
+    fs::remove_file(dir.path().join("global/lib.sh")).unwrap();
+    edit(&dir, "pipeline.yml", "pipelinex-scan sast", "bash $PIPELINES_DIR/global/lib.sh");
     fs::remove_file(dir.path().join("spring-boot-maven/test.sh")).unwrap();
     fs::create_dir(dir.path().join("spring-boot-maven/global")).unwrap();
     fs::write(dir.path().join("spring-boot-maven/global/x.sh"), "").unwrap();
@@ -123,7 +167,7 @@ the stacks cannot be used:
 DIR/other-gradle/contract.yml: it is not UTF-8
 DIR/other-gradle/pipeline.yml: it is not there
 DIR/spring-boot-maven/global: a job has the shared files under that name
-DIR/spring-boot-maven/pipeline.yml: step SECRETS runs `global/secrets.sh`, which is not there
+DIR/spring-boot-maven/pipeline.yml: step SAST runs `global/lib.sh`, which is not there
 DIR/spring-boot-maven/pipeline.yml: step TEST runs `test.sh`, which is not there
 "#);
 }

@@ -1,0 +1,105 @@
+//! DAST: wapiti against the running application.
+//!
+//! wapiti ends with code 0 whatever it found, also where no page ever answered. So the application is asked before and
+//! after, and the report must show pages.
+
+use std::time::Duration;
+
+use pipelinex_findings::wapiti;
+
+use crate::{
+    http::Target,
+    report, sarif,
+    stage::{Failure, Stage, say},
+    tool::{Ended, Tool},
+};
+
+/// The attacks that need nothing but the application. Left out: ssrf, xxe and log4shell ask a service on the internet
+/// whether they worked; nikto, wapp, htp and cms fetch databases; the others try names by the thousand.
+const MODULES: &str =
+    "cookieflags,crlf,csp,csrf,exec,file,http_headers,ldap,permanentxss,redirect,spring4shell,sql,upload,xss";
+
+/// What it is told when it is interrupted and asks what to do: write the report.
+const WRITE_REPORT: &str = "r\n";
+
+pub(crate) fn run(stage: &mut Stage) -> Result<String, Failure> {
+    let target = Target::of(stage)?;
+    let seconds = stage.number("DAST_MAX_SECONDS", 120, 10..=3600)?;
+    say(&format!("waiting for {}", target.url));
+    say(&target.wait(stage)?);
+    let path = stage.scratch("wapiti.json");
+    let tool = wapiti(stage, &target, seconds)?.arg("--output").arg(&path);
+    let tool = tool.interrupt_after(Duration::from_secs(seconds), WRITE_REPORT);
+    let mut seen = Seen::default();
+    let ended = tool.run(|line| seen.line(line))?;
+    let code = ended.code()?;
+    if code != 0 {
+        return Err(ended.failed(&format!("failed with exit code {code}")));
+    }
+    let text = report::read("wapiti", &path)?;
+    sarif::write(&stage.reports.join("wapiti.json"), &text)?;
+    let failed = |error: pipelinex_findings::BadReport| Failure::tool(error.to_string());
+    let (findings, pages) = (wapiti::parse(&text).map_err(failed)?, wapiti::pages(&text).map_err(failed)?);
+    stage.detail("scanned_pages", pages);
+    // An application that died leaves a scan of what was there before.
+    if let Err(error) = target.get("/") {
+        return Err(ended.failed(&format!("was left alone, the application does not answer any more ({error})")));
+    }
+    seen.warn(stage, &ended, pages, seconds);
+    findings.iter().for_each(|finding| say(&report::line(finding)));
+    Ok(format!("{}; {pages} pages", report::summary(&findings, "no findings")))
+}
+
+fn wapiti(stage: &Stage, target: &Target, seconds: u64) -> Result<Tool, Failure> {
+    let links = stage.number("DAST_MAX_LINKS_PER_PAGE", 100, 1..=10_000)?;
+    let files = stage.number("DAST_MAX_PAGES_PER_FOLDER", 50, 1..=10_000)?;
+    let depth = stage.number("DAST_MAX_DEPTH", 10, 1..=100)?;
+    // Crawling gets a quarter of the time and no attack more than half of it, so that none eats up the others'.
+    let tool = Tool::new(stage, "wapiti").args(["--url", &format!("{}/", target.url), "--scope", "folder"]);
+    let tool = tool.args(["--module", MODULES, "--format", "json", "--no-bugreport", "--flush-session"]);
+    let tool = tool.args(["--max-scan-time", &(seconds / 4).to_string()]);
+    let tool = tool.args(["--max-attack-time", &(seconds / 2).to_string()]);
+    let tool = tool.args(["--max-links-per-page", &links.to_string(), "--max-files-per-dir", &files.to_string()]);
+    let tool = tool.args(["--depth", &depth.to_string(), "--timeout", "5", "--verbose", "1"]);
+    Ok(tool.arg("--store-session").arg(stage.scratch("session")).arg("--store-config").arg(stage.scratch("config")))
+}
+
+/// What wapiti logs and does not report.
+#[derive(Default)]
+struct Seen {
+    cut_short: Vec<String>,
+    skipped: u64,
+    crashes: u64,
+}
+
+impl Seen {
+    fn line(&mut self, line: &str) -> Option<String> {
+        if line.starts_with("Max ") {
+            self.cut_short.push(line.to_owned());
+        }
+        if line.contains("requests were skipped due to network issues") {
+            let number = line.split_whitespace().find_map(|word| word.parse::<u64>().ok());
+            self.skipped += number.unwrap_or(1);
+        }
+        self.crashes += u64::from(line.starts_with("Traceback"));
+        Some(line.to_owned())
+    }
+
+    fn warn(&self, stage: &mut Stage, ended: &Ended, pages: u64, seconds: u64) {
+        if ended.interrupted {
+            stage.warn(format!("stopped after {seconds} s (DAST_MAX_SECONDS): what was left was not attacked"));
+        }
+        for line in &self.cut_short {
+            stage.warn(line);
+        }
+        if self.skipped > 0 {
+            stage.warn(format!("{} requests were not answered", self.skipped));
+        }
+        if self.crashes > 0 {
+            stage.warn(format!("an attack of wapiti broke {} times, see the log", self.crashes));
+        }
+        if pages == 1 {
+            stage.warn("only one page was found: nothing at / links to others, so few attacks had a place to try");
+        }
+    }
+}

@@ -1,0 +1,297 @@
+//! What a tool's end means, told with tools that are scripts: killed, silent, torn and lying ones. The real tools are run
+//! in their containers by `dev/test-stages.sh`.
+
+#![expect(clippy::unwrap_used, reason = "a test that cannot go on says so")]
+
+use std::{collections::BTreeMap, fs, os::unix::fs::PermissionsExt, path::PathBuf};
+
+use pipelinex_scan::{Stage, Word};
+use serde_json::Value;
+use tempfile::TempDir;
+
+/// A project, a folder of fake tools, and the variables of a stage.
+struct World {
+    dir: TempDir,
+    variables: BTreeMap<String, String>,
+}
+
+const REPORT: &str = r#"{"runs": [{"tool": {"driver": {"name": "t"}}, "results": [RESULTS]}]}"#;
+const RESULT: &str = r#"{"ruleId": "r", "level": "error", "message": {"text": "m"}, "locations": [{"physicalLocation":
+    {"artifactLocation": {"uri": "a.txt"}, "region": {"startLine": 1, "snippet": {"text": "hunter2"}}}}]}"#;
+
+/// Finds the file that a tool is told to write.
+const OUTPUT: &str = r#"for arg in "$@"; do
+    case "$previous" in --report-path | --output-file) out=$arg ;; --output) out=${arg#cyclonedx-json=} ;; esac
+    case "$arg" in --sarif-output=*) sarif=${arg#*=} ;; esac
+    previous=$arg
+done
+"#;
+
+impl World {
+    fn new(stage: &str) -> Self {
+        let dir = tempfile::tempdir().unwrap();
+        for folder in ["app", "pipelines", "reports", "bin", "inputs", "advisories/osv-scalibr/Maven"] {
+            fs::create_dir_all(dir.path().join(folder)).unwrap();
+        }
+        fs::write(dir.path().join("app/a.txt"), "text").unwrap();
+        fs::write(dir.path().join("advisories/osv-scalibr/Maven/all.zip"), "zip").unwrap();
+        let at = |folder: &str| dir.path().join(folder).display().to_string();
+        let variables = [
+            ("STAGE", stage.to_owned()),
+            ("APP_DIR", at("app")),
+            ("PIPELINES_DIR", at("pipelines")),
+            ("REPORTS_DIR", at("reports")),
+            ("INPUTS_DIR", at("inputs")),
+            ("ADVISORIES_DIR", at("advisories")),
+            ("PATH", format!("{}:/usr/bin:/bin", at("bin"))),
+        ];
+        let variables = variables.map(|(name, value)| (name.to_owned(), value)).into();
+        let world = Self { dir, variables };
+        world.database("2026-11-20T00:00:00Z");
+        world
+    }
+
+    fn database(&self, newest: &str) {
+        let ecosystem = format!(r#"{{"advisories": 5, "newest": "{newest}", "sha256": "5ha", "bytes": 3}}"#);
+        let info = format!(r#"{{"schema": 1, "imported_at": "{newest}", "ecosystems": {{"Maven": {ecosystem}}}}}"#);
+        fs::write(self.dir.path().join("advisories/info.json"), info).unwrap();
+    }
+
+    /// Puts a script in the place of a tool.
+    fn tool(&self, name: &str, script: &str) -> &Self {
+        let path = self.dir.path().join("bin").join(name);
+        fs::write(&path, format!("#!/bin/bash\n{OUTPUT}{script}\n")).unwrap();
+        fs::set_permissions(&path, fs::Permissions::from_mode(0o755)).unwrap();
+        self
+    }
+
+    fn with(mut self, name: &str, value: &str) -> Self {
+        self.variables.insert(name.to_owned(), value.to_owned());
+        self
+    }
+
+    /// The exit code, and the result as it was written.
+    fn run(&self, word: Word) -> (u8, Value) {
+        let code = Stage::new(self.variables.clone()).unwrap().run(word);
+        let result = fs::read(self.reports().join("result.json")).unwrap();
+        (code, serde_json::from_slice(&result).unwrap())
+    }
+
+    fn reports(&self) -> PathBuf {
+        self.dir.path().join("reports").join(self.variables["STAGE"].to_lowercase())
+    }
+
+    fn report(&self, name: &str) -> String {
+        fs::read_to_string(self.reports().join(name)).unwrap_or_default()
+    }
+
+    /// The message of a run that must be an error of the tool.
+    fn tool_error(&self, word: Word) -> String {
+        let (code, result) = self.run(word);
+        assert_eq!((code, &result["status"]), (2, &Value::from("FAILED")), "{result}");
+        result["message"].as_str().unwrap().to_owned()
+    }
+}
+
+fn sarif(results: &str) -> String {
+    REPORT.replace("RESULTS", results)
+}
+
+fn gitleaks(results: &str, code: u8) -> String {
+    format!("echo 'INF scanned ~12 bytes (12 bytes)'\ncat >\"$out\" <<'END'\n{}\nEND\nexit {code}", sarif(results))
+}
+
+#[test]
+fn gitleaks_is_believed_when_log_report_and_code_agree() {
+    let world = World::new("SECRETS");
+    let (code, result) = world.tool("gitleaks", &gitleaks("", 0)).run(Word::Secrets);
+    assert_eq!((code, result["message"].as_str()), (0, Some("no secrets found")));
+    assert_eq!(result["details"]["scanned_bytes"], 12);
+    let (code, result) = world.tool("gitleaks", &gitleaks(RESULT, 10)).run(Word::Secrets);
+    assert_eq!((code, result["message"].as_str()), (0, Some("passed with findings: 1 high")));
+    assert!(!world.report("gitleaks.sarif").contains("hunter2"));
+}
+
+#[test]
+fn gitleaks_that_lies_or_breaks_is_an_error() {
+    let world = World::new("SECRETS");
+    let scanned = "echo 'INF scanned ~12 bytes'";
+    let cases = [
+        (gitleaks(RESULT, 0), "says it found nothing"),
+        (gitleaks("", 10), "says it found something"),
+        (gitleaks("", 1), "exit code 1"),
+        (gitleaks("", 0).replace("~12", "~0"), "scanned nothing"),
+        (gitleaks("", 0).replace("12 bytes)'", "12 bytes)\n1:01PM ERR [git] fatal: no'"), "met errors: INF scanned"),
+        (gitleaks("", 0).replace("12 bytes)'", "12 bytes)\nWRN skipping file: permission denied'"), "could not read 1"),
+        (scanned.to_owned(), "wrote no report"),
+        (format!("{scanned}; : >\"$out\""), "empty report"),
+        (format!("{scanned}; echo '{{\"runs\": [' >\"$out\""), "no JSON"),
+        (format!("{scanned}; echo '{{\"runs\": []}}' >\"$out\""), "nothing was scanned"),
+        (format!("{scanned}; echo '{{\"runs\": [1, {{\"results\": [2]}}]}}' >\"$out\""), "not a SARIF report"),
+        (format!("{}\n", gitleaks("", 0).replace("exit 0", "kill -KILL $$")), "signal 9"),
+        ("echo out of luck >&2; exit 126".to_owned(), "exit code 126: out of luck"),
+    ];
+    for (script, expected) in cases {
+        let message = world.tool("gitleaks", &script).tool_error(Word::Secrets);
+        assert!(message.contains(expected), "{message} for {script}");
+    }
+    fs::remove_file(world.dir.path().join("bin/gitleaks")).unwrap();
+    assert!(world.tool_error(Word::Secrets).contains("gitleaks cannot be run"));
+}
+
+#[test]
+fn history_without_a_history_is_an_error() {
+    let world = World::new("SECRETS").with("SCAN_MODE", "git");
+    world.tool("gitleaks", &gitleaks("", 0));
+    assert!(world.tool_error(Word::Secrets).contains("no .git folder"));
+    fs::create_dir_all(world.dir.path().join("app/.git/objects")).unwrap();
+    assert!(world.tool_error(Word::Secrets).contains("no commit"));
+    fs::write(world.dir.path().join("app/.git/HEAD"), "a".repeat(40)).unwrap();
+    assert!(world.tool_error(Word::Secrets).contains("scanned no commit"));
+    assert!(World::new("SECRETS").with("SCAN_MODE", "all").tool_error(Word::Secrets).contains("`all` is unknown"));
+}
+
+fn semgrep(results: &str, scanned: &str, errors: &str, code: u8) -> String {
+    let count = results.matches("ruleId").count();
+    let matches = vec!["{}"; count].join(", ");
+    let json = format!(
+        r#"{{"results": [{matches}], "errors": [{errors}], "paths": {{"scanned": [{scanned}], "skipped": []}}}}"#
+    );
+    let sarif = sarif(results);
+    format!("cat >\"$sarif\" <<'END'\n{sarif}\nEND\ncat >\"$out\" <<'END'\n{json}\nEND\nexit {code}")
+}
+
+#[test]
+fn semgrep_is_believed_when_both_reports_and_the_code_agree() {
+    let world = World::new("SAST");
+    fs::write(world.dir.path().join("app/.semgrepignore"), "*").unwrap();
+    fs::write(world.dir.path().join("app/A.java"), "\nx(); // NOSEMGREP\n").unwrap();
+    let torn = r#"{"level": "warn", "path": "B.java"}"#;
+    let (code, result) = world.tool("semgrep", &semgrep(RESULT, "\"A.java\"", torn, 1)).run(Word::Sast);
+    assert_eq!((code, result["message"].as_str()), (0, Some("passed with findings: 1 high")));
+    let warnings: Vec<&str> = result["warnings"].as_array().unwrap().iter().filter_map(Value::as_str).collect();
+    assert_eq!(
+        warnings,
+        [
+            ".semgrepignore found: ignored",
+            "A.java:2 says `nosem`: ignored",
+            "could not be read as a whole, so findings may be missing: B.java"
+        ]
+    );
+    assert!(!world.report("semgrep.sarif").contains("hunter2"));
+}
+
+#[test]
+fn semgrep_that_lies_or_breaks_is_an_error() {
+    let world = World::new("SAST");
+    let (none, file) = ("", "\"A.java\"");
+    let cases = [
+        // A home that cannot be written: semgrep crashes with the code for findings.
+        (
+            "echo 'PermissionError: [Errno 13] /home' >&2; exit 1".to_owned(),
+            "no report that can be read: PermissionError",
+        ),
+        (semgrep(none, none, none, 0), "scanned nothing"),
+        (semgrep(none, file, none, 1), "says it found something"),
+        (semgrep(RESULT, file, none, 0), "says it found nothing"),
+        (semgrep(none, file, r#"{"level": "error", "message": "Rule parse error"}"#, 0), "Rule parse error"),
+        (semgrep(none, file, none, 7), "exit code 7"),
+        (semgrep(RESULT, file, none, 1).replace("\"results\": [{}]", "\"results\": []"), "different things"),
+        (semgrep(none, file, none, 0).replace("exit 0", "kill -KILL $$"), "signal 9"),
+        (format!("echo '{{\"results\": [' >\"$out\"; {}", "exit 0"), "no report that can be read"),
+    ];
+    for (script, expected) in cases {
+        let message = world.tool("semgrep", &script).tool_error(Word::Sast);
+        assert!(message.contains(expected), "{message} for {script}");
+    }
+}
+
+#[test]
+fn the_exit_code_of_a_custom_tool_is_the_verdict() {
+    let world = |tool: &str| World::new("SECRETS").with("SCAN_MODE", "custom").with("CUSTOM_TOOL_CMD", tool);
+    let install =
+        "mkdir -p ~/.local/bin && printf '#!/bin/sh\\necho \"[$*]\"' >~/.local/bin/mine && chmod +x ~/.local/bin/mine";
+    let clean = world("mine 'a  b' && exit 0").with("CUSTOM_INSTALL_CMD", install).with("CUSTOM_LOG_EXT", "txt");
+    assert_eq!(clean.run(Word::Secrets).0, 0);
+    assert_eq!(clean.report("SECRETS.txt"), "[a  b]\n");
+    let found = world("echo '{}'; exit 1").with("CUSTOM_LOG_EXT", "../x");
+    let (code, result) = found.run(Word::Secrets);
+    assert_eq!((code, result["message"].as_str()), (0, Some("passed with findings: 1 medium")));
+    assert_eq!(found.report("SECRETS.json"), "{}\n");
+    assert!(found.report("custom.sarif").contains("\"uri\": \"SECRETS.json\""));
+    for (tool, expected) in [
+        ("exit 2", "error of its own"),
+        ("exit 3", "neither clean nor findings"),
+        ("kill -TERM $$", "signal 15"),
+        ("sudo true", "sudo is refused"),
+        (" ", "no tool to run"),
+    ] {
+        let message = world(tool).tool_error(Word::Secrets);
+        assert!(message.contains(expected), "{message} for {tool}");
+    }
+    let broken = world("exit 0").with("CUSTOM_INSTALL_CMD", "echo no such package; exit 1");
+    assert!(broken.tool_error(Word::Secrets).contains("the install command failed with exit code 1: no such package"));
+}
+
+const BILL: &str = r#"{"bomFormat": "CycloneDX", "components": [{"type": "library", "group": "g", "name": "a", "version": "1",
+    "purl": "pkg:maven/g/a@1", "properties": [{"name": "syft:location:0:path", "value": "/lib.lock"}]}]}"#;
+const CLEAN: &str =
+    r#"{"results": [{"source": {"path": "x"}, "packages": [{"package": {"name": "a", "version": "1"}}]}]}"#;
+
+fn syft(bill: &str) -> String {
+    format!("cat >\"$out\" <<'END'\n{bill}\nEND")
+}
+
+fn osv(report: &str, code: u8) -> String {
+    format!("cat >\"$out\" <<'END'\n{report}\nEND\nexit {code}")
+}
+
+#[test]
+fn what_was_looked_up_is_told_with_the_age_of_the_advisories() {
+    let world = World::new("SCA");
+    let (code, result) = world.tool("syft", &syft(BILL)).tool("osv-scanner", &osv(CLEAN, 0)).run(Word::Sca);
+    let message = result["message"].as_str().unwrap();
+    assert!(message.starts_with("no known vulnerabilities in 1 components; advisories of 2026-11-20"), "{message}");
+    assert_eq!((code, &result["details"]["advisories"]["Maven"]["sha256"]), (0, &Value::from("5ha")));
+    assert!(world.report("osv.json").contains("\"location\": \"lib.lock\""));
+    world.database("2020-01-01T00:00:00Z");
+    let warnings = world.run(Word::Sca).1["warnings"].to_string();
+    assert!(warnings.contains("days old"), "{warnings}");
+}
+
+#[test]
+fn what_was_not_looked_up_is_an_error() {
+    let world = World::new("SCA");
+    let found = CLEAN.replace("{\"package\"", "{\"groups\": [{\"ids\": [\"CVE-1\"]}], \"package\"");
+    let good = osv(CLEAN, 0);
+    let unversioned = BILL.replace("\"version\": \"1\"", "\"version\": \"UNKNOWN\"");
+    let cases = [
+        (syft(BILL), osv(CLEAN, 1), "says it found something"),
+        (syft(BILL), osv(&found, 0), "says it found nothing"),
+        (syft(BILL), osv(CLEAN, 128), "found nothing to scan"),
+        (syft(BILL), osv(CLEAN, 127), "exit code 127"),
+        (syft(BILL), osv("{\"results\": []}", 0), "looked nothing up"),
+        (syft(BILL), "exit 0".to_owned(), "wrote no report"),
+        (syft(BILL), "kill -KILL $$".to_owned(), "signal 9"),
+        ("exit 1".to_owned(), good.clone(), "syft failed"),
+        (syft("{\"bomFormat\": \"CycloneDX\"}"), good.clone(), "no component with a version"),
+        (syft("{\"bomFormat\": \"Cyc"), good.clone(), "no JSON"),
+        (syft(&unversioned), good.clone(), "have no version"),
+        (syft(&BILL.replace("pkg:maven", "pkg:npm")), good.clone(), "nothing on npm: add it with `pipelinex db"),
+    ];
+    for (bill, answer, expected) in cases {
+        let message = world.tool("syft", &bill).tool("osv-scanner", &answer).tool_error(Word::Sca);
+        assert!(message.contains(expected), "{message} for {bill} {answer}");
+    }
+    let pom = "<project><dependencies><dependency></dependency></dependencies></project>";
+    fs::write(world.dir.path().join("app/pom.xml"), pom).unwrap();
+    let message = world.tool("syft", &syft(BILL)).tool("osv-scanner", &osv(&found, 1)).tool_error(Word::Sca);
+    assert!(message.contains("Select run_package") && message.contains("1 medium"), "{message}");
+    assert!(world.report("osv.json").contains("CVE-1"));
+    fs::create_dir_all(world.dir.path().join("inputs/package")).unwrap();
+    fs::write(world.dir.path().join("inputs/package/a.jar"), "no jar").unwrap();
+    assert!(world.tool_error(Word::Sca).contains("recognised nothing in a.jar"));
+    fs::remove_dir_all(world.dir.path().join("advisories/osv-scalibr")).unwrap();
+    fs::remove_dir_all(world.dir.path().join("inputs")).unwrap();
+    assert!(world.tool_error(Word::Sca).contains("nothing on Maven"));
+}
