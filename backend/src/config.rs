@@ -1,11 +1,13 @@
 //! What the operator decides about the HTTP side. Read once, in `main`, and handed down.
 
-use std::time::Duration;
+use std::{path::PathBuf, time::Duration};
 
 use pipelinex_common::{
     limits::{IntakeLimits, MIB},
     policy::Policy,
 };
+
+use crate::intake::git::Host;
 
 /// How the HTTP side behaves. Every number has its unit in its name or its type.
 #[derive(Clone, Debug, Default)]
@@ -19,10 +21,25 @@ pub struct Config {
     pub allowed_origins: Vec<String>,
     /// What no project can switch off.
     pub policy: Policy,
+    /// Where clones come from.
+    pub git: GitConfig,
     /// Limits of connections.
     pub connections: ConnectionLimits,
     /// Limits of work that is done at the same time.
     pub parallel: ParallelLimits,
+}
+
+/// Where clones come from, and who makes them. How much they may be is in the intake limits.
+#[derive(Clone, Debug)]
+pub struct GitConfig {
+    /// Hosts from which may be cloned.
+    pub hosts: Vec<Host>,
+    /// The folder of secrets for private repositories.
+    pub tokens: Option<PathBuf>,
+    /// Certificates to trust besides the public ones, as PEM.
+    pub ca_certs: Option<PathBuf>,
+    /// The program that clones: this one, also after its file was replaced by a newer version.
+    pub program: PathBuf,
 }
 
 /// What one client, and all of them together, may hold open.
@@ -51,12 +68,21 @@ pub struct ConnectionLimits {
 pub struct ParallelLimits {
     /// Uploads that are received or looked at; one more is told 429.
     pub uploads: usize,
+    /// Clones, each a process; one more is told 429.
+    pub clones: usize,
     /// Projects that are unpacked and judged; others wait.
     pub intakes: usize,
     /// Answers that are being read from the disk; others wait.
     pub reads: usize,
     /// Report archives that exist at once, each a temporary file; one more is told 503.
     pub archives: usize,
+}
+
+impl Default for GitConfig {
+    fn default() -> Self {
+        let program = PathBuf::from("/proc/self/exe");
+        Self { hosts: vec![Host::github()], tokens: None, ca_certs: None, program }
+    }
 }
 
 impl Default for ConnectionLimits {
@@ -76,7 +102,7 @@ impl Default for ConnectionLimits {
 
 impl Default for ParallelLimits {
     fn default() -> Self {
-        Self { uploads: 16, intakes: 2, reads: 32, archives: 16 }
+        Self { uploads: 16, clones: 4, intakes: 2, reads: 32, archives: 16 }
     }
 }
 
@@ -88,6 +114,7 @@ impl Config {
             allowed_hosts: vec!["pipelinex.test".to_owned()],
             allowed_origins: vec!["http://localhost:4200".to_owned()],
             policy: Policy::default(),
+            git: GitConfig::default(),
             connections: ConnectionLimits {
                 head_timeout: Duration::from_millis(800),
                 body_grace: Duration::from_millis(1500),

@@ -40,7 +40,7 @@ pub struct Upload {
     /// Keys of it that nothing here knows.
     pub warnings: Vec<String>,
     /// One of the places for uploads, held until this has become a job or nothing.
-    _place: OwnedSemaphorePermit,
+    pub place: OwnedSemaphorePermit,
     /// Where it is.
     pub staging: StagingGuard,
     /// The file with the project, inside staging.
@@ -80,7 +80,7 @@ pub async fn receive(app: &App, request: Request<Body>) -> Result<Upload, ApiErr
     };
     let ((request, warnings), (bytes, sha256)) =
         (metadata.ok_or_else(|| missing(METADATA_PART))?, file.ok_or_else(|| missing(FILE_PART))?);
-    Ok(Upload { request, warnings, _place: place, staging, archive, bytes, sha256 })
+    Ok(Upload { request, warnings, place, staging, archive, bytes, sha256 })
 }
 
 /// What can be refused before the first byte of the body. Returns the boundary.

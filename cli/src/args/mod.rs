@@ -12,7 +12,7 @@ use pipelinex_common::{id::JobId, state::JobState};
 
 pub use self::{
     server::{BackendArgs, CommonServerArgs, LogFormat, WorkerArgs},
-    submit::{ProjectArgs, StageName},
+    submit::{GitArgs, ProjectArgs, StageName},
 };
 use crate::exit::Exit;
 
@@ -43,6 +43,7 @@ pub struct GlobalArgs {
 
 /// What to do.
 #[derive(Subcommand, Debug)]
+#[expect(clippy::large_enum_variant, reason = "there is one, and it is made once")]
 pub enum Command {
     /// Run API and worker in one process
     Serve {
@@ -67,10 +68,12 @@ pub enum Command {
         #[command(flatten)]
         worker: WorkerArgs,
     },
-    /// Send a project; prints the id of its job
+    /// Send a project, or have a Git repository cloned; prints the id of its job
     Submit {
         #[command(flatten)]
         project: ProjectArgs,
+        #[command(flatten)]
+        git: GitArgs,
         /// Follow the job to its end, and end with its exit code
         #[arg(long, short, env = "PIPELINEX_WAIT", value_parser = FalseyValueParser::new())]
         wait: bool,
@@ -132,6 +135,9 @@ pub enum Command {
     },
     /// Print a completion script for a shell
     Completions { shell: Shell },
+    /// Clone one repository as the server orders on standard input; the server runs this
+    #[command(hide = true)]
+    GitClone,
 }
 
 /// Which server a client talks to.

@@ -12,6 +12,7 @@ mod submit;
 
 use std::{future::Future, io, path::Path, time::Duration};
 
+use pipelinex_backend::intake::git::child;
 use tokio::runtime::{Builder, Runtime};
 
 use self::settings::Settings;
@@ -35,9 +36,9 @@ pub fn run(cli: Cli, out: &Output) -> Result<Exit, Failure> {
         }
         Command::Backend { common, backend } => server(serve::backend(Settings::new(&common, ca_certs)?, &backend)),
         Command::Worker { common, worker } => server(serve::worker(Settings::new(&common, ca_certs)?, &worker)),
-        Command::Submit { project, wait } => {
+        Command::Submit { project, git, wait } => {
             let client = connect(&project.server, ca_certs)?;
-            interruptible(submit::submit(&client, out, project, wait))
+            interruptible(submit::submit(&client, out, project, git, wait))
         }
         Command::Precheck { project } => {
             let client = connect(&project.server, ca_certs)?;
@@ -60,6 +61,7 @@ pub fn run(cli: Cli, out: &Output) -> Result<Exit, Failure> {
             interruptible(doctor::doctor(&client, out, &Settings::new(&common, ca_certs)?, &worker))
         }
         Command::Completions { shell } => completions::print(shell, out),
+        Command::GitClone => child::run().map(|()| Exit::Passed).map_err(Failure::from),
     }
 }
 

@@ -5,7 +5,7 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use pipelinex_backend::config::Config;
+use pipelinex_backend::config::{Config, GitConfig};
 use pipelinex_common::{
     id::InstanceId,
     policy::Policy,
@@ -92,10 +92,16 @@ impl Settings {
             allowed_hosts.push(args.listen.ip().to_string());
         }
         Config {
-            intake: args.intake.limits(),
+            intake: args.git.limits(args.intake.limits()),
             allowed_hosts,
             allowed_origins: args.allowed_origins.clone(),
             policy: self.policy.clone(),
+            git: GitConfig {
+                hosts: args.git.hosts(),
+                tokens: args.git.git_tokens.clone(),
+                ca_certs: self.ca_certs.clone(),
+                ..GitConfig::default()
+            },
             ..Config::default()
         }
     }
