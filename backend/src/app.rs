@@ -31,6 +31,8 @@ pub struct App {
 pub struct Slots {
     /// Uploads.
     pub uploads: Arc<Semaphore>,
+    /// Clones.
+    pub clones: Arc<Semaphore>,
     /// Projects that are unpacked and judged.
     pub intakes: Arc<Semaphore>,
     /// Reads of the disk.
@@ -45,6 +47,7 @@ impl App {
         let places = |most| Arc::new(Semaphore::new(most));
         let slots = Slots {
             uploads: places(config.parallel.uploads),
+            clones: places(config.parallel.clones),
             intakes: places(config.parallel.intakes),
             reads: places(config.parallel.reads),
             archives: places(config.parallel.archives),

@@ -1,12 +1,14 @@
 //! What the operator decides about the HTTP side. Read once, in `main`, and handed down.
 
-use std::time::Duration;
+use std::{path::PathBuf, time::Duration};
 
 use pipelinex_common::{
     database::DatabaseConfig,
     limits::{IntakeLimits, MIB},
     policy::Policy,
 };
+
+use crate::intake::git::Host;
 
 /// How the HTTP side behaves. Every number has its unit in its name or its type.
 #[derive(Clone, Debug, Default)]
@@ -22,10 +24,25 @@ pub struct Config {
     pub policy: Policy,
     /// The database that projects may ask for.
     pub database: DatabaseConfig,
+    /// Where clones come from.
+    pub git: GitConfig,
     /// Limits of connections.
     pub connections: ConnectionLimits,
     /// Limits of work that is done at the same time.
     pub parallel: ParallelLimits,
+}
+
+/// Where clones come from, and who makes them. How much they may be is in the intake limits.
+#[derive(Clone, Debug)]
+pub struct GitConfig {
+    /// Hosts from which may be cloned.
+    pub hosts: Vec<Host>,
+    /// The folder of secrets for private repositories.
+    pub tokens: Option<PathBuf>,
+    /// Certificates to trust besides the public ones, as PEM.
+    pub ca_certs: Option<PathBuf>,
+    /// The program that clones: this one, also after its file was replaced by a newer version.
+    pub program: PathBuf,
 }
 
 /// What one client, and all of them together, may hold open.
@@ -54,12 +71,21 @@ pub struct ConnectionLimits {
 pub struct ParallelLimits {
     /// Uploads that are received or looked at; one more is told 429.
     pub uploads: usize,
+    /// Clones, each a process; one more is told 429.
+    pub clones: usize,
     /// Projects that are unpacked and judged; others wait.
     pub intakes: usize,
     /// Answers that are being read from the disk; others wait.
     pub reads: usize,
     /// Report archives that exist at once, each a temporary file; one more is told 503.
     pub archives: usize,
+}
+
+impl Default for GitConfig {
+    fn default() -> Self {
+        let program = PathBuf::from("/proc/self/exe");
+        Self { hosts: vec![Host::github()], tokens: None, ca_certs: None, program }
+    }
 }
 
 impl Default for ConnectionLimits {
@@ -79,7 +105,7 @@ impl Default for ConnectionLimits {
 
 impl Default for ParallelLimits {
     fn default() -> Self {
-        Self { uploads: 16, intakes: 2, reads: 32, archives: 16 }
+        Self { uploads: 16, clones: 4, intakes: 2, reads: 32, archives: 16 }
     }
 }
 
@@ -92,6 +118,7 @@ impl Config {
             allowed_origins: vec!["http://localhost:4200".to_owned()],
             policy: Policy::default(),
             database: DatabaseConfig::default(),
+            git: GitConfig::default(),
             connections: ConnectionLimits {
                 head_timeout: Duration::from_millis(800),
                 body_grace: Duration::from_millis(1500),

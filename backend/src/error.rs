@@ -9,12 +9,15 @@ use axum::{
     response::{IntoResponse, Response},
 };
 use pipelinex_common::{foreign::ForeignError, id::InvalidJobId, store::StoreError};
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
 use crate::{
     admission::{self, AdmissionError},
-    intake::{IntakeError, Refusal},
+    intake::{
+        IntakeError, Refusal,
+        git::{CloneError, TokenError},
+    },
     stacks::UnknownStack,
 };
 
@@ -78,6 +81,16 @@ pub enum ApiError {
         /// For people.
         detail: String,
     },
+    /// A Git host cannot be reached, or does not serve.
+    HostUnreachable {
+        /// For people.
+        detail: String,
+    },
+    /// A clone was not done in time.
+    CloneTooSlow {
+        /// For people.
+        detail: String,
+    },
     /// The disk is full.
     Full,
     /// The files of a job cannot be read.
@@ -87,7 +100,7 @@ pub enum ApiError {
 }
 
 /// One reason for a refusal, whoever refused.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Problem {
     /// For programs.
     pub rule: String,
@@ -117,6 +130,8 @@ struct Envelope {
 
 /// The code of a project that does not keep the contract, or a request that it cannot serve.
 const NOT_ADMITTED: &str = "not-admitted";
+/// The code of a repository that is not cloned.
+pub const GIT_REFUSED: &str = "git-refused";
 /// Seconds after which it is worth to come again.
 const RETRY_AFTER: &str = "5";
 
@@ -132,6 +147,11 @@ impl ApiError {
             StoreError::NoSuchJob(_) => error.into(),
             other => Self::BrokenJob(other),
         }
+    }
+
+    /// Nobody hears this.
+    pub fn client_gone() -> Self {
+        Self::Malformed { code: "client-gone", detail: "the client went away".to_owned() }
     }
 
     /// There is nothing under that address.
@@ -168,6 +188,8 @@ impl ApiError {
             Self::Refused { code, problems } => (StatusCode::UNPROCESSABLE_ENTITY, code, sentence(problems)),
             Self::TooMany { detail } => (StatusCode::TOO_MANY_REQUESTS, "too-many", detail.clone()),
             Self::Unavailable { detail } => (StatusCode::SERVICE_UNAVAILABLE, "unavailable", detail.clone()),
+            Self::HostUnreachable { detail } => (StatusCode::BAD_GATEWAY, "git-host-unreachable", detail.clone()),
+            Self::CloneTooSlow { detail } => (StatusCode::GATEWAY_TIMEOUT, "git-too-slow", detail.clone()),
             Self::Full => {
                 let detail = "the server has no space left for this project; its operator has to make some";
                 (StatusCode::INSUFFICIENT_STORAGE, "storage-full", detail.to_owned())
@@ -282,6 +304,31 @@ impl From<IntakeError> for ApiError {
             IntakeError::Refused(refusal) => Self::Refused { code: "zip-refused", problems: vec![refusal.into()] },
             IntakeError::Full => Self::Full,
             IntakeError::Io { .. } => Self::internal(error),
+        }
+    }
+}
+
+impl From<CloneError> for ApiError {
+    fn from(error: CloneError) -> Self {
+        match error {
+            CloneError::Refused(problem) => Self::Refused { code: GIT_REFUSED, problems: vec![problem] },
+            CloneError::TooLarge(detail) => Self::TooLarge { detail },
+            CloneError::TooSlow { .. } => Self::CloneTooSlow {
+                detail: format!("{error}; a smaller branch may be faster, or a ZIP of the project"),
+            },
+            CloneError::Unreachable(detail) => Self::HostUnreachable { detail },
+            CloneError::Full => Self::Full,
+            CloneError::Gone => Self::client_gone(),
+            CloneError::Ours(_) => Self::internal(error),
+        }
+    }
+}
+
+impl From<TokenError> for ApiError {
+    fn from(error: TokenError) -> Self {
+        match error {
+            TokenError::Refused(problem) => Self::Refused { code: GIT_REFUSED, problems: vec![problem] },
+            TokenError::Unusable(cause) => Self::internal(cause),
         }
     }
 }

@@ -42,7 +42,7 @@ pub struct Upload {
     /// Keys of it that nothing here knows.
     pub warnings: Vec<String>,
     /// One of the places for uploads, held until this has become a job or nothing.
-    _place: OwnedSemaphorePermit,
+    pub place: OwnedSemaphorePermit,
     /// Where it is.
     pub staging: StagingGuard,
     /// The file with the project, inside staging.
@@ -75,7 +75,7 @@ pub async fn receive(app: &App, request: Request<Body>) -> Result<Upload, ApiErr
     };
     let ((request, warnings), (bytes, sha256)) =
         (metadata.ok_or_else(|| missing(METADATA_PART))?, file.ok_or_else(|| missing(FILE_PART))?);
-    Ok(Upload { request, warnings, _place: place, staging, archive, bytes, sha256 })
+    Ok(Upload { request, warnings, place, staging, archive, bytes, sha256 })
 }
 
 /// A form as a page sends it: texts by name, and a file perhaps.
@@ -114,11 +114,16 @@ impl PageForm {
         Ok(Self { texts, file, archive, staging, place })
     }
 
+    /// Whether a file was chosen.
+    pub fn has_file(&self) -> bool {
+        self.file.is_some()
+    }
+
     /// The upload, once the texts have become a request; without a file the form itself comes back.
     pub fn into_upload(self, request: JobRequest, warnings: Vec<String>) -> Option<Upload> {
         let (bytes, sha256) = self.file?;
         let Self { archive, staging, place, .. } = self;
-        Some(Upload { request, warnings, _place: place, staging, archive, bytes, sha256 })
+        Some(Upload { request, warnings, place, staging, archive, bytes, sha256 })
     }
 }
 

@@ -6,6 +6,7 @@ mod body;
 pub mod config;
 pub mod error;
 mod extract;
+mod extract_url;
 mod guard;
 pub mod intake;
 mod linger;

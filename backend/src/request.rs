@@ -1,12 +1,15 @@
-//! From the text of the `metadata` part to a request: strict about types, kind about keys it does not know.
+//! From the text of the `metadata` part, or the body of a submission by URL, to a request: strict about types, kind about
+//! keys it does not know.
 
-use pipelinex_common::request::JobRequest;
+use pipelinex_common::request::{GitRequest, JobRequest};
 use serde_json::{Map, Value, error::Category};
 
 use crate::error::{ApiError, Problem};
 
 /// Keys of the request.
 const REQUEST: &[&str] = &["stack", "versions", "pipeline", "project", "branch", "commit"];
+/// Keys that a submission by URL has besides.
+const GIT_REQUEST: &[&str] = &["github_url", "ref", "token"];
 /// Keys of `stack`.
 const STACK: &[&str] = &["language", "framework", "build_tool", "requires_db"];
 /// Keys of `versions`.
@@ -35,37 +38,54 @@ const NAME_BYTES: usize = 200;
 /// How alike a known key must be to be suggested: 1 is the same.
 const ALIKE: f64 = 0.8;
 
+/// Where the text of a request stands.
+const PART: &str = "the part `metadata`";
+const BODY: &str = "the body";
+
+/// Reads the body of a submission by URL. Returns its two halves with a warning for each key that nothing here knows.
+///
+/// # Errors
+/// 400 for what is no JSON, 422 for JSON that is no request.
+pub fn parse_git(text: &[u8]) -> Result<(GitRequest, JobRequest, Vec<String>), ApiError> {
+    let (request, warnings) = read(text, BODY, &[REQUEST, GIT_REQUEST].concat())?;
+    let git = serde_json::from_slice(text).map_err(|error| explain(&error, BODY))?;
+    Ok((git, request, warnings))
+}
+
 /// Reads the text of a request. Returns it with a warning for each key that nothing here knows.
 ///
 /// # Errors
 /// 400 for what is no JSON, 422 for JSON that is no request.
 pub fn parse(text: &[u8]) -> Result<(JobRequest, Vec<String>), ApiError> {
+    read(text, PART, REQUEST)
+}
+
+fn read(text: &[u8], place: &str, keys: &[&str]) -> Result<(JobRequest, Vec<String>), ApiError> {
     // First as any JSON: what is no JSON is told apart from what is no request, and a list is no request though serde
     // would read one. Then from the text again: a key that comes twice is only seen there.
-    let written: Value = serde_json::from_slice(text).map_err(|error| explain(&error))?;
+    let written: Value = serde_json::from_slice(text).map_err(|error| explain(&error, place))?;
     if !written.is_object() {
-        return Err(no_request("it is not an object"));
+        return Err(no_request("it is not an object", place));
     }
-    let request: JobRequest = serde_json::from_slice(text).map_err(|error| explain(&error))?;
+    let request: JobRequest = serde_json::from_slice(text).map_err(|error| explain(&error, place))?;
     let problems = check_texts(&request);
     if !problems.is_empty() {
         return Err(ApiError::Refused { code: "metadata-invalid", problems });
     }
-    Ok((request, unknown_keys(&written)))
+    Ok((request, unknown_keys(&written, keys)))
 }
 
-fn explain(error: &serde_json::Error) -> ApiError {
+fn explain(error: &serde_json::Error, place: &str) -> ApiError {
     match error.classify() {
-        Category::Io | Category::Syntax | Category::Eof => ApiError::Malformed {
-            code: "metadata-not-json",
-            detail: format!("the part `metadata` is not JSON: {error}"),
-        },
-        Category::Data => no_request(&error.to_string()),
+        Category::Io | Category::Syntax | Category::Eof => {
+            ApiError::Malformed { code: "metadata-not-json", detail: format!("{place} is not JSON: {error}") }
+        }
+        Category::Data => no_request(&error.to_string(), place),
     }
 }
 
-fn no_request(why: &str) -> ApiError {
-    let message = format!("the part `metadata` is not a request: {why}");
+fn no_request(why: &str, place: &str) -> ApiError {
+    let message = format!("{place} is not a request: {why}");
     let hint = "it needs at least {\"stack\": {\"language\": .., \"framework\": .., \"build_tool\": ..}}";
     let (rule, hint) = ("metadata-invalid".to_owned(), hint.to_owned());
     ApiError::Refused { code: "metadata-invalid", problems: vec![Problem { rule, path: None, message, hint }] }
@@ -113,7 +133,7 @@ fn text_problem(path: &str, message: String, hint: &str) -> Problem {
 }
 
 /// A misspelled switch must not be silently off.
-fn unknown_keys(written: &Value) -> Vec<String> {
+fn unknown_keys(written: &Value, keys: &[&str]) -> Vec<String> {
     let mut warnings = Vec::new();
     let mut look = |path: &str, at: Option<&Value>, known: &[&str]| {
         let empty = Map::new();
@@ -124,7 +144,7 @@ fn unknown_keys(written: &Value) -> Vec<String> {
         }
     };
     let pipeline = written.get("pipeline");
-    look("", Some(written), REQUEST);
+    look("", Some(written), keys);
     look("stack.", written.get("stack"), STACK);
     look("versions.", written.get("versions"), VERSIONS);
     look("pipeline.", pipeline, PIPELINE);

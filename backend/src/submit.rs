@@ -1,16 +1,20 @@
-//! The one line from an upload to a job. A job exists from the rename inside of `Store::admit` on, and not before.
+//! The one line from an upload or a repository to a job. A job exists from the rename inside of `Store::admit` on, and not before.
+
+use std::path::PathBuf;
 
 use jiff::Timestamp;
 use pipelinex_common::{
-    disk::Versioned,
+    disk::{self, Versioned},
     id::JobId,
     layout::JobPaths,
     limits::IntakeLimits,
-    metadata::{AdmissionStatus, Metadata, SourceInfo, SourceKind},
+    metadata::{AdmissionStatus, GitInfo, Metadata, SourceInfo, SourceKind},
+    request::JobRequest,
     state::JobState,
     store::{Staging, StoreError},
 };
-use tokio::task::spawn_blocking;
+use secrecy::ExposeSecret;
+use tokio::{sync::OwnedSemaphorePermit, task::spawn_blocking};
 use tokio_util::sync::CancellationToken;
 
 use crate::{
@@ -18,32 +22,66 @@ use crate::{
     app::App,
     error::ApiError,
     extract::Upload,
-    intake::{self, Unpacked},
+    extract_url::CloneWish,
+    intake::{
+        self,
+        git::{self, Order},
+    },
 };
 
 /// The project of a request that names none.
 const DEFAULT_PROJECT: &str = "default";
 
-/// An upload that admission has let in and that is no job yet.
+/// Where a project is to come from.
+pub enum Source {
+    /// A ZIP that was uploaded.
+    Zip(Box<Upload>),
+    /// A repository.
+    Git(Box<CloneWish>),
+}
+
+impl From<Upload> for Source {
+    fn from(upload: Upload) -> Self {
+        Self::Zip(Box::new(upload))
+    }
+}
+
+impl From<CloneWish> for Source {
+    fn from(wish: CloneWish) -> Self {
+        Self::Git(Box::new(wish))
+    }
+}
+
+/// A submission whose files lie in staging.
+struct Fetched {
+    request: JobRequest,
+    warnings: Vec<String>,
+    staging: StagingGuard,
+    source: SourceInfo,
+    /// Held until this has become a job or nothing.
+    _place: OwnedSemaphorePermit,
+}
+
+/// A submission that admission has let in and that is no job yet.
 pub struct Judged {
-    upload: Upload,
-    unpacked: Unpacked,
+    fetched: Fetched,
     /// What admission says, with everything that a person should know.
     pub verdict: Accepted,
 }
 
-/// Makes a job of an upload.
+/// Makes a job of a source.
 ///
 /// The work goes on in a task of its own, so that nothing is torn down under a thread that still writes; when the client
 /// goes away before the rename, there is no job.
 ///
 /// # Errors
-/// 422 with every problem that was found, and nothing is left behind; 507 when the disk is full.
-pub async fn submit(app: &App, upload: Upload) -> Result<Metadata, ApiError> {
+/// 422 with every problem that was found, and nothing is left behind; 507 when the disk is full. Of a repository also 413,
+/// 502 and 504.
+pub async fn submit(app: &App, source: Source) -> Result<Metadata, ApiError> {
     let (app, gone) = (app.clone(), CancellationToken::new());
     let _told_when_the_client_goes = gone.clone().drop_guard();
     let line = async move {
-        let judged = judge(&app, upload).await?;
+        let judged = judge(&app, source, &gone).await?;
         let metadata = admit(&app, judged, gone).await?;
         ring(&app, metadata.job_id);
         Ok(metadata)
@@ -55,44 +93,114 @@ pub async fn submit(app: &App, upload: Upload) -> Result<Metadata, ApiError> {
 ///
 /// # Errors
 /// As those of [`submit`].
-pub async fn precheck(app: &App, upload: Upload) -> Result<Judged, ApiError> {
-    let app = app.clone();
-    tokio::spawn(async move { judge(&app, upload).await }).await.map_err(ApiError::internal)?
+pub async fn precheck(app: &App, source: Source) -> Result<Judged, ApiError> {
+    let (app, gone) = (app.clone(), CancellationToken::new());
+    let _told_when_the_client_goes = gone.clone().drop_guard();
+    tokio::spawn(async move { judge(&app, source, &gone).await }).await.map_err(ApiError::internal)?
 }
 
-/// Unpacks the project and looks at it.
-async fn judge(app: &App, upload: Upload) -> Result<Judged, ApiError> {
-    let _place = app.slots.intakes.acquire().await.map_err(ApiError::internal)?;
-    app.stacks.find(&upload.request.stack)?;
-    let source = upload.staging.paths().source();
-    let unpacked = intake::unpack(&upload.archive, &source, &app.config.intake).await?;
+/// Fetches the project and looks at it.
+async fn judge(app: &App, source: Source, gone: &CancellationToken) -> Result<Judged, ApiError> {
+    let (fetched, _place) = match source {
+        Source::Zip(upload) => {
+            let place = app.slots.intakes.acquire().await.map_err(ApiError::internal)?;
+            (unpack(app, *upload).await?, place)
+        }
+        Source::Git(wish) => {
+            // A clone waits for its host most of the time: it takes a place of this server only when it is there.
+            let fetched = clone(app, *wish, gone).await?;
+            (fetched, app.slots.intakes.acquire().await.map_err(ApiError::internal)?)
+        }
+    };
     let app = app.clone();
     let work = move || {
-        std::fs::remove_file(&upload.archive).map_err(ApiError::io)?;
-        let stack = app.stacks.find(&upload.request.stack)?;
-        let mut verdict = admission::admit_source(&source, &upload.request, SourceKind::Zip, stack, &app.config)?;
-        let noticed = unpacked.warnings.iter().map(ToString::to_string);
-        verdict.warnings.splice(0..0, upload.warnings.iter().cloned().chain(noticed));
+        let stack = app.stacks.find(&fetched.request.stack)?;
+        let source = fetched.staging.paths().source();
+        let mut verdict = admission::admit_source(&source, &fetched.request, fetched.source.kind, stack, &app.config)?;
+        verdict.warnings.splice(0..0, fetched.warnings.iter().cloned());
         if !verdict.warnings.is_empty() {
             verdict.status = AdmissionStatus::AcceptedWithIssues;
         }
-        Ok(Judged { upload, unpacked, verdict })
+        Ok(Judged { fetched, verdict })
     };
     spawn_blocking(work).await.map_err(ApiError::internal)?
+}
+
+async fn unpack(app: &App, upload: Upload) -> Result<Fetched, ApiError> {
+    app.stacks.find(&upload.request.stack)?;
+    let unpacked = intake::unpack(&upload.archive, &upload.staging.paths().source(), &app.config.intake).await?;
+    let archive = upload.archive;
+    let removed = spawn_blocking(move || std::fs::remove_file(archive)).await.map_err(ApiError::internal)?;
+    removed.map_err(ApiError::io)?;
+    let mut warnings = upload.warnings;
+    warnings.extend(unpacked.warnings.iter().map(ToString::to_string));
+    let source = SourceInfo {
+        kind: SourceKind::Zip,
+        sha256: Some(upload.sha256),
+        sent_bytes: upload.bytes,
+        files: unpacked.files,
+        bytes: unpacked.bytes,
+        git: None,
+    };
+    Ok(Fetched { request: upload.request, warnings, staging: upload.staging, source, _place: upload.place })
+}
+
+async fn clone(app: &App, wish: CloneWish, gone: &CancellationToken) -> Result<Fetched, ApiError> {
+    let config = &app.config.git;
+    let paths = wish.staging.paths();
+    let scratch = paths.root().join("clone");
+    let order = Order {
+        url: wish.url.clone(),
+        hosts: config.hosts.clone(),
+        git_ref: wish.git_ref.clone(),
+        credentials: wish.credentials.map(|known| (known.user, known.password.expose_secret().to_owned())),
+        history: wish.history,
+        limits: app.config.intake.clone(),
+        source: paths.source(),
+        scratch: scratch.clone(),
+        ca_certs: config.ca_certs.clone(),
+    };
+    make_dir(scratch.clone()).await?;
+    let cloned = git::clone(&config.program, &order, gone).await?;
+    spawn_blocking(move || std::fs::remove_dir_all(scratch))
+        .await
+        .map_err(ApiError::internal)?
+        .map_err(ApiError::io)?;
+    let mut warnings = wish.warnings;
+    warnings.extend(cloned.warnings);
+    let mut request = wish.request;
+    request.project = Some(wish.url.project());
+    request.branch = cloned.branch;
+    request.commit = Some(cloned.commit);
+    let source = SourceInfo {
+        kind: SourceKind::Git,
+        sha256: None,
+        sent_bytes: cloned.received,
+        files: cloned.files,
+        bytes: cloned.bytes,
+        git: Some(GitInfo { url: wish.url.project(), git_ref: wish.git_ref, history: wish.history }),
+    };
+    Ok(Fetched { request, warnings, staging: wish.staging, source, _place: wish.place })
+}
+
+async fn make_dir(path: PathBuf) -> Result<(), ApiError> {
+    let made = spawn_blocking(move || disk::make_dir(&path, 0o700)).await.map_err(ApiError::internal)?;
+    made.map_err(|error| StoreError::from(error).into())
 }
 
 /// Completes the staged folder, and makes it a job.
 async fn admit(app: &App, mut judged: Judged, gone: CancellationToken) -> Result<Metadata, ApiError> {
     let app = app.clone();
     let work = move || {
-        let staging = judged.upload.staging.take().ok_or_else(|| ApiError::internal("the upload was used before"))?;
-        let stack = app.stacks.find(&judged.upload.request.stack)?;
+        let staging =
+            judged.fetched.staging.take().ok_or_else(|| ApiError::internal("the submission was used before"))?;
+        let stack = app.stacks.find(&judged.fetched.request.stack)?;
         app.stacks.install(stack, &staging.paths().pipelines()).map_err(StoreError::from)?;
-        let project = judged.upload.request.project.as_deref().unwrap_or(DEFAULT_PROJECT);
+        let project = judged.fetched.request.project.as_deref().unwrap_or(DEFAULT_PROJECT);
         let run_number = app.store.next_run_number(project, &judged.verdict.pipeline_name)?;
         let metadata = judged.into_metadata(run_number, app.config.intake.clone());
         if gone.is_cancelled() {
-            return Err(ApiError::Malformed { code: "client-gone", detail: "the client went away".to_owned() });
+            return Err(ApiError::client_gone());
         }
         app.store.admit(staging, &metadata)?;
         Ok(metadata)
@@ -112,13 +220,13 @@ fn ring(app: &App, id: JobId) {
 
 impl Judged {
     fn into_metadata(self, run_number: u64, limits: IntakeLimits) -> Metadata {
-        let Self { upload, unpacked, verdict } = self;
+        let Self { fetched: Fetched { request, source, .. }, verdict } = self;
         let now = Timestamp::now();
         Metadata {
             job_id: JobId::generate(),
             status: verdict.status,
             execution_state: JobState::Queued,
-            stack: upload.request.stack,
+            stack: request.stack,
             versions: verdict.versions,
             pipeline: verdict.switches,
             database: verdict.database,
@@ -126,19 +234,13 @@ impl Judged {
             // Whole seconds, as the predecessors' clients read them; the id has the rest.
             created_at: Timestamp::from_second(now.as_second()).unwrap_or(now),
             schema: Metadata::SCHEMA,
-            project: upload.request.project.unwrap_or_else(|| DEFAULT_PROJECT.to_owned()),
+            project: request.project.unwrap_or_else(|| DEFAULT_PROJECT.to_owned()),
             pipeline_name: verdict.pipeline_name,
-            branch: upload.request.branch,
-            commit: upload.request.commit,
+            branch: request.branch,
+            commit: request.commit,
             run_number,
             owner: None,
-            source: SourceInfo {
-                kind: SourceKind::Zip,
-                sha256: Some(upload.sha256),
-                sent_bytes: upload.bytes,
-                files: unpacked.files,
-                bytes: unpacked.bytes,
-            },
+            source,
             limits,
             stages: verdict.stages,
         }

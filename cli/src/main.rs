@@ -10,6 +10,7 @@ mod follow;
 mod output;
 mod pack;
 mod project;
+mod repository;
 mod show;
 mod telemetry;
 mod watch;

@@ -1,10 +1,6 @@
 //! What `submit` and `precheck` send: an archive and the request beside it.
 
-use std::{
-    fs::File,
-    io,
-    path::{Path, PathBuf},
-};
+use std::{fs::File, io, path::Path};
 
 use pipelinex_common::request::{BUILT_IN_STAGES, JobRequest, Stack, Switches, Versions};
 use zip::ZipArchive;
@@ -55,7 +51,8 @@ fn unreadable(path: &Path, error: io::Error) -> Failure {
     }
 }
 
-fn given_request(path: &PathBuf) -> Result<String, Failure> {
+/// A request that was written by somebody else.
+pub fn given_request(path: &Path) -> Result<String, Failure> {
     let text = std::fs::read_to_string(path).map_err(|error| unreadable(path, error))?;
     match serde_json::from_str::<serde_json::Value>(&text) {
         Ok(_) => Ok(text),
@@ -68,14 +65,19 @@ fn request(args: &ProjectArgs, is_folder: bool) -> Result<JobRequest, Failure> {
         Some(stack) => stack.clone(),
         None => detect(&args.path, is_folder)?,
     };
-    Ok(JobRequest {
+    Ok(described(args, stack))
+}
+
+/// The request that the flags make.
+pub fn described(args: &ProjectArgs, stack: Stack) -> JobRequest {
+    JobRequest {
         stack,
         versions: Versions { java: args.java.clone(), build_tool: None },
         pipeline: switches(&args.only, &args.skip),
         project: args.project.clone(),
         branch: args.branch.clone(),
         commit: args.commit.clone(),
-    })
+    }
 }
 
 /// No flags, no object: the server's default set.
@@ -118,12 +120,21 @@ fn detect(path: &Path, is_folder: bool) -> Result<Stack, Failure> {
             ),
         });
     };
-    Ok(Stack {
-        language: (*language).to_owned(),
-        framework: (*framework).to_owned(),
-        build_tool: (*build_tool).to_owned(),
+    Ok(stack_of([language, framework, build_tool]))
+}
+
+/// The stack of a project whose files cannot be seen here: the one there is.
+pub fn usual_stack() -> Stack {
+    stack_of(MARKS[0].1)
+}
+
+fn stack_of([language, framework, build_tool]: [&str; 3]) -> Stack {
+    Stack {
+        language: language.to_owned(),
+        framework: framework.to_owned(),
+        build_tool: build_tool.to_owned(),
         requires_db: false,
-    })
+    }
 }
 
 /// A single folder around the project is peeled off by the server.

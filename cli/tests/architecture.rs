@@ -51,6 +51,8 @@ fn each_library_has_one_home() {
     only_in("apalis", &["common/src/queue/", "worker/src/consumer.rs"]);
     only_in("redis::", &["common/src/queue/"]);
     only_in("multer::", &["backend/src/"]);
+    // Only the process that clones speaks to libgit2.
+    only_in("git2::", &["backend/src/intake/git/child"]);
 }
 
 #[test]
@@ -65,7 +67,7 @@ fn a_job_has_one_finisher_and_only_the_store_creates_records() {
         sources().into_iter().filter(|(_, text)| text.contains("job.finish(")).map(|(path, _)| path).collect();
     assert_eq!(callers, ["worker/src/run.rs"]);
     only_in("fn become_", &["common/src/state.rs"]);
-    only_in("openat2(", &["common/src/foreign.rs"]);
+    only_in("openat2(", &["common/src/foreign"]);
 }
 
 #[test]

@@ -69,6 +69,8 @@ pub struct Walk {
     pub files: Vec<Found>,
     /// Folders, in order of their paths.
     pub folders: Vec<String>,
+    /// Links, among what is never taken.
+    pub links: Vec<String>,
     /// Entries that are never taken, safe to show; at most a hundred are named.
     pub passed_over: Vec<String>,
     /// Whether there was more than was looked at.
@@ -199,6 +201,7 @@ enum Seen {
     /// The folder in each layer that has it, as far as nothing hides it.
     Folder(Vec<OwnedFd>),
     Hidden,
+    Link,
     Other,
 }
 
@@ -214,6 +217,10 @@ impl Walker<'_> {
             let path = format!("{prefix}{text}");
             match look(layers, text) {
                 Seen::Hidden => {}
+                Seen::Link => {
+                    self.pass_over(&path);
+                    self.walk.links.push(path);
+                }
                 Seen::Other => self.pass_over(&path),
                 Seen::File(bytes) if (self.wanted)(&path) => self.walk.files.push(Found { path, bytes }),
                 Seen::File(_) => {}
@@ -272,6 +279,7 @@ fn look(layers: &[OwnedFd], name: &str) -> Seen {
             _ if !below.is_empty() => break,
             FileType::RegularFile => return Seen::File(u64::try_from(stat.st_size).unwrap_or(0)),
             FileType::CharacterDevice if stat.st_rdev == 0 => return Seen::Hidden,
+            FileType::Symlink => return Seen::Link,
             _ => return Seen::Other,
         }
     }
@@ -334,6 +342,7 @@ fn failed(path: &str, source: io::Error) -> ForeignError {
     ForeignError::Io { path: shown(path), source }
 }
 
+mod links;
 mod remove;
 #[cfg(test)]
 mod tests;

@@ -6,7 +6,10 @@ use serde::{Deserialize, Serialize};
 pub const MIB: u64 = 1024 * 1024;
 
 /// Limits of what is taken in. The first four are the defaults of the seed system.
+///
+/// What a record of an older program does not name has its default.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
 pub struct IntakeLimits {
     /// The largest upload, in bytes as sent.
     pub upload_bytes: u64,
@@ -25,6 +28,13 @@ pub struct IntakeLimits {
     /// How much larger than its compressed form one entry of more than 1 MiB may be: deflate cannot honestly pass 1,032,
     /// and source code stays below 20.
     pub entry_ratio: u64,
+    /// The most that a Git server may send for one clone, in bytes: as much as a project may have unpacked, so that there is
+    /// room for a history of several times the compressed project.
+    pub clone_bytes: u64,
+    /// The most objects of one clone: a project of 10,000 files with about ten versions of each.
+    pub clone_objects: u64,
+    /// How long one clone may take, in seconds: the seed system's.
+    pub clone_seconds: u64,
 }
 
 impl Default for IntakeLimits {
@@ -38,6 +48,9 @@ impl Default for IntakeLimits {
             path_bytes: 1024,
             metadata_bytes: 64 * 1024,
             entry_ratio: 100,
+            clone_bytes: 200 * MIB,
+            clone_objects: 200_000,
+            clone_seconds: 60,
         }
     }
 }

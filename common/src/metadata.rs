@@ -77,14 +77,29 @@ pub enum AdmissionStatus {
 pub struct SourceInfo {
     /// Where it came from.
     pub kind: SourceKind,
-    /// SHA-256 of what was sent, in lower-case hexadecimal digits.
+    /// SHA-256 of an upload, in lower-case hexadecimal digits.
     pub sha256: Option<String>,
-    /// Size of what was sent, in bytes.
+    /// Size of what was sent, or received by a clone, in bytes.
     pub sent_bytes: u64,
     /// Files in `source/`.
     pub files: u64,
     /// Bytes in `source/`.
     pub bytes: u64,
+    /// The repository of a clone.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub git: Option<GitInfo>,
+}
+
+/// Where a clone came from.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct GitInfo {
+    /// Its address, without credentials.
+    pub url: String,
+    /// What was asked for: a branch, a tag or a commit; absent: the default branch.
+    #[serde(rename = "ref")]
+    pub git_ref: Option<String>,
+    /// Whether `source/` has the history, as a `.git` folder of our making.
+    pub history: bool,
 }
 
 /// Where a source came from.

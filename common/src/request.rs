@@ -24,6 +24,19 @@ pub struct JobRequest {
     pub commit: Option<String>,
 }
 
+/// Where a submission by URL comes from: what its body has beside the keys of a [`JobRequest`].
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct GitRequest {
+    /// The repository, such as `https://github.com/owner/name`; on whichever host, the key is the predecessors'.
+    pub github_url: String,
+    /// A branch, a tag or a commit; absent: the repository's default branch.
+    #[serde(default, rename = "ref", skip_serializing_if = "Option::is_none")]
+    pub git_ref: Option<String>,
+    /// The name of a secret that the operator keeps, never the secret itself.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub token: Option<String>,
+}
+
 /// Language, framework and build tool.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Stack {

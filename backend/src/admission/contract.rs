@@ -12,6 +12,8 @@ use super::{
 
 /// Paths that a sentence names before it says "and more".
 const NAMED_MAX: usize = 5;
+/// Links that leave the project are each a problem, and after so many it is clear.
+const LINKS_MAX: usize = 20;
 
 /// The rules that do not hold, in the order of the contract.
 pub fn problems(facts: &Facts, contract: &Contract) -> Vec<Problem> {
@@ -20,6 +22,7 @@ pub fn problems(facts: &Facts, contract: &Contract) -> Vec<Problem> {
         let message = format!("the project has more files than are looked at ({})", facts.files.len());
         problems.push(Problem::new(Rule::TooManyFiles, message, "leave out what is built or downloaded"));
     }
+    problems.extend(facts.leaving.iter().take(LINKS_MAX).map(|(link, target)| leaving(link, target)));
     problems.extend(contract.required.iter().filter(|path| !facts.has(path)).map(|path| missing(facts, path)));
     for rule in &contract.patterns {
         let glob = Matcher::new(&rule.glob);
@@ -43,6 +46,11 @@ pub fn warnings(facts: &Facts, contract: &Contract) -> Vec<String> {
         warnings.push(format!("{more} more files were not searched"));
     }
     warnings
+}
+
+fn leaving(link: &str, target: &str) -> Problem {
+    let message = format!("the link `{}` leads out of the project, to `{target}`", shown(link));
+    Problem::at(Rule::LinkLeavesProject, link, message, "remove it, or let it lead to a file of the project")
 }
 
 fn missing(facts: &Facts, path: &str) -> Problem {

@@ -31,6 +31,8 @@ pub struct Facts {
     pub folders: Vec<String>,
     /// Links and other things that are never followed or read, safe to show.
     pub passed_over: Vec<String>,
+    /// Links that lead out of the project, with what they name, safe to show.
+    pub leaving: Vec<(String, String)>,
     /// Whether there are more files than are looked at.
     pub cut: bool,
     /// pom.xml, where a rule needs it and it is there.
@@ -60,6 +62,7 @@ pub fn gather(source: &Path, contract: &Contract) -> Result<Facts, ForeignError>
     let mut facts = Facts {
         folders: walk.folders,
         passed_over: walk.passed_over,
+        leaving: leaving(&beneath, &walk.links)?,
         cut: walk.cut,
         files: walk.files.into_iter().map(|file| file.path).collect(),
         ..Facts::default()
@@ -69,6 +72,14 @@ pub fn gather(source: &Path, contract: &Contract) -> Result<Facts, ForeignError>
     }
     search(&beneath, contract, &mut facts, SOURCES_MAX)?;
     Ok(facts)
+}
+
+fn leaving(beneath: &Beneath, links: &[String]) -> Result<Vec<(String, String)>, ForeignError> {
+    let mut leaving = Vec::new();
+    for link in links {
+        leaving.extend(beneath.link_out(link)?.map(|target| (link.clone(), target)));
+    }
+    Ok(leaving)
 }
 
 impl Facts {

@@ -30,6 +30,8 @@ pub enum Rule {
     RequiredStageMissing,
     /// The project has more files than are looked at.
     TooManyFiles,
+    /// A link of the project leads out of it.
+    LinkLeavesProject,
     /// A file or folder that has to be there is not.
     RequiredPath,
     /// Fewer files of a kind than the stack needs.
@@ -54,7 +56,7 @@ pub enum Rule {
 
 impl Rule {
     /// All rules, in the order in which they are checked.
-    pub const ALL: [Self; 21] = [
+    pub const ALL: [Self; 22] = [
         Self::UnknownStack,
         Self::UnsupportedVersion,
         Self::NothingSelected,
@@ -66,6 +68,7 @@ impl Rule {
         Self::CustomToolRequired,
         Self::RequiredStageMissing,
         Self::TooManyFiles,
+        Self::LinkLeavesProject,
         Self::RequiredPath,
         Self::RequiredFiles,
         Self::RequiredText,
@@ -92,6 +95,7 @@ impl Rule {
             Self::CustomToolRequired => "custom-tool-required",
             Self::RequiredStageMissing => "required-stage-missing",
             Self::TooManyFiles => "too-many-files",
+            Self::LinkLeavesProject => "link-leaves-project",
             Self::RequiredPath => "required-path",
             Self::RequiredFiles => "required-files",
             Self::RequiredText => "required-text",
@@ -153,6 +157,6 @@ mod tests {
         let written: Vec<_> = Rule::ALL.iter().map(|rule| serde_json::to_value(rule).unwrap()).collect();
         let spelled: Vec<_> = Rule::ALL.iter().map(|rule| rule.to_string()).collect();
         assert_eq!(written, spelled);
-        insta::assert_snapshot!(spelled.join(" "), @"unknown-stack unsupported-version nothing-selected history-needs-git custom-tool-missing custom-tool-command custom-tool-sudo custom-tool-log-ext custom-tool-required required-stage-missing too-many-files required-path required-files required-text unreadable-file pom-encoding pom-doctype pom-malformed pom-multi-module pom-not-spring-boot java-too-new");
+        insta::assert_snapshot!(spelled.join(" "), @"unknown-stack unsupported-version nothing-selected history-needs-git custom-tool-missing custom-tool-command custom-tool-sudo custom-tool-log-ext custom-tool-required required-stage-missing too-many-files link-leaves-project required-path required-files required-text unreadable-file pom-encoding pom-doctype pom-malformed pom-multi-module pom-not-spring-boot java-too-new");
     }
 }

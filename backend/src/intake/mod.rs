@@ -1,5 +1,6 @@
 //! How a project comes in: from bytes nobody trusts to a folder that holds plain files only.
 
+pub mod git;
 mod project_path;
 mod refusal;
 mod zip_directory;

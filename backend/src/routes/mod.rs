@@ -1,6 +1,7 @@
 //! Every call on one screen.
 
 mod download;
+mod github;
 mod health;
 mod job;
 mod jobs;
@@ -36,6 +37,7 @@ pub fn router(app: App) -> Router {
         .route("/readyz", get(health::ready))
         .route("/api/jobs", get(jobs::list))
         .route("/api/jobs/upload", post(upload::upload))
+        .route("/api/jobs/github", post(github::github))
         .route("/api/jobs/{id}", get(job::view))
         .route("/api/jobs/{id}/status", get(status::status))
         .route("/api/jobs/{id}/reports", get(reports::reports))

@@ -28,7 +28,7 @@ pub struct Precheck {
 /// 200 with the verdict, also when it is a refusal; other codes where there was nothing to judge.
 pub async fn precheck(State(app): State<App>, request: Request) -> Result<Json<Precheck>, ApiError> {
     let upload = extract::receive(&app, request).await?;
-    match submit::precheck(&app, upload).await {
+    match submit::precheck(&app, upload.into()).await {
         Ok(judged) => Ok(Json(Precheck {
             accepted: true,
             status: Some(judged.verdict.status),

@@ -7,6 +7,7 @@ use axum::{
 };
 use pipelinex_common::metadata::Metadata;
 
+use super::job::address;
 use crate::{app::App, error::ApiError, extract, submit};
 
 /// 201 with the metadata, once the job is durable.
@@ -15,7 +16,11 @@ pub async fn upload(
     request: Request,
 ) -> Result<(StatusCode, [(HeaderName, String); 1], Json<Metadata>), ApiError> {
     let upload = extract::receive(&app, request).await?;
-    let metadata = submit::submit(&app, upload).await?;
-    let location = format!("/api/jobs/{}", metadata.job_id);
-    Ok((StatusCode::CREATED, [(header::LOCATION, location)], Json(metadata)))
+    Ok(created(submit::submit(&app, upload.into()).await?))
+}
+
+/// A job that is there now, and where.
+pub fn created(metadata: Metadata) -> (StatusCode, [(HeaderName, String); 1], Json<Metadata>) {
+    let location = address(metadata.job_id);
+    (StatusCode::CREATED, [(header::LOCATION, location)], Json(metadata))
 }

@@ -160,6 +160,23 @@ pub fn request_json(texts: &Texts) -> Value {
     request.into()
 }
 
+/// The request for a clone; `None` where no address was typed. What the clone itself says is not in it.
+pub fn git_json(texts: &Texts) -> Option<Value> {
+    let typed = |name: &str| texts.get(name).filter(|text| !text.is_empty());
+    let mut request = request_json(texts);
+    let object = request.as_object_mut()?;
+    for name in ["project", "branch", "commit"] {
+        object.remove(name);
+    }
+    object.insert("github_url".to_owned(), typed("github_url")?.as_str().into());
+    for name in ["ref", "token"] {
+        if let Some(text) = typed(name) {
+            object.insert(name.to_owned(), text.as_str().into());
+        }
+    }
+    Some(request)
+}
+
 fn pipeline_json(texts: &Texts) -> Value {
     let mut pipeline: Map<String, Value> =
         BUILT_IN_STAGES.iter().map(|(_, field)| ((*field).to_owned(), texts.contains_key(*field).into())).collect();

@@ -97,9 +97,8 @@ pub async fn draw(
     let (jobs, next) = app.read(move |store| Ok(rows(store, before)?)).await?;
     let running = jobs.iter().any(|row| matches!(row, Row::Whole(row) if matches!(row.word, "queued" | "running")));
     let form = Form::new(app, texts.clone());
-    let git = texts.get("github_url").filter(|url| !url.is_empty());
     let shown = if texts.contains_key("stack") { texts.clone() } else { as_sent(&form) };
-    let lines = Lines::new(&form::request_json(&shown), git.map(String::as_str), &host_of(headers));
+    let lines = Lines::of_form(&shown, &host_of(headers));
     let limits = &app.config.intake;
     let limits = format!(
         "A ZIP of at most {} MiB, unpacked at most {} MiB in {} files, {} folders deep.",

@@ -98,8 +98,7 @@ fn draw(job: &Job, host: &str) -> Result<JobPage, ApiError> {
     let more_findings = findings.len().saturating_sub(FINDINGS_SHOWN);
     findings.truncate(FINDINGS_SHOWN);
     let stages = execution.stages.iter().map(|(name, stage)| StageView::new(job, name, stage, open(name, stage), now));
-    let request = serde_json::json!({"stack": metadata.stack, "versions": metadata.versions, "pipeline": metadata.pipeline,
-        "project": metadata.project, "branch": metadata.branch, "commit": metadata.commit});
+    let request = sent(&metadata);
     Ok(JobPage {
         id: job.id().to_string(),
         word: words::job_word(execution.state),
@@ -110,9 +109,23 @@ fn draw(job: &Job, host: &str) -> Result<JobPage, ApiError> {
         findings,
         more_findings,
         warnings: metadata.warnings.iter().chain(&execution.warnings).cloned().collect(),
-        lines: Lines::new(&request, None, host),
+        lines: Lines::new(&request, host),
         metadata,
     })
+}
+
+/// The request that makes a job like this one.
+fn sent(metadata: &Metadata) -> serde_json::Value {
+    let Metadata { stack, versions, pipeline, project, branch, commit, source, .. } = metadata;
+    let mut request = serde_json::json!({"stack": stack, "versions": versions, "pipeline": pipeline});
+    match &source.git {
+        Some(git) => (request["github_url"], request["ref"]) = (git.url.as_str().into(), git.git_ref.clone().into()),
+        None => {
+            request["project"] = project.as_str().into();
+            (request["branch"], request["commit"]) = (branch.clone().into(), commit.clone().into());
+        }
+    }
+    request
 }
 
 fn read_findings(job: &Job, stage: &str) -> Vec<Finding> {

@@ -26,18 +26,20 @@ pub struct Lines {
 }
 
 impl Lines {
-    /// The lines that make this request to the server which the browser calls by this name.
-    pub fn new(request: &Value, git: Option<&str>, host: &str) -> Self {
+    /// The lines that send what is typed to the server which the browser calls by this name.
+    pub fn of_form(texts: &form::Texts, host: &str) -> Self {
+        Self::new(&form::git_json(texts).unwrap_or_else(|| form::request_json(texts)), host)
+    }
+
+    /// The lines that make this request; one with an address is for a clone.
+    pub fn new(request: &Value, host: &str) -> Self {
         let server = format!("http://{host}");
+        let git = request["github_url"].as_str();
         let curl = match git {
-            Some(url) => {
-                let mut body = request.clone();
-                body["github_url"] = url.into();
-                format!(
-                    "curl -X POST {server}/api/jobs/github -H 'Content-Type: application/json' -d {}",
-                    quoted(&body.to_string())
-                )
-            }
+            Some(_) => format!(
+                "curl -X POST {server}/api/jobs/github -H 'Content-Type: application/json' -d {}",
+                quoted(&request.to_string())
+            ),
             None => format!(
                 "curl {server}/api/jobs/upload -F project_zip=@project.zip -F metadata={}",
                 quoted(&request.to_string())
@@ -51,10 +53,9 @@ impl Lines {
 pub async fn lines(
     State(_): State<App>,
     headers: HeaderMap,
-    Query(mut texts): Query<BTreeMap<String, String>>,
+    Query(texts): Query<BTreeMap<String, String>>,
 ) -> Response {
-    let git = texts.remove("github_url").filter(|url| !url.is_empty());
-    page(StatusCode::OK, &Lines::new(&form::request_json(&texts), git.as_deref(), &host_of(&headers)))
+    page(StatusCode::OK, &Lines::of_form(&texts, &host_of(&headers)))
 }
 
 /// The name by which the browser calls this server; the guard has let it pass.
@@ -65,6 +66,11 @@ pub fn host_of(headers: &HeaderMap) -> String {
 
 fn cli(request: &Value, git: Option<&str>, server: &str) -> String {
     let mut line = format!("pipelinex submit {} --wait --server {server}", git.map_or_else(|| ".".to_owned(), quoted));
+    for (key, flag) in [("ref", "--ref"), ("token", "--token-name")] {
+        if let Some(text) = request[key].as_str() {
+            line.push_str(&format!(" {flag} {}", quoted(text)));
+        }
+    }
     let pipeline = &request["pipeline"];
     let plain = ["secret_scan_mode", "sast_mode"]
         .iter()
@@ -114,7 +120,7 @@ mod tests {
     fn a_quote_in_a_name_does_not_end_the_word() {
         let request = json!({"stack": {"language": "java", "framework": "spring-boot", "build_tool": "maven"},
             "versions": {"java": "17"}, "pipeline": {"run_build": true}, "project": "it's; rm -rf ~"});
-        let lines = Lines::new(&request, None, "ci.test:8000");
+        let lines = Lines::new(&request, "ci.test:8000");
         assert_eq!(
             lines.cli,
             "pipelinex submit . --wait --server http://ci.test:8000 --stack java/spring-boot/maven --java 17 --only build \

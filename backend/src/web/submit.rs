@@ -16,8 +16,9 @@ use super::{
 use crate::{
     app::App,
     error::{ApiError, Told},
-    extract::{PageForm, Upload},
-    submit::{self, Judged},
+    extract::PageForm,
+    extract_url,
+    submit::{self, Judged, Source},
 };
 
 /// How the verdict is wished for.
@@ -60,10 +61,15 @@ pub async fn check(State(app): State<App>, Query(wish): Query<Wish>, request: Re
     }
 }
 
-/// The texts, and the upload or why there is none.
-async fn read(app: &App, request: Request) -> Result<(Texts, Result<Upload, ApiError>), PageError> {
+/// The texts, and the source or why there is none. A file that was chosen counts more than an address that was typed.
+async fn read(app: &App, request: Request) -> Result<(Texts, Result<Source, ApiError>), PageError> {
     let form = PageForm::receive(app, request).await?;
     let texts = form.texts.clone();
+    if let (Some(git), false) = (form::git_json(&texts), form.has_file()) {
+        drop(form);
+        let wish = extract_url::wish(app, git.to_string().as_bytes()).await;
+        return Ok((texts, wish.map(Source::from)));
+    }
     let upload = form::request_of(&texts).and_then(|(request, warnings)| {
         let missing = || ApiError::Malformed {
             code: "part-missing",
@@ -71,7 +77,7 @@ async fn read(app: &App, request: Request) -> Result<(Texts, Result<Upload, ApiE
         };
         form.into_upload(request, warnings).ok_or_else(missing)
     });
-    Ok((texts, upload))
+    Ok((texts, upload.map(Source::from)))
 }
 
 fn accepted(judged: Judged) -> Verdict {

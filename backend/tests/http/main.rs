@@ -11,7 +11,7 @@ mod connections;
 mod files;
 mod listing;
 mod multipart;
-mod pages;
 mod operator;
+mod pages;
 mod paths;
 mod support;

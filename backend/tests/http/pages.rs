@@ -79,6 +79,12 @@ async fn a_refusal_comes_back_with_the_form_as_it_was_typed_and_leaves_nothing()
     let page = assert_page(&server.post_form("/jobs", filled(&[], "shop")).await, 400);
     assert!(page.contains("choose the ZIP file"), "{page}");
 
+    let mut elsewhere = filled(&[], "");
+    let at = elsewhere.windows(22).position(|window| window == b"name=\"github_url\"\r\n\r\n").unwrap() + 22;
+    elsewhere.splice(at..at, *b"https://git.test/a/b");
+    let page = assert_page(&server.post_form("/jobs", elsewhere).await, 422);
+    assert!(page.contains("git.test") && page.contains("value=\"https://git.test/a/b\""), "{page}");
+
     let checked = assert_page(&server.post_form("/jobs/check", filled(&project(), "shop")).await, 200);
     assert!(checked.contains("would be admitted"), "{checked}");
     let alone = server.post_form("/jobs/check?alone=true", filled(&bare, "shop")).await;

@@ -14,7 +14,7 @@ use pipelinex_common::{id::JobId, state::JobState};
 pub use self::{
     db::DbCommand,
     server::{BackendArgs, CommonServerArgs, LogFormat, WorkerArgs},
-    submit::{ProjectArgs, StageName},
+    submit::{GitArgs, ProjectArgs, StageName},
 };
 use crate::exit::Exit;
 
@@ -45,6 +45,7 @@ pub struct GlobalArgs {
 
 /// What to do.
 #[derive(Subcommand, Debug)]
+#[expect(clippy::large_enum_variant, reason = "there is one, and it is made once")]
 pub enum Command {
     /// Run API and worker in one process
     Serve {
@@ -69,10 +70,12 @@ pub enum Command {
         #[command(flatten)]
         worker: WorkerArgs,
     },
-    /// Send a project; prints the id of its job
+    /// Send a project, or have a Git repository cloned; prints the id of its job
     Submit {
         #[command(flatten)]
         project: ProjectArgs,
+        #[command(flatten)]
+        git: GitArgs,
         /// Follow the job to its end, and end with its exit code
         #[arg(long, short, env = "PIPELINEX_WAIT", value_parser = FalseyValueParser::new())]
         wait: bool,
@@ -145,6 +148,9 @@ pub enum Command {
     },
     /// Print a completion script for a shell
     Completions { shell: Shell },
+    /// Clone one repository as the server orders on standard input; the server runs this
+    #[command(hide = true)]
+    GitClone,
 }
 
 /// Which server a client talks to.

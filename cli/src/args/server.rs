@@ -3,6 +3,7 @@
 use std::{net::SocketAddr, path::PathBuf, time::Duration};
 
 use clap::{Args, ValueEnum, builder::FalseyValueParser};
+use pipelinex_backend::intake::git::Host;
 use pipelinex_common::{
     database::DatabaseConfig,
     limits::{IntakeLimits, StepLimits},
@@ -11,7 +12,7 @@ use pipelinex_common::{
 };
 use secrecy::{ExposeSecret, SecretString};
 
-use super::values;
+use super::values::{self, GitHost};
 
 /// What `serve`, `backend`, `worker` and `doctor` share.
 #[derive(Args, Clone, Debug)]
@@ -119,6 +120,47 @@ pub struct BackendArgs {
     pub allowed_origins: Vec<String>,
     #[command(flatten)]
     pub intake: IntakeArgs,
+    #[command(flatten)]
+    pub git: GitServerArgs,
+}
+
+/// Where clones come from, and what one may take.
+#[derive(Args, Clone, Debug)]
+pub struct GitServerArgs {
+    /// Hosts from which may be cloned, over https, such as github.com,git.example.org:8443
+    #[arg(long, env = "PIPELINEX_GIT_HOSTS", value_name = "HOST", value_delimiter = ',', default_value = "github.com")]
+    #[arg(value_parser = values::git_host)]
+    pub git_hosts: Vec<GitHost>,
+    /// A folder of secrets for private repositories: requests name a file, which holds https://USER:TOKEN@HOST, or the token
+    /// alone where a single host is allowed
+    #[arg(long, env = "PIPELINEX_GIT_TOKENS", value_name = "DIR")]
+    pub git_tokens: Option<PathBuf>,
+    /// The longest that one clone may take [default: 60s]
+    #[arg(long, env = "PIPELINEX_CLONE_TIMEOUT", value_name = "TIME", value_parser = values::duration)]
+    pub clone_timeout: Option<Duration>,
+    /// The most that a host may send for one clone [default: 200MiB]
+    #[arg(long, env = "PIPELINEX_CLONE_LIMIT", value_name = "SIZE", value_parser = values::bytes)]
+    pub clone_limit: Option<u64>,
+    /// The most objects of one clone [default: 200000]
+    #[arg(long, env = "PIPELINEX_CLONE_OBJECT_LIMIT", value_name = "N")]
+    pub clone_object_limit: Option<u64>,
+}
+
+impl GitServerArgs {
+    /// Puts the limits of a clone to those of every intake.
+    pub fn limits(&self, intake: IntakeLimits) -> IntakeLimits {
+        IntakeLimits {
+            clone_seconds: self.clone_timeout.map_or(intake.clone_seconds, |time| time.as_secs()),
+            clone_bytes: self.clone_limit.unwrap_or(intake.clone_bytes),
+            clone_objects: self.clone_object_limit.unwrap_or(intake.clone_objects),
+            ..intake
+        }
+    }
+
+    /// The hosts; an empty list, as compose files write it, allows none.
+    pub fn hosts(&self) -> Vec<Host> {
+        self.git_hosts.iter().filter_map(|host| host.0.clone()).collect()
+    }
 }
 
 /// Limits of what is taken in; the client checks the same ones before it sends.

@@ -10,8 +10,8 @@ use super::{ServerAddress, server::IntakeArgs, values};
 /// A project, and what is said about it.
 #[derive(Args, Clone, Debug)]
 pub struct ProjectArgs {
-    /// A folder, or a ZIP file
-    #[arg(value_name = "PATH|ZIP")]
+    /// A folder, or a ZIP file; for submit also the https URL of a Git repository
+    #[arg(value_name = "PATH|ZIP|URL")]
     pub path: PathBuf,
     /// What kind of project it is [default: recognised by its files]
     #[arg(long, env = "PIPELINEX_STACK", value_name = "LANGUAGE/FRAMEWORK/TOOL", value_parser = values::stack)]
@@ -46,6 +46,24 @@ pub struct ProjectArgs {
     pub intake: IntakeArgs,
     #[command(flatten)]
     pub server: ServerAddress,
+}
+
+impl ProjectArgs {
+    /// The URL, if it is one: no path has `://` in it that was not meant as one.
+    pub fn url(&self) -> Option<&str> {
+        self.path.to_str().filter(|text| text.contains("://"))
+    }
+}
+
+/// What of a Git repository is cloned.
+#[derive(Args, Clone, Debug)]
+pub struct GitArgs {
+    /// Branch, tag or commit of a repository [default: its default branch]
+    #[arg(long = "ref", env = "PIPELINEX_REF", value_name = "REF")]
+    pub git_ref: Option<String>,
+    /// Name of the secret with which the server opens a private repository; its operator keeps it
+    #[arg(long, env = "PIPELINEX_TOKEN_NAME", value_name = "NAME")]
+    pub token_name: Option<String>,
 }
 
 /// A stage of the built-in pipelines.

@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use jiff::SignedDuration;
+use pipelinex_backend::intake::git::{Host, InvalidHost};
 use pipelinex_common::request::Stack;
 use secrecy::SecretString;
 
@@ -62,6 +63,15 @@ pub fn stack(text: &str) -> Result<Stack, String> {
         }),
         _ => Err("a stack is language/framework/build tool, such as java/spring-boot/maven".to_owned()),
     }
+}
+
+/// A host from which may be cloned; none, where a list was left empty.
+#[derive(Clone, Debug)]
+pub struct GitHost(pub Option<Host>);
+
+/// `github.com`, `git.example.org:8443`.
+pub fn git_host(text: &str) -> Result<GitHost, InvalidHost> {
+    if text.is_empty() { Ok(GitHost(None)) } else { text.parse().map(|host| GitHost(Some(host))) }
 }
 
 /// `scan=registry.example/scan:2`.

@@ -11,6 +11,8 @@ use super::{Client, ClientError};
 
 /// How long sending a project, and its admission, may take.
 const UPLOAD_LIMIT: Duration = Duration::from_secs(60 * 60);
+/// How long a clone, and its admission, may take: the server has a deadline of its own, which an operator can raise.
+const CLONE_LIMIT: Duration = Duration::from_secs(60 * 60);
 /// How much of a file is in memory at a time, in bytes.
 const PIECE: usize = 64 * 1024;
 
@@ -29,6 +31,14 @@ impl Client {
     /// Submits a project. Gives the server's answer as it is.
     pub async fn submit(&self, metadata: String, archive: Archive) -> Result<Value, ClientError> {
         self.send("/api/jobs/upload", metadata, archive).await
+    }
+
+    /// Has a repository cloned and submits it. Gives the server's answer as it is.
+    pub async fn submit_url(&self, request: &Value) -> Result<Value, ClientError> {
+        let request = self.http.post(self.endpoint("/api/jobs/github")).json(request).timeout(CLONE_LIMIT);
+        let response = request.send().await.map_err(|error| ClientError::of(self.url(), error))?;
+        let response = self.judge(response).await?;
+        self.read_json(response).await
     }
 
     /// Asks whether a project would be admitted. Gives the server's answer as it is.

@@ -5,7 +5,7 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use pipelinex_backend::config::Config;
+use pipelinex_backend::config::{Config, GitConfig};
 use pipelinex_common::{
     database::DatabaseConfig,
     id::InstanceId,
@@ -93,11 +93,17 @@ impl Settings {
             allowed_hosts.push(args.listen.ip().to_string());
         }
         Config {
-            intake: args.intake.limits(),
+            intake: args.git.limits(args.intake.limits()),
             allowed_hosts,
             allowed_origins: given(&args.allowed_origins),
             policy: self.policy.clone(),
             database: self.database.clone(),
+            git: GitConfig {
+                hosts: args.git.hosts(),
+                tokens: args.git.git_tokens.clone(),
+                ca_certs: self.ca_certs.clone(),
+                ..GitConfig::default()
+            },
             ..Config::default()
         }
     }

@@ -4,20 +4,35 @@ use serde::Deserialize;
 use serde_json::{Value, json};
 
 use crate::{
-    args::ProjectArgs,
+    args::{GitArgs, ProjectArgs},
     client::{Admitted, Client, ClientError, points_of},
     commands::job,
     exit::Exit,
     failure::Failure,
     output::{Line, Output, Style},
     project::{self, Project},
+    repository,
     watch::{Channel, Watch},
 };
 
-/// Sends a project; with `wait` the verdict on its job is ours.
-pub async fn submit(client: &Client, out: &Output, args: ProjectArgs, wait: bool) -> Result<Exit, Failure> {
-    let project = prepare(args, out).await?;
-    let answer = shown(client.submit(project.metadata, project.archive).await, out)?;
+/// Sends a project, or the address of one; with `wait` the verdict on its job is ours.
+pub async fn submit(
+    client: &Client,
+    out: &Output,
+    args: ProjectArgs,
+    git: GitArgs,
+    wait: bool,
+) -> Result<Exit, Failure> {
+    let answer = if args.url().is_some() {
+        client.submit_url(&repository::request(&args, &git, out)?).await
+    } else {
+        if git.git_ref.is_some() || git.token_name.is_some() {
+            return Err(Failure::usage("--ref and --token-name are for the URL of a repository"));
+        }
+        let project = prepare(args, out).await?;
+        client.submit(project.metadata, project.archive).await
+    };
+    let answer = shown(answer, out)?;
     let admitted = Admitted::deserialize(&answer).map_err(|error| ClientError::NotUnderstood(error.to_string()))?;
     for warning in &admitted.warnings {
         out.say(Line::new().add(Style::Warn, "warning").text(": ").text(warning));
@@ -37,6 +52,9 @@ pub async fn submit(client: &Client, out: &Output, args: ProjectArgs, wait: bool
 
 /// Asks whether a project would be admitted.
 pub async fn precheck(client: &Client, out: &Output, args: ProjectArgs) -> Result<Exit, Failure> {
+    if args.url().is_some() {
+        return Err(Failure::usage("a repository is looked at when it is submitted; precheck takes a folder or a ZIP"));
+    }
     let project = prepare(args, out).await?;
     let answer = shown(client.precheck(project.metadata, project.archive).await, out)?;
     let points = points_of(&answer);

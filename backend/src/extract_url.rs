@@ -1,0 +1,138 @@
+//! The body of a submission by URL: small JSON, checked as far as it can be before anybody is asked for anything.
+
+use std::sync::Arc;
+
+use axum::{
+    body::Body,
+    http::{HeaderMap, Request, header},
+};
+use bytes::BytesMut;
+use futures::TryStreamExt;
+use pipelinex_common::{
+    pipeline::model::Switch,
+    request::{GitRequest, JobRequest, SecretScanMode},
+};
+use tokio::{sync::OwnedSemaphorePermit, task::spawn_blocking};
+
+use crate::{
+    app::App,
+    body::{BodyError, PacedBody},
+    error::{ApiError, GIT_REFUSED},
+    intake::git::{Credentials, RepositoryUrl, check_ref},
+    request,
+    submit::StagingGuard,
+};
+
+/// A repository that may be cloned.
+pub struct CloneWish {
+    /// What is asked for.
+    pub request: JobRequest,
+    /// Keys of it that nothing here knows, or that a clone says better.
+    pub warnings: Vec<String>,
+    /// One of the places for clones, held until this has become a job or nothing.
+    pub place: OwnedSemaphorePermit,
+    /// Where it will be.
+    pub staging: StagingGuard,
+    /// The repository.
+    pub url: RepositoryUrl,
+    /// A branch, a tag or a commit.
+    pub git_ref: Option<String>,
+    /// What is shown to the repository's host.
+    pub credentials: Option<Credentials>,
+    /// Whether a stage looks through the history.
+    pub history: bool,
+}
+
+/// Reads what is to be cloned.
+///
+/// # Errors
+/// A 4xx that says what to send instead; 429 when as many clones are made as may be; 507 when the disk is full.
+pub async fn receive(app: &App, request: Request<Body>) -> Result<CloneWish, ApiError> {
+    let (head, body) = request.into_parts();
+    check_type(&head.headers)?;
+    wish(app, &read(app, body).await?).await
+}
+
+/// What is to be cloned, from the text of a request.
+///
+/// # Errors
+/// As those of [`receive`].
+pub async fn wish(app: &App, text: &[u8]) -> Result<CloneWish, ApiError> {
+    let (git, mut request, mut warnings) = request::parse_git(text)?;
+    app.stacks.find(&request.stack)?;
+    let url = RepositoryUrl::parse(&git.github_url, &app.config.git.hosts).map_err(refused)?;
+    git.git_ref.as_deref().map_or(Ok(()), check_ref).map_err(refused)?;
+    let credentials = credentials(app, &git, &url).await?;
+    warnings.extend(forget_what_the_clone_says(&mut request));
+    let place = Arc::clone(&app.slots.clones).try_acquire_owned().map_err(|_| ApiError::TooMany {
+        detail: "too many clones at once; the server takes yours when one of them is done".to_owned(),
+    })?;
+    let staging = StagingGuard::new(app).await?;
+    let history = wants_history(app, &request);
+    Ok(CloneWish { request, warnings, place, staging, url, git_ref: git.git_ref, credentials, history })
+}
+
+fn refused(problem: crate::error::Problem) -> ApiError {
+    ApiError::Refused { code: GIT_REFUSED, problems: vec![problem] }
+}
+
+fn check_type(headers: &HeaderMap) -> Result<(), ApiError> {
+    let text = |name: header::HeaderName| headers.get(name).and_then(|value| value.to_str().ok()).unwrap_or_default();
+    if !matches!(text(header::CONTENT_ENCODING), "" | "identity") {
+        let detail = "a compressed body is not taken: send the JSON as it is";
+        return Err(ApiError::Unsupported { code: "content-encoding", detail: detail.to_owned() });
+    }
+    let kind = text(header::CONTENT_TYPE).split(';').next().unwrap_or_default().trim();
+    if kind.eq_ignore_ascii_case("application/json") {
+        return Ok(());
+    }
+    let detail = "send application/json with `github_url` and `stack`, \
+                  as `curl -H 'Content-Type: application/json' -d '{\"github_url\": .., \"stack\": ..}'` does";
+    Err(ApiError::Unsupported { code: "not-json", detail: detail.to_owned() })
+}
+
+async fn read(app: &App, body: Body) -> Result<BytesMut, ApiError> {
+    let most = app.config.intake.metadata_bytes;
+    let mut pieces = PacedBody::new(body, &app.config.connections);
+    // There are no parts, so there is no head of one to be patient with.
+    pieces.budget().data();
+    let mut text = BytesMut::new();
+    while let Some(piece) = pieces.try_next().await.map_err(broken)? {
+        if (text.len() + piece.len()) as u64 > most {
+            return Err(ApiError::TooLarge { detail: format!("the body has more than {} KiB", most / 1024) });
+        }
+        text.extend_from_slice(&piece);
+    }
+    Ok(text)
+}
+
+fn broken(error: BodyError) -> ApiError {
+    match error {
+        BodyError::TooSlow => ApiError::TooSlow,
+        other => ApiError::Malformed { code: "body-broken", detail: format!("the body cannot be read: {other}") },
+    }
+}
+
+async fn credentials(app: &App, git: &GitRequest, url: &RepositoryUrl) -> Result<Option<Credentials>, ApiError> {
+    let Some(name) = git.token.clone() else { return Ok(None) };
+    let (config, host) = (app.config.clone(), url.host().clone());
+    let read = move || Credentials::read(config.git.tokens.as_deref(), &name, &host, &config.git.hosts);
+    Ok(Some(spawn_blocking(read).await.map_err(ApiError::internal)??))
+}
+
+/// Project, branch and commit of a clone are facts; what a client says of them is not taken.
+fn forget_what_the_clone_says(request: &mut JobRequest) -> Vec<String> {
+    let said =
+        [("project", request.project.take()), ("branch", request.branch.take()), ("commit", request.commit.take())];
+    let said = said.into_iter().filter(|(_, said)| said.is_some());
+    let warning = |name| format!("the key `{name}` was ignored: the clone says it; `ref` chooses what is cloned");
+    said.map(|(name, _)| warning(name)).collect()
+}
+
+/// The history is fetched for the scan that looks through it, also where only the operator asks for that stage.
+fn wants_history(app: &App, request: &JobRequest) -> bool {
+    request.pipeline.as_ref().is_some_and(|switches| {
+        let scanned = switches.run_secret_scan || app.config.policy.require.contains(&Switch::RunSecretScan);
+        scanned && switches.secret_scan_mode == SecretScanMode::Git
+    })
+}
