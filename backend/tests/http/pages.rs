@@ -80,7 +80,7 @@ async fn a_refusal_comes_back_with_the_form_as_it_was_typed_and_leaves_nothing()
     assert!(page.contains("choose the ZIP file"), "{page}");
 
     let mut elsewhere = filled(&[], "");
-    let at = elsewhere.windows(22).position(|window| window == b"name=\"github_url\"\r\n\r\n").unwrap() + 22;
+    let at = elsewhere.windows(21).position(|window| window == b"name=\"github_url\"\r\n\r\n").unwrap() + 21;
     elsewhere.splice(at..at, *b"https://git.test/a/b");
     let page = assert_page(&server.post_form("/jobs", elsewhere).await, 422);
     assert!(page.contains("git.test") && page.contains("value=\"https://git.test/a/b\""), "{page}");
