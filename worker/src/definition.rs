@@ -106,3 +106,41 @@ fn versions(metadata: &Metadata) -> BTreeMap<String, String> {
     let versions = [("JAVA_VERSION", &metadata.versions.java), ("BUILD_TOOL_VERSION", &metadata.versions.build_tool)];
     versions.into_iter().filter_map(|(name, version)| Some((name.to_owned(), version.clone()?))).collect()
 }
+
+#[cfg(test)]
+mod tests {
+    use pipelinex_common::testing::sample;
+
+    use super::*;
+
+    const TEXT: &str = "default: {image: i}\nstages: [BUILD, SAST, SCA]\nBUILD: {stage: BUILD, script: x, allow_failure: true}\n\
+        SAST: {stage: SAST, script: x, allow_failure: true}\nSCA: {stage: SCA, script: x, needs: [BUILD], allow_failure: true}\n\
+        .pipelinex: {jobs: {BUILD: {switch: run_build}, SAST: {switch: run_sast}, SCA: {switch: run_sca}}}\n";
+
+    fn definition(wanted: &[Switch], required: &[Switch]) -> Result<Definition, Stop> {
+        let id = "01890a5d-ac96-774b-bcce-b302099a8057".parse().unwrap();
+        let mut metadata = sample::metadata(id, ["BUILD", "SAST", "SCA"]);
+        for switch in wanted {
+            *metadata.pipeline.get_mut(switch.as_str()).unwrap() = true;
+        }
+        let policy = Policy { require: required.iter().copied().collect(), ..Policy::default() };
+        Definition::new(pipeline::read("p.yml", TEXT).unwrap(), &metadata, &policy)
+    }
+
+    #[test]
+    fn what_is_required_is_added_with_what_it_needs_and_may_not_fail() {
+        let told = |definition: Definition| {
+            let strict = |step: &&Step| step.allow_failure == AllowFailure::No;
+            let strict = definition.pipeline.steps.iter().filter(strict).map(|step| step.slug.to_string());
+            let selected: Vec<_> = definition.selected.iter().map(Slug::to_string).collect();
+            (selected.join(" "), strict.collect::<Vec<_>>().join(" "))
+        };
+        let pair = |a: &str, b: &str| (a.to_owned(), b.to_owned());
+        assert_eq!(told(definition(&[Switch::RunSast], &[]).unwrap()), pair("sast", ""));
+        assert_eq!(told(definition(&[], &[Switch::RunSast]).unwrap()), pair("sast", "sast"));
+        assert_eq!(told(definition(&[], &[Switch::RunSca]).unwrap()), pair("build sca", "sca"));
+        let refused = definition(&[], &[Switch::RunDast]).unwrap_err();
+        assert_eq!(refused.reason, Reason::PolicyGate);
+        assert!(refused.message.contains("requires DAST"), "{}", refused.message);
+    }
+}

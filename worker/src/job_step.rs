@@ -168,18 +168,21 @@ impl JobSteps {
         }
         let ran = match carried {
             Ok(Carried::Skipped(record)) => return StepReport::Ended(slug, record),
-            Ok(Carried::Ran(Ran { ending: Ending::Detached, .. })) => return StepReport::LetGo,
-            Ok(Carried::Ran(Ran { ending: Ending::Lost, .. })) => {
-                self.remove_all_of(&slug).await;
-                return StepReport::Lost(slug, attempt);
-            }
-            Ok(Carried::Ran(ran)) => ran,
+            Ok(Carried::Ran(ran)) => *ran,
             Err(error) => match end::failure(error) {
                 Ok(stop) => Ran::not_begun(stop),
                 Err(Some(broke)) => return StepReport::Broke(broke),
                 Err(None) => return StepReport::LetGo,
             },
         };
+        match &ran.ending {
+            Ending::Detached => return StepReport::LetGo,
+            Ending::Lost => {
+                self.remove_all_of(&slug).await;
+                return StepReport::Lost(slug, attempt);
+            }
+            Ending::Exited(_) | Ending::Ended(_) => {}
+        }
         let Verdict { state, reason, message, exit_code } = verdict::of(&ran.ending, self.voice(&step));
         let mut record = StepRecord::bare(&step.name, state, reason, message);
         record.exit_code = exit_code;

@@ -37,6 +37,10 @@ impl Worker {
             return Ok(engine.clone());
         }
         let engine = Engine::connect(self.config.docker_host.as_deref()).await?;
+        // A warning and no more: what does not answer now will say so where it matters.
+        for finding in engine.runtime_findings().await.unwrap_or_default() {
+            tracing::warn!(%finding, "the engine's runtime may have a known hole");
+        }
         *slot = Some(engine.clone());
         Ok(engine)
     }

@@ -17,7 +17,10 @@ use pipelinex_common::{
     state::{JobState, Reason, StepState},
     store::Job,
 };
-use pipelinex_worker::engine::Phase;
+use pipelinex_worker::{
+    engine::Phase,
+    spec::{JobContext, TreeKind},
+};
 use support::{World, story, text, until};
 
 /// An application: answers each request with a line, tells what it sees of itself, and ends when `/end/CODE` is asked for.
@@ -227,6 +230,21 @@ fn an_application_that_is_removed_is_a_lost_step_with_fresh_containers() {
     });
 }
 
+/// What the first attempt of a job is run with.
+fn context(world: &World, job: &Job) -> JobContext {
+    JobContext {
+        instance: world.store.instance().clone(),
+        job: job.id(),
+        attempt: 1,
+        on_engine: job.paths().clone(),
+        trees: TreeKind::Overlay,
+        volume_folders: false,
+        ca: None,
+        limits: world.config.limits.clone(),
+        versions: Default::default(),
+    }
+}
+
 #[test]
 fn what_a_worker_left_that_died_before_the_checks_began_is_made_anew() {
     story(async |world| {
@@ -234,7 +252,7 @@ fn what_a_worker_left_that_died_before_the_checks_began_is_made_anew() {
         // The former worker's application, which has ended meanwhile: nobody saw it from its beginning.
         let definition = "stages: [S]\nS: {stage: S, image: scan, script: [\"true\"]}\n";
         let read = pipelinex_common::pipeline::read("p.yml", definition).unwrap();
-        let context = support::context(world, &job);
+        let context = context(world, &job);
         let image = world.config.images["scan"].clone();
         let slug = Slug::of("SMOKE-TEST");
         let mut left = pipelinex_worker::spec::container(&context, &read.steps[0], &slug, image, &Default::default());

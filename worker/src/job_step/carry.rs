@@ -29,7 +29,13 @@ pub(super) enum Carried {
     /// It was not started, and is skipped with this record.
     Skipped(Box<StepRecord>),
     /// It ran, or should have.
-    Ran(Ran),
+    Ran(Box<Ran>),
+}
+
+impl Carried {
+    fn ran(ran: Ran) -> Self {
+        Self::Ran(Box::new(ran))
+    }
 }
 
 /// A step whose container has ended.
@@ -66,7 +72,7 @@ impl JobSteps {
         let mut extras = Extras { mode: self.mode(step).cloned(), ..Extras::default() };
         if adopted.is_none() {
             if let Some(Err(reason)) = self.definition.modes.get(&step.slug) {
-                return Ok(Carried::Ran(Ran::not_begun(Stop::new(Reason::ToolError, reason))));
+                return Ok(Carried::ran(Ran::not_begun(Stop::new(Reason::ToolError, reason))));
             }
             match self.advisories(step) {
                 Ok(folder) => extras.advisories = folder,
@@ -77,9 +83,7 @@ impl JobSteps {
         // Pulling an image and starting a database count as time of the step: a registry that stalls ends it, and nothing else.
         let prepared = timeout_at(deadline.into(), self.prepare_container(step, adopted, extras)).await;
         let Ok(prepared) = prepared else {
-            let image_id = None;
-            let ending = Ending::Ended(Stop::timeout(self.timeout(step)));
-            return Ok(Carried::Ran(Ran { ending, image_id, services: None }));
+            return Ok(Carried::ran(Ran::not_begun(Stop::timeout(self.timeout(step)))));
         };
         let mut prepared = prepared?;
         let ending = match prepared.instead.take() {
@@ -87,7 +91,7 @@ impl JobSteps {
             None => self.follow(step, &prepared, began).await?,
         };
         let image_id = Some(prepared.spec.image);
-        Ok(Carried::Ran(Ran { ending, image_id, services: prepared.services }))
+        Ok(Carried::ran(Ran { ending, image_id, services: prepared.services }))
     }
 
     /// The database of advisories for a step that wants it; the error is what the step comes to without.
@@ -99,13 +103,13 @@ impl JobSteps {
             Ok(Some(folder)) => Ok(Some(folder)),
             Ok(None) if self.definition.required.contains(&step.slug) => {
                 let message = format!("{}; the operator requires this stage", advisories::MISSING);
-                Err(Carried::Ran(Ran::not_begun(Stop::new(Reason::NoAdvisoryDb, message))))
+                Err(Carried::ran(Ran::not_begun(Stop::new(Reason::NoAdvisoryDb, message))))
             }
             Ok(None) => {
                 let (state, reason) = (StepState::Skipped, Some(Reason::NoAdvisoryDb));
                 Err(Carried::Skipped(Box::new(StepRecord::bare(&step.name, state, reason, advisories::MISSING))))
             }
-            Err(reason) => Err(Carried::Ran(Ran::not_begun(Stop::new(Reason::ToolError, reason)))),
+            Err(reason) => Err(Carried::ran(Ran::not_begun(Stop::new(Reason::ToolError, reason)))),
         }
     }
 

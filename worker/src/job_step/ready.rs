@@ -62,7 +62,8 @@ impl JobSteps {
         let Some(NetworkPlace { network, internal, .. }) = place else { return Ok(()) };
         let cell = lock(&self.networks).entry(network.clone()).or_default().clone();
         let labels = self.context.labels();
-        cell.get_or_try_init(|| self.engine.create_network(network, *internal, &labels)).await.map(|()| ())
+        cell.get_or_try_init(|| self.engine.create_network(network, *internal, &labels)).await?;
+        Ok(())
     }
 
     async fn make_tree(&self, step: &Step) -> Result<(), StepError> {
@@ -79,7 +80,8 @@ impl JobSteps {
             }
             Ok::<(), StepError>(())
         });
-        made.await.map(|()| ())
+        made.await?;
+        Ok(())
     }
 
     async fn make_inputs(&self, step: &Step, producers: Option<Vec<Slug>>) -> Result<(), StepError> {

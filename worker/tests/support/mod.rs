@@ -12,12 +12,7 @@ use pipelinex_common::{
     store::{Job, Store},
     testing::sample,
 };
-use pipelinex_worker::{
-    Worker,
-    config::WorkerConfig,
-    engine::Engine,
-    spec::{JobContext, LABEL_INSTANCE, TreeKind},
-};
+use pipelinex_worker::{Worker, config::WorkerConfig, engine::Engine, spec::LABEL_INSTANCE};
 use tokio_util::sync::CancellationToken;
 
 /// A story's surroundings.
@@ -105,21 +100,6 @@ impl World {
     /// Waits for the end of a job.
     pub async fn end_of(&self, job: &Job) -> Execution {
         until("the job ends", async || job.final_record().unwrap()).await
-    }
-}
-
-/// What the first attempt of a job is run with.
-pub fn context(world: &World, job: &Job) -> JobContext {
-    JobContext {
-        instance: world.store.instance().clone(),
-        job: job.id(),
-        attempt: 1,
-        on_engine: job.paths().clone(),
-        trees: TreeKind::Overlay,
-        volume_folders: false,
-        ca: None,
-        limits: world.config.limits.clone(),
-        versions: Default::default(),
     }
 }
 
