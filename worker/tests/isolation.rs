@@ -10,7 +10,7 @@ use pipelinex_worker::spec::TreeKind;
 use support::{story, text};
 
 /// Probes that run inside a real runner. `try` says what the command after its name comes to.
-const PROBE: &str = r#"
+const PROBE: &str = r##"
 try() { name=$1; shift; if "$@" >/dev/null 2>&1; then echo "ALLOWED $name"; else echo "DENIED $name"; fi; }
 lacks() { name=$1; shift; if "$@" >/dev/null 2>&1; then echo "DENIED $name"; else echo "ALLOWED $name"; fi; }
 status() { grep -q "^$1:[[:space:]]*$2\$" /proc/self/status; }
@@ -19,6 +19,15 @@ for set in CapInh CapPrm CapEff CapBnd CapAmb; do lacks P02-$set status $set 000
 lacks P03-privileges status NoNewPrivs 1
 lacks P04-seccomp status Seccomp 2
 try P04-unshare unshare -U true
+# Refused by the profile, not by the kernel for its arguments: io_uring, BPF, perf, keys, other programs' memory, userfaultfd.
+refused() { name=$1; shift; lacks "P04-$name" perl -e 'my @n = @ARGV; syscall($n[0], map { $_ + 0 } @n[1..$#n]) == -1 or exit 1; exit($! == 1 || $! == 38 ? 0 : 1)' "$@"; }
+refused io-uring 425 1 0
+refused bpf 321 0 0 0
+refused perf 298 0 0 0 0 0
+refused keys 248 0 0 0 0 0
+refused ptrace 101 0 1 0 0
+refused userfaultfd 323 1
+refused old-sockets 41 38 5 0
 try P04-mount mount -t tmpfs none /tmp
 try P14-kcore head -c 1 /proc/kcore
 try P15-sysrq sh -c ': > /proc/sysrq-trigger'
@@ -40,10 +49,10 @@ lacks P30-files test "$(ls /proc/self/fd | wc -l)" -le 4
 lacks P13-core test "$(ulimit -c)" = 0
 try other-reports sh -c 'ls "$REPORTS_DIR/.." | grep -E "victim|outbox"'
 try other-jobs sh -c 'ls / /home /home/runner | grep -E "[0-9a-f]{8}-[0-9a-f]{4}-7"'
-"#;
+"##;
 
-const NAMES: &str = "P01-user P02-CapAmb P02-CapBnd P02-CapEff P02-CapInh P02-CapPrm P03-privileges P04-mount P04-seccomp \
-    P04-unshare P13-core P14-kcore P15-core-pattern P15-sysrq P16-cgroup P17-sockets P22-mem P22-mknod P23-kmsg P24-hostname \
+const NAMES: &str = "P01-user P02-CapAmb P02-CapBnd P02-CapEff P02-CapInh P02-CapPrm P03-privileges P04-bpf P04-io-uring \
+    P04-keys P04-mount P04-old-sockets P04-perf P04-ptrace P04-seccomp P04-unshare P04-userfaultfd P13-core P14-kcore P15-core-pattern P15-sysrq P16-cgroup P17-sockets P22-mem P22-mknod P23-kmsg P24-hostname \
     P24-time P26-setuid P27-/ P27-/bin P27-/etc P27-/home P27-/home/runner P27-/usr P28-remove P28-replace P28-script P29-env \
     P30-files other-jobs other-reports";
 

@@ -24,6 +24,10 @@ const STOP_GRACE_SECONDS: i64 = 10;
 /// Nanoseconds in a second: the engine counts health checks in them.
 const SECOND: i64 = 1_000_000_000;
 
+/// The system calls that a runner may make: everything that is not named is refused. Ours, so that what a runner can do is the
+/// same on every engine, whatever its own default is.
+const SECCOMP: &str = include_str!("seccomp.json");
+
 /// The create request of any container we make: of a step, of the application beside it, and of its database. There is one
 /// function, so that none is hardened less than another.
 pub fn container(spec: &ContainerSpec) -> ContainerCreateBody {
@@ -78,7 +82,7 @@ fn host_config(spec: &ContainerSpec) -> HostConfig {
     let limits = spec.limits;
     HostConfig {
         cap_drop: Some(vec!["ALL".to_owned()]),
-        security_opt: Some(vec!["no-new-privileges".to_owned()]),
+        security_opt: Some(vec!["no-new-privileges".to_owned(), format!("seccomp={SECCOMP}")]),
         privileged: Some(false),
         readonly_rootfs: Some(true),
         // exec: native parts of Java libraries, `go test` and virtual environments start programs there.
@@ -260,6 +264,10 @@ mod tests {
     fn a_runner_container_is_hardened_like_this() {
         let mut request = request("{network: egress, memory: 1g}", TreeKind::Overlay, true);
         request["HostConfig"]["Mounts"] = serde_json::Value::Null;
+        let profile = request["HostConfig"]["SecurityOpt"][1].as_str().unwrap().strip_prefix("seccomp=").unwrap();
+        let profile: serde_json::Value = serde_json::from_str(profile).unwrap();
+        assert_eq!(profile["defaultAction"], "SCMP_ACT_ERRNO", "what is not named is refused");
+        request["HostConfig"]["SecurityOpt"][1] = "seccomp=the profile".into();
         request["Cmd"][2] = "the launcher".into();
         insta::with_settings!({sort_maps => true}, { insta::assert_json_snapshot!(request) });
     }
