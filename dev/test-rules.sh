@@ -43,7 +43,7 @@ for id in "${ids[@]}"; do
   problems=$(diff <(grep "^$id " "$work/announced") <(grep "^$id " "$work/found") | sed -n 's/^< /not found: /p; s/^> /not announced: /p' || true)
   [ "$(comments ruleid "$id")" -gt 0 ] || problems+=$'\nno example of what it finds'
   [ "$(comments ok "$id")" -gt 0 ] || problems+=$'\nno example of what it leaves alone'
-  jq -e --arg id "$id" '.runs[0].tool.driver.rules[] | select(.id == $id).properties["security-severity"] | tonumber' "$work/report" >/dev/null ||
+  jq -e --arg id "$id" '.runs[0].tool.driver.rules[] | select(.id == $id).properties["security-severity"] | tonumber' "$work/report" >/dev/null 2>&1 ||
     problems+=$'\nno security-severity in its SARIF'
   if [ -z "$problems" ]; then passed=$((passed + 1)); echo "ok   $id"; else fail "$id" "${problems#$'\n'}"; fi
 done
