@@ -1,0 +1,44 @@
+import java.sql.Connection;
+import java.sql.DriverManager;
+import javax.crypto.spec.SecretKeySpec;
+import org.springframework.beans.factory.annotation.Value;
+
+class Credentials {
+
+    // ruleid: java-hardcoded-credentials
+    private static final String DB_PASSWORD = "correct-horse-battery";
+    // ruleid: java-hardcoded-credentials
+    private String apiKey = "9f1c2b7e55aa";
+    // ruleid: java-hardcoded-credentials
+    static final byte[] SECRET_KEY = "0123456789abcdef".getBytes();
+    // ok: java-hardcoded-credentials
+    private static final String PASSWORD = "password";
+    // ok: java-hardcoded-credentials
+    static final String PROPERTY_PASSWORD = "spring.datasource.password";
+    // ok: java-hardcoded-credentials
+    private String emptyPassword = "";
+    // ok: java-hardcoded-credentials
+    static final String PATH_TO_SECRET = "/run/secrets/db";
+    // ok: java-hardcoded-credentials
+    @Value("${db.password}") private String password;
+    // ok: java-hardcoded-credentials
+    static final String PASSWORD_HINT = "at least twelve characters";
+
+    Connection open(String url, String user) throws Exception {
+        // ruleid: java-hardcoded-credentials
+        Connection planted = DriverManager.getConnection(url, user, "correct-horse-battery");
+        // ok: java-hardcoded-credentials
+        return DriverManager.getConnection(url, user, System.getenv("DB_PASSWORD"));
+    }
+
+    void configure(Source source, String given) {
+        // ruleid: java-hardcoded-credentials
+        source.setPassword("correct-horse-battery");
+        // ok: java-hardcoded-credentials
+        source.setPassword(given);
+        // ruleid: java-hardcoded-credentials
+        new SecretKeySpec("0123456789abcdef".getBytes(), "AES");
+        // ok: java-hardcoded-credentials
+        String password = System.getenv("DB_PASSWORD");
+    }
+}
