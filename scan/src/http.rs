@@ -43,6 +43,7 @@ impl Target {
             .http_status_as_error(false)
             .max_redirects(0)
             .proxy(None)
+            .timeout_resolve(Some(Duration::from_secs(2)))
             .timeout_connect(Some(Duration::from_secs(2)))
             .timeout_global(Some(ANSWER))
             .build();

@@ -1,97 +1,15 @@
-//! What a tool's end means, told with tools that are scripts: killed, silent, torn and lying ones. The real tools are run
-//! in their containers by `dev/test-stages.sh`.
+//! Reports that exist, parse, show a scan and agree with the exit code are believed; all others are errors of the tool.
 
-#![expect(clippy::unwrap_used, reason = "a test that cannot go on says so")]
+use std::fs;
 
-use std::{collections::BTreeMap, fs, os::unix::fs::PermissionsExt, path::PathBuf};
-
-use pipelinex_scan::{Stage, Word};
+use pipelinex_scan::Word;
 use serde_json::Value;
-use tempfile::TempDir;
 
-/// A project, a folder of fake tools, and the variables of a stage.
-struct World {
-    dir: TempDir,
-    variables: BTreeMap<String, String>,
-}
+use crate::world::World;
 
 const REPORT: &str = r#"{"runs": [{"tool": {"driver": {"name": "t"}}, "results": [RESULTS]}]}"#;
 const RESULT: &str = r#"{"ruleId": "r", "level": "error", "message": {"text": "m"}, "locations": [{"physicalLocation":
     {"artifactLocation": {"uri": "a.txt"}, "region": {"startLine": 1, "snippet": {"text": "hunter2"}}}}]}"#;
-
-/// Finds the file that a tool is told to write.
-const OUTPUT: &str = r#"for arg in "$@"; do
-    case "$previous" in --report-path | --output-file) out=$arg ;; --output) out=${arg#cyclonedx-json=} ;; esac
-    case "$arg" in --sarif-output=*) sarif=${arg#*=} ;; esac
-    previous=$arg
-done
-"#;
-
-impl World {
-    fn new(stage: &str) -> Self {
-        let dir = tempfile::tempdir().unwrap();
-        for folder in ["app", "pipelines", "reports", "bin", "inputs", "advisories/osv-scalibr/Maven"] {
-            fs::create_dir_all(dir.path().join(folder)).unwrap();
-        }
-        fs::write(dir.path().join("app/a.txt"), "text").unwrap();
-        fs::write(dir.path().join("advisories/osv-scalibr/Maven/all.zip"), "zip").unwrap();
-        let at = |folder: &str| dir.path().join(folder).display().to_string();
-        let variables = [
-            ("STAGE", stage.to_owned()),
-            ("APP_DIR", at("app")),
-            ("PIPELINES_DIR", at("pipelines")),
-            ("REPORTS_DIR", at("reports")),
-            ("INPUTS_DIR", at("inputs")),
-            ("ADVISORIES_DIR", at("advisories")),
-            ("PATH", format!("{}:/usr/bin:/bin", at("bin"))),
-        ];
-        let variables = variables.map(|(name, value)| (name.to_owned(), value)).into();
-        let world = Self { dir, variables };
-        world.database("2026-11-20T00:00:00Z");
-        world
-    }
-
-    fn database(&self, newest: &str) {
-        let ecosystem = format!(r#"{{"advisories": 5, "newest": "{newest}", "sha256": "5ha", "bytes": 3}}"#);
-        let info = format!(r#"{{"schema": 1, "imported_at": "{newest}", "ecosystems": {{"Maven": {ecosystem}}}}}"#);
-        fs::write(self.dir.path().join("advisories/info.json"), info).unwrap();
-    }
-
-    /// Puts a script in the place of a tool.
-    fn tool(&self, name: &str, script: &str) -> &Self {
-        let path = self.dir.path().join("bin").join(name);
-        fs::write(&path, format!("#!/bin/bash\n{OUTPUT}{script}\n")).unwrap();
-        fs::set_permissions(&path, fs::Permissions::from_mode(0o755)).unwrap();
-        self
-    }
-
-    fn with(mut self, name: &str, value: &str) -> Self {
-        self.variables.insert(name.to_owned(), value.to_owned());
-        self
-    }
-
-    /// The exit code, and the result as it was written.
-    fn run(&self, word: Word) -> (u8, Value) {
-        let code = Stage::new(self.variables.clone()).unwrap().run(word);
-        let result = fs::read(self.reports().join("result.json")).unwrap();
-        (code, serde_json::from_slice(&result).unwrap())
-    }
-
-    fn reports(&self) -> PathBuf {
-        self.dir.path().join("reports").join(self.variables["STAGE"].to_lowercase())
-    }
-
-    fn report(&self, name: &str) -> String {
-        fs::read_to_string(self.reports().join(name)).unwrap_or_default()
-    }
-
-    /// The message of a run that must be an error of the tool.
-    fn tool_error(&self, word: Word) -> String {
-        let (code, result) = self.run(word);
-        assert_eq!((code, &result["status"]), (2, &Value::from("FAILED")), "{result}");
-        result["message"].as_str().unwrap().to_owned()
-    }
-}
 
 fn sarif(results: &str) -> String {
     REPORT.replace("RESULTS", results)

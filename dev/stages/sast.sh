@@ -1,0 +1,50 @@
+# SAST; sourced by dev/test-stages.sh. What hides code from semgrep is tried with a rule of this test's own.
+# shellcheck shell=bash disable=SC2154
+
+new_job spring-boot-maven
+scan SAST sast
+expect "clean project: SAST finds nothing" result sast '.status == "SUCCESS" and .message == "no findings"'
+
+empty_job sast
+rm -rf "$job/pipelines/global/semgrep"; mkdir -p "$job/pipelines/global/semgrep/java"
+cat >"$job/pipelines/global/semgrep/java/rules.yaml" <<'END'
+rules:
+  - id: exec
+    languages: [java]
+    severity: ERROR
+    message: "a command is run: $X"
+    metadata: {security-severity: "9.1"}
+    pattern: Runtime.getRuntime().exec($X)
+END
+bad() { printf 'class A { void a() throws Exception {\nRuntime.getRuntime().exec("hunter2");%s\n} }\n' "${1:-}"; }
+bad >"$job/pipelines/global/semgrep/java/Example.java"
+places=(.hidden/A.java .semgrepignored/A.java build/A.java gitignored/A.java node_modules/a/A.java src/A.java src/test/java/A.java tests/A.java vendor/A.java)
+for place in "${places[@]}"; do mkdir -p "$job/app/$(dirname "$place")"; bad >"$job/app/$place"; done
+bad ' // nosemgrep: exec' >"$job/app/src/Comment.java"
+{ bad; seq -f "// $(printf 'x%.0s' {1..990}) %.0f" 1100; } >"$job/app/src/Large.java"
+echo 'class Torn { void x( { Runtime.getRuntime().exec("x"); ' >"$job/app/src/Torn.java"
+echo .semgrepignored >"$job/app/.semgrepignore"; echo gitignored >"$job/app/.gitignore"
+git -C "$job/app" init --quiet
+hand_over
+scan SAST sast
+all_found() { [ "$(sarif sast/semgrep.sarif)" = "$(printf 'exec %s:2\n' "${places[@]}" src/Comment.java src/Large.java | LC_ALL=C sort)" ]; }
+expect "SAST: nothing that the project brings hides code, and a rule has its plain name" all_found
+expect "SAST: the count is in the message" result sast '.message == "passed with findings: 11 critical"'
+expect "SAST: an ignore file is told" warned sast ".semgrepignore found: ignored"
+expect "SAST: a comment is told" warned sast 'src/Comment.java:2 says `nosem`: ignored'
+expect "SAST: a file that cannot be parsed is told" warned sast "src/Torn.java"
+no_code_shown() { ! grep -q hunter2 "$work/log" "$job"/reports/sast/*; }
+expect "SAST: no code is shown" no_code_shown
+
+step SAST "$scan_image" none ro "semgrep scan --metrics=off --disable-version-check --error --config \"\$PIPELINES_DIR/global/semgrep\" \"\$APP_DIR\""
+expect "lie 4: semgrep itself, on a home that is read-only, ends as if it had findings" [ "$code" = 1 ]
+expect "lie 4: it has none" grep -q 'Read-only file system' "$work/log"
+scan SAST sast --memory 48m --memory-swap 48m
+expect "SAST: killed for memory is no success" [ "$code" != 0 ]
+echo 'rules: [{id: broken, languages: [java], severity: ERROR, message: m, pattern: "foo(((("}]' >"$job/pipelines/global/semgrep/broken.yaml"
+scan SAST sast
+expect "SAST: a rule that cannot be used is an error" [ "$code" = 2 ]
+rm -rf "$job/app"; mkdir "$job/app"; echo text >"$job/app/README.md"
+rm "$job/pipelines/global/semgrep/broken.yaml"
+scan SAST sast
+expect "lie 2: a scan of nothing is an error" message sast "scanned nothing"

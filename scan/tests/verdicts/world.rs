@@ -1,0 +1,87 @@
+//! A project, tools that are scripts, and a stage to run.
+
+use std::{collections::BTreeMap, fs, os::unix::fs::PermissionsExt, path::PathBuf};
+
+use pipelinex_scan::{Stage, Word};
+use serde_json::Value;
+use tempfile::TempDir;
+
+/// A project, a folder of fake tools, and the variables of a stage.
+pub struct World {
+    pub dir: TempDir,
+    variables: BTreeMap<String, String>,
+}
+
+/// Finds the file that a tool is told to write.
+const OUTPUT: &str = r#"for arg in "$@"; do
+    case "$previous" in --report-path | --output-file) out=$arg ;; --output) out=${arg#cyclonedx-json=} ;; esac
+    case "$arg" in --sarif-output=*) sarif=${arg#*=} ;; esac
+    previous=$arg
+done
+"#;
+
+impl World {
+    pub fn new(stage: &str) -> Self {
+        let dir = tempfile::tempdir().unwrap();
+        for folder in ["app", "pipelines", "reports", "bin", "inputs", "advisories/osv-scalibr/Maven"] {
+            fs::create_dir_all(dir.path().join(folder)).unwrap();
+        }
+        fs::write(dir.path().join("app/a.txt"), "text").unwrap();
+        fs::write(dir.path().join("advisories/osv-scalibr/Maven/all.zip"), "zip").unwrap();
+        let at = |folder: &str| dir.path().join(folder).display().to_string();
+        let variables = [
+            ("STAGE", stage.to_owned()),
+            ("APP_DIR", at("app")),
+            ("PIPELINES_DIR", at("pipelines")),
+            ("REPORTS_DIR", at("reports")),
+            ("INPUTS_DIR", at("inputs")),
+            ("ADVISORIES_DIR", at("advisories")),
+            ("PATH", format!("{}:/usr/bin:/bin", at("bin"))),
+        ];
+        let variables = variables.map(|(name, value)| (name.to_owned(), value)).into();
+        let world = Self { dir, variables };
+        world.database("2026-11-20T00:00:00Z");
+        world
+    }
+
+    pub fn database(&self, newest: &str) {
+        let ecosystem = format!(r#"{{"advisories": 5, "newest": "{newest}", "sha256": "5ha", "bytes": 3}}"#);
+        let info = format!(r#"{{"schema": 1, "imported_at": "{newest}", "ecosystems": {{"Maven": {ecosystem}}}}}"#);
+        fs::write(self.dir.path().join("advisories/info.json"), info).unwrap();
+    }
+
+    /// Puts a script in the place of a tool.
+    pub fn tool(&self, name: &str, script: &str) -> &Self {
+        let path = self.dir.path().join("bin").join(name);
+        fs::write(&path, format!("#!/bin/bash\n{OUTPUT}{script}\n")).unwrap();
+        fs::set_permissions(&path, fs::Permissions::from_mode(0o755)).unwrap();
+        self
+    }
+
+    pub fn with(mut self, name: &str, value: &str) -> Self {
+        self.variables.insert(name.to_owned(), value.to_owned());
+        self
+    }
+
+    /// The exit code, and the result as it was written.
+    pub fn run(&self, word: Word) -> (u8, Value) {
+        let code = Stage::new(self.variables.clone()).unwrap().run(word);
+        let result = fs::read(self.reports().join("result.json")).unwrap();
+        (code, serde_json::from_slice(&result).unwrap())
+    }
+
+    pub fn reports(&self) -> PathBuf {
+        self.dir.path().join("reports").join(self.variables["STAGE"].to_lowercase())
+    }
+
+    pub fn report(&self, name: &str) -> String {
+        fs::read_to_string(self.reports().join(name)).unwrap_or_default()
+    }
+
+    /// The message of a run that must be an error of the tool.
+    pub fn tool_error(&self, word: Word) -> String {
+        let (code, result) = self.run(word);
+        assert_eq!((code, &result["status"]), (2, &Value::from("FAILED")), "{result}");
+        result["message"].as_str().unwrap().to_owned()
+    }
+}
