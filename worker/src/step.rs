@@ -1,5 +1,7 @@
 //! One step's container, from its making to its end: make, attach, start, follow, wait.
 
+mod ending;
+
 use std::{
     pin::pin,
     sync::Arc,
@@ -11,6 +13,7 @@ use pipelinex_common::{disk::DiskError, state::Reason};
 use tokio::{sync::watch, time::timeout_at};
 use tokio_util::sync::CancellationToken;
 
+pub use self::ending::{Ending, StepError, Stop};
 use crate::{
     engine::{ContainerStatus, Engine, EngineError, Output, Phase},
     logs::{Appended, LogWriter},
@@ -25,72 +28,11 @@ pub(crate) const ASK_AGAIN: Duration = Duration::from_secs(1);
 /// The exit code of a process that was ended by signal 9.
 const KILLED: i64 = 128 + 9;
 
-/// How a container came to its end.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Ending {
-    /// It ended by itself.
-    Exited(ContainerStatus),
-    /// We ended it, or did not start it.
-    Ended(Stop),
-    /// It, or what it cannot go on without, is gone, and nobody knows how it ended.
-    Lost,
-    /// This worker was told to stop; the container runs on.
-    Detached,
-}
-
-/// Why a step was ended by us.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Stop {
-    /// Whose fault it is.
-    pub reason: Reason,
-    /// The same as a sentence.
-    pub message: String,
-}
-
-impl Stop {
-    /// A reason with its sentence.
-    pub fn new(reason: Reason, message: impl Into<String>) -> Self {
-        Self { reason, message: message.into() }
-    }
-
-    /// That a step ran longer than it may.
-    pub fn timeout(limit: Duration) -> Self {
-        Self::new(Reason::Timeout, format!("it ran longer than the {} seconds it may", limit.as_secs()))
-    }
-}
-
 /// How a step's container is brought to an end from outside while it runs.
 pub type Told = watch::Receiver<Option<Ending>>;
 
 /// Says whether this worker still holds the job; asked before each create and start.
 pub type Holds = Arc<dyn Fn() -> bool + Send + Sync>;
-
-/// Why a step could not be run to an end.
-#[derive(Debug, thiserror::Error)]
-pub enum StepError {
-    /// The engine refused.
-    #[error(transparent)]
-    Engine(#[from] EngineError),
-    /// The image is not there.
-    #[error(
-        "the runner image {image} is not there and cannot be pulled ({cause}): build it with `make images`, or name another with PIPELINEX_IMAGES"
-    )]
-    NoImage {
-        /// Which image.
-        image: String,
-        /// What pulling it said.
-        cause: String,
-    },
-    /// Our own files.
-    #[error(transparent)]
-    Disk(#[from] DiskError),
-    /// The tree could not be made.
-    #[error(transparent)]
-    Tree(#[from] crate::tree::TreeError),
-    /// Somebody else holds the job now.
-    #[error("another worker holds the job")]
-    NotMine,
-}
 
 /// What a container is run with.
 pub struct Run<'a> {

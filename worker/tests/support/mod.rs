@@ -20,7 +20,7 @@ pub struct World {
     pub store: Store,
     pub engine: Engine,
     pub config: WorkerConfig,
-    _folder: tempfile::TempDir,
+    folder: tempfile::TempDir,
 }
 
 /// A worker that runs until it is stopped.
@@ -47,6 +47,7 @@ pub fn story(run: impl AsyncFnOnce(&mut World)) {
         let left = world.engine.find(&[label]).await.unwrap();
         world.engine.remove(&left).await.unwrap();
         assert!(left.is_empty(), "left on the engine: {left:?}");
+        world.remove_folder().await;
     });
 }
 
@@ -57,7 +58,17 @@ impl World {
         let engine =
             Engine::connect(None).await.expect("these tests need a container engine: `make test` brings one up");
         let config = WorkerConfig { reconcile_every: Duration::from_millis(200), ..WorkerConfig::default() };
-        Self { store, engine, config, _folder: folder }
+        Self { store, engine, config, folder }
+    }
+
+    /// A thread of the worker's that nobody waits for may be emptying the trash in it at the same time.
+    async fn remove_folder(self) {
+        let folder = self.folder.keep();
+        until("the folder is removed", async || {
+            let _ = std::fs::remove_dir_all(&folder);
+            (!folder.exists()).then_some(())
+        })
+        .await;
     }
 
     /// Admits a job with this definition and these source files.
