@@ -150,8 +150,8 @@ fn report(out: &Output, layout: &Layout, db: &AdvisoryDb, written: &Written) -> 
     }
     if written.pruned > 0 {
         out.say(format!(
-            "{} of them had fields that osv-scanner does not know; these fields were left out, because it passes over \
-             an advisory with such a field",
+            "{} of them had something that osv-scanner does not know, and it passes over such an advisory: that was left \
+             out, the advisory is kept",
             written.pruned
         ));
     }
