@@ -168,7 +168,8 @@ fn prune(value: &mut Value, shape: &Shape) -> bool {
             if let Typed(words, _) = shape {
                 items.retain(|item| item["type"].as_str().is_none_or(|word| words.contains(&word)));
             }
-            items.iter_mut().fold(items.len() < before, |pruned, item| prune(item, shape) | pruned)
+            let left_out = items.len() < before;
+            items.iter_mut().fold(left_out, |pruned, item| prune(item, shape) | pruned)
         }
         _ => false,
     }

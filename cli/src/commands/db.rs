@@ -20,7 +20,7 @@ use crate::{
     advisories::{Archive, PUBLIC_ARCHIVE, Source, Written, refused, write},
     exit::Exit,
     failure::Failure,
-    output::{Line, Output, Style},
+    output::Output,
     show,
 };
 
@@ -170,8 +170,7 @@ fn show_db(out: &Output, folder: &Path, db: &AdvisoryDb) -> Result<Exit, Failure
     }
     for (name, info) in db.ecosystems.iter().filter(|(_, info)| info.age_days(now).is_some_and(|age| age > OLD_DAYS)) {
         let age = info.age_days(now).unwrap_or_default();
-        let line = Line::new().add(Style::Warn, "warning").text(": ");
-        out.say(line.text(format!(
+        out.say(show::warning(&format!(
             "nothing in {name} is newer than {age} days; `pipelinex db update` fetches what came since"
         )));
     }
