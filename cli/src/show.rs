@@ -2,7 +2,7 @@
 
 use jiff::Timestamp;
 use pipelinex_common::{
-    execution::{FindingCounts, StageRecord},
+    execution::{FindingCounts, StageRecord, StepRecord},
     state::{JobState, StepState},
 };
 
@@ -59,6 +59,21 @@ pub fn stage_row(name: &str, stage: &StageRecord, width: usize) -> Line {
     line.text(remarks.join(", "))
 }
 
+/// What a person should know of a stage though it did not change its verdict, each in a line below the stage's.
+pub fn stage_warnings(stage: &StageRecord) -> Vec<Line> {
+    let several = stage.steps.len() > 1;
+    let of_step = |step: &StepRecord| {
+        let name = if several { format!("{}: ", step.name) } else { String::new() };
+        step.warnings.iter().map(move |text| format!("{name}{text}")).collect::<Vec<_>>()
+    };
+    stage.steps.values().flat_map(of_step).map(|text| Line::new().text("       ").append(warning(&text))).collect()
+}
+
+/// Something that a person should know.
+pub fn warning(text: &str) -> Line {
+    Line::new().add(Style::Warn, "warning").text(": ").text(text)
+}
+
 fn counts(stage: &StageRecord) -> Option<String> {
     let mut parts = Vec::new();
     if let Some(tests) = tests_of(stage) {
@@ -72,7 +87,8 @@ fn counts(stage: &StageRecord) -> Option<String> {
     (!parts.is_empty()).then(|| parts.join(", "))
 }
 
-fn findings_text(findings: &FindingCounts) -> String {
+/// How many there are, and how bad.
+pub fn findings_text(findings: &FindingCounts) -> String {
     let FindingCounts { critical, high, medium, low, info } = *findings;
     let all = [(critical, "critical"), (high, "high"), (medium, "medium"), (low, "low"), (info, "info")];
     let found: Vec<_> = all.iter().filter(|(n, _)| *n > 0).map(|(n, word)| format!("{n} {word}")).collect();

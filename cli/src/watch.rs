@@ -208,12 +208,14 @@ impl<'a> Watch<'a> {
         self.line(Line::new())?;
         for (name, stage) in &status.execution.stages {
             self.line(show::stage_row(name, stage, self.width))?;
+            show::stage_warnings(stage).into_iter().try_for_each(|line| self.line(line))?;
             let failed = stage.status == StepState::Failed;
             for last in self.stages.get(name).filter(|_| failed).iter().flat_map(|seen| &seen.last_lines) {
                 self.line(Line::new().text("       ").append(prefixed(name, last, self.width)))?;
             }
         }
         self.line(Line::new())?;
+        status.execution.warnings.iter().try_for_each(|text| self.line(show::warning(text)))?;
         self.line(show::verdict(status, Timestamp::now()))?;
         self.line(format!("reports: {}", self.client.reports_url(self.id)).into())
     }

@@ -1,6 +1,6 @@
 //! What the operator asks of every job: from which severity on a finding fails it, and which stages may not be missing.
 
-use std::{collections::BTreeSet, str::FromStr};
+use std::{collections::BTreeSet, fmt, str::FromStr};
 
 use pipelinex_findings::{FindingCounts, Severity};
 use serde::{Deserialize, Serialize};
@@ -40,6 +40,34 @@ impl FailOn {
         ];
         let counted = at.into_iter().filter(|(severity, _)| *severity >= threshold).map(|(_, count)| count).sum();
         (counted > 0).then_some((counted, threshold))
+    }
+}
+
+impl fmt::Display for FailOn {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self.0 {
+            None => "none",
+            Some(Severity::Info) => "info",
+            Some(Severity::Low) => "low",
+            Some(Severity::Medium) => "medium",
+            Some(Severity::High) => "high",
+            Some(Severity::Critical) => "critical",
+        })
+    }
+}
+
+impl fmt::Display for Policy {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.fail_on.0 {
+            None => f.write_str("findings fail nothing")?,
+            Some(_) => write!(f, "fail on {}", self.fail_on)?,
+        }
+        let stages: Vec<_> = self.require.iter().map(|switch| switch.stage()).collect();
+        if stages.is_empty() {
+            f.write_str("; requires no stage")
+        } else {
+            write!(f, "; requires {}", stages.join(", "))
+        }
     }
 }
 
@@ -89,6 +117,16 @@ mod tests {
         );
         assert_eq!(FailOn::default().judge(&counts), None);
         assert!("hi".parse::<FailOn>().unwrap_err().to_string().contains("none, low"));
+    }
+
+    #[test]
+    fn a_policy_is_said_in_a_line() {
+        let policy = Policy { fail_on: "high".parse().unwrap(), require: [Switch::RunSca, Switch::RunSast].into() };
+        assert_eq!(policy.to_string(), "fail on high; requires SAST, SCA");
+        assert_eq!(Policy::default().to_string(), "findings fail nothing; requires no stage");
+        for word in ["none", "low", "medium", "high", "critical"] {
+            assert_eq!(word.parse::<FailOn>().unwrap().to_string(), word);
+        }
     }
 
     #[test]

@@ -21,6 +21,8 @@ struct Links {
     #[serde(rename = "self")]
     this: String,
     status: String,
+    findings: String,
+    artifacts: String,
     /// Absent until the job has ended.
     reports: Option<String>,
     /// By stage, for those that have or will have a log.
@@ -33,6 +35,8 @@ impl From<JobView> for JobPage {
         let with_log = view.execution.stages.iter().filter(|(_, stage)| stage.status != StepState::Skipped);
         let links = Links {
             status: format!("{this}/status"),
+            findings: format!("{this}/findings"),
+            artifacts: format!("{this}/artifacts"),
             reports: view.execution.state.is_final().then(|| format!("{this}/reports")),
             logs: with_log.map(|(name, _)| (name.clone(), format!("{this}/{}/logs", Slug::of(name)))).collect(),
             this,

@@ -1,6 +1,8 @@
 //! Every call on one screen.
 
+mod artifacts;
 mod download;
+mod findings;
 mod github;
 mod health;
 mod job;
@@ -41,6 +43,9 @@ pub fn router(app: App) -> Router {
         .route("/api/jobs/{id}", get(job::view))
         .route("/api/jobs/{id}/status", get(status::status))
         .route("/api/jobs/{id}/reports", get(reports::reports))
+        .route("/api/jobs/{id}/findings", get(findings::findings))
+        .route("/api/jobs/{id}/artifacts", get(artifacts::list))
+        .route("/api/jobs/{id}/artifacts/{step}/{*path}", get(artifacts::download))
         .route("/api/jobs/{id}/{stage}/logs", get(logs::logs))
         .route("/api/precheck", post(precheck::precheck))
         .merge(web::routes())

@@ -4,12 +4,25 @@ use axum::{
     extract::{FromRequestParts, RawPathParams},
     http::request::Parts,
 };
-use pipelinex_common::id::{InvalidJobId, JobId};
+use pipelinex_common::{
+    id::{InvalidJobId, JobId},
+    slug::Slug,
+};
 
 use crate::error::ApiError;
 
 /// The job of a path.
 pub struct JobPath(pub JobId);
+
+/// The job, the step and the file of a path. The file is a path below the step's artifacts that leads nowhere else.
+pub struct ArtifactPath {
+    /// The job.
+    pub id: JobId,
+    /// The step.
+    pub step: Slug,
+    /// The file.
+    pub path: String,
+}
 
 /// The job and the stage of a path; the stage in any letter case.
 pub struct StagePath(pub JobId, pub String);
@@ -28,6 +41,19 @@ impl<S: Send + Sync> FromRequestParts<S> for StagePath {
     async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, ApiError> {
         let id = parameter(parts, state, "id").await?.parse()?;
         Ok(Self(id, parameter(parts, state, "stage").await?))
+    }
+}
+
+impl<S: Send + Sync> FromRequestParts<S> for ArtifactPath {
+    type Rejection = ApiError;
+
+    async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, ApiError> {
+        let nothing = || ApiError::NotFound { detail: "there is no such artifact".to_owned() };
+        let id = parameter(parts, state, "id").await?.parse()?;
+        let step = parameter(parts, state, "step").await?.parse().map_err(|_| nothing())?;
+        let path = parameter(parts, state, "path").await?;
+        let plain = |part: &str| !part.is_empty() && part != "." && part != ".." && !part.contains('\0');
+        if path.split('/').all(plain) { Ok(Self { id, step, path }) } else { Err(nothing()) }
     }
 }
 

@@ -157,7 +157,7 @@ impl Archive {
     }
 }
 
-fn open_or_nothing<T>(opened: Result<T, ForeignError>) -> Result<Option<T>, ApiError> {
+pub(super) fn open_or_nothing<T>(opened: Result<T, ForeignError>) -> Result<Option<T>, ApiError> {
     match opened {
         Ok(opened) => Ok(Some(opened)),
         // A link or a device is nothing of ours.

@@ -50,6 +50,8 @@ pub struct ExecutionPart {
     attempt: u32,
     started_at: Option<Timestamp>,
     finished_at: Option<Timestamp>,
+    /// What was found while the job ran; what admission had to say is in `job`.
+    warnings: Vec<String>,
     cancel_wished: bool,
 }
 
@@ -57,7 +59,7 @@ impl ExecutionPart {
     /// What of a record is shown.
     pub fn of(execution: Execution, cancel_wished: bool) -> Self {
         let Execution { state, reason, error, current_stage, updated_at, .. } = execution;
-        let Execution { started_at, finished_at, attempt, stages, .. } = execution;
+        let Execution { started_at, finished_at, attempt, stages, warnings, .. } = execution;
         Self {
             state,
             current_stage,
@@ -68,6 +70,7 @@ impl ExecutionPart {
             attempt,
             started_at,
             finished_at,
+            warnings,
             cancel_wished,
         }
     }

@@ -7,8 +7,10 @@
 )]
 
 mod answers;
+mod artifacts;
 mod connections;
 mod files;
+mod findings;
 mod listing;
 mod multipart;
 mod operator;

@@ -31,7 +31,7 @@ async fn m29_a_bad_id_leads_nowhere_and_is_never_a_path() {
         "01900000-0000-7000-8000-000000000000",
         "' or 1=1 --",
     ] {
-        for path in ["", "/status", "/reports", "/build/logs"] {
+        for path in ["", "/status", "/reports", "/build/logs", "/findings", "/artifacts", "/artifacts/package/a.jar"] {
             let line = format!("GET /api/jobs/{}{path} HTTP/1.1\r\n", id.replace(' ', "%20"));
             let answer = server.raw(format!("{line}Host: localhost\r\nConnection: close\r\n\r\n")).await;
             assert_eq!(status_of(&answer), 404, "{line}{answer}");

@@ -1,15 +1,15 @@
 //! One advisory in the OSV format, as far as an import has to know it.
 //!
 //! osv-scanner passes over an advisory that it does not understand without a word, and it does not understand one with a
-//! field that it does not know. So what is imported is looked at here, and unknown fields are left out.
+//! field, or a kind of severity, that it does not know. So what is imported is looked at here, and such things are left out.
 
 use std::collections::BTreeSet;
 
 use jiff::Timestamp;
-use pipelinex_common::advisories::Ecosystem;
+use pipelinex_common::{advisories::Ecosystem, foreign::shown};
 use serde_json::Value;
 
-use self::Shape::{Any, Fields, List};
+use self::Shape::{Any, Fields, List, Typed};
 
 /// The longest id, in bytes: the longest published ones have about 30.
 const ID_BYTES: usize = 100;
@@ -23,7 +23,7 @@ pub struct Advisory {
     pub ecosystems: BTreeSet<Ecosystem>,
     /// When it was last changed.
     pub changed: Option<Timestamp>,
-    /// Whether it has fields that the scanner does not know.
+    /// Whether it has something that the scanner does not know.
     pub unknown_fields: bool,
 }
 
@@ -33,13 +33,55 @@ enum Shape {
     Any,
     /// An object with these fields.
     Fields(&'static [(&'static str, Shape)]),
+    /// An object of a list with these fields; where its `type` is none of the words, it is left out.
+    Typed(&'static [&'static str], &'static [(&'static str, Shape)]),
     /// A list of such parts.
     List(&'static Shape),
 }
 
-const SEVERITY: Shape = List(&Fields(&[("type", Any), ("score", Any)]));
+/// Kinds of severity.
+const SEVERITIES: [&str; 4] = ["UNSPECIFIED", "CVSS_V2", "CVSS_V3", "CVSS_V4"];
+/// Kinds of references.
+const REFERENCES: [&str; 12] = [
+    "NONE",
+    "WEB",
+    "ADVISORY",
+    "REPORT",
+    "FIX",
+    "PACKAGE",
+    "ARTICLE",
+    "EVIDENCE",
+    "DISCUSSION",
+    "DETECTION",
+    "INTRODUCED",
+    "GIT",
+];
+/// Kinds of credits.
+const CREDITS: [&str; 11] = [
+    "UNSPECIFIED",
+    "OTHER",
+    "FINDER",
+    "REPORTER",
+    "ANALYST",
+    "COORDINATOR",
+    "REMEDIATION_DEVELOPER",
+    "REMEDIATION_REVIEWER",
+    "REMEDIATION_VERIFIER",
+    "TOOL",
+    "SPONSOR",
+];
+/// Kinds of ranges of versions. One that is not known cannot be left out: nothing would be affected any more.
+const RANGE_KINDS: [&str; 4] = ["UNSPECIFIED", "GIT", "SEMVER", "ECOSYSTEM"];
+
+const SEVERITY: Shape = List(&Typed(&SEVERITIES, &[("type", Any), ("score", Any)]));
 const PACKAGE: Shape = Fields(&[("ecosystem", Any), ("name", Any), ("purl", Any)]);
-const EVENTS: Shape = List(&Fields(&[("introduced", Any), ("fixed", Any), ("last_affected", Any), ("limit", Any)]));
+const EVENTS: Shape = List(&Fields(&[
+    ("introduced", Any),
+    ("fixed", Any),
+    ("last_affected", Any),
+    ("lastAffected", Any),
+    ("limit", Any),
+]));
 const RANGES: Shape = List(&Fields(&[("type", Any), ("repo", Any), ("events", EVENTS), ("database_specific", Any)]));
 const AFFECTED: Shape = List(&Fields(&[
     ("package", PACKAGE),
@@ -49,7 +91,7 @@ const AFFECTED: Shape = List(&Fields(&[
     ("ecosystem_specific", Any),
     ("database_specific", Any),
 ]));
-/// The fields of OSV 1.7, which osv-scanner 2.6 reads.
+/// The fields of OSV 1.7, as osv-scanner 2.6 reads them.
 const ADVISORY: Shape = Fields(&[
     ("schema_version", Any),
     ("id", Any),
@@ -63,8 +105,8 @@ const ADVISORY: Shape = Fields(&[
     ("details", Any),
     ("severity", SEVERITY),
     ("affected", AFFECTED),
-    ("references", List(&Fields(&[("type", Any), ("url", Any)]))),
-    ("credits", List(&Fields(&[("name", Any), ("contact", Any), ("type", Any)]))),
+    ("references", List(&Typed(&REFERENCES, &[("type", Any), ("url", Any)]))),
+    ("credits", List(&Typed(&CREDITS, &[("name", Any), ("contact", Any), ("type", Any)]))),
     ("database_specific", Any),
 ]);
 
@@ -89,6 +131,10 @@ pub fn read(content: &[u8]) -> Result<Advisory, String> {
     if ecosystems.is_empty() {
         return Err(format!("{id} affects no package of an ecosystem"));
     }
+    let ranges = affected.iter().filter_map(|affected| affected["ranges"].as_array()).flatten();
+    if let Some(kind) = ranges.filter_map(|range| range["type"].as_str()).find(|kind| !RANGE_KINDS.contains(kind)) {
+        return Err(format!("{id} has a range of the type {}, which osv-scanner does not know", shown(kind)));
+    }
     let changed = [&value["modified"], &value["published"]].into_iter().find_map(Value::as_str);
     let changed = changed.map(str::parse).transpose().map_err(|_| format!("{id} was changed at no time"))?;
     let unknown_fields = prune(&mut value, &ADVISORY);
@@ -108,7 +154,7 @@ pub fn without_unknown_fields(content: &[u8]) -> Result<Vec<u8>, String> {
 /// Whether something was left out. What is of another type than it should be is for the scanner to refuse.
 fn prune(value: &mut Value, shape: &Shape) -> bool {
     match (shape, value) {
-        (Fields(known), Value::Object(fields)) => {
+        (Fields(known) | Typed(_, known), Value::Object(fields)) => {
             let before = fields.len();
             fields.retain(|name, _| known.iter().any(|(known, _)| known == name));
             let mut pruned = fields.len() < before;
@@ -117,7 +163,14 @@ fn prune(value: &mut Value, shape: &Shape) -> bool {
             }
             pruned
         }
-        (List(shape), Value::Array(items)) => items.iter_mut().fold(false, |pruned, item| prune(item, shape) | pruned),
+        (List(shape), Value::Array(items)) => {
+            let before = items.len();
+            if let Typed(words, _) = shape {
+                items.retain(|item| item["type"].as_str().is_none_or(|word| words.contains(&word)));
+            }
+            let left_out = items.len() < before;
+            items.iter_mut().fold(left_out, |pruned, item| prune(item, shape) | pruned)
+        }
         _ => false,
     }
 }
@@ -138,10 +191,16 @@ mod tests {
                 {"package": {"ecosystem": "Debian:12", "name": "a"}},
                 {"ranges": [{"type": "GIT", "repo": "https://x", "events": []}]},
             ],
+            "severity": [{"type": "CVSS_V3", "score": "CVSS:3.1/AV:N"}],
+            "references": [{"type": "WEB", "url": "https://x"}],
             "database_specific": {"anything": [1]},
         });
         change(&mut entry);
         entry.to_string().into_bytes()
+    }
+
+    fn push(list: &mut Value, item: Value) {
+        list.as_array_mut().unwrap().push(item);
     }
 
     #[test]
@@ -159,6 +218,9 @@ mod tests {
             entry["impact"] = json!(1);
             entry["affected"][0]["package"]["cpe"] = json!("x");
             entry["affected"][0]["ranges"][0]["events"][1]["commit"] = json!("x");
+            entry["severity"][0]["source"] = json!("NVD");
+            push(&mut entry["severity"], json!({"type": "Ubuntu", "score": "high"}));
+            push(&mut entry["references"], json!({"type": "VIDEO", "url": "https://x"}));
         });
         assert!(read(&strange).unwrap().unknown_fields);
         let pruned = without_unknown_fields(&strange).unwrap();
@@ -177,6 +239,8 @@ mod tests {
         assert!(told(&entry(|entry| entry["affected"] = json!({}))).contains("no list `affected`"));
         assert!(told(&entry(|entry| entry["affected"] = json!([]))).contains("affects no package"));
         assert!(told(&entry(|entry| entry["modified"] = json!("yesterday"))).contains("at no time"));
+        let range = entry(|entry| entry["affected"][0]["ranges"][0]["type"] = json!("MAGIC"));
+        assert!(told(&range).contains("range of the type MAGIC"));
         for id in ["", "../../x", "a/b", "a\u{0}", "..", "ä", &"x".repeat(101)] {
             assert!(told(&entry(|entry| entry["id"] = json!(id))).contains("no name of a file"), "{id}");
         }

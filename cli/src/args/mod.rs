@@ -126,6 +126,21 @@ pub enum Command {
         #[command(flatten)]
         server: ServerAddress,
     },
+    /// List what the scanners of a job found, the worst first
+    Findings {
+        id: JobId,
+        #[command(flatten)]
+        server: ServerAddress,
+    },
+    /// List what the steps of a job made, such as the jar; with --to, save it
+    Artifacts {
+        id: JobId,
+        /// A folder to save all of it in, below one folder for each step; prints the names
+        #[arg(long, env = "PIPELINEX_TO", value_name = "DIR")]
+        to: Option<PathBuf>,
+        #[command(flatten)]
+        server: ServerAddress,
+    },
     /// The database of advisories that SCA goes by: import, update, info
     #[command(subcommand)]
     Db(DbCommand),
@@ -202,7 +217,7 @@ mod tests {
         command.build();
         let subcommands: Vec<_> =
             command.get_subcommands().flat_map(|sub| sub.get_subcommands().chain([sub])).collect();
-        assert!(subcommands.len() >= 15);
+        assert!(subcommands.len() >= 17);
         for sub in subcommands {
             for arg in sub.get_arguments() {
                 let Some(long) = arg.get_long().filter(|long| !["help", "version"].contains(long)) else { continue };

@@ -5,7 +5,9 @@ use indexmap::IndexMap;
 use jiff::Timestamp;
 use pipelinex_common::{
     execution::{FindingCounts, StageRecord, TestCounts},
+    findings::Finding,
     id::JobId,
+    slug::Slug,
     state::{JobState, Reason, StepState},
 };
 use serde::Deserialize;
@@ -67,6 +69,9 @@ pub struct ExecutionView {
     /// When it ended.
     #[serde(default)]
     pub finished_at: Option<Timestamp>,
+    /// What a person should know though it did not change the verdict.
+    #[serde(default)]
+    pub warnings: Vec<String>,
     /// The stages, in their order.
     #[serde(default)]
     pub stages: IndexMap<String, StageRecord>,
@@ -115,6 +120,58 @@ pub fn findings_of(stage: &StageRecord) -> Option<FindingCounts> {
         low: a.low + b.low,
         info: a.info + b.info,
     })
+}
+
+/// What the scanners of a job found.
+#[derive(Clone, Debug, Deserialize)]
+pub struct Findings {
+    /// Whether no more will be found.
+    #[serde(default)]
+    pub complete: bool,
+    /// How many there are, also those that are not in the list.
+    pub counts: FindingCounts,
+    /// The worst first.
+    pub findings: Vec<FoundIn>,
+    /// Steps whose findings the server cannot read.
+    #[serde(default)]
+    pub unreadable: Vec<Unreadable>,
+}
+
+/// A finding, and where it comes from.
+#[derive(Clone, Debug, Deserialize)]
+pub struct FoundIn {
+    /// The stage.
+    pub stage: String,
+    /// What was found.
+    #[serde(flatten)]
+    pub finding: Finding,
+}
+
+/// A step whose findings the server cannot read.
+#[derive(Clone, Debug, Deserialize)]
+pub struct Unreadable {
+    /// The stage.
+    pub stage: String,
+    /// Why not.
+    pub reason: String,
+}
+
+/// What the steps of a job made.
+#[derive(Clone, Debug, Deserialize)]
+pub struct Artifacts {
+    /// In order of steps and paths.
+    pub artifacts: Vec<Artifact>,
+}
+
+/// A file that a step made.
+#[derive(Clone, Debug, Deserialize)]
+pub struct Artifact {
+    /// The step.
+    pub step: Slug,
+    /// Where it lay in the project.
+    pub path: String,
+    /// Its size, in bytes.
+    pub bytes: u64,
 }
 
 /// One row of a list of jobs.

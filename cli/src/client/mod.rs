@@ -15,7 +15,10 @@ use serde_json::Value;
 
 use self::problem::Problem;
 pub use self::{
-    answer::{Admitted, ExecutionView, Listed, Status, findings_of, has_started, tests_of},
+    answer::{
+        Admitted, Artifact, Artifacts, ExecutionView, Findings, FoundIn, Listed, Status, findings_of, has_started,
+        tests_of,
+    },
     error::ClientError,
     problem::points_of,
     upload::Archive,
@@ -103,6 +106,26 @@ impl Client {
     /// The reports of a job that has ended, as a ZIP file.
     pub async fn reports(&self, id: JobId) -> Result<Body, ClientError> {
         let response = self.answer(self.get(&format!("/api/jobs/{id}/reports"))).await?;
+        Ok(Body { response, url: self.url.clone() })
+    }
+
+    /// What the scanners found so far, as the server wrote it.
+    pub async fn findings(&self, id: JobId) -> Result<Value, ClientError> {
+        self.json(self.get(&format!("/api/jobs/{id}/findings"))).await
+    }
+
+    /// What the steps made so far, as the server wrote it.
+    pub async fn artifacts(&self, id: JobId) -> Result<Value, ClientError> {
+        self.json(self.get(&format!("/api/jobs/{id}/artifacts"))).await
+    }
+
+    /// One file that a step made.
+    pub async fn artifact(&self, id: JobId, artifact: &Artifact) -> Result<Body, ClientError> {
+        let mut url = self.endpoint(&format!("/api/jobs/{id}/artifacts/{}", artifact.step));
+        if let Ok(mut path) = url.path_segments_mut() {
+            path.extend(artifact.path.split('/'));
+        }
+        let response = self.answer(self.http.get(url)).await?;
         Ok(Body { response, url: self.url.clone() })
     }
 

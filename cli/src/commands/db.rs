@@ -20,7 +20,7 @@ use crate::{
     advisories::{Archive, PUBLIC_ARCHIVE, Source, Written, refused, write},
     exit::Exit,
     failure::Failure,
-    output::{Line, Output, Style},
+    output::Output,
     show,
 };
 
@@ -150,8 +150,8 @@ fn report(out: &Output, layout: &Layout, db: &AdvisoryDb, written: &Written) -> 
     }
     if written.pruned > 0 {
         out.say(format!(
-            "{} of them had fields that osv-scanner does not know; these fields were left out, because it passes over \
-             an advisory with such a field",
+            "{} of them had something that osv-scanner does not know, and it passes over such an advisory: that was left \
+             out, the advisory is kept",
             written.pruned
         ));
     }
@@ -170,8 +170,7 @@ fn show_db(out: &Output, folder: &Path, db: &AdvisoryDb) -> Result<Exit, Failure
     }
     for (name, info) in db.ecosystems.iter().filter(|(_, info)| info.age_days(now).is_some_and(|age| age > OLD_DAYS)) {
         let age = info.age_days(now).unwrap_or_default();
-        let line = Line::new().add(Style::Warn, "warning").text(": ");
-        out.say(line.text(format!(
+        out.say(show::warning(&format!(
             "nothing in {name} is newer than {age} days; `pipelinex db update` fetches what came since"
         )));
     }

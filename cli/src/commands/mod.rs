@@ -1,8 +1,10 @@
 //! From a command to an exit code. Clients and servers get the runtime that suits them.
 
+mod artifacts;
 mod completions;
 mod db;
 mod doctor;
+mod findings;
 mod health;
 mod job;
 mod list;
@@ -57,6 +59,10 @@ pub fn run(cli: Cli, out: &Output) -> Result<Exit, Failure> {
         }
         Command::Reports { id, output, server } => {
             interruptible(reports::reports(&connect(&server, ca_certs)?, out, id, output.as_deref()))
+        }
+        Command::Findings { id, server } => interruptible(findings::findings(&connect(&server, ca_certs)?, out, id)),
+        Command::Artifacts { id, to, server } => {
+            interruptible(artifacts::artifacts(&connect(&server, ca_certs)?, out, id, to.as_deref()))
         }
         Command::Db(command) => database(command, ca_certs, out),
         Command::Doctor { common, worker, server } => {

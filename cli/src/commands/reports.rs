@@ -35,7 +35,7 @@ pub async fn reports(client: &Client, out: &Output, id: JobId, output: Option<&P
 }
 
 /// Beside its place first: a download that breaks off leaves what was there.
-async fn save(mut body: Body, path: &Path) -> Result<(), Failure> {
+pub(super) async fn save(mut body: Body, path: &Path) -> Result<(), Failure> {
     let failed = |error: io::Error| Failure::errored(format!("cannot write {}: {error}", path.display()));
     let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
     let mut file = NamedTempFile::new_in(folder).map_err(failed)?;

@@ -11,7 +11,7 @@ use crate::{
     failure::Failure,
     output::{Line, Output, Style},
     project::{self, Project},
-    repository,
+    repository, show,
     watch::{Channel, Watch},
 };
 
@@ -35,7 +35,7 @@ pub async fn submit(
     let answer = shown(answer, out)?;
     let admitted = Admitted::deserialize(&answer).map_err(|error| ClientError::NotUnderstood(error.to_string()))?;
     for warning in &admitted.warnings {
-        out.say(Line::new().add(Style::Warn, "warning").text(": ").text(warning));
+        out.say(show::warning(warning));
     }
     let id = admitted.job_id;
     match (out.json(), wait) {
@@ -67,7 +67,7 @@ pub async fn precheck(client: &Client, out: &Output, args: ProjectArgs) -> Resul
         out.data(line)?;
     }
     for warning in answer.get("warnings").and_then(Value::as_array).into_iter().flatten().filter_map(Value::as_str) {
-        out.data(Line::new().add(Style::Warn, "warning").text(": ").text(warning))?;
+        out.data(show::warning(warning))?;
     }
     out.data(match exit {
         Exit::Passed => Line::new().add(Style::Good, "it would be admitted"),

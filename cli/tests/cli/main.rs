@@ -100,9 +100,15 @@ fn doctor_looks_and_makes_nothing() {
     let dir = tempfile::tempdir().unwrap();
     let workspaces = dir.path().join("jobs");
     let args = ["doctor", "--workspaces", workspaces.to_str().unwrap(), "--server", "http://127.0.0.1:1"];
-    let seen = run(&[&args[..], &["--docker-host", "unix:///nonexistent", "--pipelines", "/nonexistent"]].concat());
+    let seen = run(&[
+        &args[..],
+        &["--docker-host", "unix:///nonexistent", "--pipelines", "/nonexistent", "--require", "sast,sca"],
+    ]
+    .concat());
     assert_eq!(seen.code, 2, "{}", seen.out);
     assert!(seen.out.contains("bad   pipelines") && seen.out.contains("bad   engine"), "{}", seen.out);
     assert!(seen.out.contains("note  server") && seen.out.contains("pipelinex serve"), "{}", seen.out);
+    assert!(seen.out.contains("policy      findings fail nothing; requires SAST, SCA"), "{}", seen.out);
+    assert!(seen.out.contains("bad   advisories  none, and SCA is required"), "{}", seen.out);
     assert!(!workspaces.exists());
 }

@@ -94,3 +94,97 @@ fn reports_are_saved_whole_or_not_at_all() {
     let piped = pipelinex(&["reports", ID, "-o", "-", "--server", &server.url()]).output().unwrap();
     assert_eq!(piped.stdout, b"PK whole");
 }
+
+#[test]
+fn warnings_and_counts_are_shown_with_their_stage() {
+    let mut test = stage("SUCCESS");
+    test["steps"] = json!({"test": {
+        "name": "TEST", "status": "SUCCESS", "message": "", "warnings": ["1 rule was left out", "a link was not followed"],
+        "findings": {"critical": 0, "high": 2, "medium": 0, "low": 1, "info": 0},
+    }});
+    let mut document = status("FAILED", Some("policy_gate"), stage("SUCCESS"), test);
+    document["execution"]["warnings"] = json!(["SCA was skipped: type `pipelinex db update`"]);
+    let server = Fake::start(move |asked| match is_status(asked) {
+        true => Reply::json(200, &document),
+        false => from_offset(b"", asked),
+    });
+    let expected = " PASS  TEST   1.2 s       3 findings (2 high, 1 low)\n       warning: 1 rule was left out\n       \
+                    warning: a link was not followed\n SKIP  DAST               not_selected\n";
+    let job = "warning: SCA was skipped: type `pipelinex db update`\n";
+    let shown = run(&["status", ID, "--server", &server.url()]);
+    assert!(shown.code == 0 && shown.out.contains(expected) && shown.out.contains(job), "{}", shown.out);
+    let watched = run(&["status", ID, "--watch", "--server", &server.url()]);
+    assert_eq!(watched.code, 5);
+    assert!(watched.out.contains(expected) && watched.out.contains(job), "{}", watched.out);
+    assert!(watched.out.contains("FAILED after 10 s: policy_gate"), "{}", watched.out);
+}
+
+/// A finding as the server lists it.
+fn finding(stage: &str, severity: &str, rule: &str, place: (&str, Value)) -> Value {
+    let mut finding = json!({"stage": stage, "step": "x", "tool": "t", "rule": rule, "severity": severity,
+                             "message": "do\nnot \u{1b}[2J this", "path": null, "line": null});
+    finding[place.0] = place.1;
+    finding
+}
+
+#[test]
+fn findings_have_a_line_each_with_their_place() {
+    let mut sast = finding("SAST", "high", "sql", ("path", json!("src/A.java")));
+    sast["line"] = json!(7);
+    let mut sca = finding("SCA", "critical", "GHSA-1", ("package", json!("g:a@1.0")));
+    sca["fixed_in"] = json!("1.1");
+    let dast = finding("DAST", "low", "XSS", ("url", json!("http://app:8080/?q")));
+    let counts = json!({"critical": 1, "high": 1, "medium": 0, "low": 1, "info": 0});
+    let page = |unreadable: Value| {
+        json!({"job_id": ID, "state": "RUNNING", "complete": false, "counts": counts, "findings": [sca, sast, dast],
+               "unreadable": unreadable})
+    };
+    let whole = page(json!([]));
+    let server = Fake::start({
+        let whole = whole.clone();
+        move |_| Reply::json(200, &whole)
+    });
+    let listed = run(&["findings", ID, "--server", &server.url()]);
+    let expected = "critical  SCA         GHSA-1  g:a@1.0 (fixed in 1.1)  do not \u{1b}[2J this\n\
+                    high      SAST        sql  src/A.java:7  do not \u{1b}[2J this\n\
+                    low       DAST        XSS  http://app:8080/?q  do not \u{1b}[2J this\n";
+    assert_eq!((listed.code, listed.out.as_str()), (0, expected));
+    assert_eq!(listed.err, "3 findings (1 critical, 1 high, 1 low), and the job goes on\n");
+    assert_eq!(server.asked()[0].target, format!("/api/jobs/{ID}/findings"));
+    let json = run(&["findings", ID, "--json", "--server", &server.url()]);
+    assert_eq!(serde_json::from_str::<Value>(&json.out).unwrap(), whole);
+
+    let torn = page(json!([{"stage": "SECRETS", "step": "secrets", "reason": "it is empty"}]));
+    let server = Fake::start(move |_| Reply::json(200, &torn));
+    let listed = run(&["findings", ID, "--server", &server.url()]);
+    assert!(listed.code == 2 && listed.err.contains("the findings of SECRETS cannot be read, so this is not all"));
+}
+
+#[test]
+fn artifacts_are_listed_and_saved_below_the_folder_that_was_named() {
+    let page =
+        |path: &str| json!({"job_id": ID, "artifacts": [{"step": "package", "path": path, "bytes": 3}], "cut": false});
+    let good = page("target/my app.jar");
+    let server = Fake::start(move |asked| match asked.target.as_str() {
+        target if target.ends_with("/artifacts") => Reply::json(200, &good),
+        _ => Reply::bytes(b"jar"),
+    });
+    let listed = run(&["artifacts", ID, "--server", &server.url()]);
+    assert_eq!(listed.out, "STEP     BYTES  PATH\npackage  3      target/my app.jar\n", "{}", listed.err);
+    let dir = tempfile::tempdir().unwrap();
+    let to = dir.path().join("out");
+    let save = |server: &Fake| run(&["artifacts", ID, "--to", to.to_str().unwrap(), "--server", &server.url()]);
+    let saved = save(&server);
+    let file = to.join("package/target/my app.jar");
+    assert_eq!(saved.out, format!("{}\n", file.display()), "{}", saved.err);
+    assert_eq!(fs::read(&file).unwrap(), b"jar");
+    assert!(server.asked().iter().any(|a| a.target == format!("/api/jobs/{ID}/artifacts/package/target/my%20app.jar")));
+
+    for path in ["../../evil", "/etc/evil", "a/../../../evil", ""] {
+        let hostile = page(path);
+        let server = Fake::start(move |_| Reply::json(200, &hostile));
+        let refused = save(&server);
+        assert!(refused.code == 2 && refused.err.contains("would lie outside"), "{path}: {}", refused.err);
+    }
+    assert_eq!(fs::read_dir(dir.path()).unwrap().count(), 1);
+}

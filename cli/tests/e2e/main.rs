@@ -6,11 +6,13 @@
 #![allow(clippy::print_stdout, reason = "a story that fails shows the logs of its processes")]
 
 mod browser;
+mod compose;
 mod examples;
 mod harness;
 mod isolation;
 mod pages;
 mod people;
+mod product;
 mod projects;
 mod queue;
 mod server;

@@ -98,7 +98,8 @@ impl Server {
     }
 }
 
-fn has_ended(status: &Value) -> bool {
+/// Whether a status is that of a job that has ended.
+pub fn has_ended(status: &Value) -> bool {
     matches!(status["execution"]["state"].as_str(), Some("SUCCEEDED" | "FAILED" | "CANCELED"))
 }
 

@@ -1,42 +1,25 @@
 //! The worker as a container of the product image, with the workspaces folder as a named volume: the engine knows that
 //! folder by another name than the worker, and still every mount of every step must be right.
 
-use std::{
-    fs,
-    path::{Path, PathBuf},
-    process::Command,
-};
+use std::{fs, path::PathBuf};
 
 use pipelinex_common::testing::RedisServer;
 use secrecy::ExposeSecret;
 
 use crate::{
+    product::{base, socket},
     projects::{printed, release, repository, shell, shell_project, shell_stack},
-    world::{World, docker, said, story, text, until},
+    world::{World, docker, story, text, until},
 };
 
 /// Looks at what was sent, changes it in its own tree, and leaves something.
 const WORK: &str = "echo begun\ncat sent.txt\necho changed > sent.txt\nuntil [ -e \"$REPORTS_DIR/go\" ]; do sleep 0.05; done\n\
     mkdir -p made \"$REPORTS_DIR/build\"\ncat sent.txt > made/thing.txt\necho told > \"$REPORTS_DIR/build/note.txt\"\necho done\n";
 
-/// The program's own libraries of this machine: whatever it was built on, it runs on this base.
-async fn base(world: &World, program: &Path) -> String {
-    let libraries = said(Command::new("ldd").arg(program).output().unwrap()).out;
-    let paths = libraries.split_whitespace().filter_map(|word| word.strip_prefix('/'));
-    let tar = world.path("base.tar");
-    let mut archive = Command::new("tar");
-    let packed = archive.args(["-C", "/", "-chf"]).arg(&tar).args(paths).output().unwrap();
-    assert!(packed.status.success(), "{}", said(packed).err);
-    let image = format!("{}-base", world.name());
-    let label = format!("LABEL {}", world.label());
-    docker(&["import", "--change", &label, "--change", "ENV PATH=/usr/local/bin", tar.to_str().unwrap(), &image]).await;
-    image
-}
-
 /// The product image with the program under test.
 async fn image(world: &World) -> String {
     let program = PathBuf::from(env!("CARGO_BIN_EXE_pipelinex"));
-    let base = format!("BASE={}", base(world, &program).await);
+    let base = format!("BASE={}", base(world, &[&program]).await);
     let context = world.path("context");
     fs::create_dir(&context).unwrap();
     fs::copy(&program, context.join("pipelinex")).unwrap();
@@ -47,11 +30,6 @@ async fn image(world: &World) -> String {
     let what = [&what[..], &["--build-arg", "PROGRAM=given"]].concat();
     docker(&[&what[..], &places].concat()).await;
     image
-}
-
-fn socket() -> String {
-    let host = std::env::var("DOCKER_HOST").unwrap_or_default();
-    host.strip_prefix("unix://").unwrap_or("/var/run/docker.sock").to_owned()
 }
 
 #[test]

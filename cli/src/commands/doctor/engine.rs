@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use pipelinex_common::database;
 use pipelinex_worker::{Worker, engine::Engine, spec::TreeKind};
 use tokio::time::timeout;
 use tokio_util::sync::CancellationToken;
@@ -32,14 +33,32 @@ async fn look(settings: &Settings, args: &WorkerArgs) -> Vec<Check> {
         checks.push(Check::bad("user", found, "run the worker as root"));
     }
     for (name, image) in &settings.worker(args).images {
-        checks.push(match engine.has_image(image).await {
-            Ok(true) => Check::ok("image", format!("{name}: {image}")),
-            Ok(false) => Check::bad("image", format!("{name}: {image} is not there"), "build it with `make images`"),
-            Err(error) => Check::bad("image", format!("{name}: {error}"), "look at the engine's log"),
-        });
+        let there = engine.has_image(image).await.map_err(|error| error.to_string());
+        checks.push(image_check(name, image, there));
     }
     checks.push(trees(settings, args, &engine).await);
     checks
+}
+
+/// An image that only some jobs need keeps nobody else from running.
+fn image_check(name: &str, image: &str, there: Result<bool, String>) -> Check {
+    let without = match name {
+        "sca" => Some("stage SCA cannot run without it"),
+        database::IMAGE => Some("projects with requires_db cannot run SMOKE-TEST and DAST without it"),
+        _ => None,
+    };
+    match (there, without) {
+        (Ok(true), _) => Check::ok("image", format!("{name}: {image}")),
+        (Ok(false), None) => {
+            Check::bad("image", format!("{name}: {image} is not there"), "build it with `make images`")
+        }
+        (Ok(false), Some(without)) => Check::note(
+            "image",
+            format!("{name}: {image} is not there"),
+            format!("{without}: build it with `make images`"),
+        ),
+        (Err(error), _) => Check::bad("image", format!("{name}: {error}"), "look at the engine's log"),
+    }
 }
 
 async fn version(engine: &Engine) -> Check {
@@ -76,5 +95,29 @@ async fn trees(settings: &Settings, args: &WorkerArgs, engine: &Engine) -> Check
             error.to_string(),
             "name what the engine's host calls the folder with --engine-workspaces",
         ),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::commands::doctor::CheckResult;
+
+    #[test]
+    fn an_image_that_few_jobs_need_is_a_note_where_it_is_missing() {
+        let check = |name: &str, there| image_check(name, "pipelinex/x:1", there);
+        assert_eq!(check("sca", Ok(true)), Check::ok("image", "sca: pipelinex/x:1"));
+        for (name, part) in [("sca", "stage SCA"), ("postgres", "requires_db")] {
+            let missing = check(name, Ok(false));
+            assert_eq!(
+                (missing.result, missing.found),
+                (CheckResult::Note, format!("{name}: pipelinex/x:1 is not there"))
+            );
+            assert!(missing.advice.contains(part) && missing.advice.contains("make images"), "{}", missing.advice);
+        }
+        for name in ["scan", "java17-maven", "of-the-operator"] {
+            assert_eq!(check(name, Ok(false)).result, CheckResult::Bad, "{name}");
+        }
+        assert_eq!(check("sca", Err("no".to_owned())).result, CheckResult::Bad);
     }
 }

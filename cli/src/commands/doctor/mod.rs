@@ -2,9 +2,11 @@
 
 mod engine;
 mod local;
+mod policy;
 
 use std::time::Duration;
 
+use jiff::Timestamp;
 use pipelinex_common::{
     id::InstanceId,
     queue::{Doorbell, QueueHealth},
@@ -70,6 +72,8 @@ pub async fn doctor(client: &Client, out: &Output, settings: &Settings, worker: 
     checks.push(local::workspaces(&settings.workspaces));
     checks.extend(local::room(&settings.workspaces));
     checks.push(local::pipelines(settings.pipelines.as_deref()));
+    checks.push(policy::policy(&settings.policy));
+    checks.push(policy::advisories(&settings.workspaces, &settings.policy, Timestamp::now()));
     checks.extend(settings.ca_certs.as_deref().map(local::ca_certs));
     checks.push(redis(settings).await);
     checks.extend(engine::checks(settings, worker).await);

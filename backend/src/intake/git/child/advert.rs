@@ -57,15 +57,7 @@ impl Advertisement {
                 Packet::Line(_) => return Err(broken()),
             }
         }
-        match sections == 2 && packets.is_empty() {
-            true if advert.can("object-format=sha256") => {
-                let hint = "submit the project as a ZIP";
-                let message = "the repository names its objects by SHA-256, which is not cloned";
-                Err(GitRule::NotARepository.problem(message, hint).into())
-            }
-            true => Ok(advert),
-            false => Err(broken()),
-        }
+        if sections == 2 && packets.is_empty() { Ok(advert) } else { Err(broken()) }
     }
 
     fn add(&mut self, line: &[u8]) -> Result<(), CloneError> {
@@ -79,6 +71,10 @@ impl Advertisement {
         let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).trim_end_matches('\n').to_owned();
         if let Some(capabilities) = capabilities {
             self.capabilities = text(capabilities).split(' ').map(str::to_owned).collect();
+            if self.can("object-format=sha256") {
+                let message = "the repository names its objects by SHA-256, which is not cloned";
+                return Err(GitRule::NotARepository.problem(message, "submit the project as a ZIP").into());
+            }
         }
         let named = text(named);
         let (id, name) = named.split_once(' ').filter(|(id, _)| is_id(id)).ok_or_else(broken)?;

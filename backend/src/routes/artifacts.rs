@@ -1,0 +1,104 @@
+//! `GET /api/jobs/{id}/artifacts` and below: what the steps made, such as the jar.
+//!
+//! Foreign code made and named it. So it is sent as an attachment and never as a page, and reached through the one module
+//! that follows no link.
+
+use axum::{Json, extract::State, response::Response};
+use pipelinex_common::{
+    foreign::{Beneath, ForeignError},
+    id::JobId,
+    slug::Slug,
+    state::JobState,
+    store::Job,
+};
+use serde::Serialize;
+
+use super::{
+    download,
+    path::{ArtifactPath, JobPath},
+    reports::open_or_nothing,
+};
+use crate::{app::App, error::ApiError};
+
+/// The most files that are listed; a worker collects a tenth of it from one step.
+const FILES_MAX: usize = 100_000;
+/// The longest name under which a file is saved, in characters.
+const NAME_MAX: usize = 100;
+
+/// The answer.
+#[derive(Debug, Serialize)]
+pub struct ArtifactsPage {
+    job_id: JobId,
+    state: JobState,
+    /// Whether no more will be made.
+    complete: bool,
+    artifacts: Vec<Artifact>,
+    /// Whether there are more than are listed.
+    cut: bool,
+}
+
+#[derive(Debug, Serialize)]
+struct Artifact {
+    step: Slug,
+    path: String,
+    bytes: u64,
+}
+
+/// What there is so far.
+pub async fn list(State(app): State<App>, JobPath(id): JobPath) -> Result<Json<ArtifactsPage>, ApiError> {
+    Ok(Json(app.read_job(id, gather).await?))
+}
+
+fn gather(job: &Job) -> Result<ArtifactsPage, ApiError> {
+    let execution = job.view().map_err(ApiError::broken)?.execution;
+    let (state, complete) = (execution.state, execution.state.is_final());
+    let mut page = ArtifactsPage { job_id: job.id(), state, complete, artifacts: Vec::new(), cut: false };
+    let Some(folder) = open_or_nothing(Beneath::open(&job.paths().artifacts()))? else { return Ok(page) };
+    let walk = folder.walk(FILES_MAX)?;
+    page.cut = walk.cut;
+    for found in walk.files {
+        if let Some((step, path)) = found.path.split_once('/')
+            && let Ok(step) = step.parse()
+        {
+            page.artifacts.push(Artifact { step, path: path.to_owned(), bytes: found.bytes });
+        }
+    }
+    Ok(page)
+}
+
+/// One of them, as a file.
+pub async fn download(State(app): State<App>, artifact: ArtifactPath) -> Result<Response, ApiError> {
+    let name = saved_as(&artifact.path);
+    let opened = app
+        .read_job(artifact.id, move |job| {
+            let folder = Beneath::open(&job.paths().artifacts_of(&artifact.step)).map_err(absent)?;
+            let file = folder.file(&artifact.path).map_err(absent)?;
+            let bytes = file.metadata().map_err(ApiError::io)?.len();
+            Ok((file, bytes))
+        })
+        .await?;
+    let (file, bytes) = opened;
+    download::attachment("application/octet-stream", &name, bytes, download::stream(file, bytes))
+}
+
+/// What is not there and what is nothing that we read are the same to who asks.
+fn absent(error: ForeignError) -> ApiError {
+    match error {
+        ForeignError::Io { .. } => ApiError::internal(error),
+        ForeignError::Missing(_) | ForeignError::Refused { .. } | ForeignError::TooMuch(_) => {
+            ApiError::NotFound { detail: "the job has no such artifact; /artifacts lists those it has".to_owned() }
+        }
+    }
+}
+
+/// A name for the header, of plain characters.
+fn saved_as(path: &str) -> String {
+    let last = path.rsplit('/').next().unwrap_or(path);
+    let plain = |c: char| if c.is_ascii_alphanumeric() || "._-".contains(c) { c } else { '_' };
+    let name: String = last.chars().take(NAME_MAX).map(plain).collect();
+    // A name that begins with a dot would be hidden where it is saved.
+    match name.strip_prefix('.') {
+        Some(rest) => format!("_{rest}"),
+        None => name,
+    }
+}

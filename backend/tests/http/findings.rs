@@ -1,0 +1,90 @@
+//! What scanners found.
+
+use pipelinex_common::{
+    execution::{FindingCounts, StepRecord},
+    slug::Slug,
+    state::{JobState, Reason, StepState},
+};
+use serde_json::{Value, json};
+
+use crate::{
+    answers::Worker,
+    support::{TestServer, assert_fixture},
+};
+
+/// Draws the end of a stage whose steps found that many of high severity.
+fn scanned(worker: &mut Worker<'_>, stage: &str, steps: &[(&str, u64)]) {
+    let record = worker.execution.stages.get_mut(stage).unwrap();
+    (record.status, record.reason) = (StepState::Success, None);
+    for (name, high) in steps {
+        let mut step = StepRecord::bare(*name, StepState::Success, None, "");
+        step.findings = Some(FindingCounts { high: *high, ..FindingCounts::default() });
+        record.steps.insert(Slug::of(name), step);
+    }
+    worker.job.draw_state(&worker.execution).unwrap();
+}
+
+fn finding(rule: &str, severity: &str, more: Value) -> Value {
+    let mut finding =
+        json!({"tool": "t", "rule": rule, "severity": severity, "message": "m", "path": null, "line": null});
+    finding.as_object_mut().unwrap().extend(more.as_object().unwrap().clone());
+    finding
+}
+
+fn rules(page: &Value) -> Vec<String> {
+    let rule = |row: &Value| format!("{} {}", row["stage"].as_str().unwrap(), row["rule"].as_str().unwrap());
+    page["findings"].as_array().unwrap().iter().map(rule).collect()
+}
+
+#[tokio::test]
+async fn findings_of_all_stages_the_worst_first_while_it_runs_and_after() {
+    let server = TestServer::start().await;
+    let job = server.job().await;
+    let url = format!("/api/jobs/{}/findings", job.id());
+    let none = server.get(&url).await.json();
+    assert_eq!((&none["findings"], &none["complete"], &none["state"]), (&json!([]), &json!(false), &json!("QUEUED")));
+
+    let mut worker = Worker::take(&job);
+    let secret = finding("aws-key", "high", json!({"path": "src/a.txt", "line": 7}));
+    worker.report("SECRETS", "findings.json", &json!([secret]).to_string());
+    assert_eq!(server.get(&url).await.json()["findings"], json!([]), "what nobody recorded is nobody's");
+    scanned(&mut worker, "SECRETS", &[("SECRETS", 1)]);
+    assert_eq!(rules(&server.get(&url).await.json()), ["SECRETS aws-key"]);
+
+    let sca = [
+        finding("GHSA-1", "critical", json!({"package": "g:a@1.0", "fixed_in": "1.1"})),
+        finding("GHSA-2", "low", json!({"package": "g:b@2.0"})),
+    ];
+    worker.report("SCA", "findings.json", &json!(sca).to_string());
+    let xss = finding("Reflected XSS", "high", json!({"url": "http://app:8080/hello?name"}));
+    worker.report("DAST", "wapiti/findings.json", &json!([xss]).to_string());
+    // What a step may have written of its own beside it.
+    worker.report("DAST", "wapiti/more/findings.json", &json!([finding("forged", "critical", json!({}))]).to_string());
+    scanned(&mut worker, "SCA", &[("SCA", 1)]);
+    // Of a second step in the same stage there is a record and no list.
+    scanned(&mut worker, "DAST", &[("wapiti", 1), ("zap", 0)]);
+    worker.finish(JobState::Failed, Some(Reason::PolicyGate), None);
+    let page = server.get(&url).await.json();
+    assert_eq!(rules(&page), ["SCA GHSA-1", "SECRETS aws-key", "DAST Reflected XSS", "SCA GHSA-2"]);
+    assert_fixture("findings.json", page);
+    server.stop().await;
+}
+
+#[tokio::test]
+async fn findings_that_cannot_be_read_are_told_and_never_none() {
+    let server = TestServer::start().await;
+    let job = server.job().await;
+    let mut worker = Worker::take(&job);
+    worker.report("SAST", "findings.json", "[{\"to");
+    std::fs::create_dir_all(job.paths().reports_of(&Slug::of("DAST"))).unwrap();
+    std::os::unix::fs::symlink("/etc/passwd", job.paths().reports_of(&Slug::of("DAST")).join("findings.json")).unwrap();
+    for stage in ["SECRETS", "SAST", "DAST"] {
+        scanned(&mut worker, stage, &[(stage, 3)]);
+    }
+    let page = server.get(&format!("/api/jobs/{}/findings", job.id())).await.json();
+    let unreadable: Vec<_> =
+        page["unreadable"].as_array().unwrap().iter().map(|row| row["stage"].as_str().unwrap()).collect();
+    assert_eq!(unreadable, ["SECRETS", "SAST", "DAST"]);
+    assert!(!page.to_string().contains("root:"), "{page}");
+    server.stop().await;
+}
