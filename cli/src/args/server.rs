@@ -8,7 +8,7 @@ use pipelinex_common::{
     database::DatabaseConfig,
     limits::{IntakeLimits, StepLimits},
     pipeline::model::Switch,
-    policy::{self, FailOn, Policy},
+    policy::{FailOn, Policy},
 };
 use secrecy::{ExposeSecret, SecretString};
 
@@ -47,10 +47,10 @@ impl CommonServerArgs {
 #[derive(Args, Clone, Debug)]
 pub struct PolicyArgs {
     /// From which severity on a finding fails its stage: none, low, medium, high or critical
-    #[arg(long, env = "PIPELINEX_FAIL_ON", value_name = "SEVERITY", default_value = "none")]
+    #[arg(long, env = "PIPELINEX_FAIL_ON", value_name = "SEVERITY", default_value = "none", value_parser = values::fail_on)]
     pub fail_on: FailOn,
     /// Stages that every job runs, and that fail it where they cannot, such as sast,sca
-    #[arg(long, env = "PIPELINEX_REQUIRE", value_name = "STAGE", value_delimiter = ',', value_parser = stage)]
+    #[arg(long, env = "PIPELINEX_REQUIRE", value_name = "STAGE", value_delimiter = ',', value_parser = values::stage)]
     pub require: Vec<Option<Switch>>,
 }
 
@@ -59,11 +59,6 @@ impl PolicyArgs {
     pub fn policy(&self) -> Policy {
         Policy { fail_on: self.fail_on, require: self.require.iter().copied().flatten().collect() }
     }
-}
-
-/// A stage; an empty text is none, as compose files write it.
-fn stage(text: &str) -> Result<Option<Switch>, policy::UnknownWord> {
-    if text.trim().is_empty() { Ok(None) } else { policy::stage(text).map(Some) }
 }
 
 /// The database that projects may ask for with requires_db.
@@ -87,10 +82,12 @@ impl DatabaseArgs {
     /// The database, defaults filled in.
     pub fn config(&self) -> DatabaseConfig {
         let default = DatabaseConfig::default();
+        // An empty variable is none, as compose files write it.
+        let given = |text: &Option<String>| text.clone().filter(|text| !text.is_empty());
         DatabaseConfig {
-            name: self.database_name.clone().unwrap_or(default.name),
-            user: self.database_user.clone().unwrap_or(default.user),
-            password: self.database_password.clone().unwrap_or(default.password),
+            name: given(&self.database_name).unwrap_or(default.name),
+            user: given(&self.database_user).unwrap_or(default.user),
+            password: given(&self.database_password).unwrap_or(default.password),
             port: self.database_port.unwrap_or(default.port),
         }
     }

@@ -4,7 +4,11 @@ use std::time::Duration;
 
 use jiff::SignedDuration;
 use pipelinex_backend::intake::git::{Host, InvalidHost};
-use pipelinex_common::request::Stack;
+use pipelinex_common::{
+    pipeline::model::Switch,
+    policy::{self, FailOn, UnknownWord},
+    request::Stack,
+};
 use secrecy::SecretString;
 
 /// `50MiB`, `4G`, `1048576`: binary multiples, because that is what engines count in.
@@ -95,6 +99,16 @@ pub fn server(text: &str) -> Result<String, String> {
     if plain { Ok(url.as_str().trim_end_matches('/').to_owned()) } else { Err(hint()) }
 }
 
+/// `none`, `high`; an empty text is none, as compose files write it.
+pub fn fail_on(text: &str) -> Result<FailOn, UnknownWord> {
+    if text.is_empty() { Ok(FailOn::default()) } else { text.parse() }
+}
+
+/// `sast`; an empty text is no stage, as compose files write it.
+pub fn stage(text: &str) -> Result<Option<Switch>, UnknownWord> {
+    if text.trim().is_empty() { Ok(None) } else { policy::stage(text).map(Some) }
+}
+
 /// The address of an archive of advisories.
 pub fn archive(text: &str) -> Result<reqwest::Url, String> {
     server(text)?.parse().map_err(|_| "an archive is an address such as https://mirror.example/osv".to_owned())
@@ -122,6 +136,13 @@ mod tests {
         for bad in ["", "0", "NaN", "-1", "inf"] {
             assert!(milli_cpus(bad).is_err(), "{bad}");
         }
+    }
+
+    #[test]
+    fn an_empty_rule_is_none() {
+        assert_eq!((fail_on(""), fail_on("none")), (Ok(FailOn::default()), Ok(FailOn::default())));
+        assert_eq!((stage(""), stage("SCA")), (Ok(None), Ok(Some(Switch::RunSca))));
+        assert!(fail_on("hihg").is_err() && stage("scan").is_err());
     }
 
     #[test]
