@@ -38,7 +38,9 @@ pub(crate) fn run(stage: &mut Stage) -> Result<String, Failure> {
     let ended = tool.run(|line| (line.contains("ERROR") || line.contains("Error:")).then(|| line.to_owned()))?;
     let code = ended.code()?;
     if code != 0 && code != 1 {
-        return Err(ended.failed(&format!("failed with exit code {code}")));
+        let reason = report::json("semgrep", &json).ok().and_then(|told| error_in(&told));
+        let reason = reason.map(|reason| format!(": {reason}")).unwrap_or_default();
+        return Err(ended.failed(&format!("failed with exit code {code}{reason}")));
     }
     // A crash, for example on a home that cannot be written, ends with the code for findings and writes nothing.
     let told = report::json("semgrep", &json).map_err(|_| ended.failed("left no report that can be read"))?;
@@ -59,8 +61,7 @@ pub(crate) fn run(stage: &mut Stage) -> Result<String, Failure> {
 /// Whether everything was scanned that could be, by every rule; says what was not.
 fn judge(stage: &mut Stage, told: &Value) -> Result<(), Failure> {
     let errors = told["errors"].as_array().ok_or_else(|| Failure::tool("semgrep's report lists no errors"))?;
-    if let Some(error) = errors.iter().find(|error| error["level"] == "error") {
-        let what = error["message"].as_str().or(error["long_msg"].as_str()).unwrap_or("no reason given");
+    if let Some(what) = error_in(told) {
         return Err(Failure::tool(format!("semgrep cannot use its rules or met an error: {what}")));
     }
     let list = |value: &Value| value.as_array().cloned().unwrap_or_default();
@@ -82,6 +83,14 @@ fn judge(stage: &mut Stage, told: &Value) -> Result<(), Failure> {
     );
     warn_of(stage, "was passed over by semgrep", skipped.iter().map(|skip| &skip["path"]));
     Ok(())
+}
+
+/// The first error that is more than a remark on a file.
+fn error_in(told: &Value) -> Option<String> {
+    let error = told["errors"].as_array()?.iter().find(|error| error["level"] == "error")?;
+    let what = error["message"].as_str().or(error["long_msg"].as_str()).unwrap_or("no reason given");
+    let file = error["spans"][0]["file"].as_str().map(|file| format!(" ({file})")).unwrap_or_default();
+    Some(format!("{what}{file}"))
 }
 
 fn warn_of<'a>(stage: &mut Stage, what: &str, paths: impl Iterator<Item = &'a Value>) {

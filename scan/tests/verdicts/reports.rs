@@ -113,7 +113,7 @@ fn semgrep_that_lies_or_breaks_is_an_error() {
         (semgrep(none, file, none, 1), "says it found something"),
         (semgrep(RESULT, file, none, 0), "says it found nothing"),
         (semgrep(none, file, r#"{"level": "error", "message": "Rule parse error"}"#, 0), "Rule parse error"),
-        (semgrep(none, file, none, 7), "exit code 7"),
+        (semgrep(none, file, r#"{"level": "error", "message": "Invalid YAML"}"#, 7), "exit code 7: Invalid YAML"),
         (semgrep(RESULT, file, none, 1).replace("\"results\": [{}]", "\"results\": []"), "different things"),
         (semgrep(none, file, none, 0).replace("exit 0", "kill -KILL $$"), "signal 9"),
         (format!("echo '{{\"results\": [' >\"$out\"; {}", "exit 0"), "no report that can be read"),
