@@ -377,7 +377,9 @@ fn the_examples_are_admitted() {
     let stacks = Stacks::load(None).unwrap();
     let world = World::good();
     let mut seen = 0;
-    for example in fs::read_dir(examples).unwrap().map(|entry| entry.unwrap().path()).filter(|path| path.is_dir()) {
+    for example in
+        fs::read_dir(examples).unwrap().map(|entry| entry.unwrap().path()).filter(|path| path.join("pom.xml").exists())
+    {
         let stack = stacks.find(&world.request.stack).unwrap();
         let accepted = admit_source(&example, &world.request, SourceKind::Zip, stack, &Config::default()).unwrap();
         assert!(accepted.warnings.is_empty(), "{}: {:?}", example.display(), accepted.warnings);

@@ -15,6 +15,7 @@ mod people;
 mod product;
 mod projects;
 mod queue;
+mod scanning;
 mod server;
 mod succession;
 mod uploads;
