@@ -242,9 +242,12 @@ async fn told(told: &mut Told) -> Ending {
 pub(crate) async fn killed_or_removed(engine: &Engine, name: &str, status: ContainerStatus) -> Ending {
     if status.exit_code == KILLED && !status.oom_killed {
         tokio::time::sleep(ASK_AGAIN).await;
-        if let Ok(None) = engine.inspect(name).await {
-            return Ending::Lost;
-        }
+        return match engine.inspect(name).await {
+            Ok(None) => Ending::Lost,
+            // What killed it may have been told only now.
+            Ok(Some(later)) => Ending::Exited(later),
+            Err(_) => Ending::Exited(status),
+        };
     }
     Ending::Exited(status)
 }

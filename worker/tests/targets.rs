@@ -214,6 +214,23 @@ fn an_application_that_ended_while_nobody_watched_fails_the_checks_that_went_on_
 }
 
 #[test]
+fn an_application_that_a_former_worker_ended_after_the_checks_is_no_failure() {
+    story(async |world| {
+        let job = submit(world, SERVE, "up; echo ready; go");
+        let working = world.work();
+        ready(&job).await;
+        working.stop().await;
+        say_go(&job);
+        in_phase(world, &name(&job, 1, ""), Phase::Ended).await;
+        // As far as a worker gets that dies right after it.
+        world.engine.stop(&name(&job, 1, ".app"), Duration::from_secs(5)).await.unwrap();
+        let end = world.run(&job).await;
+        assert_eq!((end.state, end.attempt), (JobState::Succeeded, 1), "{end:#?}\n{}", log(&job));
+        assert!(app_log(&job).contains("listening"));
+    });
+}
+
+#[test]
 fn an_application_that_is_removed_is_a_lost_step_with_fresh_containers() {
     story(async |world| {
         let job = submit(world, SERVE, "up; echo ready; go");

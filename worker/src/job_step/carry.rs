@@ -203,7 +203,8 @@ impl JobSteps {
         let Prepared { spec, fresh, live, services, .. } = prepared;
         let (tell, told) = watch::channel(None);
         let mut watching = None;
-        if let Some(services) = services {
+        // Once the checks are over, a former holder may have ended the application itself.
+        if let Some(services) = services.as_ref().filter(|_| *live) {
             if !*fresh {
                 began = began.checked_sub(services.ran_for().await?).unwrap_or(began);
             }

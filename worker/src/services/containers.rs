@@ -21,9 +21,6 @@ const DATABASE_PIDS: u64 = 256;
 /// Where a database has its files: that of the published image, said so that no image decides it.
 const DATABASE_DIR: &str = "/var/lib/postgresql/data";
 
-/// Starts the application in the folder of the artifacts it is made of. One stream, as for a step.
-const LAUNCH: &str = r#"exec 2>&1; cd "$APP_DIR" && exec "$(command -v bash || command -v sh)" -c "$1""#;
-
 /// The application beside the step whose container is `step_container`.
 pub fn application(
     context: &JobContext,
@@ -42,7 +39,7 @@ pub fn application(
     let limits = &context.limits;
     ContainerSpec {
         image,
-        program: Program::Command(["/bin/sh", "-c", LAUNCH, "app", &target.command].map(str::to_owned).to_vec()),
+        program: Program::Command(crate::script::application(&target.command)),
         env,
         mounts: vec![
             spec::bind(context.on_engine.pipelines(), PIPELINES_DIR, true),

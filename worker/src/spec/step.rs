@@ -75,7 +75,7 @@ pub fn container(
     ContainerSpec {
         name: context.container_name(&step.slug),
         image,
-        program: Program::Command(crate::script::command(&step.slug)),
+        program: Program::Command(crate::script::command(step)),
         env: environment(context, step, extras),
         mounts: mounts(context, step, tree_owner, extras),
         scratch: Vec::new(),
