@@ -28,8 +28,8 @@ container_tests() {
   DOCKER_HOST=$newest_host cargo test "${packages[@]}" --all-features --no-fail-fast --test '*'
 }
 
-total() { # counts what cargo and dev/test-stages.sh printed
-  awk '/^test result:/ {p += $4; f += $6; i += $8} /^stages: / {p += $2; f += $4} END {printf "%d passed, %d failed, %d ignored", p, f, i}' "$log"
+total() { # counts what cargo, dev/test-stages.sh and dev/test-rules.sh printed
+  awk '/^test result:/ {p += $4; f += $6; i += $8} /^(stages|rules): / {p += $2; f += $4} END {printf "%d passed, %d failed, %d ignored", p, f, i}' "$log"
 }
 
 heading "engines and images"
@@ -42,6 +42,7 @@ export PIPELINEX_TEST_ENGINES="$oldest_host $newest_host"
 part "format" cargo fmt --all --check
 part "lint" dev/lint.sh
 part "stage scripts, newest engine" env DOCKER_HOST="$newest_host" dev/test-stages.sh
+part "rules, newest engine" env DOCKER_HOST="$newest_host" dev/test-rules.sh
 part "workspace, oldest engine" env DOCKER_HOST="$oldest_host" cargo test --workspace --all-features --no-fail-fast
 part "containers, newest engine" container_tests
 

@@ -8,9 +8,9 @@ class Credentials {
     // ruleid: java-hardcoded-credentials
     private static final String DB_PASSWORD = "correct-horse-battery";
     // ruleid: java-hardcoded-credentials
-    private String apiKey = "9f1c2b7e55aa";
+    private String apiKey = "open-sesame";
     // ruleid: java-hardcoded-credentials
-    static final byte[] SECRET_KEY = "0123456789abcdef".getBytes();
+    static final byte[] SECRET_KEY = "open-sesame-open".getBytes();
     // ok: java-hardcoded-credentials
     private static final String PASSWORD = "password";
     // ok: java-hardcoded-credentials
