@@ -29,9 +29,10 @@ const GRACE: Duration = Duration::from_secs(5);
 /// How long a database may take until it answers: an empty PostgreSQL was seen to take 3 seconds on a busy machine of two
 /// cores.
 const DATABASE_READY: Duration = Duration::from_secs(60);
-/// How long after its last connection broke an application counts as ended by itself, at the latest.
-const NOTICED: Duration = Duration::from_millis(300);
-/// Pause between two looks at a database that is not ready.
+/// How long after checks failed an application that ends counts as their cause: one that gives up lets go of its connections
+/// first, and its virtual machine then takes a second or two to end.
+const NOTICED: Duration = Duration::from_secs(3);
+/// Pause between two looks at one of them that is about to be ready, or to end.
 const LOOK_AGAIN: Duration = Duration::from_millis(100);
 
 /// The containers beside one step.
@@ -157,9 +158,11 @@ impl Services {
         let Ending::Exited(status) = &ending else { return Ok(ending) };
         let mut fallen = self.fallen(status.finished_at).await?;
         if fallen.is_none() && live && status.exit_code != 0 {
-            // Checks that failed because the application ended can be over a moment before the engine has noticed that.
-            tokio::time::sleep(NOTICED).await;
-            fallen = self.fallen(None).await?;
+            let until = tokio::time::Instant::now() + NOTICED;
+            while fallen.is_none() && tokio::time::Instant::now() < until {
+                tokio::time::sleep(LOOK_AGAIN).await;
+                fallen = self.fallen(None).await?;
+            }
         }
         Ok(fallen.unwrap_or(ending))
     }

@@ -135,11 +135,7 @@ fn what_is_planted_is_found_with_its_rule_and_place_and_nothing_else() {
         assert_eq!(status["execution"]["state"], "SUCCEEDED", "{status:#}");
         let found = findings(&server, &xss).await;
         let scripting: Vec<_> = found.iter().filter(|line| line.contains("Cross Site Scripting")).collect();
-        assert_eq!(scripting.len(), 1, "{found:#?}");
-        assert!(
-            scripting[0].contains("/search") && scripting[0].contains("(q)") || scripting[0].contains("q="),
-            "{scripting:?}"
-        );
+        assert_eq!(scripting, ["DAST Reflected Cross Site Scripting GET /search (parameter q) medium"]);
         server.process.stop().await;
     });
 }
@@ -210,8 +206,8 @@ const LIES: &str = "\
 for file in .semgrepignore .gitleaksignore .gitignore; do echo '*' > $file; done
 printf '[extend]\\nuseDefault = false\\n' > .gitleaks.toml
 find . -name '*.java' -delete
-mkdir -p \"$REPORTS_DIR/sast\" \"$REPORTS_DIR/secrets\" \"$REPORTS_DIR/../sast\"
 for place in \"$REPORTS_DIR/sast\" \"$REPORTS_DIR/../sast\"; do
+  mkdir -p $place || continue
   echo '{\"runs\":[{\"tool\":{\"driver\":{\"name\":\"semgrep\"}},\"results\":[]}]}' > $place/semgrep.sarif
   echo '{\"stage\":\"SAST\",\"status\":\"SUCCESS\",\"message\":\"clean\"}' > $place/result.json
 done
