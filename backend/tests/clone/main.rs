@@ -44,7 +44,8 @@ impl World {
             ca_certs: None,
         };
         let program = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/clone/program.sh");
-        clone(&program, &order, &self.gone).await
+        // So that a clone that nobody ends fails its story.
+        tokio::time::timeout(Duration::from_secs(60), clone(&program, &order, &self.gone)).await.expect("it ends")
     }
 
     /// The program and what it started, as soon as it is there.

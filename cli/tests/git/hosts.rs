@@ -208,7 +208,8 @@ fn a_host_that_breaks_off_or_never_ends_is_told_apart() {
 fn when_the_client_goes_away_the_clone_ends() {
     story(async |world| {
         let host = Host::start(&world.repositories(), |_| Reply::Stall).await;
-        world.serve(&[&host.name()], &[]).await;
+        // Its deadline would end it, too.
+        world.serve(&[&host.name()], &["--clone-timeout", "1h"]).await;
         let url = format!("{}/api/jobs/github", world.url());
         let sent = tokio::spawn(reqwest::Client::new().post(url).json(&request(&host.url("shop"), "")).send());
         until("the host is asked", async || (!host.asked().is_empty()).then_some(())).await;

@@ -43,7 +43,9 @@ pub fn run() -> io::Result<()> {
         end_with_the_server();
         work(&order)
     });
-    io::stdout().write_all(&serde_json::to_vec(&report)?)
+    let mut out = io::stdout();
+    out.write_all(&serde_json::to_vec(&report)?)?;
+    out.flush()
 }
 
 fn receive() -> Result<Order, CloneError> {
