@@ -89,6 +89,11 @@ impl Browser {
         .await;
     }
 
+    /// Whether pictures are wished for.
+    pub fn takes_pictures(&self) -> bool {
+        std::env::var_os("PIPELINEX_PICTURES").is_some()
+    }
+
     /// Saves what is seen, where the pictures of the documentation are wished for.
     pub async fn picture(&self, name: &str) {
         if let Some(folder) = std::env::var_os("PIPELINEX_PICTURES") {
