@@ -11,6 +11,9 @@ ARG PROGRAM=compiled
 
 FROM ${RUST} AS compiled
 WORKDIR /workspaces
+# Clones trust these; a slim base has none of its own.
+WORKDIR /certificates
+RUN cp /etc/ssl/certs/ca-certificates.crt .
 WORKDIR /build
 COPY . .
 RUN --mount=type=cache,target=/usr/local/cargo/registry --mount=type=cache,target=/build/target \
@@ -19,12 +22,15 @@ RUN --mount=type=cache,target=/usr/local/cargo/registry --mount=type=cache,targe
 FROM scratch AS given
 ARG BINARY=target/release/pipelinex
 WORKDIR /workspaces
+# A base for PROGRAM=given brings its own.
+WORKDIR /certificates
 COPY ${BINARY} /pipelinex
 
 FROM ${PROGRAM} AS program
 
 FROM ${BASE}
 COPY --from=program /pipelinex /usr/local/bin/pipelinex
+COPY --from=program /certificates /etc/ssl/certs
 # 10002 is the user of the backend. A named volume takes over the owner and mode of this folder; what a worker takes over
 # keeps its group, so that the backend can go on reading it.
 COPY --from=program --chown=10002:10002 --chmod=0750 /workspaces /workspaces

@@ -9,6 +9,11 @@ mod browser;
 mod compose;
 mod examples;
 mod harness;
+mod history;
+// The Git server of the stories of clones.
+#[allow(dead_code, reason = "those stories need more of it")]
+#[path = "../git/host.rs"]
+mod host;
 mod isolation;
 mod pages;
 mod people;
