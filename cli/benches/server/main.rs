@@ -1,6 +1,7 @@
 //! What the server costs: unpacking beside `unzip`, the durable answer, other calls meanwhile, reads, memory.
 //! Everything but the unpacking is measured on the released binary, over sockets, on a real disk.
 
+mod pipeline;
 mod project;
 mod server;
 
@@ -58,12 +59,13 @@ static STOP: AtomicBool = AtomicBool::new(false);
 type Part = (&'static [&'static str], fn(&Place) -> Vec<Row>);
 
 fn run(place: &Place, mut results: Results) {
-    let parts: [Part; 5] = [
+    let parts: [Part; 6] = [
         (&[UNPACK], unpack),
         (&[DURABLE, HEALTH, HEALTH_IDLE, HEALTH_BESIDE], upload),
         (&[READS], reads),
         (&[AT_REST], at_rest),
         (&[GROWTH], growth),
+        (&[pipeline::SCANS], pipeline::scans),
     ];
     for (names, part) in parts {
         if STOP.load(Ordering::Relaxed) {
