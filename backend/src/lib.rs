@@ -1,6 +1,7 @@
 //! The HTTP side of Pipelinex: a straight line from a request over intake and admission to a job, and questions about jobs.
 
 pub mod admission;
+mod again;
 pub mod app;
 mod body;
 pub mod config;

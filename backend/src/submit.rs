@@ -19,6 +19,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::{
     admission::{self, Accepted},
+    again::Again,
     app::App,
     error::ApiError,
     extract::Upload,
@@ -38,6 +39,14 @@ pub enum Source {
     Zip(Box<Upload>),
     /// A repository.
     Git(Box<CloneWish>),
+    /// What an old job was made of.
+    Again(Box<Again>),
+}
+
+impl From<Again> for Source {
+    fn from(again: Again) -> Self {
+        Self::Again(Box::new(again))
+    }
 }
 
 impl From<Upload> for Source {
@@ -58,6 +67,8 @@ struct Fetched {
     warnings: Vec<String>,
     staging: StagingGuard,
     source: SourceInfo,
+    /// The job that this one is once more.
+    retry_of: Option<JobId>,
     /// Held until this has become a job or nothing.
     _place: OwnedSemaphorePermit,
 }
@@ -111,6 +122,11 @@ async fn judge(app: &App, source: Source, gone: &CancellationToken) -> Result<Ju
             let fetched = clone(app, *wish, gone).await?;
             (fetched, app.slots.intakes.acquire().await.map_err(ApiError::internal)?)
         }
+        Source::Again(again) => {
+            let Again { of, request, source, staging, place } = *again;
+            let fetched = Fetched { request, warnings: Vec::new(), staging, source, retry_of: Some(of), _place: place };
+            (fetched, app.slots.intakes.acquire().await.map_err(ApiError::internal)?)
+        }
     };
     let app = app.clone();
     let work = move || {
@@ -142,7 +158,14 @@ async fn unpack(app: &App, upload: Upload) -> Result<Fetched, ApiError> {
         bytes: unpacked.bytes,
         git: None,
     };
-    Ok(Fetched { request: upload.request, warnings, staging: upload.staging, source, _place: upload.place })
+    Ok(Fetched {
+        request: upload.request,
+        warnings,
+        staging: upload.staging,
+        source,
+        retry_of: None,
+        _place: upload.place,
+    })
 }
 
 async fn clone(app: &App, wish: CloneWish, gone: &CancellationToken) -> Result<Fetched, ApiError> {
@@ -180,7 +203,7 @@ async fn clone(app: &App, wish: CloneWish, gone: &CancellationToken) -> Result<F
         bytes: cloned.bytes,
         git: Some(GitInfo { url: wish.url.project(), git_ref: wish.git_ref, history: wish.history }),
     };
-    Ok(Fetched { request, warnings, staging: wish.staging, source, _place: wish.place })
+    Ok(Fetched { request, warnings, staging: wish.staging, source, retry_of: None, _place: wish.place })
 }
 
 async fn make_dir(path: PathBuf) -> Result<(), ApiError> {
@@ -220,7 +243,7 @@ fn ring(app: &App, id: JobId) {
 
 impl Judged {
     fn into_metadata(self, run_number: u64, limits: IntakeLimits) -> Metadata {
-        let Self { fetched: Fetched { request, source, .. }, verdict } = self;
+        let Self { fetched: Fetched { request, source, retry_of, .. }, verdict } = self;
         let now = Timestamp::now();
         Metadata {
             job_id: JobId::generate(),
@@ -239,6 +262,7 @@ impl Judged {
             branch: request.branch,
             commit: request.commit,
             run_number,
+            retry_of,
             owner: None,
             source,
             limits,

@@ -48,6 +48,9 @@ pub struct Metadata {
     pub commit: Option<String>,
     /// Number of this run among those of the same project and pipeline, from 1.
     pub run_number: u64,
+    /// The job that this one is once more.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub retry_of: Option<JobId>,
     /// Who submitted it; absent without accounts.
     pub owner: Option<String>,
     /// What was submitted.

@@ -14,6 +14,8 @@ use crate::stage::{Failure, Stage, one_line};
 const PAUSE: Duration = Duration::from_millis(100);
 /// Longest time for one answer.
 const ANSWER: Duration = Duration::from_secs(10);
+/// How long an application that was up may give no answer at all: a virtual machine on a busy host takes seconds to end.
+const SILENCE: Duration = Duration::from_secs(15);
 /// So much of an answer is read, in bytes.
 const MAX_BODY: u64 = 64 * 1024;
 /// Longest time to wait that can be asked for, in seconds.
@@ -56,6 +58,19 @@ impl Target {
         let mut response = self.agent.get(format!("{}{path}", self.url)).call().map_err(|error| error.to_string())?;
         let body = response.body_mut().with_config().limit(MAX_BODY).lossy_utf8(true).read_to_string();
         Ok(Answer { status: response.status().as_u16(), body: body.unwrap_or_default() })
+    }
+
+    /// As [`Self::get`], again and again as long as there is no answer at all. An application that is about to end lets go of
+    /// its connections first, and its end says more than a broken connection: then the worker ends this program.
+    pub(crate) fn answer(&self, path: &str) -> Result<Answer, String> {
+        let started = Instant::now();
+        loop {
+            match self.get(path) {
+                Err(error) if started.elapsed() >= SILENCE => return Err(error),
+                Err(_) => thread::sleep(PAUSE),
+                answered => return answered,
+            }
+        }
     }
 
     /// Asks until the application says that it is up; says what was seen, and after how long.

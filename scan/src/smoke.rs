@@ -11,7 +11,7 @@ pub(crate) fn run(stage: &mut Stage) -> Result<String, Failure> {
     let up = target.wait(stage)?;
     say(&up);
     // It need not have a page there; it must not break there.
-    match target.get("/") {
+    match target.answer("/") {
         Ok(answer) if answer.status < 500 => Ok(format!("{up}; GET / answered {}", answer.status)),
         Ok(answer) => Err(Failure::Project(format!("{up}, but GET / answered {}", answer.status))),
         Err(error) => Err(Failure::Project(format!("{up}, but GET / failed: {error}"))),

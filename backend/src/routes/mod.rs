@@ -11,6 +11,7 @@ mod logs;
 mod path;
 mod precheck;
 mod reports;
+mod retry;
 mod status;
 mod upload;
 
@@ -42,6 +43,7 @@ pub fn router(app: App) -> Router {
         .route("/api/jobs/github", post(github::github))
         .route("/api/jobs/{id}", get(job::view))
         .route("/api/jobs/{id}/status", get(status::status))
+        .route("/api/jobs/{id}/retry", post(retry::retry))
         .route("/api/jobs/{id}/reports", get(reports::reports))
         .route("/api/jobs/{id}/findings", get(findings::findings))
         .route("/api/jobs/{id}/artifacts", get(artifacts::list))

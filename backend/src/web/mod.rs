@@ -35,6 +35,7 @@ pub fn routes() -> Router<App> {
         .route("/jobs/check", post(submit::check))
         .route("/jobs/lines", get(lines::lines))
         .route("/jobs/{id}", get(job::page))
+        .route("/jobs/{id}/again", post(submit::again))
         .route("/assets/{name}", get(assets::asset))
 }
 

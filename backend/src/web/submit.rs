@@ -14,10 +14,12 @@ use super::{
     page,
 };
 use crate::{
+    again::Again,
     app::App,
     error::{ApiError, Told},
     extract::PageForm,
     extract_url,
+    routes::JobPath,
     submit::{self, Judged, Source},
 };
 
@@ -59,6 +61,13 @@ pub async fn check(State(app): State<App>, Query(wish): Query<Wish>, request: Re
         Ok(judged) => home::draw(&app, &headers, texts, Some(accepted(judged)), StatusCode::OK, None).await,
         Err(error) => refused(&app, &headers, texts, error, wish.alone).await,
     }
+}
+
+/// `POST /jobs/{id}/again`: the same once more, as a new job.
+pub async fn again(State(app): State<App>, path: Result<JobPath, ApiError>) -> Result<Response, PageError> {
+    let JobPath(id) = path?;
+    let metadata = submit::submit(&app, Again::of(&app, id).await?.into()).await?;
+    Ok((StatusCode::SEE_OTHER, [(header::LOCATION, format!("/jobs/{}", metadata.job_id))]).into_response())
 }
 
 /// The texts, and the source or why there is none. A file that was chosen counts more than an address that was typed.

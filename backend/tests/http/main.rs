@@ -16,4 +16,5 @@ mod multipart;
 mod operator;
 mod pages;
 mod paths;
+mod retry;
 mod support;

@@ -118,6 +118,12 @@ async fn a_job_is_told_with_its_stages_logs_and_findings() {
         assert!(page.contains(told), "{told}: {page}");
     }
     assert!(!page.contains("http-equiv=\"refresh\""), "what has ended is not drawn again");
+    let client = reqwest::Client::builder().redirect(reqwest::redirect::Policy::none()).build().unwrap();
+    let again = server.send(client.post(server.url(&format!("{address}/again")))).await;
+    assert_eq!(again.status, 303, "{}", again.text());
+    let page = assert_page(&server.get(again.header("location")).await, 200);
+    assert!(page.contains("the same as") && page.contains(&address), "{page}");
+    assert!(!page.contains("Run it again"), "not before it has ended");
     server.stop().await;
 }
 

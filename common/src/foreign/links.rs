@@ -1,6 +1,12 @@
 //! Where the links of a foreign folder lead. None is followed here: the kernel is asked whether following one would leave.
 
-use std::os::fd::{AsFd, OwnedFd};
+use std::{
+    ffi::OsString,
+    os::{
+        fd::{AsFd, OwnedFd},
+        unix::ffi::OsStringExt,
+    },
+};
 
 use rustix::{
     fs::{Mode, OFlags, ResolveFlags, openat2, readlinkat},
@@ -10,6 +16,20 @@ use rustix::{
 use super::{BENEATH, Beneath, ForeignError, explain, failed, shown};
 
 impl Beneath {
+    /// What a link says, as bytes; it is not followed.
+    ///
+    /// # Errors
+    /// [`ForeignError`], also when there is no link of that path.
+    pub fn link_target(&self, link: &str) -> Result<OsString, ForeignError> {
+        for layer in &self.layers {
+            match target(layer, link) {
+                Err(ForeignError::Missing(_)) => {}
+                other => return Ok(OsString::from_vec(other?)),
+            }
+        }
+        Err(ForeignError::Missing(shown(link)))
+    }
+
     /// The target of a link that leads out of the folder, safe to show; `None` for one that stays inside.
     ///
     /// A link may go through others, so that its text alone does not tell: the kernel resolves it without opening anything.

@@ -30,6 +30,7 @@ pub fn metadata<'a>(job_id: JobId, stages: impl IntoIterator<Item = &'a str>) ->
         branch: None,
         commit: None,
         run_number: 1,
+        retry_of: None,
         owner: None,
         source: SourceInfo { kind: SourceKind::Zip, sha256: None, sent_bytes: 0, files: 0, bytes: 0, git: None },
         limits: IntakeLimits::default(),

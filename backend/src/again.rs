@@ -1,0 +1,83 @@
+//! A job once more: a new job of the same source and request, which names the old one. The source is copied, never shared:
+//! what happens to one job's folder must not reach another.
+
+use std::{fs, io, os::unix::fs::OpenOptionsExt, os::unix::fs::PermissionsExt, path::Path, sync::Arc};
+
+use pipelinex_common::{
+    disk,
+    foreign::Beneath,
+    id::JobId,
+    metadata::{Metadata, SourceInfo},
+    request::JobRequest,
+    store::{Job, StoreError},
+};
+use tokio::sync::OwnedSemaphorePermit;
+
+use crate::{app::App, error::ApiError, submit::StagingGuard};
+
+/// A job that is to be made again.
+pub struct Again {
+    /// The old job.
+    pub of: JobId,
+    /// What it was asked for.
+    pub request: JobRequest,
+    /// What was submitted then.
+    pub source: SourceInfo,
+    /// Where the new one will be.
+    pub staging: StagingGuard,
+    /// One of the places for uploads, held until this has become a job or nothing.
+    pub place: OwnedSemaphorePermit,
+}
+
+impl Again {
+    /// Copies what an old job was made of.
+    ///
+    /// # Errors
+    /// 404 where there is no such job; 409 while it goes on: it may still succeed; 429 at too much at once; 507 when the disk
+    /// is full.
+    pub async fn of(app: &App, id: JobId) -> Result<Self, ApiError> {
+        let place = Arc::clone(&app.slots.uploads).try_acquire_owned().map_err(|_| ApiError::TooMany {
+            detail: "too many submissions at once; the server takes yours when one of them is done".to_owned(),
+        })?;
+        let metadata = app.read_job(id, ended).await?;
+        let staging = StagingGuard::new(app).await?;
+        let to = staging.paths().source();
+        app.read_job(id, move |job| copy(&job.paths().source(), &to)).await?;
+        let Metadata { stack, versions, pipeline, project, branch, commit, source, .. } = metadata;
+        let request = JobRequest { stack, versions, pipeline: Some(pipeline), project: Some(project), branch, commit };
+        Ok(Self { of: id, request, source, staging, place })
+    }
+}
+
+fn ended(job: &Job) -> Result<Metadata, ApiError> {
+    let view = job.view().map_err(ApiError::broken)?;
+    if view.execution.state.is_final() {
+        return Ok(view.metadata);
+    }
+    let detail = format!("the job is {}; it can be run again once it has ended", view.execution.state);
+    Err(ApiError::NotYet { detail })
+}
+
+/// Copies files, folders and links; the links as they are, followed by nobody.
+fn copy(from: &Path, to: &Path) -> Result<(), ApiError> {
+    let source = Beneath::open(from)?;
+    let walk = source.walk(usize::MAX)?;
+    let make = |path: &Path| disk::make_dir(path, 0o755).map_err(|error| ApiError::from(StoreError::from(error)));
+    make(to)?;
+    for folder in &walk.folders {
+        make(&to.join(folder))?;
+    }
+    for found in &walk.files {
+        let mut file = source.file(&found.path)?;
+        let executable = file.metadata().map_err(ApiError::io)?.permissions().mode() & 0o111 != 0;
+        let mode = if executable { 0o755 } else { 0o644 };
+        let target = fs::OpenOptions::new().write(true).create_new(true).mode(mode).open(to.join(&found.path));
+        // The kernel shares the blocks where the file system can.
+        io::copy(&mut file, &mut target.map_err(ApiError::io)?).map_err(ApiError::io)?;
+    }
+    for link in &walk.links {
+        let target = source.link_target(link)?;
+        std::os::unix::fs::symlink(target, to.join(link)).map_err(ApiError::io)?;
+    }
+    Ok(())
+}
