@@ -233,6 +233,9 @@ SCA: {stage: SCA, image: scan, script: ['cat "$ADVISORIES_DIR/info.json"; if tou
 .pipelinex: {jobs: {SCA: {kind: scan, switch: run_sca, advisories: true}}}
 "#;
 
+/// The folder of an import.
+const IMPORT: &str = "00000000-0000-4000-8000-000000000001";
+
 #[test]
 fn without_advisories_a_scan_is_skipped_with_a_warning_and_where_it_is_required_fails() {
     story(async |world| {
@@ -254,11 +257,11 @@ fn without_advisories_a_scan_is_skipped_with_a_warning_and_where_it_is_required_
         assert!(step(&end, "SCA").message.starts_with(missing) && end.warnings.is_empty());
 
         let advisories = world.store.layout().advisories();
-        fs::create_dir_all(advisories.join("one")).unwrap();
-        fs::write(advisories.join("current.json"), r#"{"schema": 1, "folder": "one"}"#).unwrap();
+        fs::create_dir_all(advisories.join(IMPORT)).unwrap();
+        fs::write(advisories.join("current.json"), format!(r#"{{"schema": 1, "folder": "{IMPORT}"}}"#)).unwrap();
         let info = r#"{"schema": 1, "imported_at": "2026-01-01T00:00:00Z", "source": "by hand", "ecosystems": {}}"#;
         for (info, reason) in [(info, None), ("{\"schema\": 1", Some(Reason::ToolError))] {
-            fs::write(advisories.join("one/info.json"), info).unwrap();
+            fs::write(advisories.join(IMPORT).join("info.json"), info).unwrap();
             let job = submit(world);
             let end = world.run(&job).await;
             assert_eq!(step(&end, "SCA").reason, reason, "{end:#?}");

@@ -53,7 +53,9 @@ impl World {
     /// Puts a script in the place of a tool.
     pub fn tool(&self, name: &str, script: &str) -> &Self {
         let path = self.dir.path().join("bin").join(name);
-        fs::write(&path, format!("#!/bin/bash\n{OUTPUT}{script}\n")).unwrap();
+        // What runs in the background of a script ignores interrupts, and its children cannot change that: here they can.
+        let shell = "/usr/bin/env -S --default-signal=INT bash";
+        fs::write(&path, format!("#!{shell}\n{OUTPUT}{script}\n")).unwrap();
         fs::set_permissions(&path, fs::Permissions::from_mode(0o755)).unwrap();
         self
     }
