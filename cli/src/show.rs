@@ -1,9 +1,11 @@
 //! How jobs look to a person: rows, tables, one sentence for the verdict. Values in, lines out.
 
 use jiff::Timestamp;
+pub use pipelinex_common::words::span;
 use pipelinex_common::{
     execution::{FindingCounts, StageRecord, StepRecord},
     state::{JobState, StepState},
+    words::{between, counted},
 };
 
 use crate::{
@@ -17,18 +19,6 @@ const STAGE_WIDTH_MAX: usize = 20;
 /// The width of the column of stages.
 pub fn stage_width(execution: &ExecutionView) -> usize {
     execution.stages.keys().map(|name| name.chars().count()).max().unwrap_or_default().min(STAGE_WIDTH_MAX)
-}
-
-/// A time span for a person.
-pub fn span(milliseconds: u64) -> String {
-    let seconds = milliseconds / 1000;
-    match seconds {
-        0..10 => format!("{}.{} s", seconds, milliseconds % 1000 / 100),
-        10..60 => format!("{seconds} s"),
-        60..3600 => format!("{} min {:02} s", seconds / 60, seconds % 60),
-        3600..86_400 => format!("{} h {:02} min", seconds / 3600, seconds % 3600 / 60),
-        _ => format!("{} d", seconds / 86_400),
-    }
 }
 
 /// The mark of a stage: a word and a colour.
@@ -98,15 +88,10 @@ pub fn findings_text(findings: &FindingCounts) -> String {
     }
 }
 
-fn counted(count: u64, noun: &str) -> String {
-    if count == 1 { format!("1 {noun}") } else { format!("{count} {noun}s") }
-}
-
 /// The verdict, or how far the job is, in one sentence.
 pub fn verdict(status: &Status, now: Timestamp) -> Line {
     let execution = &status.execution;
-    let until =
-        |from: Option<Timestamp>| from.map(|from| span(milliseconds(from, execution.finished_at.unwrap_or(now))));
+    let until = |from: Option<Timestamp>| from.map(|from| between(from, execution.finished_at.unwrap_or(now)));
     let (style, word) = match execution.state {
         JobState::Queued => (Style::Dim, "QUEUED"),
         JobState::Running => (Style::Name, "RUNNING"),
@@ -130,15 +115,10 @@ pub fn verdict(status: &Status, now: Timestamp) -> Line {
         .text(why)
 }
 
-/// Milliseconds between two times, none where a clock went backwards.
-fn milliseconds(from: Timestamp, to: Timestamp) -> u64 {
-    u64::try_from(to.as_millisecond() - from.as_millisecond()).unwrap_or_default()
-}
-
 /// A table of jobs.
 pub fn job_table(rows: &[Listed], now: Timestamp) -> Vec<Line> {
     let run = |row: &Listed| row.run_number.map(|number| format!("#{number}")).unwrap_or_default();
-    let age = |row: &Listed| row.created_at.map(|time| span(milliseconds(time, now))).unwrap_or_default();
+    let age = |row: &Listed| row.created_at.map(|time| between(time, now)).unwrap_or_default();
     let mut cells = vec![["ID", "PROJECT", "RUN", "STATE", "STAGE", "AGE"].map(str::to_owned)];
     cells.extend(rows.iter().map(|row| {
         let stage = row.current_stage.clone().unwrap_or_default();

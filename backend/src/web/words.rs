@@ -6,31 +6,11 @@ use pipelinex_common::{
     state::{JobState, StepState},
 };
 
-/// A time span.
-pub fn span(milliseconds: u64) -> String {
-    let seconds = milliseconds / 1000;
-    match seconds {
-        0..10 => format!("{}.{} s", seconds, milliseconds % 1000 / 100),
-        10..60 => format!("{seconds} s"),
-        60..3600 => format!("{} min {:02} s", seconds / 60, seconds % 60),
-        3600..86_400 => format!("{} h {:02} min", seconds / 3600, seconds % 3600 / 60),
-        _ => format!("{} d", seconds / 86_400),
-    }
-}
-
-/// A time span from then to now.
-pub fn since(from: Timestamp, to: Timestamp) -> String {
-    span(u64::try_from(to.as_millisecond() - from.as_millisecond()).unwrap_or_default())
-}
+pub use pipelinex_common::words::{between as since, counted, span};
 
 /// A time for people: UTC, to the second.
 pub fn at(time: Timestamp) -> String {
     time.strftime("%Y-%m-%d %H:%M:%S UTC").to_string()
-}
-
-/// `1 thing`, `2 things`.
-pub fn counted(count: u64, noun: &str) -> String {
-    if count == 1 { format!("1 {noun}") } else { format!("{count} {noun}s") }
 }
 
 /// The word for a job's state; also a class of the style.
@@ -176,10 +156,5 @@ mod tests {
             assert_eq!(log_text(raw.as_bytes()), shown, "{raw:?}");
         }
         assert_eq!(log_text(b"\xff<b>"), "\u{fffd}<b>", "escaping is the template's");
-    }
-
-    #[test]
-    fn spans_are_told_in_the_unit_that_fits() {
-        assert_eq!([950, 9_999, 61_000, 3_700_000].map(span), ["0.9 s", "9.9 s", "1 min 01 s", "1 h 01 min"]);
     }
 }
