@@ -27,6 +27,8 @@ image-tools:
         git ls-remote https://localhost:8443/x.git > git.txt 2>&1 || true
         grep -qi certificate git.txt && echo "git refuses" || echo "git trusts"
         java Ask.java 2>&1 | tail -n 1
+        mvn -B -s settings.xml -Dmaven.repo.local=/tmp/m2 validate > mvn.txt 2>&1 || true
+        if grep -q PKIX mvn.txt; then echo "maven refuses"; elif grep -q "Downloaded from test" mvn.txt; then echo "maven trusts"; else cat mvn.txt; fi
 brought-tools:
   stage: S
   image: scan
@@ -47,6 +49,13 @@ brought-tools:
         ask go ./ask https://127.0.0.1:8443/go
 .pipelinex: {jobs: {image-tools: {network: none}, brought-tools: {network: none}}}
 "#;
+
+/// Its parent is nowhere but at the server.
+const POM: &str = "<project><modelVersion>4.0.0</modelVersion><artifactId>x</artifactId>\
+    <parent><groupId>x</groupId><artifactId>parent</artifactId><version>1</version></parent></project>";
+
+const SETTINGS: &str = "<settings><mirrors><mirror><id>test</id><mirrorOf>*</mirrorOf>\
+    <url>https://localhost:8443/maven</url></mirror></mirrors></settings>";
 
 const SERVER: &str = r#"
 import http.server, ssl
@@ -106,6 +115,8 @@ fn tools_trust_the_operators_certificate_and_only_then() {
         ("server.pem", server_pem.as_str()),
         ("server.key", server_key.as_str()),
         ("Ask.java", ASK),
+        ("pom.xml", POM),
+        ("settings.xml", SETTINGS),
         ("server.py", SERVER),
     ];
 
@@ -122,7 +133,7 @@ fn tools_trust_the_operators_certificate_and_only_then() {
             let end = world.run(&job).await;
             let log = ["image-tools", "brought-tools"].map(|step| text(job.paths().log(&Slug::of(step)))).concat();
             assert_eq!(end.state, JobState::Succeeded, "{log}");
-            for tool in ["curl", "git", "java", "npm", "pip", "go"] {
+            for tool in ["curl", "git", "java", "maven", "npm", "pip", "go"] {
                 assert!(log.lines().any(|line| line.starts_with(&format!("{tool} {word}"))), "{tool} {word}: {log}");
             }
         }
