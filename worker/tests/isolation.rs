@@ -29,6 +29,9 @@ refused ptrace 101 0 1 0 0
 refused userfaultfd 323 1
 refused old-sockets 41 38 5 0
 try P04-mount mount -t tmpfs none /tmp
+lacks P20-localhost getent hosts localhost
+try P20-interfaces sh -c 'ls /sys/class/net | grep -v "^lo$"'
+lacks P20-names grep -qx 'nameserver 127.0.0.1' /etc/resolv.conf
 try P14-kcore head -c 1 /proc/kcore
 try P15-sysrq sh -c ': > /proc/sysrq-trigger'
 try P15-core-pattern sh -c ': > /proc/sys/kernel/core_pattern'
@@ -52,7 +55,7 @@ try other-jobs sh -c 'ls / /home /home/runner | grep -E "[0-9a-f]{8}-[0-9a-f]{4}
 "##;
 
 const NAMES: &str = "P01-user P02-CapAmb P02-CapBnd P02-CapEff P02-CapInh P02-CapPrm P03-privileges P04-bpf P04-io-uring \
-    P04-keys P04-mount P04-old-sockets P04-perf P04-ptrace P04-seccomp P04-unshare P04-userfaultfd P13-core P14-kcore P15-core-pattern P15-sysrq P16-cgroup P17-sockets P22-mem P22-mknod P23-kmsg P24-hostname \
+    P04-keys P04-mount P04-old-sockets P04-perf P04-ptrace P04-seccomp P04-unshare P04-userfaultfd P13-core P14-kcore P15-core-pattern P15-sysrq P16-cgroup P17-sockets P20-interfaces P20-localhost P20-names P22-mem P22-mknod P23-kmsg P24-hostname \
     P24-time P26-setuid P27-/ P27-/bin P27-/etc P27-/home P27-/home/runner P27-/usr P28-remove P28-replace P28-script P29-env \
     P30-files other-jobs other-reports";
 

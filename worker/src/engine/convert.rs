@@ -50,7 +50,9 @@ pub fn container(spec: &ContainerSpec) -> ContainerCreateBody {
         attach_stdout: Some(true),
         attach_stderr: Some(true),
         stop_timeout: Some(STOP_GRACE_SECONDS),
-        network_disabled: Some(spec.network.is_none()),
+        // Without a network it is network mode `none` that says so: this switch would also leave /etc/hosts empty, and tests
+        // that listen on `localhost` would not find it.
+        network_disabled: Some(false),
         healthcheck: spec.health.as_deref().map(health_check),
         labels: Some(spec.labels.clone().into_iter().collect()),
         host_config: Some(host_config(spec)),
@@ -106,7 +108,7 @@ fn host_config(spec: &ContainerSpec) -> HostConfig {
         // The engine's resolver asks for names it does not know in the container's own network where a server is named, and on
         // the host where none is and the host's own server is on loopback: a way out of a network that has none
         // (CVE-2024-29018). Names of containers are answered by the engine itself.
-        dns: spec.network.as_ref().filter(|place| place.internal).map(|_| vec!["127.0.0.1".to_owned()]),
+        dns: spec.network.as_ref().is_none_or(|place| place.internal).then(|| vec!["127.0.0.1".to_owned()]),
         mounts: Some(spec.mounts.iter().map(mount).collect()),
         log_config: Some(log_config(spec.log)),
         restart_policy: Some(RestartPolicy { name: Some(RestartPolicyNameEnum::NO), maximum_retry_count: None }),
