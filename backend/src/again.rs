@@ -11,9 +11,13 @@ use pipelinex_common::{
     request::JobRequest,
     store::{Job, StoreError},
 };
-use tokio::sync::OwnedSemaphorePermit;
+use tokio::{sync::OwnedSemaphorePermit, task::spawn_blocking};
 
-use crate::{app::App, error::ApiError, submit::StagingGuard};
+use crate::{
+    app::App,
+    error::ApiError,
+    submit::{self, StagingGuard},
+};
 
 /// A job that is to be made again.
 pub struct Again {
@@ -29,20 +33,29 @@ pub struct Again {
     pub place: OwnedSemaphorePermit,
 }
 
+/// Makes a job once more. The work goes on in a task of its own, so that nothing is torn down under a copy that still writes.
+///
+/// # Errors
+/// 404 where there is no such job; 409 while it goes on: it may still succeed; 429 at too much at once; 507 when the disk is
+/// full.
+pub async fn run_again(app: &App, id: JobId) -> Result<Metadata, ApiError> {
+    let app = app.clone();
+    let line = async move { submit::submit(&app, Again::of(&app, id).await?.into()).await };
+    tokio::spawn(line).await.map_err(ApiError::internal)?
+}
+
 impl Again {
-    /// Copies what an old job was made of.
-    ///
-    /// # Errors
-    /// 404 where there is no such job; 409 while it goes on: it may still succeed; 429 at too much at once; 507 when the disk
-    /// is full.
-    pub async fn of(app: &App, id: JobId) -> Result<Self, ApiError> {
+    async fn of(app: &App, id: JobId) -> Result<Self, ApiError> {
         let place = Arc::clone(&app.slots.uploads).try_acquire_owned().map_err(|_| ApiError::TooMany {
             detail: "too many submissions at once; the server takes yours when one of them is done".to_owned(),
         })?;
         let metadata = app.read_job(id, ended).await?;
         let staging = StagingGuard::new(app).await?;
-        let to = staging.paths().source();
-        app.read_job(id, move |job| copy(&job.paths().source(), &to)).await?;
+        let (from, to) = (app.store.layout().job(id).source(), staging.paths().source());
+        // It takes a place of those who write, not of those who read.
+        let intake = app.slots.intakes.acquire().await.map_err(ApiError::internal)?;
+        spawn_blocking(move || copy(&from, &to)).await.map_err(ApiError::internal)??;
+        drop(intake);
         let Metadata { stack, versions, pipeline, project, branch, commit, source, .. } = metadata;
         let request = JobRequest { stack, versions, pipeline: Some(pipeline), project: Some(project), branch, commit };
         Ok(Self { of: id, request, source, staging, place })

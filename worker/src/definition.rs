@@ -72,6 +72,13 @@ impl Definition {
                 required.insert(step.slug.clone());
             }
             if let Some(mode) = modes::of(step, &metadata.pipeline).transpose() {
+                if required.contains(&step.slug) && matches!(mode, Ok(ScanMode::Custom(_))) {
+                    let message = format!(
+                        "the operator requires {}, and a tool of the request's own could say anything",
+                        step.stage
+                    );
+                    return Err(Stop::new(Reason::PolicyGate, message));
+                }
                 mode.iter().for_each(|mode| modes::apply(step, mode));
                 modes.insert(step.slug.clone(), mode);
             }
@@ -109,13 +116,16 @@ fn versions(metadata: &Metadata) -> BTreeMap<String, String> {
 
 #[cfg(test)]
 mod tests {
-    use pipelinex_common::testing::sample;
+    use pipelinex_common::{
+        request::{CustomTool, SastMode},
+        testing::sample,
+    };
 
     use super::*;
 
     const TEXT: &str = "default: {image: i}\nstages: [BUILD, SAST, SCA]\nBUILD: {stage: BUILD, script: x, allow_failure: true}\n\
         SAST: {stage: SAST, script: x, allow_failure: true}\nSCA: {stage: SCA, script: x, needs: [BUILD], allow_failure: true}\n\
-        .pipelinex: {jobs: {BUILD: {switch: run_build}, SAST: {switch: run_sast}, SCA: {switch: run_sca}}}\n";
+        .pipelinex: {jobs: {BUILD: {switch: run_build}, SAST: {kind: scan, switch: run_sast}, SCA: {switch: run_sca}}}\n";
 
     fn definition(wanted: &[Switch], required: &[Switch]) -> Result<Definition, Stop> {
         let id = "01890a5d-ac96-774b-bcce-b302099a8057".parse().unwrap();
@@ -125,6 +135,21 @@ mod tests {
         }
         let policy = Policy { require: required.iter().copied().collect(), ..Policy::default() };
         Definition::new(pipeline::read("p.yml", TEXT).unwrap(), &metadata, &policy)
+    }
+
+    #[test]
+    fn a_tool_of_the_requests_own_is_not_what_the_operator_requires() {
+        let id = "01890a5d-ac96-774b-bcce-b302099a8057".parse().unwrap();
+        let mut metadata = sample::metadata(id, ["BUILD", "SAST", "SCA"]);
+        metadata.pipeline.sast_mode = SastMode::Custom;
+        let tool = CustomTool { install_cmd: String::new(), tool_cmd: "true".into(), log_ext: "json".into() };
+        metadata.pipeline.sast_custom = Some(tool);
+        let of = |require: &[Switch]| {
+            let policy = Policy { require: require.iter().copied().collect(), ..Policy::default() };
+            Definition::new(pipeline::read("p.yml", TEXT).unwrap(), &metadata, &policy)
+        };
+        assert!(of(&[Switch::RunBuild]).is_ok());
+        assert_eq!(of(&[Switch::RunSast]).unwrap_err().reason, Reason::PolicyGate);
     }
 
     #[test]

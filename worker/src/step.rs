@@ -65,14 +65,24 @@ impl Run<'_> {
     /// [`StepError`].
     pub async fn to_the_end(mut self) -> Result<Ending, StepError> {
         let mut deadline = self.began + self.timeout;
-        let Ok(made) = timeout_at(deadline.into(), self.make()).await else {
-            return Ok(Ending::Ended(Stop::timeout(self.timeout)));
+        // Making a container is time of its step; one that was made before is only asked for, and ended in order.
+        let made = match self.fresh {
+            true => match timeout_at(deadline.into(), self.make()).await {
+                Ok(made) => made?,
+                Err(_) => return Ok(Ending::Ended(Stop::timeout(self.timeout))),
+            },
+            false => self.make().await?,
         };
-        let Some(made) = made? else { return Ok(Ending::Lost) };
+        let Some(made) = made else { return Ok(Ending::Lost) };
         // Only now: a log says that there was a container.
         let log = (self.open_log)()?;
         let output = match made {
             Made::Fresh => self.start().await?,
+            // It ended while nobody watched, in time or not at all: only its log is left to be taken in.
+            Made::Before(status) if status.phase == Phase::Ended => {
+                deadline = Instant::now() + self.timeout;
+                self.engine.logs(&self.spec.name)
+            }
             Made::Before(status) => {
                 let began = Instant::now().checked_sub(status.ran_for()).unwrap_or(self.began);
                 deadline = deadline.min(began + self.timeout);

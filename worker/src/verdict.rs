@@ -152,10 +152,10 @@ pub fn apply(record: &mut StepRecord, collected: &Collected, voice: Voice) {
     }
 }
 
-/// Fails a step that succeeded, for findings that the operator lets nobody pass with.
-pub fn gate(record: &mut StepRecord, fail_on: FailOn) {
+/// Fails a step that succeeded, or whose failure would not count, for findings that the operator lets nobody pass with.
+pub fn gate(record: &mut StepRecord, fail_on: FailOn, allowed_to_fail: bool) {
     let judged = record.findings.and_then(|findings| fail_on.judge(&findings));
-    if let Some((count, threshold)) = judged.filter(|_| record.status == StepState::Success) {
+    if let Some((count, threshold)) = judged.filter(|_| record.status == StepState::Success || allowed_to_fail) {
         let threshold = format!("{threshold:?}").to_lowercase();
         record.status = StepState::Failed;
         record.reason = Some(Reason::PolicyGate);
@@ -239,7 +239,7 @@ mod tests {
     fn the_gate_takes_successes_alone_and_keeps_the_counts() {
         let judged = |code: i64, limit: &str, counts| {
             let mut record = told(code, false, Voice::Scanner, "", counts);
-            gate(&mut record, limit.parse().unwrap());
+            gate(&mut record, limit.parse().unwrap(), false);
             (record.reason, record.message, record.findings.map(|findings| findings.total()))
         };
         let (reason, message, total) = judged(0, "high", (2, 5));
@@ -249,5 +249,8 @@ mod tests {
         assert_eq!(judged(0, "critical", (2, 5)).0, None);
         assert_eq!(judged(0, "none", (2, 5)).0, None);
         assert_eq!(judged(2, "high", (2, 5)).0, Some(Reason::ToolError), "a scan that broke stays one that broke");
+        let mut forgiven = told(2, false, Voice::Scanner, "", (2, 5));
+        gate(&mut forgiven, "high".parse().unwrap(), true);
+        assert_eq!(forgiven.reason, Some(Reason::PolicyGate), "but where that would not count, its findings do");
     }
 }

@@ -48,7 +48,7 @@ fn a_step_that_ended_while_nobody_watched_is_not_run_again() {
         let definition = r#"
 stages: [A, B]
 default: {image: scan}
-A: {stage: A, script: ["echo once; sleep 1"]}
+A: {stage: A, script: ["echo once; sleep 1"], timeout: 3 seconds}
 B: {stage: B, script: ["echo after"]}
 "#;
         let job = world.submit(definition, &[]);
@@ -61,8 +61,13 @@ B: {stage: B, script: ["echo after"]}
             (status.phase == pipelinex_worker::engine::Phase::Ended).then_some(())
         })
         .await;
+        until("nobody has come for longer than A may run", async || {
+            let status = world.engine.inspect(&container_of(&job, 1, "a")).await.unwrap()?;
+            (status.ran_for() > std::time::Duration::from_secs(4)).then_some(())
+        })
+        .await;
         let end = world.run(&job).await;
-        assert_eq!((end.state, end.attempt), (JobState::Succeeded, 1));
+        assert_eq!((end.state, end.attempt), (JobState::Succeeded, 1), "it took no longer than it may: {end:#?}");
         assert_eq!(text(log).matches("\nonce\n").count(), 1);
     });
 }

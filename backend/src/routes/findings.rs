@@ -36,25 +36,27 @@ pub struct FindingsPage {
     /// Whether no more will be found.
     complete: bool,
     /// How many there are by severity, also those that are left out of a long list.
-    counts: FindingCounts,
-    findings: Vec<FindingRow>,
+    pub counts: FindingCounts,
+    pub findings: Vec<FindingRow>,
     /// Steps that have findings which cannot be read.
-    unreadable: Vec<Unreadable>,
+    pub unreadable: Vec<Unreadable>,
 }
 
+/// One finding, with where it comes from.
 #[derive(Debug, Serialize)]
-struct FindingRow {
-    stage: String,
+pub struct FindingRow {
+    pub stage: String,
     step: Slug,
     #[serde(flatten)]
-    finding: Finding,
+    pub finding: Finding,
 }
 
+/// A step whose findings cannot be read, and why.
 #[derive(Debug, Serialize)]
-struct Unreadable {
-    stage: String,
+pub struct Unreadable {
+    pub stage: String,
     step: Slug,
-    reason: String,
+    pub reason: String,
 }
 
 /// What was found so far.
@@ -62,7 +64,11 @@ pub async fn findings(State(app): State<App>, JobPath(id): JobPath) -> Result<Js
     Ok(Json(app.read_job(id, gather).await?))
 }
 
-fn gather(job: &Job) -> Result<FindingsPage, ApiError> {
+/// All findings of a job so far, the worst first.
+///
+/// # Errors
+/// Those of reading the job.
+pub fn gather(job: &Job) -> Result<FindingsPage, ApiError> {
     let execution = job.view().map_err(ApiError::broken)?.execution;
     let reports = open_or_nothing(Beneath::open(&job.paths().reports()))?;
     let (mut rows, mut unreadable, mut counts) = (Vec::new(), Vec::new(), FindingCounts::default());

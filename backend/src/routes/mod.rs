@@ -15,7 +15,7 @@ mod retry;
 mod status;
 mod upload;
 
-pub use self::path::JobPath;
+pub use self::{findings::gather as gather_findings, path::JobPath};
 
 use std::any::Any;
 

@@ -8,13 +8,12 @@ use axum::{
 use pipelinex_common::metadata::Metadata;
 
 use super::{path::JobPath, upload::created};
-use crate::{again::Again, app::App, error::ApiError, submit};
+use crate::{again::run_again, app::App, error::ApiError};
 
 /// 201 with the metadata of the new job, whose `retry_of` is the old one.
 pub async fn retry(
     State(app): State<App>,
     JobPath(id): JobPath,
 ) -> Result<(StatusCode, [(HeaderName, String); 1], Json<Metadata>), ApiError> {
-    let again = Again::of(&app, id).await?;
-    Ok(created(submit::submit(&app, again.into()).await?))
+    Ok(created(run_again(&app, id).await?))
 }

@@ -40,7 +40,6 @@ pub struct HomePage {
     /// Whether this is not the first page.
     older: bool,
     limits: String,
-    running: bool,
 }
 
 /// What admission says of a project that was only looked at, or refused.
@@ -95,7 +94,6 @@ pub async fn draw(
     before: Option<JobId>,
 ) -> Result<Response, PageError> {
     let (jobs, next) = app.read(move |store| Ok(rows(store, before)?)).await?;
-    let running = jobs.iter().any(|row| matches!(row, Row::Whole(row) if matches!(row.word, "queued" | "running")));
     let form = Form::new(app, texts.clone());
     let shown = if texts.contains_key("stack") { texts.clone() } else { as_sent(&form) };
     let lines = Lines::of_form(&shown, &host_of(headers));
@@ -107,7 +105,7 @@ pub async fn draw(
         limits.files,
         limits.depth
     );
-    Ok(page(status, &HomePage { form, lines, verdict, jobs, next, older: before.is_some(), limits, running }))
+    Ok(page(status, &HomePage { form, lines, verdict, jobs, next, older: before.is_some(), limits }))
 }
 
 /// The texts that a browser would send if nothing was changed.

@@ -24,14 +24,16 @@ use super::{
     lines::{Lines, host_of},
     words,
 };
-use crate::{app::App, error::ApiError, routes::JobPath};
+use crate::{
+    app::App,
+    error::ApiError,
+    routes::{JobPath, gather_findings},
+};
 
 /// How much of a log's end a page carries, in bytes; the rest is a link away.
 const LOG_SHOWN: u64 = 32 * 1024;
 /// Findings on a page; the reports have all of them.
 const FINDINGS_SHOWN: usize = 200;
-/// The largest findings.json that is read for a page, in bytes.
-const FINDINGS_MAX: u64 = 16 * 1024 * 1024;
 
 #[derive(Template)]
 #[template(path = "job.html")]
@@ -88,15 +90,12 @@ fn draw(job: &Job, host: &str) -> Result<JobPage, ApiError> {
         execution.stages.iter().find(|(_, stage)| stage.status == StepState::Failed).map(|(name, _)| name.clone());
     let open =
         |name: &str, stage: &StageRecord| stage.status == StepState::Running || first_bad.as_deref() == Some(name);
-    let mut findings = Vec::new();
-    for (name, stage) in &execution.stages {
-        if words::findings_of(stage).is_some_and(|counts| counts.total() > 0) {
-            findings.extend(read_findings(job, name).into_iter().map(|finding| (name.clone(), finding)));
-        }
-    }
-    findings.sort_by_key(|(_, finding)| std::cmp::Reverse(finding.severity));
-    let more_findings = findings.len().saturating_sub(FINDINGS_SHOWN);
-    findings.truncate(FINDINGS_SHOWN);
+    let page = gather_findings(job)?;
+    let more_findings = (page.counts.total() as usize).saturating_sub(FINDINGS_SHOWN);
+    let unreadable = page.unreadable.into_iter().map(|step| format!("{}: {}", step.stage, step.reason));
+    let found = page.findings.into_iter().take(FINDINGS_SHOWN).map(|row| (row.stage, row.finding));
+    let findings: Vec<_> = found.collect();
+    let warnings = metadata.warnings.iter().chain(&execution.warnings).cloned().chain(unreadable).collect();
     let stages = execution.stages.iter().map(|(name, stage)| StageView::new(job, name, stage, open(name, stage), now));
     let request = sent(&metadata);
     Ok(JobPage {
@@ -108,7 +107,7 @@ fn draw(job: &Job, host: &str) -> Result<JobPage, ApiError> {
         stages: stages.collect(),
         findings,
         more_findings,
-        warnings: metadata.warnings.iter().chain(&execution.warnings).cloned().collect(),
+        warnings,
         lines: Lines::new(&request, host),
         metadata,
     })
@@ -126,12 +125,6 @@ fn sent(metadata: &Metadata) -> serde_json::Value {
         }
     }
     request
-}
-
-fn read_findings(job: &Job, stage: &str) -> Vec<Finding> {
-    let folder = job.paths().reports_of(&Slug::of(stage));
-    let text = Beneath::open(&folder).and_then(|folder| folder.read("findings.json", FINDINGS_MAX));
-    text.ok().and_then(|text| serde_json::from_slice(&text).ok()).unwrap_or_default()
 }
 
 impl StageView {

@@ -14,7 +14,7 @@ use super::{
     page,
 };
 use crate::{
-    again::Again,
+    again::run_again,
     app::App,
     error::{ApiError, Told},
     extract::PageForm,
@@ -66,7 +66,7 @@ pub async fn check(State(app): State<App>, Query(wish): Query<Wish>, request: Re
 /// `POST /jobs/{id}/again`: the same once more, as a new job.
 pub async fn again(State(app): State<App>, path: Result<JobPath, ApiError>) -> Result<Response, PageError> {
     let JobPath(id) = path?;
-    let metadata = submit::submit(&app, Again::of(&app, id).await?.into()).await?;
+    let metadata = run_again(&app, id).await?;
     Ok((StatusCode::SEE_OTHER, [(header::LOCATION, format!("/jobs/{}", metadata.job_id))]).into_response())
 }
 

@@ -63,7 +63,8 @@ impl JobSteps {
         };
         let collected = collector.gather(record.status == StepState::Success)?;
         verdict::apply(&mut record, &collected, voice);
-        verdict::gate(&mut record, self.worker.config.policy.fail_on);
+        let allowed = step.allow_failure.allows(record.exit_code);
+        verdict::gate(&mut record, self.worker.config.policy.fail_on, allowed);
         collector.publish(&record, &collected)?;
         Ok(record)
     }
