@@ -128,9 +128,10 @@ pub fn apply(record: &mut StepRecord, collected: &Collected, voice: Voice) {
     let ended_by_itself = matches!(record.reason, None | Some(Reason::ScriptFailure | Reason::ToolError));
     match (voice, said) {
         (Voice::Scanner, Some(said)) if ended_by_itself => {
-            record.message = match &counted {
-                Some(counts) => format!("{said} ({})", by_severity(counts)),
-                None => said.to_owned(),
+            // A program that has counted as we did need not hear it twice.
+            record.message = match counted.as_ref().map(by_severity) {
+                Some(counts) if !said.contains(&counts) => format!("{said} ({counts})"),
+                _ => said.to_owned(),
             };
         }
         (_, Some(said)) if record.status == StepState::Success && counted.is_none() => {
@@ -227,6 +228,7 @@ mod tests {
             (0, false, CustomTool, "clean", (1, 0), "passed with 1 finding (1 high)"),
             (10, false, Scanner, "/health answered 503", (0, 0), "/health answered 503"),
             (2, false, Scanner, "2 of 9 packages", (1, 0), "2 of 9 packages (1 high)"),
+            (0, false, Scanner, "passed with findings: 1 high", (1, 0), "passed with findings: 1 high"),
             (1, false, Project, "all is well", (0, 0), "the script ended with code 1 (all is well)"),
         ] {
             assert_eq!(told(code, oom, voice, said, counts).message, expected);
