@@ -8,7 +8,7 @@ use axum::{
     http::{HeaderValue, StatusCode, header},
     response::{IntoResponse, Response},
 };
-use pipelinex_common::{foreign::ForeignError, id::InvalidJobId, store::StoreError};
+use pipelinex_common::{disk::is_full, foreign::ForeignError, id::InvalidJobId, store::StoreError};
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
@@ -161,11 +161,7 @@ impl ApiError {
 
     /// An error of the system while a file of ours was read or written.
     pub fn io(error: std::io::Error) -> Self {
-        use std::io::ErrorKind::{FileTooLarge, QuotaExceeded, StorageFull};
-        match error.kind() {
-            StorageFull | QuotaExceeded | FileTooLarge => Self::Full,
-            _ => Self::internal(error),
-        }
+        if is_full(&error) { Self::Full } else { Self::internal(error) }
     }
 
     /// Status, code and the sentence of each variant.

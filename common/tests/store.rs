@@ -5,7 +5,10 @@
 use std::{
     fs,
     os::unix::fs::{MetadataExt, symlink},
-    sync::Arc,
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
 };
 
 use jiff::Timestamp;
@@ -72,6 +75,25 @@ fn what_a_dead_process_staged_is_swept() {
     fs::create_dir(&left).unwrap();
     assert_eq!(store.sweep_staging().unwrap(), 1);
     assert!(!left.exists());
+}
+
+#[test]
+fn a_sweep_never_fails_a_submission_that_is_just_being_staged() {
+    let (_dir, store) = store();
+    let done = AtomicBool::new(false);
+    std::thread::scope(|scope| {
+        for _ in 0..2 {
+            scope.spawn(|| {
+                while !done.load(Ordering::Relaxed) {
+                    store.sweep_staging().unwrap();
+                }
+            });
+        }
+        let staged: Result<Vec<_>, _> = (0..500).map(|_| store.stage().map(drop)).collect();
+        done.store(true, Ordering::Relaxed);
+        staged.unwrap();
+    });
+    assert_eq!(fs::read_dir(store.layout().staging()).unwrap().count(), 0);
 }
 
 #[test]

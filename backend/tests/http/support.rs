@@ -53,6 +53,7 @@ impl TestServer {
     }
 
     pub async fn start_on(doorbell: Doorbell, change: impl FnOnce(&mut Config)) -> Self {
+        show_the_log();
         let folder = tempfile::tempdir().unwrap();
         let store = Store::open(folder.path()).unwrap();
         let mut config = Config::for_testing();
@@ -160,6 +161,13 @@ impl Answer {
             assert!(self.headers.contains_key(name), "{name}");
         }
     }
+}
+
+/// What the server warns of stands in the output of a test that fails: an answer has only the number of its cause.
+fn show_the_log() {
+    let log = tracing_subscriber::fmt().with_test_writer().with_max_level(tracing::Level::WARN);
+    // Another test of this process has done so already.
+    let _ = log.try_init();
 }
 
 /// Reads until the other side closes or nothing comes for `patience`.
