@@ -36,7 +36,7 @@ pub struct Desk {
     put_off: Mutex<HashMap<JobId, Option<Instant>>>,
     watch: Mutex<HeartbeatWatch>,
     /// Held by the thread that empties the trash.
-    trash: Mutex<()>,
+    pub(crate) trash: Mutex<()>,
     /// Rung when a pass is worth making before its time.
     pub(crate) look: Notify,
 }
@@ -226,17 +226,6 @@ impl Worker {
         let open: HashSet<JobId> = ids.iter().copied().collect();
         lock(&self.desk.watch).retain(|id| open.contains(&id));
         Ok(ids)
-    }
-
-    /// Removes what was thrown away, on a thread of its own that nobody waits for: a tree may have millions of files.
-    pub(crate) fn empty_trash(self: &Arc<Self>) {
-        let me = self.clone();
-        std::thread::spawn(move || {
-            let Ok(_alone) = me.desk.trash.try_lock() else { return };
-            if let Err(error) = me.store.empty_trash() {
-                tracing::warn!(%error, "not everything that was thrown away could be removed; trying again");
-            }
-        });
     }
 
     async fn sweep(self: &Arc<Self>) {

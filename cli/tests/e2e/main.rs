@@ -24,5 +24,6 @@ mod scanning;
 mod server;
 mod succession;
 mod uploads;
+mod without_root;
 mod worker_container;
 mod world;

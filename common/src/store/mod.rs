@@ -11,7 +11,7 @@ use std::path::Path;
 pub use claims::{Claim, ClaimOutcome, ClaimRecord, HeartbeatWatch, WorkerIdentity};
 pub use read::{Job, JobView, Snapshot};
 pub use staging::Staging;
-pub use takeover::{RUNNER_GID, RUNNER_UID, make_runner_dir};
+pub use takeover::{RUNNER_GID, RUNNER_UID, give_to_runner, make_runner_dir};
 
 use crate::{
     disk::{self, DiskError},
