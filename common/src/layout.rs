@@ -31,6 +31,11 @@ impl Layout {
         self.root.join(".staging")
     }
 
+    /// Keys of submissions, by which one that comes twice is known.
+    pub fn keys(&self) -> PathBuf {
+        self.root.join(".keys")
+    }
+
     /// What was thrown away and is being removed.
     pub fn trash(&self) -> PathBuf {
         self.root.join(".trash")
