@@ -224,6 +224,11 @@ impl JobPaths {
         self.artifacts().join(step.as_str())
     }
 
+    /// Room for how steps ended and how the job does, kept for a disk that is full by then.
+    pub fn reserve(&self) -> PathBuf {
+        self.root.join(".reserve")
+    }
+
     /// Where a claim gathers what it is about to publish.
     pub fn collecting(&self, claim: u64) -> PathBuf {
         self.root.join(format!(".collecting-{claim}"))

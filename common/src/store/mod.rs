@@ -4,6 +4,7 @@ mod claims;
 mod keys;
 mod read;
 mod record;
+mod reserve;
 mod staging;
 mod takeover;
 
