@@ -11,6 +11,7 @@ mod extract_url;
 mod guard;
 pub mod intake;
 mod linger;
+mod once;
 pub mod request;
 mod routes;
 pub mod serve;

@@ -31,7 +31,7 @@ use tower_http::{
     cors::{AllowOrigin, CorsLayer},
 };
 
-use crate::{app::App, config::Config, error::ApiError, guard, web};
+use crate::{app::App, config::Config, error::ApiError, guard, once, web};
 
 /// The whole HTTP side as one service.
 pub fn router(app: App) -> Router {
@@ -62,11 +62,18 @@ pub fn router(app: App) -> Router {
 /// What pages of the allowed origins may do; the guard has refused the others already.
 fn cors(config: &Config) -> CorsLayer {
     let origins = config.allowed_origins.iter().filter_map(|origin| HeaderValue::from_str(origin).ok());
-    let shown = [header::CONTENT_DISPOSITION, header::RETRY_AFTER, header::LOCATION, NEXT_OFFSET, LOG_COMPLETE];
+    let shown = [
+        header::CONTENT_DISPOSITION,
+        header::RETRY_AFTER,
+        header::LOCATION,
+        NEXT_OFFSET,
+        LOG_COMPLETE,
+        upload::REPLAYED,
+    ];
     CorsLayer::new()
         .allow_origin(AllowOrigin::list(origins))
         .allow_methods([Method::GET, Method::POST])
-        .allow_headers([header::CONTENT_TYPE])
+        .allow_headers([header::CONTENT_TYPE, once::KEY])
         .expose_headers(shown)
 }
 

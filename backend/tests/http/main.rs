@@ -13,6 +13,7 @@ mod files;
 mod findings;
 mod listing;
 mod multipart;
+mod once;
 mod operator;
 mod pages;
 mod paths;

@@ -66,13 +66,24 @@ impl Store {
         for folder in [paths.trees(), paths.outbox(), paths.inputs()] {
             disk::make_dir(&folder, 0o711)?;
         }
-        Ok(())
+        job.reserve()
     }
 }
 
 /// Names that the worker makes: found before the worker made them, they are a forgery.
-const WORKERS_OWN: [&str; 10] =
-    ["final.json", "claims", "ends", "attempts", "logs", "reports", "artifacts", "trees", "outbox", "inputs"];
+const WORKERS_OWN: [&str; 11] = [
+    "final.json",
+    "claims",
+    "ends",
+    "attempts",
+    "logs",
+    "reports",
+    "artifacts",
+    "trees",
+    "outbox",
+    "inputs",
+    ".reserve",
+];
 
 fn take_entries(folder: &OwnedFd, ours: Ownership, at: &Path) -> Result<(), StoreError> {
     let io = |action| move |e: Errno| DiskError::io(action, at)(e.into());
