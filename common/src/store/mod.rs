@@ -5,6 +5,7 @@ mod read;
 mod record;
 mod staging;
 mod takeover;
+mod wish;
 
 use std::path::Path;
 
@@ -12,6 +13,7 @@ pub use claims::{Claim, ClaimOutcome, ClaimRecord, HeartbeatWatch, WorkerIdentit
 pub use read::{Job, JobView, Snapshot};
 pub use staging::Staging;
 pub use takeover::{RUNNER_GID, RUNNER_UID, make_runner_dir};
+pub use wish::{CancelWish, Wished};
 
 use crate::{
     disk::{self, DiskError},
