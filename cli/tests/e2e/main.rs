@@ -6,6 +6,7 @@
 #![allow(clippy::print_stdout, reason = "a story that fails shows the logs of its processes")]
 
 mod browser;
+mod canceling;
 mod compose;
 mod examples;
 mod harness;

@@ -7,6 +7,7 @@ mod record;
 mod reserve;
 mod staging;
 mod takeover;
+mod wish;
 
 use std::path::Path;
 
@@ -15,6 +16,7 @@ pub use keys::{Fingerprint, KEPT_FOR, KeyRecord};
 pub use read::{Job, JobView, Snapshot};
 pub use staging::Staging;
 pub use takeover::{RUNNER_GID, RUNNER_UID, give_to_runner, make_runner_dir};
+pub use wish::{CancelWish, Wished};
 
 use crate::{
     disk::{self, DiskError},
