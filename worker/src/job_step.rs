@@ -58,6 +58,7 @@ pub enum StepReport {
 pub struct JobSteps {
     worker: Arc<Worker>,
     engine: Engine,
+    job: Job,
     paths: JobPaths,
     definition: Arc<Definition>,
     context: JobContext,
@@ -89,6 +90,7 @@ impl JobSteps {
         job: &Job,
         definition: &Arc<Definition>,
         claim: (Arc<Mutex<Claim>>, u64),
+        let_go: CancellationToken,
         left: Left,
     ) -> Result<Self, RunError> {
         let site = worker.runtime.block_on(worker.site(engine))?;
@@ -107,6 +109,7 @@ impl JobSteps {
         Ok(Self {
             worker: worker.clone(),
             engine: engine.clone(),
+            job: job.clone(),
             paths: job.paths().clone(),
             definition: definition.clone(),
             attempt: AtomicU32::new(left.attempt),
@@ -121,7 +124,7 @@ impl JobSteps {
             networks: Mutex::default(),
             trees: Mutex::default(),
             removals: Mutex::default(),
-            let_go: worker.shutdown.child_token(),
+            let_go,
         })
     }
 
@@ -137,7 +140,7 @@ impl JobSteps {
     /// [`StoreError`].
     pub fn start_over(&self, job: &Job, step: &Step, ran_in: u32, tree_is_shared: bool) -> Result<u32, StoreError> {
         if ran_in == self.attempt() {
-            let number = job.begin_attempt(&lock(&self.claim))?;
+            let number = job.begin_attempt(&lock(&self.claim), ran_in)?;
             self.attempt.store(number, Ordering::Release);
         }
         let owner = self.definition.tree_owner(step);

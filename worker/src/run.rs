@@ -24,9 +24,10 @@ use pipelinex_common::{
     },
     slug::Slug,
     state::{JobState, Reason, StepState},
-    store::{Claim, Job},
+    store::{Claim, Deaths, Handling, Job, Place},
 };
 use tokio::sync::mpsc;
+use tokio_util::{sync::CancellationToken, task::AbortOnDropHandle};
 
 pub use self::error::RunError;
 use crate::{
@@ -35,7 +36,7 @@ use crate::{
     definition::Definition,
     engine::Engine,
     job_step::{JobSteps, StepReport},
-    lock,
+    lock, poison,
     step::Stop,
     sweep, take_up,
 };
@@ -50,6 +51,8 @@ pub enum Left {
     Finished,
     /// It goes on without us: we were told to stop, or another holds it.
     Open,
+    /// The process that was started for it alone let go of it, or died over nothing of its data: it is tried again later.
+    Apart,
 }
 
 /// Runs a job that this worker has claimed. Blocks; call it on a thread for that.
@@ -59,12 +62,14 @@ pub enum Left {
 pub fn run_job(worker: &Arc<Worker>, engine: Engine, job: &Job, claim: Claim) -> Result<Left, RunError> {
     let number = claim.number();
     let claim = Arc::new(Mutex::new(claim));
-    let _beating = beat(worker, &claim);
+    let let_go = worker.shutdown.child_token();
+    let _beating = beat(worker, &claim, &let_go);
     worker.store.take_over(job)?;
+    let planning = job.handling(number, Place::Plan);
     let metadata = job.metadata()?;
     job.put_torn_state_aside()?;
     let started_at = job.view()?.execution.started_at.unwrap_or_else(Timestamp::now);
-    let mut running = match Running::prepare(worker, engine, job, &metadata, claim, number, started_at)? {
+    let mut running = match Running::prepare(worker, engine, job, &metadata, planning, (claim, let_go), started_at)? {
         Ok(running) => running,
         Err(refused) => {
             end_unrunnable(job, &metadata, refused, number, started_at)?;
@@ -79,14 +84,23 @@ pub fn run_job(worker: &Arc<Worker>, engine: Engine, job: &Job, claim: Claim) ->
     Ok(left)
 }
 
-/// Shows that the claim's holder lives, until the guard is dropped.
-fn beat(worker: &Arc<Worker>, claim: &Arc<Mutex<Claim>>) -> tokio_util::task::AbortOnDropHandle<()> {
-    let claim = claim.clone();
-    tokio_util::task::AbortOnDropHandle::new(worker.runtime.spawn(async move {
+/// Shows that the claim's holder lives, until the guard is dropped; lets go of a job that another holds by now.
+fn beat(worker: &Worker, claim: &Arc<Mutex<Claim>>, let_go: &CancellationToken) -> AbortOnDropHandle<()> {
+    let (claim, let_go) = (claim.clone(), let_go.clone());
+    AbortOnDropHandle::new(worker.runtime.spawn(async move {
         let mut ticks = tokio::time::interval(BEAT_EVERY);
         loop {
             ticks.tick().await;
-            if let Err(error) = lock(&claim).beat() {
+            let (claim, let_go) = (claim.clone(), let_go.clone());
+            // On a thread for that: a disk that hangs must stall nobody else's heart.
+            let beaten = tokio::task::spawn_blocking(move || {
+                let mut claim = lock(&claim);
+                if !claim.holds() {
+                    let_go.cancel();
+                }
+                claim.beat()
+            });
+            if let Ok(Err(error)) = beaten.await {
                 tracing::warn!(%error, "a heartbeat could not be written");
             }
         }
@@ -106,6 +120,28 @@ fn end_unrunnable(
     Ok(())
 }
 
+/// A job over whose data too many processes died, the last of them started for that alone: it ends, and takes no other along.
+///
+/// # Errors
+/// [`RunError`].
+pub fn end_poisoned(
+    worker: &Arc<Worker>,
+    engine: &Engine,
+    job: &Job,
+    claim: &Claim,
+    deaths: &Deaths,
+) -> Result<Left, RunError> {
+    // Drawn over the last drawing, which is ours: what the job itself brought is not looked at again.
+    let end = poison::end(job.view()?.execution, claim.number(), deaths, Timestamp::now());
+    if !claim.holds() {
+        return Ok(Left::Open);
+    }
+    job.finish(&end)?;
+    tracing::warn!(job = %job.id(), place = %deaths.place, "the job was ended: its data ends the process that handles it");
+    worker.runtime.block_on(sweep::job(engine, &worker.store, job))?;
+    Ok(Left::Finished)
+}
+
 /// A job that is being run.
 struct Running<'a> {
     worker: &'a Arc<Worker>,
@@ -117,6 +153,7 @@ struct Running<'a> {
     running: BTreeSet<Slug>,
     steps: Arc<JobSteps>,
     reports: (mpsc::UnboundedSender<StepReport>, mpsc::UnboundedReceiver<StepReport>),
+    hold: Arc<Mutex<Claim>>,
     claim: u64,
 }
 
@@ -127,10 +164,11 @@ impl<'a> Running<'a> {
         engine: Engine,
         job: &'a Job,
         metadata: &Metadata,
-        claim: Arc<Mutex<Claim>>,
-        number: u64,
+        planning: Handling,
+        (claim, let_go): (Arc<Mutex<Claim>>, CancellationToken),
         started_at: Timestamp,
     ) -> Result<Result<Self, Stop>, RunError> {
+        let number = lock(&claim).number();
         let definition = match Definition::read(job.paths(), metadata, &worker.config.policy)? {
             Ok(definition) => Arc::new(definition),
             Err(refused) => return Ok(Err(refused)),
@@ -144,12 +182,16 @@ impl<'a> Running<'a> {
             }
         }
         let open: Vec<Slug> = definition.selected.iter().filter(|slug| !ended.contains_key(*slug)).cloned().collect();
+        // What the engine takes its time for is not ours to die over.
+        drop(planning);
         let mut left = worker.runtime.block_on(take_up::find(&engine, &worker.store, job, &open, &claim))?;
         board.set_attempt(left.attempt);
         let (attempt, lost) = (left.attempt, std::mem::take(&mut left.lost));
-        let steps = Arc::new(JobSteps::prepare(worker, &engine, job, &definition, (claim, number), left)?);
+        let steps =
+            Arc::new(JobSteps::prepare(worker, &engine, job, &definition, (claim.clone(), number), let_go, left)?);
         let (reports, running) = (mpsc::unbounded_channel(), BTreeSet::new());
-        let mut me = Self { worker, engine, job, definition, board, ended, running, steps, reports, claim: number };
+        let (hold, claim) = (claim, number);
+        let mut me = Self { worker, engine, job, definition, board, ended, running, steps, reports, hold, claim };
         for step in lost {
             me.try_again(&step, attempt)?;
         }
@@ -158,8 +200,13 @@ impl<'a> Running<'a> {
 
     fn run_to_the_end(&mut self) -> Result<Left, RunError> {
         loop {
+            if self.overtaken() {
+                return Ok(Left::Open);
+            }
             let definition = self.definition.clone();
+            let planning = self.job.handling(self.claim, Place::Plan);
             let next = plan::next(&definition.pipeline, &definition.selected, &self.ended, &self.running);
+            drop(planning);
             for (slug, reason) in &next.skip {
                 self.skip(slug, reason)?;
             }
@@ -167,6 +214,7 @@ impl<'a> Running<'a> {
                 self.start(slug);
             }
             if next.done {
+                let _finishing = self.job.handling(self.claim, Place::Finish);
                 let (state, reason, error) = outcome::of_job(&definition, &self.ended, &self.board);
                 return self.finish(state, reason, error);
             }
@@ -180,6 +228,11 @@ impl<'a> Running<'a> {
                 StepReport::Broke(error) => return Err(error),
             }
         }
+    }
+
+    /// Whether another holds the job by now, or has ended it.
+    fn overtaken(&self) -> bool {
+        !lock(&self.hold).holds()
     }
 
     fn start(&mut self, slug: &Slug) {
@@ -213,6 +266,11 @@ impl<'a> Running<'a> {
     }
 
     fn take_in(&mut self, slug: &Slug, record: StepRecord) -> Result<(), RunError> {
+        pipelinex_common::fault_point!("worker.recording");
+        // It may have been long until it ended: a holder that was overtaken meanwhile records and draws nothing.
+        if self.overtaken() {
+            return Ok(());
+        }
         self.running.remove(slug);
         self.record(slug, record)?;
         pipelinex_common::fault_point!("worker.end-recorded");
@@ -240,6 +298,9 @@ impl<'a> Running<'a> {
 
     /// A step's container is gone: it is run again in the next attempt, as long as the budget lasts.
     fn try_again(&mut self, slug: &Slug, ran_in: u32) -> Result<(), RunError> {
+        if self.overtaken() {
+            return Ok(());
+        }
         tracing::warn!(job = %self.job.id(), step = %slug, "the container of a step is gone");
         let definition = self.definition.clone();
         let Some(step) = definition.step(slug) else { return Ok(()) };
@@ -260,6 +321,9 @@ impl<'a> Running<'a> {
 
     fn finish(&self, state: JobState, reason: Option<Reason>, error: Option<String>) -> Result<Left, RunError> {
         pipelinex_common::fault_point!("worker.before-final");
+        if self.overtaken() {
+            return Ok(Left::Open);
+        }
         let won = self.job.finish(&self.board.draw_end(state, reason, error))?;
         pipelinex_common::fault_point!("worker.after-final");
         tracing::info!(job = %self.job.id(), %state, won, "the job has ended");

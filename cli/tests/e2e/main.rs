@@ -17,6 +17,8 @@ mod host;
 mod isolation;
 mod pages;
 mod people;
+#[cfg(feature = "faults")]
+mod poison;
 mod product;
 mod projects;
 mod queue;

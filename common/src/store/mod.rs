@@ -1,6 +1,7 @@
 //! The file store: stage, admit, load, list. What a worker alone does (claim, record, finish) is in the files beside this one.
 
 mod claims;
+mod handling;
 mod read;
 mod record;
 mod staging;
@@ -8,7 +9,10 @@ mod takeover;
 
 use std::path::Path;
 
-pub use claims::{Claim, ClaimOutcome, ClaimRecord, HeartbeatWatch, WorkerIdentity};
+pub use claims::{
+    Claim, ClaimOutcome, ClaimRecord, HeartbeatWatch, Lease, ProcessMark, STILL_FOR, STILL_LOOKS, WorkerIdentity,
+};
+pub use handling::{Deaths, Handling, Place};
 pub use read::{Job, JobView, Snapshot};
 pub use staging::Staging;
 pub use takeover::{RUNNER_GID, RUNNER_UID, make_runner_dir};

@@ -57,7 +57,9 @@ impl Store {
             set_mode(&folder, FOLDER_MODE, paths.root())?;
             take_entries(&folder, ours, paths.root())?;
         }
-        for folder in [paths.ends(), paths.attempts(), paths.logs(), paths.reports(), paths.artifacts()] {
+        for folder in
+            [paths.ends(), paths.attempts(), paths.handling(), paths.logs(), paths.reports(), paths.artifacts()]
+        {
             disk::make_dir(&folder, FOLDER_MODE)?;
         }
         // Passed through by the engine only, and by nobody's name: each step's own folder below is the runner's.
@@ -69,8 +71,19 @@ impl Store {
 }
 
 /// Names that the worker makes: found before the worker made them, they are a forgery.
-const WORKERS_OWN: [&str; 10] =
-    ["final.json", "claims", "ends", "attempts", "logs", "reports", "artifacts", "trees", "outbox", "inputs"];
+const WORKERS_OWN: [&str; 11] = [
+    "final.json",
+    "claims",
+    "ends",
+    "attempts",
+    "handling",
+    "logs",
+    "reports",
+    "artifacts",
+    "trees",
+    "outbox",
+    "inputs",
+];
 
 fn take_entries(folder: &OwnedFd, ours: Ownership, at: &Path) -> Result<(), StoreError> {
     let io = |action| move |e: Errno| DiskError::io(action, at)(e.into());
