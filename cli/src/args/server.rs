@@ -1,6 +1,6 @@
 //! Flags of what runs as a server. Each names the same thing in `serve`, `backend` and `worker`.
 
-use std::{net::SocketAddr, path::PathBuf, time::Duration};
+use std::{fmt, net::SocketAddr, path::PathBuf, time::Duration};
 
 use clap::{Args, ValueEnum, builder::FalseyValueParser};
 use pipelinex_backend::intake::git::{GitProxy, Host, InvalidProxy};
@@ -101,6 +101,15 @@ pub enum LogFormat {
     Text,
     /// One JSON object a line, for machines.
     Json,
+}
+
+impl fmt::Display for LogFormat {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Text => "text",
+            Self::Json => "json",
+        })
+    }
 }
 
 /// Flags of the HTTP side.

@@ -131,6 +131,12 @@ impl Settings {
             engine_workspaces: args.engine_workspaces.clone(),
             copy_trees: args.copy_trees,
             health_file: args.health_file.clone(),
+            apart: default
+                .apart
+                .iter()
+                .cloned()
+                .chain(["--log-format".to_owned(), self.log_format.to_string()])
+                .collect(),
         }
     }
 }
