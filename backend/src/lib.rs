@@ -13,6 +13,7 @@ pub mod intake;
 mod linger;
 mod once;
 pub mod request;
+mod room;
 mod routes;
 pub mod serve;
 pub mod stacks;

@@ -11,6 +11,7 @@ mod artifacts;
 mod connections;
 mod files;
 mod findings;
+mod full;
 mod listing;
 mod multipart;
 mod once;
