@@ -31,6 +31,9 @@ pub struct CommonServerArgs {
     pub policy: PolicyArgs,
     #[command(flatten)]
     pub database: DatabaseArgs,
+    /// Space that must be free where jobs live for one more to be taken in; 0 asks for none [default: 512MiB]
+    #[arg(long, env = "PIPELINEX_MIN_FREE", value_name = "SIZE", value_parser = values::bytes_or_none)]
+    pub min_free: Option<u64>,
     /// How the log on standard error is written; PIPELINEX_LOG or RUST_LOG says how much
     #[arg(long, env = "PIPELINEX_LOG_FORMAT", value_enum, default_value_t)]
     pub log_format: LogFormat,
