@@ -13,6 +13,7 @@ pub mod inputs;
 pub mod job_step;
 pub mod logs;
 pub mod modes;
+pub mod put_off;
 pub mod reconcile;
 pub mod run;
 pub mod script;

@@ -1,7 +1,7 @@
 //! Finding work: one pass over the folders takes every job that nobody holds, whether a message ever came for it or not.
 
 use std::{
-    collections::{HashMap, HashSet},
+    collections::HashSet,
     panic::{AssertUnwindSafe, catch_unwind},
     sync::{Arc, Mutex},
     time::{Duration, Instant},
@@ -9,7 +9,7 @@ use std::{
 
 use pipelinex_common::{
     id::JobId,
-    store::{Claim, ClaimOutcome, HeartbeatWatch, Job, Snapshot, StoreError},
+    store::{Claim, ClaimOutcome, HeartbeatWatch, Job, Quarantine, Snapshot, StoreError},
 };
 use tokio::sync::{Notify, OwnedSemaphorePermit, Semaphore, oneshot};
 
@@ -17,13 +17,12 @@ use crate::{
     Worker,
     engine::Engine,
     lock,
+    put_off::{PutOff, TRY_AGAIN},
     run::{Left, RunError, run_job},
 };
 
 /// Pause between two looks for what jobs that have ended left behind.
 const SWEEP_EVERY: Duration = Duration::from_secs(60);
-/// Pause before a job is tried again that the disk or the engine did not let us run.
-const TRY_AGAIN: Duration = Duration::from_secs(10);
 
 /// What this process has in hand.
 pub struct Desk {
@@ -32,8 +31,10 @@ pub struct Desk {
     mine: Mutex<HashSet<JobId>>,
     /// Jobs known to have ended: never looked at again.
     ended: Mutex<HashSet<JobId>>,
-    /// Jobs that could not be run to their end, and when each is tried again: never, where its files cannot be read.
-    put_off: Mutex<HashMap<JobId, Option<Instant>>>,
+    /// Jobs that could not be run to their end.
+    put_off: Mutex<PutOff>,
+    /// What the engine last said instead of an answer: told once, not with each pass.
+    engine_away: Mutex<Option<String>>,
     watch: Mutex<HeartbeatWatch>,
     /// Held by the thread that empties the trash.
     trash: Mutex<()>,
@@ -48,6 +49,7 @@ impl Desk {
             mine: Mutex::default(),
             ended: Mutex::default(),
             put_off: Mutex::default(),
+            engine_away: Mutex::default(),
             watch: Mutex::default(),
             trash: Mutex::default(),
             look: Notify::new(),
@@ -55,7 +57,7 @@ impl Desk {
     }
 
     fn waits_for_another_try(&self) -> bool {
-        lock(&self.put_off).values().any(Option::is_some)
+        lock(&self.put_off).waits()
     }
 }
 
@@ -92,20 +94,40 @@ impl Worker {
     }
 
     /// One pass over all folders, oldest job first, as long as there is a slot. A job that somebody else holds takes none.
+    /// What has ended is looked at once in the life of this process, and what waits not before its turn.
     ///
     /// # Errors
     /// [`StoreError`] when the workspaces folder cannot be listed. A job that cannot be read is logged and passed over.
     pub async fn reconcile_once(self: &Arc<Self>) -> Result<(), StoreError> {
         let me = self.clone();
         let pass = move || {
-            for id in me.open_jobs()? {
+            let mut engine_answers = false;
+            for id in me.not_ended()? {
+                if !me.is_open(id) {
+                    continue;
+                }
                 let Ok(slot) = me.desk.slots.clone().try_acquire_owned() else { break };
+                // Asked once: without it ten thousand jobs would each learn for themselves that it is away.
+                engine_answers = engine_answers || me.engine_answers();
+                if !engine_answers {
+                    break;
+                }
                 me.take(id, slot);
             }
             Ok(())
         };
         let passed = tokio::task::spawn_blocking(pass).await;
         passed.unwrap_or_else(|panic| std::panic::resume_unwind(panic.into_panic()))
+    }
+
+    fn engine_answers(&self) -> bool {
+        let away = self.runtime.block_on(self.engine()).err().map(|error| error.to_string());
+        let answers = away.is_none();
+        let before = std::mem::replace(&mut *lock(&self.desk.engine_away), away.clone());
+        if let Some(error) = away.filter(|error| before.as_ref() != Some(error)) {
+            tracing::warn!(error, "jobs wait for the container engine");
+        }
+        answers
     }
 
     /// A bell rang for a job: runs it if it can be claimed, and returns when it was let go of.
@@ -160,6 +182,10 @@ impl Worker {
             Err(StoreError::NoSuchJob(_)) => return Ok(None),
             Err(error) => return Err(error.into()),
         };
+        if let Some(quarantine) = job.quarantine() {
+            self.set_aside(id, &quarantine);
+            return Ok(None);
+        }
         match job.claim(&self.identity, &mut lock(&self.desk.watch))? {
             ClaimOutcome::Ended => _ = lock(&self.desk.ended).insert(id),
             ClaimOutcome::Held { .. } => {}
@@ -178,54 +204,60 @@ impl Worker {
             Ok(Err(error)) => self.put_off(id, &error),
             Err(_) => {
                 tracing::error!(job = %id, "handling this job panicked");
-                lock(&self.desk.put_off).insert(id, Some(Instant::now() + TRY_AGAIN));
+                lock(&self.desk.put_off).for_a_while(id);
             }
         }
     }
 
     /// A job that could not be run stays as it is on disk. One that cannot be read is not opened again and again.
     fn put_off(&self, id: JobId, error: &RunError) {
-        let again = if error.is_about_the_job() { None } else { Some(Instant::now() + TRY_AGAIN) };
-        if let RunError::Engine(error) = error {
-            tracing::warn!(job = %id, %error, "jobs wait for the container engine");
-        } else {
-            tracing::error!(job = %id, %error, tried_again = again.is_some(), "a job could not be run to its end");
+        match error.file_of_the_job(&self.store.layout().job(id)) {
+            Some(file) => {
+                tracing::error!(job = %id, %error, "a job could not be run to its end, and waits until that file is another one");
+                lock(&self.desk.put_off).until_it_changes(id, file);
+            }
+            None => {
+                tracing::error!(job = %id, %error, "a job could not be run to its end; trying again");
+                lock(&self.desk.put_off).for_a_while(id);
+            }
         }
-        lock(&self.desk.put_off).insert(id, again);
     }
 
-    /// The jobs that may be waiting for a holder, oldest first.
-    fn open_jobs(&self) -> Result<Vec<JobId>, StoreError> {
-        let mut ids = self.store.ids()?;
-        ids.reverse();
-        {
-            let (mine, ended) = (lock(&self.desk.mine), lock(&self.desk.ended));
-            let mut put_off = lock(&self.desk.put_off);
-            put_off.retain(|_, again| again.is_none_or(|again| again > Instant::now()));
-            ids.retain(|id| !mine.contains(id) && !ended.contains(id) && !put_off.contains_key(id));
+    fn set_aside(&self, id: JobId, quarantine: &Quarantine) {
+        tracing::error!(job = %id, path = %quarantine.path.display(), "a job is set aside: {quarantine}");
+        lock(&self.desk.put_off).until_it_changes(id, quarantine.path.clone());
+    }
+
+    /// The jobs that are not known to have ended and that nobody of us has in hand, oldest first. Nothing is looked at.
+    fn not_ended(&self) -> Result<Vec<JobId>, StoreError> {
+        lock(&self.desk.put_off).look(&self.store);
+        let all = self.store.known_ids()?;
+        let mut ended = lock(&self.desk.ended);
+        if ended.len() > all.len() {
+            // Jobs were removed: what is remembered of them goes, too.
+            ended.retain(|id| all.binary_search_by(|other| id.cmp(other)).is_ok());
         }
-        // Looked at without a lock: there may be many, on a slow disk.
-        let mut ended = Vec::new();
-        ids.retain(|id| match self.store.job(*id) {
-            Ok(job) if job.look() == Snapshot::Open => true,
-            Ok(job) => {
-                ended.push(job);
-                false
-            }
-            Err(_) => false,
-        });
-        for job in ended {
-            // What a worker that died right after the end did not get to.
-            if job.paths().outbox().exists()
-                && let Err(error) = crate::sweep::remove_folders(&self.store, &job)
-            {
-                tracing::warn!(job = %job.id(), %error, "what is left of an ended job could not be removed");
-            }
-            lock(&self.desk.ended).insert(job.id());
-        }
-        let open: HashSet<JobId> = ids.iter().copied().collect();
-        lock(&self.desk.watch).retain(|id| open.contains(&id));
+        let (mine, put_off) = (lock(&self.desk.mine), lock(&self.desk.put_off));
+        let open = |id: &JobId| !ended.contains(id) && !mine.contains(id) && !put_off.contains(*id);
+        let ids: Vec<JobId> = all.iter().rev().copied().filter(open).collect();
+        lock(&self.desk.watch).retain(|id| ids.binary_search(&id).is_ok());
         Ok(ids)
+    }
+
+    /// One look at a job; that it has ended is remembered.
+    fn is_open(&self, id: JobId) -> bool {
+        let Ok(job) = self.store.job(id) else { return false };
+        if job.look() == Snapshot::Open {
+            return true;
+        }
+        // What a worker that died right after the end did not get to.
+        if job.paths().outbox().exists()
+            && let Err(error) = crate::sweep::remove_folders(&self.store, &job)
+        {
+            tracing::warn!(job = %id, %error, "what is left of an ended job could not be removed");
+        }
+        lock(&self.desk.ended).insert(id);
+        false
     }
 
     /// Removes what was thrown away, on a thread of its own that nobody waits for: a tree may have millions of files.

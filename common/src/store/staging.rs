@@ -123,6 +123,7 @@ impl Store {
             return Err(StoreError::Taken(metadata.job_id));
         }
         staging.kept = true;
+        self.known.add(metadata.job_id);
         Ok(())
     }
 
