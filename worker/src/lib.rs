@@ -8,6 +8,7 @@ pub mod config;
 pub mod consumer;
 pub mod definition;
 pub mod engine;
+pub mod gc;
 pub mod images;
 pub mod inputs;
 pub mod job_step;

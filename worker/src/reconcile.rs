@@ -1,7 +1,7 @@
 //! Finding work: one pass over the folders takes every job that nobody holds, whether a message ever came for it or not.
 
 use std::{
-    collections::HashSet,
+    collections::{HashMap, HashSet},
     panic::{AssertUnwindSafe, catch_unwind},
     sync::{Arc, Mutex},
     time::{Duration, Instant},
@@ -16,9 +16,10 @@ use tokio::sync::{Notify, OwnedSemaphorePermit, Semaphore, oneshot};
 use crate::{
     Worker,
     engine::Engine,
-    lock,
+    gc, lock,
     put_off::{PutOff, TRY_AGAIN},
     run::{Left, RunError, run_job},
+    sweep,
 };
 
 /// Pause between two looks for what jobs that have ended left behind.
@@ -36,6 +37,8 @@ pub struct Desk {
     /// What the engine last said instead of an answer: told once, not with each pass.
     engine_away: Mutex<Option<String>>,
     watch: Mutex<HeartbeatWatch>,
+    /// The room that jobs take which have ended, in bytes, as far as it was looked up.
+    sizes: Mutex<HashMap<JobId, u64>>,
     /// Held by the thread that empties the trash.
     trash: Mutex<()>,
     /// Rung when a pass is worth making before its time.
@@ -51,6 +54,7 @@ impl Desk {
             put_off: Mutex::default(),
             engine_away: Mutex::default(),
             watch: Mutex::default(),
+            sizes: Mutex::default(),
             trash: Mutex::default(),
             look: Notify::new(),
         }
@@ -252,7 +256,7 @@ impl Worker {
         }
         // What a worker that died right after the end did not get to.
         if job.paths().outbox().exists()
-            && let Err(error) = crate::sweep::remove_folders(&self.store, &job)
+            && let Err(error) = sweep::remove_folders(&self.store, &job)
         {
             tracing::warn!(job = %id, %error, "what is left of an ended job could not be removed");
         }
@@ -272,15 +276,34 @@ impl Worker {
     }
 
     async fn sweep(self: &Arc<Self>) {
+        let engine = self.engine().await.ok();
+        if let Some(engine) = &engine {
+            match sweep::leftovers(engine, &self.store, self.config.leftover_grace).await {
+                Ok(left) => {
+                    for gone in sweep::remove_leftovers(engine, &self.store, left).await {
+                        tracing::info!(kind = ?gone.kind, name = gone.name, why = ?gone.why, "removed a leftover");
+                    }
+                }
+                Err(error) => tracing::warn!(%error, "the container engine cannot be asked for what is left on it"),
+            }
+        }
+        self.remove_old_jobs(engine.as_ref()).await;
         self.empty_trash();
-        let swept = match self.engine().await {
-            Ok(engine) => crate::sweep::ended_jobs(&engine, &self.store).await,
-            Err(error) => Err(error),
+    }
+
+    /// Jobs that have ended and are more than the operator keeps: each by one rename, while everything else goes on.
+    async fn remove_old_jobs(self: &Arc<Self>, engine: Option<&Engine>) {
+        let me = self.clone();
+        let look = move || me.store.surplus(&me.config.keep, &mut lock(&me.desk.sizes));
+        let old = match tokio::task::spawn_blocking(look).await {
+            Ok(Ok(old)) => old,
+            Ok(Err(error)) => return tracing::warn!(%error, "old jobs cannot be looked for"),
+            Err(panic) => std::panic::resume_unwind(panic.into_panic()),
         };
-        match swept {
-            Ok(0) => {}
-            Ok(jobs) => tracing::info!(jobs, "removed what was left of jobs that have ended"),
-            Err(error) => tracing::warn!(%error, "the container engine cannot be asked: jobs wait"),
+        for (job, because) in old {
+            if gc::remove_job(engine, &self.store, job.id).await {
+                tracing::info!(job = %job.id, ?because, "removed an old job");
+            }
         }
     }
 }

@@ -50,9 +50,7 @@ fn an_end_of_a_step_that_cannot_be_read_is_not_run_again() {
         fs::create_dir(job.paths().ends()).unwrap();
         fs::write(job.paths().ends().join("s.json"), "").unwrap();
         let other = world.submit(FINE, &[]);
-        let working = world.work();
-        assert_eq!(world.end_of(&other).await.state, JobState::Succeeded);
-        working.stop().await;
+        assert_eq!(world.run(&other).await.state, JobState::Succeeded);
         assert!(!job.paths().claims().exists(), "nobody even claims it");
     });
 }

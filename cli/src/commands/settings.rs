@@ -128,6 +128,8 @@ impl Settings {
             engine_workspaces: args.engine_workspaces.clone(),
             copy_trees: args.copy_trees,
             health_file: args.health_file.clone(),
+            leftover_grace: args.keep.grace,
+            keep: args.keep.keep(),
         }
     }
 }

@@ -2,9 +2,11 @@
 
 mod claims;
 mod ids;
+mod leftovers;
 mod quarantine;
 mod read;
 mod record;
+mod retention;
 mod staging;
 mod takeover;
 
@@ -14,6 +16,7 @@ pub use claims::{Claim, ClaimOutcome, ClaimRecord, HeartbeatWatch, WorkerIdentit
 pub use quarantine::{Quarantine, QuarantineKind};
 pub use read::{Job, JobView, Snapshot};
 pub use record::AttemptRecord;
+pub use retention::{Because, EndedJob, Keep, surplus};
 pub use staging::Staging;
 pub use takeover::{RUNNER_GID, RUNNER_UID, make_runner_dir};
 

@@ -84,8 +84,16 @@ impl Job {
     /// about it: the worker draws it again, the end is in a file of its own.
     ///
     /// # Errors
-    /// [`StoreError`] when metadata.json or final.json cannot be read.
+    /// [`StoreError`] when metadata.json or final.json cannot be read, or the job was removed meanwhile.
     pub fn view(&self) -> Result<JobView, StoreError> {
+        let seen = self.view_of_files();
+        // Old jobs are removed by one rename: whatever was read of one while it went is of no worth.
+        let gone =
+            std::fs::symlink_metadata(self.paths.root()).is_err_and(|e| e.kind() == std::io::ErrorKind::NotFound);
+        if gone { Err(StoreError::NoSuchJob(self.id)) } else { seen }
+    }
+
+    fn view_of_files(&self) -> Result<JobView, StoreError> {
         let metadata = self.metadata()?;
         let (execution, quarantine) = match self.final_record()? {
             Some(end) => (end, None),
