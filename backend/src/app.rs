@@ -88,6 +88,12 @@ impl App {
         T: Send + 'static,
         F: FnOnce(&Job) -> Result<T, ApiError> + Send + 'static,
     {
-        self.read(move |store| read(&store.job(id)?)).await
+        self.read(move |store| {
+            let answer = read(&store.job(id)?);
+            // A job that is removed goes by one rename. What was read before it is whole; after it, nothing is.
+            store.job(id)?;
+            answer
+        })
+        .await
     }
 }

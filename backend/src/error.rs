@@ -13,7 +13,7 @@ use pipelinex_common::{
     foreign::ForeignError,
     id::InvalidJobId,
     state::{JobState, Reason},
-    store::StoreError,
+    store::{Quarantine, StoreError},
 };
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
@@ -153,6 +153,8 @@ struct Envelope {
 const NOT_ADMITTED: &str = "not-admitted";
 /// The code of a repository that is not cloned.
 pub const GIT_REFUSED: &str = "git-refused";
+/// What is said of a job where it is the system that failed, and not a file of the job.
+pub const UNREADABLE: &str = "the files of this job cannot be read; the server's log says which";
 /// Seconds after which a place may be free again.
 const RETRY_SOON: &str = "5";
 /// Seconds after which jobs may have ended, or the operator made space.
@@ -221,9 +223,10 @@ impl ApiError {
                 let detail = format!("{detail}: nothing is taken in until there is space again");
                 (StatusCode::INSUFFICIENT_STORAGE, "storage-low", detail)
             }
-            Self::BrokenJob(_) => {
-                let detail = "the files of this job cannot be read; the server's log says which";
-                (StatusCode::INTERNAL_SERVER_ERROR, "job-broken", detail.to_owned())
+            Self::BrokenJob(error) => {
+                let detail = Quarantine::of(error).map(|quarantine| quarantine.to_string());
+                let detail = detail.unwrap_or_else(|| UNREADABLE.to_owned());
+                (StatusCode::INTERNAL_SERVER_ERROR, "job-broken", detail)
             }
             Self::Internal(_) => {
                 let detail = "the server failed; its log has the cause under the number in `instance`";
@@ -316,9 +319,7 @@ impl From<StoreError> for ApiError {
         match error {
             StoreError::NoSuchJob(_) => Self::NotFound { detail: error.to_string() },
             StoreError::Disk(ref disk) if disk.is_full() => Self::Full,
-            StoreError::NoMetadata(_) | StoreError::Disk(_) | StoreError::Taken(_) | StoreError::Transition(_) => {
-                Self::internal(error)
-            }
+            StoreError::Disk(_) | StoreError::Taken(_) | StoreError::Transition(_) => Self::internal(error),
         }
     }
 }

@@ -13,7 +13,7 @@ use pipelinex_common::{id::JobId, state::JobState};
 
 pub use self::{
     db::DbCommand,
-    server::{BackendArgs, CommonServerArgs, LogFormat, WorkerArgs},
+    server::{BackendArgs, CommonServerArgs, KeepArgs, LogFormat, WorkerArgs},
     submit::{GitArgs, ProjectArgs, StageName},
 };
 use crate::exit::Exit;
@@ -158,6 +158,20 @@ pub enum Command {
         worker: WorkerArgs,
         #[command(flatten)]
         server: ServerAddress,
+    },
+    /// Remove what is left of nothing that lives, and old jobs as far as --keep-* says so. Workers do it by themselves
+    Gc {
+        /// Only say what would be removed
+        #[arg(long, env = "PIPELINEX_DRY_RUN", value_parser = FalseyValueParser::new())]
+        dry_run: bool,
+        #[command(flatten)]
+        keep: KeepArgs,
+        /// The folder where jobs live, as the server names it
+        #[arg(long, env = "PIPELINEX_WORKSPACES", value_name = "DIR")]
+        workspaces: Option<PathBuf>,
+        /// The engine [default: DOCKER_HOST, else its usual socket]
+        #[arg(long, env = "PIPELINEX_DOCKER_HOST", value_name = "ADDR")]
+        docker_host: Option<String>,
     },
     /// Ask whether a server, or a worker, is well: for health checks of containers and services
     Health {

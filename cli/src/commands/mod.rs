@@ -6,6 +6,7 @@ mod completions;
 mod db;
 mod doctor;
 mod findings;
+mod gc;
 mod health;
 mod job;
 mod list;
@@ -71,6 +72,9 @@ pub fn run(cli: Cli, out: &Output) -> Result<Exit, Failure> {
         Command::Doctor { common, worker, server } => {
             let client = connect(&server, ca_certs)?;
             interruptible(doctor::doctor(&client, out, &Settings::new(&common, ca_certs)?, &worker))
+        }
+        Command::Gc { dry_run, keep, workspaces, docker_host } => {
+            interruptible(gc::gc(out, workspaces.as_deref(), docker_host.as_deref(), &keep, dry_run))
         }
         Command::Health { health_file: Some(file), .. } => health::worker(&file, out),
         Command::Health { health_file: None, server } => {

@@ -142,6 +142,8 @@ impl Settings {
                 .cloned()
                 .chain(["--log-format".to_owned(), self.log_format.to_string()])
                 .collect(),
+            leftover_grace: args.keep.grace,
+            keep: args.keep.keep(),
         }
     }
 }

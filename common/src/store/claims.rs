@@ -27,7 +27,7 @@ pub use self::{
     lease::Lease,
     watch::{HeartbeatWatch, STILL_FOR, STILL_LOOKS},
 };
-use super::{Job, StoreError};
+use super::{Job, Snapshot, StoreError};
 use crate::disk::{self, DiskError, Versioned};
 
 /// Width of the heartbeat counter at the end of a claim file: it is overwritten in place, which needs no space on a full disk.
@@ -46,6 +46,20 @@ pub struct ClaimRecord {
 
 impl Versioned for ClaimRecord {
     const SCHEMA: u32 = 1;
+}
+
+impl ClaimRecord {
+    /// Refuses the text of a claim that a newer program made; whatever else is wrong with it is no reason to.
+    pub(super) fn refuse_newer(path: &Path, text: &[u8]) -> Result<(), DiskError> {
+        let line = text.split(|byte| *byte == b'\n').next().unwrap_or_default();
+        let record = serde_json::from_slice::<serde_json::Value>(line).ok();
+        match record.and_then(|record| record.get("schema")?.as_u64()) {
+            Some(found) if found > u64::from(Self::SCHEMA) => {
+                Err(DiskError::FutureSchema { path: path.to_owned(), found, known: Self::SCHEMA })
+            }
+            _ => Ok(()),
+        }
+    }
 }
 
 /// A hold on a job. Its lock is free again when this is dropped, or when the process ends in whatever way.
@@ -108,7 +122,7 @@ impl Job {
     /// # Errors
     /// [`StoreError::Disk`].
     pub fn claim(&self, me: &WorkerIdentity, watch: &mut HeartbeatWatch) -> Result<ClaimOutcome, StoreError> {
-        if self.paths().final_record().exists() {
+        if self.look() == Snapshot::Ended {
             return Ok(ClaimOutcome::Ended);
         }
         let folder = self.paths().claims();
@@ -123,7 +137,7 @@ impl Job {
             return Ok(ClaimOutcome::Held { number });
         };
         // Between the first look and the claim the former holder may have written the end.
-        if self.paths().final_record().exists() {
+        if self.look() == Snapshot::Ended {
             return Ok(ClaimOutcome::Ended);
         }
         Ok(ClaimOutcome::Won(claim))
@@ -171,7 +185,14 @@ impl Job {
         lease: &Lease,
     ) -> Result<bool, StoreError> {
         let path = self.paths().claim(number);
-        let text = disk::read_file(&path, 64 * 1024)?.unwrap_or_default();
+        let text = match disk::read_file(&path, 64 * 1024) {
+            Ok(text) => text.unwrap_or_default(),
+            // A link or a folder: nobody can beat in it.
+            Err(DiskError::Torn { .. }) => {
+                return Ok(watch.stands_still(self.id(), number, Vec::new(), Instant::now()));
+            }
+            Err(error) => return Err(error.into()),
+        };
         let line = text.split(|byte| *byte == b'\n').next().unwrap_or_default();
         // A claim that cannot be read still has a heartbeat; only its lock is not believed.
         let holder = serde_json::from_slice::<ClaimRecord>(line).map(|record| record.holder).ok();
@@ -205,7 +226,7 @@ fn lock_is_free(path: &Path) -> Result<bool, StoreError> {
     }
 }
 
-fn latest_claim(folder: &Path) -> Result<u64, StoreError> {
+pub(super) fn latest_claim(folder: &Path) -> Result<u64, StoreError> {
     let entries = fs::read_dir(folder).map_err(DiskError::io("list", folder))?;
     Ok(entries.filter_map(|entry| entry.ok()?.file_name().to_str()?.parse::<u64>().ok()).max().unwrap_or(0))
 }

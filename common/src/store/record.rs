@@ -15,11 +15,13 @@ use crate::{
 
 /// One attempt: `attempts/<n>`.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-struct AttemptRecord {
-    schema: u32,
+pub struct AttemptRecord {
+    /// Schema version of the file.
+    pub schema: u32,
     /// The claim that began it.
-    claim: u64,
-    begun_at: Timestamp,
+    pub claim: u64,
+    /// When.
+    pub begun_at: Timestamp,
 }
 
 impl Versioned for AttemptRecord {

@@ -128,6 +128,7 @@ impl Store {
             return Err(StoreError::Taken(metadata.job_id));
         }
         staging.kept = true;
+        self.known.add(metadata.job_id);
         crate::fault_event!("admit", job = metadata.job_id);
         crate::fault_point!("intake.after-rename");
         Ok(())

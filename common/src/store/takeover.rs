@@ -102,6 +102,8 @@ fn take_entries(folder: &OwnedFd, ours: Ownership, at: &Path) -> Result<(), Stor
         match text.as_ref() {
             // The backend's for good; what is in it is input.
             "." | ".." | "wishes" => {}
+            // Put aside for a person to look at, whoever made it; no program reads it.
+            torn if torn.starts_with("state.json.torn-") => {}
             "metadata.json" => take_file(folder, &name, ours, at)?,
             // One that is no file is put aside later, and drawn again.
             "state.json" => _ = take_file(folder, &name, ours, at),
@@ -117,11 +119,7 @@ fn take_entries(folder: &OwnedFd, ours: Ownership, at: &Path) -> Result<(), Stor
                     give_tree(&source, runner, at, 0)?;
                 }
             }
-            own if WORKERS_OWN.contains(&own)
-                || own.starts_with(".collecting-")
-                || own.starts_with(".tmp-")
-                || own.starts_with("state.json.torn-") =>
-            {
+            own if WORKERS_OWN.contains(&own) || own.starts_with(".collecting-") || own.starts_with(".tmp-") => {
                 let stat = statat(folder, &*name, AtFlags::SYMLINK_NOFOLLOW).map_err(io("look at"))?;
                 if stat.st_uid != Uid::ROOT.as_raw() {
                     return Err(foreign(at, &name, "only a worker makes it, and somebody else did").into());

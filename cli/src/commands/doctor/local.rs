@@ -5,12 +5,15 @@ use std::path::Path;
 use pipelinex_backend::stacks::Stacks;
 use pipelinex_common::{
     room::Watermark,
-    store::{Lease, STILL_FOR},
+    store::{Lease, Quarantine, QuarantineKind, STILL_FOR, Store},
+    words::counted,
 };
 
 use super::Check;
 use crate::client::Client;
 
+/// So many jobs that are set aside are named.
+const NAMED_MAX: usize = 5;
 /// Room below which a server soon runs into trouble, in bytes: some of the largest projects with what they build.
 const LITTLE_ROOM: u64 = 5 * 1024 * 1024 * 1024;
 
@@ -60,6 +63,33 @@ pub fn claims(workspaces: &Path) -> Option<Check> {
     })
 }
 
+/// Whether the files of all jobs can be read; each is opened once.
+pub fn jobs(workspaces: &Path) -> Option<Check> {
+    let store = match Store::find(workspaces) {
+        Ok(store) => store?,
+        Err(error) => return Some(Check::bad("jobs", error.to_string(), "restore that file from a backup")),
+    };
+    let ids = match store.ids() {
+        Ok(ids) => ids,
+        Err(error) => return Some(Check::bad("jobs", error.to_string(), "look at that folder's owner and mode")),
+    };
+    let aside: Vec<Quarantine> = ids.iter().filter_map(|id| store.job(*id).ok()?.quarantine()).collect();
+    if aside.is_empty() {
+        return Some(Check::ok("jobs", format!("{}, all can be read", counted(ids.len() as u64, "job"))));
+    }
+    let named = aside.iter().take(NAMED_MAX).map(|quarantine| {
+        let what = match &quarantine.kind {
+            QuarantineKind::Unreadable(reason) => reason.clone(),
+            QuarantineKind::Newer(found, known) => format!("schema version {found}, known are {known}"),
+        };
+        format!("{} ({what}): {}", quarantine.path.display(), quarantine.advice())
+    });
+    let more = aside.len().saturating_sub(NAMED_MAX);
+    let more = (more > 0).then(|| format!("and {more} more"));
+    let advice: Vec<String> = named.chain(more).collect();
+    Some(Check::note("jobs", format!("{} of {} set aside", aside.len(), ids.len()), advice.join("; ")))
+}
+
 /// Whether a folder holds stacks that can be used.
 pub fn pipelines(path: Option<&Path>) -> Check {
     let place = path.map_or_else(|| "inside the program".to_owned(), |path| path.display().to_string());
@@ -89,6 +119,21 @@ mod tests {
 
     use super::*;
     use crate::commands::doctor::CheckResult;
+
+    #[test]
+    fn a_job_that_is_set_aside_is_named_with_its_path_and_what_to_do() {
+        let dir = tempfile::tempdir().unwrap();
+        assert_eq!(jobs(dir.path()), None, "nothing is made");
+        assert_eq!(fs::read_dir(dir.path()).unwrap().count(), 0);
+        let store = Store::open(dir.path()).unwrap();
+        let ids = pipelinex_common::testing::crowd::waiting(&store, 3).unwrap();
+        assert_eq!(jobs(dir.path()).unwrap().found, "3 jobs, all can be read");
+        fs::write(store.layout().job(ids[1]).metadata(), "").unwrap();
+        let check = jobs(dir.path()).unwrap();
+        assert_eq!((check.result, check.found.as_str()), (CheckResult::Note, "1 of 3 set aside"));
+        let expected = format!("{}/metadata.json (it is empty): restore the file from a backup", ids[1]);
+        assert!(check.advice.contains(&expected), "{}", check.advice);
+    }
 
     #[test]
     fn what_is_missing_says_what_to_do() {

@@ -72,6 +72,7 @@ pub async fn doctor(client: &Client, out: &Output, settings: &Settings, worker: 
     checks.push(local::workspaces(&settings.workspaces));
     checks.extend(local::room(&settings.workspaces, &settings.min_free));
     checks.extend(local::claims(&settings.workspaces));
+    checks.extend(local::jobs(&settings.workspaces));
     checks.push(local::pipelines(settings.pipelines.as_deref()));
     checks.push(policy::policy(&settings.policy));
     checks.push(policy::advisories(&settings.workspaces, &settings.policy, Timestamp::now()));
