@@ -22,6 +22,7 @@ mod projects;
 mod queue;
 mod scanning;
 mod server;
+mod socket_proxy;
 mod succession;
 mod uploads;
 mod worker_container;
