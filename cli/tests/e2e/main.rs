@@ -25,6 +25,7 @@ mod projects;
 mod queue;
 mod scanning;
 mod server;
+mod socket_proxy;
 mod succession;
 mod uploads;
 mod without_root;
