@@ -4,6 +4,7 @@ pub mod admission;
 mod again;
 pub mod app;
 mod body;
+mod cancel;
 pub mod config;
 pub mod error;
 mod extract;

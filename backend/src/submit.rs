@@ -26,7 +26,7 @@ use crate::{
     extract_url::CloneWish,
     intake::{
         self,
-        git::{self, Order},
+        git::{self, GitProxy, Order},
     },
     once::{Made, Turn},
 };
@@ -185,6 +185,8 @@ async fn clone(app: &App, wish: CloneWish, gone: &CancellationToken) -> Result<F
         source: paths.source(),
         scratch: scratch.clone(),
         ca_certs: config.ca_certs.clone(),
+        proxy: config.proxy.as_ref().map(GitProxy::url),
+        direct: config.proxy.as_ref().map(|proxy| proxy.direct().to_vec()).unwrap_or_default(),
     };
     make_dir(scratch.clone()).await?;
     let cloned = git::clone(&config.program, &order, gone).await?;
@@ -245,9 +247,12 @@ async fn admit(app: &App, mut judged: Judged, turn: Option<Turn>, gone: Cancella
 fn ring(app: &App, id: JobId) {
     let doorbell = app.doorbell.clone();
     tokio::spawn(async move {
+        pipelinex_common::fault_point!("intake.bell-waits");
+        pipelinex_common::fault_point!("intake.before-bell");
         if let Err(error) = doorbell.ring(id).await {
             tracing::warn!(job = %id, %error, "the bell was not rung; the reconciler will find the job");
         }
+        pipelinex_common::fault_point!("intake.after-bell");
     });
 }
 

@@ -6,6 +6,7 @@
 
 mod error;
 mod outcome;
+mod stopping;
 
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -24,9 +25,10 @@ use pipelinex_common::{
     },
     slug::Slug,
     state::{JobState, Reason, StepState},
-    store::{Claim, Job},
+    store::{Claim, Deaths, Handling, Job, Place},
 };
-use tokio::sync::mpsc;
+use tokio::sync::{Notify, mpsc};
+use tokio_util::{sync::CancellationToken, task::AbortOnDropHandle};
 
 pub use self::error::RunError;
 use crate::{
@@ -35,7 +37,7 @@ use crate::{
     definition::Definition,
     engine::Engine,
     job_step::{JobSteps, StepReport},
-    lock,
+    lock, poison,
     step::Stop,
     sweep, take_up,
 };
@@ -50,21 +52,49 @@ pub enum Left {
     Finished,
     /// It goes on without us: we were told to stop, or another holds it.
     Open,
+    /// The process that was started for it alone let go of it, or died over nothing of its data: it is tried again later.
+    Apart,
 }
 
-/// Runs a job that this worker has claimed. Blocks; call it on a thread for that.
+/// What the loop over a job is told.
+enum Event {
+    /// By the task of a step.
+    Step(StepReport),
+    /// That the job is to end, and why.
+    Stop(Stop),
+}
+
+/// Runs a job that this worker has claimed. Blocks; call it on a thread for that. `engine`: none is needed for a job that is
+/// canceled before it began, and others are then let go of. `bell`: rung when its wishes are worth a look.
 ///
 /// # Errors
 /// [`RunError`].
-pub fn run_job(worker: &Arc<Worker>, engine: Engine, job: &Job, claim: Claim) -> Result<Left, RunError> {
+pub fn run_job(
+    worker: &Arc<Worker>,
+    engine: Option<Engine>,
+    job: &Job,
+    claim: Claim,
+    bell: &Arc<Notify>,
+) -> Result<Left, RunError> {
     let number = claim.number();
     let claim = Arc::new(Mutex::new(claim));
-    let _beating = beat(worker, &claim);
+    let let_go = worker.shutdown.child_token();
+    let _beating = beat(worker, &claim, &let_go);
     worker.store.take_over(job)?;
+    let planning = job.handling(number, Place::Plan);
     let metadata = job.metadata()?;
     job.put_torn_state_aside()?;
+    if job.latest_attempt()? == 0
+        && let Some(words) = job.cancel_wish()
+    {
+        let won = job.finish(&stopping::never_begun(&metadata, &stopping::canceled(&words), number))?;
+        tracing::info!(job = %job.id(), won, "the job was canceled before it began");
+        sweep::remove_folders(&worker.store, job)?;
+        return Ok(Left::Finished);
+    }
+    let Some(engine) = engine else { return Ok(Left::Open) };
     let started_at = job.view()?.execution.started_at.unwrap_or_else(Timestamp::now);
-    let mut running = match Running::prepare(worker, engine, job, &metadata, claim, number, started_at)? {
+    let mut running = match Running::prepare(worker, engine, job, &metadata, planning, (claim, let_go), started_at)? {
         Ok(running) => running,
         Err(refused) => {
             end_unrunnable(job, &metadata, refused, number, started_at)?;
@@ -72,6 +102,7 @@ pub fn run_job(worker: &Arc<Worker>, engine: Engine, job: &Job, claim: Claim) ->
             return Ok(Left::Finished);
         }
     };
+    let _watching = stopping::watch_for_wish(worker, job, bell, running.events.0.clone());
     let left = running.run_to_the_end()?;
     if left == Left::Finished {
         running.clean_up();
@@ -79,14 +110,23 @@ pub fn run_job(worker: &Arc<Worker>, engine: Engine, job: &Job, claim: Claim) ->
     Ok(left)
 }
 
-/// Shows that the claim's holder lives, until the guard is dropped.
-fn beat(worker: &Arc<Worker>, claim: &Arc<Mutex<Claim>>) -> tokio_util::task::AbortOnDropHandle<()> {
-    let claim = claim.clone();
-    tokio_util::task::AbortOnDropHandle::new(worker.runtime.spawn(async move {
+/// Shows that the claim's holder lives, until the guard is dropped; lets go of a job that another holds by now.
+fn beat(worker: &Worker, claim: &Arc<Mutex<Claim>>, let_go: &CancellationToken) -> AbortOnDropHandle<()> {
+    let (claim, let_go) = (claim.clone(), let_go.clone());
+    AbortOnDropHandle::new(worker.runtime.spawn(async move {
         let mut ticks = tokio::time::interval(BEAT_EVERY);
         loop {
             ticks.tick().await;
-            if let Err(error) = lock(&claim).beat() {
+            let (claim, let_go) = (claim.clone(), let_go.clone());
+            // On a thread for that: a disk that hangs must stall nobody else's heart.
+            let beaten = tokio::task::spawn_blocking(move || {
+                let mut claim = lock(&claim);
+                if !claim.holds() {
+                    let_go.cancel();
+                }
+                claim.beat()
+            });
+            if let Ok(Err(error)) = beaten.await {
                 tracing::warn!(%error, "a heartbeat could not be written");
             }
         }
@@ -106,6 +146,28 @@ fn end_unrunnable(
     Ok(())
 }
 
+/// A job over whose data too many processes died, the last of them started for that alone: it ends, and takes no other along.
+///
+/// # Errors
+/// [`RunError`].
+pub fn end_poisoned(
+    worker: &Arc<Worker>,
+    engine: &Engine,
+    job: &Job,
+    claim: &Claim,
+    deaths: &Deaths,
+) -> Result<Left, RunError> {
+    // Drawn over the last drawing, which is ours: what the job itself brought is not looked at again.
+    let end = poison::end(job.view()?.execution, claim.number(), deaths, Timestamp::now());
+    if !claim.holds() {
+        return Ok(Left::Open);
+    }
+    job.finish(&end)?;
+    tracing::warn!(job = %job.id(), place = %deaths.place, "the job was ended: its data ends the process that handles it");
+    worker.runtime.block_on(sweep::job(engine, &worker.store, job))?;
+    Ok(Left::Finished)
+}
+
 /// A job that is being run.
 struct Running<'a> {
     worker: &'a Arc<Worker>,
@@ -116,8 +178,13 @@ struct Running<'a> {
     ended: BTreeMap<Slug, Ended>,
     running: BTreeSet<Slug>,
     steps: Arc<JobSteps>,
-    reports: (mpsc::UnboundedSender<StepReport>, mpsc::UnboundedReceiver<StepReport>),
+    events: (mpsc::UnboundedSender<Event>, mpsc::UnboundedReceiver<Event>),
+    hold: Arc<Mutex<Claim>>,
     claim: u64,
+    /// Steps whose containers were lost under a former holder, in that attempt.
+    lost: (u32, Vec<Slug>),
+    /// Why the job is ended before its steps have.
+    stop: Option<Stop>,
 }
 
 impl<'a> Running<'a> {
@@ -127,10 +194,11 @@ impl<'a> Running<'a> {
         engine: Engine,
         job: &'a Job,
         metadata: &Metadata,
-        claim: Arc<Mutex<Claim>>,
-        number: u64,
+        planning: Handling,
+        (claim, let_go): (Arc<Mutex<Claim>>, CancellationToken),
         started_at: Timestamp,
     ) -> Result<Result<Self, Stop>, RunError> {
+        let number = lock(&claim).number();
         let definition = match Definition::read(job.paths(), metadata, &worker.config.policy)? {
             Ok(definition) => Arc::new(definition),
             Err(refused) => return Ok(Err(refused)),
@@ -144,42 +212,76 @@ impl<'a> Running<'a> {
             }
         }
         let open: Vec<Slug> = definition.selected.iter().filter(|slug| !ended.contains_key(*slug)).cloned().collect();
+        // What the engine takes its time for is not ours to die over.
+        drop(planning);
         let mut left = worker.runtime.block_on(take_up::find(&engine, &worker.store, job, &open, &claim))?;
         board.set_attempt(left.attempt);
-        let (attempt, lost) = (left.attempt, std::mem::take(&mut left.lost));
-        let steps = Arc::new(JobSteps::prepare(worker, &engine, job, &definition, (claim, number), left)?);
-        let (reports, running) = (mpsc::unbounded_channel(), BTreeSet::new());
-        let mut me = Self { worker, engine, job, definition, board, ended, running, steps, reports, claim: number };
-        for step in lost {
-            me.try_again(&step, attempt)?;
+        let lost = (left.attempt, std::mem::take(&mut left.lost));
+        let steps =
+            Arc::new(JobSteps::prepare(worker, &engine, job, &definition, (claim.clone(), number), let_go, left)?);
+        let (events, running) = (mpsc::unbounded_channel(), BTreeSet::new());
+        let (hold, claim, stop) = (claim, number, None);
+        Ok(Ok(Self { worker, engine, job, definition, board, ended, running, steps, events, hold, claim, lost, stop }))
+    }
+
+    /// What a former holder left, and what people wish for, before anything is started.
+    fn take_up(&mut self) -> Result<(), RunError> {
+        // Drawn before the look: whoever wished for the end, and then saw the job QUEUED, was in time.
+        self.job.draw_state(&self.board.draw())?;
+        self.heed_wish();
+        let (attempt, lost) = std::mem::take(&mut self.lost);
+        match self.stop.clone() {
+            Some(stop) => self.take_up_to_end(&stop, &lost),
+            None => lost.iter().try_for_each(|step| self.try_again(step, attempt)),
         }
-        Ok(Ok(me))
     }
 
     fn run_to_the_end(&mut self) -> Result<Left, RunError> {
+        self.take_up()?;
         loop {
-            let definition = self.definition.clone();
-            let next = plan::next(&definition.pipeline, &definition.selected, &self.ended, &self.running);
-            for (slug, reason) in &next.skip {
-                self.skip(slug, reason)?;
+            if self.overtaken() {
+                return Ok(Left::Open);
             }
-            for slug in &next.start {
-                self.start(slug);
-            }
-            if next.done {
-                let (state, reason, error) = outcome::of_job(&definition, &self.ended, &self.board);
-                return self.finish(state, reason, error);
+            let done = if self.stop.is_none() { self.go_on()? } else { self.running.is_empty() };
+            if done {
+                // A wish that was durable before the end is granted, also when nothing is left to be ended.
+                self.heed_wish();
+                return self.finish();
             }
             // Once a round, while what was started is under way: the drawing keeps nobody waiting.
             self.job.draw_state(&self.board.draw())?;
-            let Some(report) = self.worker.runtime.block_on(self.reports.1.recv()) else { return Ok(Left::Open) };
-            match report {
-                StepReport::Ended(slug, record) => self.take_in(&slug, *record)?,
-                StepReport::Lost(slug, attempt) => self.try_again(&slug, attempt)?,
-                StepReport::LetGo => return Ok(Left::Open),
-                StepReport::Broke(error) => return Err(error),
+            let Some(event) = self.worker.runtime.block_on(self.events.1.recv()) else { return Ok(Left::Open) };
+            match event {
+                Event::Stop(stop) => self.stop(stop),
+                Event::Step(StepReport::Ended(slug, record)) => self.take_in(&slug, *record)?,
+                Event::Step(StepReport::Lost(slug, attempt)) => match self.stop.clone() {
+                    Some(stop) => self.record_ended(&slug, &stop)?,
+                    None => self.try_again(&slug, attempt)?,
+                },
+                Event::Step(StepReport::LetGo) => return Ok(Left::Open),
+                Event::Step(StepReport::Broke(error)) => return Err(error),
             }
         }
+    }
+
+    /// Starts and skips what the plan says; `true` once nothing is left to do.
+    fn go_on(&mut self) -> Result<bool, RunError> {
+        let definition = self.definition.clone();
+        let planning = self.job.handling(self.claim, Place::Plan);
+        let next = plan::next(&definition.pipeline, &definition.selected, &self.ended, &self.running);
+        drop(planning);
+        for (slug, reason) in &next.skip {
+            self.skip(slug, reason)?;
+        }
+        for slug in &next.start {
+            self.start(slug);
+        }
+        Ok(next.done)
+    }
+
+    /// Whether another holds the job by now, or has ended it.
+    fn overtaken(&self) -> bool {
+        !lock(&self.hold).holds()
     }
 
     fn start(&mut self, slug: &Slug) {
@@ -189,7 +291,7 @@ impl<'a> Running<'a> {
         record.attempt = Some(self.steps.attempt());
         self.board.put(slug, record);
         self.running.insert(slug.clone());
-        let (steps, step, reports) = (self.steps.clone(), step.clone(), self.reports.0.clone());
+        let (steps, step, events) = (self.steps.clone(), step.clone(), self.events.0.clone());
         let root = self.job.paths().root().to_owned();
         let task = self.worker.runtime.spawn(steps.run(step));
         self.worker.runtime.spawn(async move {
@@ -197,7 +299,7 @@ impl<'a> Running<'a> {
             let panicked = |panic| DiskError::io("go on with", root)(std::io::Error::other(panic)).into();
             let report = task.await.unwrap_or_else(|panic| StepReport::Broke(panicked(panic)));
             // The receiver is gone once the job was let go of.
-            let _ = reports.send(report);
+            let _ = events.send(Event::Step(report));
         });
     }
 
@@ -213,10 +315,17 @@ impl<'a> Running<'a> {
     }
 
     fn take_in(&mut self, slug: &Slug, record: StepRecord) -> Result<(), RunError> {
+        pipelinex_common::fault_point!("worker.recording");
+        // It may have been long until it ended: a holder that was overtaken meanwhile records and draws nothing.
+        if self.overtaken() {
+            return Ok(());
+        }
         self.running.remove(slug);
         self.record(slug, record)?;
+        pipelinex_common::fault_point!("worker.end-recorded");
         // Only now may its container go: the end is on disk.
         self.steps.remove_container(slug);
+        pipelinex_common::fault_point!("worker.between-steps");
         Ok(())
     }
 
@@ -238,6 +347,9 @@ impl<'a> Running<'a> {
 
     /// A step's container is gone: it is run again in the next attempt, as long as the budget lasts.
     fn try_again(&mut self, slug: &Slug, ran_in: u32) -> Result<(), RunError> {
+        if self.overtaken() {
+            return Ok(());
+        }
         tracing::warn!(job = %self.job.id(), step = %slug, "the container of a step is gone");
         let definition = self.definition.clone();
         let Some(step) = definition.step(slug) else { return Ok(()) };
@@ -256,8 +368,21 @@ impl<'a> Running<'a> {
         Ok(())
     }
 
-    fn finish(&self, state: JobState, reason: Option<Reason>, error: Option<String>) -> Result<Left, RunError> {
+    fn finish(&mut self) -> Result<Left, RunError> {
+        let _finishing = self.job.handling(self.claim, Place::Finish);
+        let (state, reason, error) = match self.stop.clone() {
+            Some(stop) => {
+                self.skip_the_rest(&stop)?;
+                (stopping::state_after(&stop), Some(stop.reason), Some(stop.message))
+            }
+            None => outcome::of_job(&self.definition, &self.ended, &self.board),
+        };
+        pipelinex_common::fault_point!("worker.before-final");
+        if self.overtaken() {
+            return Ok(Left::Open);
+        }
         let won = self.job.finish(&self.board.draw_end(state, reason, error))?;
+        pipelinex_common::fault_point!("worker.after-final");
         tracing::info!(job = %self.job.id(), %state, won, "the job has ended");
         Ok(Left::Finished)
     }

@@ -68,6 +68,9 @@ impl Services {
     pub async fn start(&self) -> Result<Option<Ending>, StepError> {
         // A former holder that died before the step's own container was made may have left some: nobody watched those.
         for name in self.names() {
+            if !(self.holds)() {
+                return Err(StepError::NotMine);
+            }
             self.engine.remove_container(name).await?;
         }
         if let Some(database) = &self.database {
@@ -87,7 +90,9 @@ impl Services {
             }
             if ready {
                 self.engine.start(&spec.name).await?;
-            } else if let Err(error) = self.engine.create(spec).await {
+                return Ok(());
+            }
+            if let Err(error) = self.engine.create(spec).await {
                 let cause = "it was removed while the job ran".to_owned();
                 let missing = error.is_missing_image();
                 return Err(if missing {
@@ -95,6 +100,11 @@ impl Services {
                 } else {
                     error.into()
                 });
+            }
+            if !(self.holds)() {
+                // Made too late: see how a step's own container is made.
+                self.engine.remove_unstarted(&spec.name).await?;
+                return Err(StepError::NotMine);
             }
         }
         Ok(())
@@ -205,6 +215,15 @@ impl Services {
         }
     }
 
+    /// Ends them, all at once.
+    ///
+    /// # Errors
+    /// [`EngineError`].
+    pub async fn end(&self, grace: Duration) -> Result<(), EngineError> {
+        let stops = self.names().map(|name| self.engine.stop(name, grace));
+        futures::future::join_all(stops).await.into_iter().collect()
+    }
+
     /// Ends them, and keeps at most `bytes` of what each has printed in `folder`.
     ///
     /// # Errors
@@ -213,10 +232,7 @@ impl Services {
         disk::make_dir(folder.parent().unwrap_or(folder), 0o2750)?;
         let _ = std::fs::remove_dir_all(folder);
         disk::make_dir(folder, 0o2750)?;
-        let stops = self.names().map(|name| self.engine.stop(name, GRACE));
-        for stopped in futures::future::join_all(stops).await {
-            stopped?;
-        }
+        self.end(GRACE).await?;
         for (what, spec) in self.all() {
             let name = if what == "application" { LOGS[0] } else { LOGS[1] };
             log::keep(self.engine.past_logs(&spec.name, None), &folder.join(name), bytes).await?;

@@ -1,6 +1,7 @@
 //! Every call on one screen.
 
 mod artifacts;
+mod cancel;
 mod download;
 mod findings;
 mod github;
@@ -43,6 +44,8 @@ pub fn router(app: App) -> Router {
         .route("/api/jobs/github", post(github::github))
         .route("/api/jobs/{id}", get(job::view))
         .route("/api/jobs/{id}/status", get(status::status))
+        .route("/api/jobs/{id}/cancel", post(cancel::cancel))
+        .route("/api/job/cancel/{id}", post(cancel::seed))
         .route("/api/jobs/{id}/retry", post(retry::retry))
         .route("/api/jobs/{id}/reports", get(reports::reports))
         .route("/api/jobs/{id}/findings", get(findings::findings))

@@ -70,6 +70,17 @@ pub async fn again(State(app): State<App>, path: Result<JobPath, ApiError>) -> R
     Ok((StatusCode::SEE_OTHER, [(header::LOCATION, format!("/jobs/{}", made.metadata.job_id))]).into_response())
 }
 
+/// `POST /jobs/{id}/cancel`: the page then says what is going on, also when the job had ended before.
+pub async fn cancel(State(app): State<App>, path: Result<JobPath, ApiError>) -> Result<Response, PageError> {
+    let JobPath(id) = path?;
+    match crate::cancel::cancel(&app, id, "on its page").await {
+        Ok(_) | Err(ApiError::Ended { .. }) => {
+            Ok((StatusCode::SEE_OTHER, [(header::LOCATION, format!("/jobs/{id}"))]).into_response())
+        }
+        Err(error) => Err(error.into()),
+    }
+}
+
 /// The texts, and the source or why there is none. A file that was chosen counts more than an address that was typed.
 async fn read(app: &App, request: Request) -> Result<(Texts, Result<Source, ApiError>), PageError> {
     let form = PageForm::receive(app, request).await?;

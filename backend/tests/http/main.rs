@@ -8,6 +8,7 @@
 
 mod answers;
 mod artifacts;
+mod cancel;
 mod connections;
 mod files;
 mod findings;

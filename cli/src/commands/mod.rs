@@ -1,6 +1,7 @@
 //! From a command to an exit code. Clients and servers get the runtime that suits them.
 
 mod artifacts;
+mod cancel;
 mod completions;
 mod db;
 mod doctor;
@@ -26,6 +27,7 @@ use crate::{
     exit::Exit,
     failure::Failure,
     output::Output,
+    telemetry,
 };
 
 /// How long work that was given up may take to let go when a client ends.
@@ -51,6 +53,7 @@ pub fn run(cli: Cli, out: &Output) -> Result<Exit, Failure> {
         Command::Status { id, watch, server } => {
             interruptible(job::status(&connect(&server, ca_certs)?, out, id, watch))
         }
+        Command::Cancel { id, server } => interruptible(cancel::cancel(&connect(&server, ca_certs)?, out, id)),
         Command::Logs { id, stage, follow, server } => {
             interruptible(logs::logs(&connect(&server, ca_certs)?, out, id, stage.as_deref(), follow))
         }
@@ -74,6 +77,10 @@ pub fn run(cli: Cli, out: &Output) -> Result<Exit, Failure> {
             interruptible(health::server(&connect(&server, ca_certs)?, out))
         }
         Command::Completions { shell } => completions::print(shell, out),
+        Command::HandleJob { log_format } => {
+            telemetry::start(log_format)?;
+            pipelinex_worker::poison::run().map(|()| Exit::Passed).map_err(Failure::errored)
+        }
         Command::GitClone => child::run().map(|()| Exit::Passed).map_err(Failure::from),
     }
 }

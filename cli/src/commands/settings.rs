@@ -89,14 +89,16 @@ impl Settings {
     }
 
     /// What the HTTP side goes by.
-    pub fn backend(&self, args: &BackendArgs) -> Config {
+    pub fn backend(&self, args: &BackendArgs) -> Result<Config, Failure> {
         // An empty one is none, as compose files write it.
         let given = |names: &[String]| names.iter().filter(|name| !name.is_empty()).cloned().collect::<Vec<_>>();
         let mut allowed_hosts = given(&args.allowed_hosts);
         if !args.listen.ip().is_unspecified() {
             allowed_hosts.push(args.listen.ip().to_string());
         }
-        Config {
+        let proxy = args.git.proxy();
+        let proxy = proxy.map_err(|error| Failure::usage(format!("PIPELINEX_GIT_PROXY or --git-proxy: {error}")))?;
+        Ok(Config {
             intake: args.git.limits(args.intake.limits()),
             allowed_hosts,
             allowed_origins: given(&args.allowed_origins),
@@ -107,10 +109,11 @@ impl Settings {
                 hosts: args.git.hosts(),
                 tokens: args.git.git_tokens.clone(),
                 ca_certs: self.ca_certs.clone(),
+                proxy,
                 ..GitConfig::default()
             },
             ..Config::default()
-        }
+        })
     }
 
     /// What the worker goes by.
@@ -133,6 +136,12 @@ impl Settings {
             engine_workspaces: args.engine_workspaces.clone(),
             copy_trees: args.copy_trees,
             health_file: args.health_file.clone(),
+            apart: default
+                .apart
+                .iter()
+                .cloned()
+                .chain(["--log-format".to_owned(), self.log_format.to_string()])
+                .collect(),
         }
     }
 }

@@ -33,7 +33,9 @@ impl Job {
     /// [`StoreError::Disk`].
     pub fn record_end(&self, step: &Slug, end: &StepEnd) -> Result<bool, StoreError> {
         disk::make_dir(&self.paths().ends(), 0o750)?;
-        self.create(&self.paths().end(step), end, Room::Small)
+        let won = self.create(&self.paths().end(step), end, Room::Small)?;
+        crate::fault_event!("end", job = self.id(), step = step, claim = end.claim, won = won);
+        Ok(won)
     }
 
     /// Redraws the live record. On a full disk the old drawing stays, until the next one: it is a picture of other files.
@@ -83,21 +85,19 @@ impl Job {
         Ok(numbers.max().unwrap_or(0))
     }
 
-    /// Begins the next attempt and returns its number.
+    /// Begins the attempt that follows `after` and returns its number. If another holder has begun it, it is the same one: an
+    /// older holder that wakes up here raises nothing.
     ///
     /// # Errors
     /// [`StoreError::Disk`].
-    pub fn begin_attempt(&self, claim: &Claim) -> Result<u32, StoreError> {
+    pub fn begin_attempt(&self, claim: &Claim, after: u32) -> Result<u32, StoreError> {
         disk::make_dir(&self.paths().attempts(), 0o750)?;
-        let mut number = self.latest_attempt()?;
-        loop {
-            number += 1;
-            let record =
-                AttemptRecord { schema: AttemptRecord::SCHEMA, claim: claim.number(), begun_at: Timestamp::now() };
-            if self.create(&self.paths().attempt(number), &record, Room::Small)? {
-                return Ok(number);
-            }
+        let number = after + 1;
+        let record = AttemptRecord { schema: AttemptRecord::SCHEMA, claim: claim.number(), begun_at: Timestamp::now() };
+        if self.create(&self.paths().attempt(number), &record, Room::Small)? {
+            crate::fault_event!("attempt", job = self.id(), attempt = number, claim = claim.number());
         }
+        Ok(number)
     }
 
     /// Ends the job: creates final.json, which nothing ever replaces, and draws state.json like it. `false` when the job had
@@ -110,6 +110,7 @@ impl Job {
             return Err(InvalidTransition { from: JobState::Running, to: end.state }.into());
         }
         let won = self.create(&self.paths().final_record(), end, Room::Large)?;
+        crate::fault_event!("final", job = self.id(), state = end.state, won = won);
         self.release();
         if won {
             self.draw_state(end)?;

@@ -5,7 +5,7 @@ use std::time::Duration;
 use bollard::{
     container::{AttachContainerResults, LogOutput},
     errors::Error,
-    models::{ContainerStateStatusEnum, HealthStatusEnum},
+    models::{ContainerCreateBody, ContainerStateStatusEnum, HealthStatusEnum},
     query_parameters as q,
 };
 use futures::StreamExt;
@@ -76,8 +76,20 @@ impl Engine {
     /// # Errors
     /// [`EngineError`]; [`EngineError::is_missing_image`] when the image is not there.
     pub async fn create(&self, spec: &ContainerSpec) -> Result<bool, EngineError> {
-        let options = q::CreateContainerOptionsBuilder::default().name(&spec.name).build();
-        match self.docker.create_container(Some(options), convert::container(spec)).await {
+        self.create_as(&spec.name, convert::container(spec)).await
+    }
+
+    /// Makes a container that only removes files. Returns as [`Self::create`] does.
+    ///
+    /// # Errors
+    /// [`EngineError`].
+    pub async fn create_cleaner(&self, spec: &ContainerSpec) -> Result<bool, EngineError> {
+        self.create_as(&spec.name, convert::cleaner(spec)).await
+    }
+
+    async fn create_as(&self, name: &str, body: ContainerCreateBody) -> Result<bool, EngineError> {
+        let options = q::CreateContainerOptionsBuilder::default().name(name).build();
+        match self.docker.create_container(Some(options), body).await {
             Ok(_) => Ok(true),
             Err(error) => EngineError::from(error).or_there_already().map(|()| false),
         }
@@ -161,6 +173,20 @@ impl Engine {
         match self.docker.stop_container(name, Some(options)).await {
             Ok(()) => Ok(()),
             Err(error) => EngineError::from(error).or_absent(),
+        }
+    }
+
+    /// Removes a container that was never started; one that runs is left alone, and one that is gone is fine.
+    ///
+    /// # Errors
+    /// [`EngineError`].
+    pub async fn remove_unstarted(&self, name: &str) -> Result<(), EngineError> {
+        let options = q::RemoveContainerOptionsBuilder::default().force(false).v(true).build();
+        match self.docker.remove_container(name, Some(options)).await.map_err(EngineError::from) {
+            // The engine says no to a container that runs.
+            Err(EngineError::Answered { status: 409, .. }) => Ok(()),
+            Err(error) => error.or_absent(),
+            Ok(()) => Ok(()),
         }
     }
 
