@@ -125,3 +125,48 @@ async fn a_job_that_is_set_aside_says_why_in_the_list_on_its_page_and_as_its_sta
     }
     server.stop().await;
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn who_reads_a_job_while_it_is_removed_gets_a_whole_answer_or_none() {
+    let server = TestServer::start().await;
+    let jobs = crowd::ended(&server.store, 40).unwrap();
+    for id in &jobs {
+        let folder = server.store.layout().job(*id).reports().join("build");
+        std::fs::create_dir_all(&folder).unwrap();
+        std::fs::write(folder.join("report.txt"), "whole").unwrap();
+    }
+    let store = server.store.clone();
+    let ids = jobs.clone();
+    let removing = tokio::task::spawn_blocking(move || {
+        for id in ids {
+            std::thread::sleep(std::time::Duration::from_millis(5));
+            assert!(store.remove_ended(&store.job(id).unwrap()).unwrap());
+            store.empty_trash().unwrap();
+        }
+    });
+    let (mut whole, mut gone) = (0, 0);
+    for id in &jobs {
+        loop {
+            let status = server.get(&format!("/api/jobs/{id}/status")).await;
+            let reports = server.get(&format!("/api/jobs/{id}/reports")).await;
+            for (answer, sign) in [(&status, &b"SUCCEEDED"[..]), (&reports, &b"build/report.txt"[..])] {
+                match answer.status {
+                    200 => {
+                        assert!(answer.body.windows(sign.len()).any(|part| part == sign), "only a part of it");
+                        whole += 1;
+                    }
+                    404 => gone += 1,
+                    other => panic!("{other}: {}", answer.text()),
+                }
+            }
+            let page = server.get("/api/jobs?limit=200").await;
+            assert!(page.status == 200 && !page.text().contains("broken") && !page.text().contains("QUEUED"));
+            if reports.status == 404 {
+                break;
+            }
+        }
+    }
+    removing.await.unwrap();
+    assert!(whole > 0 && gone >= jobs.len(), "{whole} {gone}");
+    server.stop().await;
+}

@@ -37,8 +37,8 @@ pub fn ended(store: &Store, count: usize) -> Result<Vec<JobId>, StoreError> {
 fn add(store: &Store, end: Option<JobState>) -> Result<JobId, StoreError> {
     let id = JobId::generate();
     let metadata = sample::metadata(id, STAGES);
-    // Made aside, as all jobs are: whoever looks meanwhile sees a whole one.
-    let paths = JobPaths::at(store.layout().staging().join(format!("crowd-{id}")));
+    // Made aside, as all jobs are: whoever looks meanwhile sees a whole one. Not staged: what nobody locks is swept there.
+    let paths = JobPaths::at(store.layout().root().join(format!(".crowd-{id}")));
     let target = store.layout().job(id);
     disk::make_dir(paths.root(), 0o750)?;
     let mut execution = metadata.initial_execution();
