@@ -61,6 +61,7 @@ pub enum StepReport {
 pub struct JobSteps {
     worker: Arc<Worker>,
     engine: Engine,
+    job: Job,
     paths: JobPaths,
     definition: Arc<Definition>,
     context: JobContext,
@@ -112,6 +113,7 @@ impl JobSteps {
         Ok(Self {
             worker: worker.clone(),
             engine: engine.clone(),
+            job: job.clone(),
             paths: job.paths().clone(),
             definition: definition.clone(),
             attempt: AtomicU32::new(left.attempt),
@@ -127,7 +129,7 @@ impl JobSteps {
             trees: Mutex::default(),
             removals: Mutex::default(),
             order: watch::Sender::new(None),
-            let_go: worker.shutdown.child_token(),
+            let_go: worker.stop.let_go.child_token(),
         })
     }
 
@@ -252,6 +254,13 @@ impl JobSteps {
 
     fn timeout(&self, step: &Step) -> Duration {
         Duration::from_secs(spec::timeout_seconds(step, &self.worker.config.limits))
+    }
+
+    fn too_long(&self, step: &Step) -> Stop {
+        let limit = self.timeout(step);
+        let own = step.timeout_seconds.is_some_and(|own| own < self.worker.config.limits.timeout_seconds);
+        let set_by = if own { "`timeout` in the pipeline" } else { "PIPELINEX_STEP_TIMEOUT of the worker" };
+        Stop::timeout(limit, set_by)
     }
 }
 
