@@ -216,12 +216,14 @@ impl JobSteps {
             }
             Ending::Exited(_) | Ending::Ended(_) => {}
         }
-        let Verdict { state, reason, message, exit_code } = verdict::of(&ran.ending, self.voice(&step));
+        let Verdict { state, reason, message, exit_code } =
+            verdict::with_peak(verdict::of(&ran.ending, self.voice(&step)), &ran.peak);
         let mut record = StepRecord::bare(&step.name, state, reason, message);
         record.exit_code = exit_code;
         record.attempt = Some(attempt);
         record.image = self.worker.image(&step.image).ok();
         record.image_id = ran.image_id.clone();
+        record.peak_memory_bytes = ran.peak.used.map(|used| used.memory_bytes);
         record.started_at = Some(started_at);
         record.finished_at = Some(Timestamp::now());
         record.duration_ms = record.finished_at.map(|end| milliseconds(started_at, end));

@@ -14,6 +14,7 @@ pub mod inputs;
 pub mod job_step;
 pub mod logs;
 pub mod modes;
+pub mod peak;
 pub mod reconcile;
 pub mod run;
 pub mod script;

@@ -19,6 +19,7 @@ use crate::{
     inputs, lock,
     logs::LogWriter,
     modes::ScanMode,
+    peak::{Peak, Sampler},
     services::{Services, containers},
     spec::{self, ContainerSpec, Extras, JobContext},
     step::{Ending, GRACE, Holds, Run, StepError, Stop},
@@ -48,12 +49,14 @@ pub(super) struct Ran {
     pub image_id: Option<String>,
     /// What runs beside it, not ended yet.
     pub services: Option<Services>,
+    /// The most that its own container was seen to use.
+    pub peak: Peak,
 }
 
 impl Ran {
     /// A step that has no container.
     pub fn not_begun(stop: Stop) -> Self {
-        Self { ending: Ending::Ended(stop), image_id: None, services: None }
+        Self { ending: Ending::Ended(stop), image_id: None, services: None, peak: Peak::default() }
     }
 }
 
@@ -94,12 +97,14 @@ impl JobSteps {
             return Ok(Carried::ran(Ran::not_begun(self.too_long(step))));
         };
         let mut prepared = prepared?;
+        let sampler = Sampler::start(&self.engine, &prepared.spec);
         let ending = match prepared.instead.take() {
             Some(ending) => ending,
             None => self.follow(step, &prepared).await?,
         };
+        let peak = sampler.peak();
         let image_id = Some(prepared.spec.image);
-        Ok(Carried::ran(Ran { ending, image_id, services: prepared.services }))
+        Ok(Carried::ran(Ran { ending, image_id, services: prepared.services, peak }))
     }
 
     /// The database of advisories for a step that wants it; the error is what the step comes to without.
