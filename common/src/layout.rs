@@ -124,6 +124,16 @@ impl JobPaths {
         self.attempts().join(number.to_string())
     }
 
+    /// When steps began whose containers may still run.
+    pub fn starts(&self) -> PathBuf {
+        self.root.join("starts")
+    }
+
+    /// When one step began.
+    pub fn start(&self, step: &Slug) -> PathBuf {
+        self.starts().join(format!("{step}.json"))
+    }
+
     /// Wishes of people; the one folder that stays the backend's.
     pub fn wishes(&self) -> PathBuf {
         self.root.join("wishes")

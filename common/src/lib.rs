@@ -3,6 +3,7 @@
 pub use pipelinex_findings as findings;
 
 pub mod advisories;
+pub mod clock;
 pub mod database;
 pub mod disk;
 pub mod execution;

@@ -23,6 +23,7 @@ use pipelinex_common::{
     },
 };
 use pipelinex_worker::{
+    StopOrders,
     config::WorkerConfig,
     engine::{Engine, VolumeSpec, convert},
     spec::{self, ContainerSpec, Extras, JobContext, NetworkPlace, TreeKind},
@@ -57,7 +58,12 @@ async fn run(mut results: Results) -> ExitCode {
     let (bell, bells) = queue::in_process();
     let shutdown = CancellationToken::new();
     let config = WorkerConfig { reconcile_every: Duration::from_secs(3600), ..WorkerConfig::default() };
-    let working = tokio::spawn(pipelinex_worker::run(config.clone(), store.clone(), bells, shutdown.clone()));
+    let working = tokio::spawn(pipelinex_worker::run(
+        config.clone(),
+        store.clone(),
+        bells,
+        StopOrders { let_go: shutdown.clone(), ..StopOrders::default() },
+    ));
     let bench = Bench { store: store.clone(), docker, bell, config };
     let work = async {
         bench.job(&definition(1, false, "egress")).await; // both sides warm: images, probe of the overlay

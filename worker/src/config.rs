@@ -22,6 +22,8 @@ pub struct WorkerConfig {
     pub policy: Policy,
     /// The database that projects may ask for.
     pub database: DatabaseConfig,
+    /// The longest that one job may run, all its attempts together.
+    pub job_timeout: Duration,
     /// Attempts a job has, counting from 1, when its containers are lost.
     pub attempt_budget: u32,
     /// Pause between two looks over all folders.
@@ -70,6 +72,7 @@ impl Default for WorkerConfig {
             limits: StepLimits::default(),
             policy: Policy::default(),
             database: DatabaseConfig::default(),
+            job_timeout: Duration::from_secs(60 * 60),
             attempt_budget: 3,
             reconcile_every: Duration::from_secs(5),
             ca_certs: None,

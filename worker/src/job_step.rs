@@ -218,12 +218,14 @@ impl JobSteps {
             Ending::Exited(_) | Ending::Ended(_) => {}
         }
         pipelinex_common::fault_point!("worker.exited");
-        let Verdict { state, reason, message, exit_code } = verdict::of(&ran.ending, self.voice(&step));
+        let Verdict { state, reason, message, exit_code } =
+            verdict::with_peak(verdict::of(&ran.ending, self.voice(&step)), &ran.peak);
         let mut record = StepRecord::bare(&step.name, state, reason, message);
         record.exit_code = exit_code;
         record.attempt = Some(attempt);
         record.image = self.worker.image(&step.image).ok();
         record.image_id = ran.image_id.clone();
+        record.peak_memory_bytes = ran.peak.used.map(|used| used.memory_bytes);
         record.started_at = Some(started_at);
         record.finished_at = Some(Timestamp::now());
         record.duration_ms = record.finished_at.map(|end| milliseconds(started_at, end));
@@ -256,6 +258,13 @@ impl JobSteps {
 
     fn timeout(&self, step: &Step) -> Duration {
         Duration::from_secs(spec::timeout_seconds(step, &self.worker.config.limits))
+    }
+
+    fn too_long(&self, step: &Step) -> Stop {
+        let limit = self.timeout(step);
+        let own = step.timeout_seconds.is_some_and(|own| own < self.worker.config.limits.timeout_seconds);
+        let set_by = if own { "`timeout` in the pipeline" } else { "PIPELINEX_STEP_TIMEOUT of the worker" };
+        Stop::timeout(limit, set_by)
     }
 }
 

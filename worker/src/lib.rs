@@ -15,6 +15,7 @@ pub mod inputs;
 pub mod job_step;
 pub mod logs;
 pub mod modes;
+pub mod peak;
 pub mod poison;
 pub mod put_off;
 pub mod reconcile;
@@ -41,13 +42,37 @@ use tokio_util::sync::CancellationToken;
 
 use crate::{config::WorkerConfig, engine::Engine, reconcile::Desk, site::Site};
 
+/// How a worker is told to stop.
+#[derive(Clone, Debug, Default)]
+pub struct StopOrders {
+    /// Take no more jobs; those that run go on.
+    pub drain: CancellationToken,
+    /// Let go of the jobs that run, too: their containers go on, and the next worker takes them up.
+    pub let_go: CancellationToken,
+}
+
+impl StopOrders {
+    /// Whether jobs are still taken.
+    pub fn takes_work(&self) -> bool {
+        !self.drain.is_cancelled() && !self.let_go.is_cancelled()
+    }
+
+    /// Waits until no more jobs are taken.
+    pub async fn no_more_work(&self) {
+        tokio::select! {
+            () = self.drain.cancelled() => {}
+            () = self.let_go.cancelled() => {}
+        }
+    }
+}
+
 /// A worker process.
 pub struct Worker {
     pub(crate) config: WorkerConfig,
     pub(crate) store: Store,
     pub(crate) identity: WorkerIdentity,
     pub(crate) runtime: tokio::runtime::Handle,
-    pub(crate) shutdown: CancellationToken,
+    pub(crate) stop: StopOrders,
     pub(crate) step_slots: Semaphore,
     pub(crate) desk: Desk,
     engine: tokio::sync::Mutex<Option<Engine>>,
@@ -56,8 +81,8 @@ pub struct Worker {
 
 impl Worker {
     /// A worker that has not begun. Call it inside of a tokio runtime.
-    pub fn new(config: WorkerConfig, store: Store, shutdown: CancellationToken) -> Arc<Self> {
-        Self::known_as(WorkerIdentity::of_this_process(), HeartbeatWatch::default(), config, store, shutdown)
+    pub fn new(config: WorkerConfig, store: Store, stop: StopOrders) -> Arc<Self> {
+        Self::known_as(WorkerIdentity::of_this_process(), HeartbeatWatch::default(), config, store, stop)
     }
 
     /// A worker that says that it is somebody else, and watches in its own way: for stories about several machines.
@@ -66,7 +91,7 @@ impl Worker {
         watch: HeartbeatWatch,
         config: WorkerConfig,
         store: Store,
-        shutdown: CancellationToken,
+        stop: StopOrders,
     ) -> Arc<Self> {
         Arc::new(Self {
             step_slots: Semaphore::new(config.parallel_steps.max(1)),
@@ -75,18 +100,18 @@ impl Worker {
             runtime: tokio::runtime::Handle::current(),
             config,
             store,
-            shutdown,
+            stop,
             engine: tokio::sync::Mutex::default(),
             site: tokio::sync::Mutex::default(),
         })
     }
 }
 
-/// Works until told to stop: answers bells, and makes passes over the folders for what no bell rang for. Containers that
-/// still run then go on without us; the next worker takes them up.
-pub async fn run(config: WorkerConfig, store: Store, bells: JobBackend, shutdown: CancellationToken) {
+/// Works until told to stop, by one of its two orders: answers bells, and makes passes over the folders for what no bell rang
+/// for. Returns once every job has ended, or was let go of.
+pub async fn run(config: WorkerConfig, store: Store, bells: JobBackend, stop: StopOrders) {
     let parallel = config.parallel.max(1);
-    let worker = Worker::new(config, store, shutdown.clone());
+    let worker = Worker::new(config, store, stop.clone());
     let mut reconnects = bells.reconnects();
     let after_reconnects = {
         let worker = worker.clone();
@@ -104,7 +129,14 @@ pub async fn run(config: WorkerConfig, store: Store, bells: JobBackend, shutdown
             let worker = worker.clone();
             async move { worker.answer(id).await }
         };
-        consumer::run(bells, consumer::WorkerName::for_this_process(), parallel, handler, shutdown)
+        let no_more = CancellationToken::new();
+        let ended = no_more.clone();
+        let told = async move {
+            stop.no_more_work().await;
+            ended.cancel();
+        };
+        let consuming = consumer::run(bells, consumer::WorkerName::for_this_process(), parallel, handler, no_more);
+        async { futures::future::join(told, consuming).await }
     };
     tokio::select! {
         _ = futures::future::join(answering, worker.reconcile()) => {}

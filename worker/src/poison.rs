@@ -114,7 +114,7 @@ async fn child_ends(worker: &Worker, job: &Job) -> Result<ExitStatus, RunError> 
     }
     tokio::select! {
         ended = child.wait() => return Ok(ended.map_err(io("wait for the process of"))?),
-        () = worker.shutdown.cancelled() => drop(writer),
+        () = worker.stop.let_go.cancelled() => drop(writer),
     }
     if let Ok(ended) = tokio::time::timeout(LETTING_GO, child.wait()).await {
         return Ok(ended.map_err(io("wait for the process of"))?);
@@ -126,13 +126,13 @@ async fn child_ends(worker: &Worker, job: &Job) -> Result<ExitStatus, RunError> 
 /// The claim that follows the dead process's; `None` when the job has ended, or we were told to stop.
 fn claim_again(worker: &Arc<Worker>, job: &Job) -> Result<Option<Claim>, RunError> {
     use pipelinex_common::store::ClaimOutcome;
-    while !worker.shutdown.is_cancelled() {
+    while !worker.stop.let_go.is_cancelled() {
         match job.claim(&worker.identity, &mut worker.desk.watch())? {
             ClaimOutcome::Won(claim) => return Ok(Some(claim)),
             ClaimOutcome::Ended => return Ok(None),
             // Where locks are not believed, its heart has to stand still first.
             ClaimOutcome::Held { .. } => worker.runtime.block_on(async {
-                let stopped = worker.shutdown.cancelled();
+                let stopped = worker.stop.let_go.cancelled();
                 let _ = tokio::time::timeout(LOOK_AGAIN, stopped).await;
             }),
         }

@@ -84,7 +84,7 @@ impl Worker {
     /// Makes passes until told to stop, then waits until every job was let go of.
     pub async fn reconcile(self: &Arc<Self>) {
         let mut swept: Option<Instant> = None;
-        while !self.shutdown.is_cancelled() {
+        while self.stop.takes_work() {
             if swept.is_none_or(|at| at.elapsed() >= SWEEP_EVERY) {
                 self.sweep().await;
                 swept = Some(Instant::now());
@@ -95,14 +95,20 @@ impl Worker {
             self.show_life();
             let pause = if self.desk.waits_for_another_try() { TRY_AGAIN } else { self.config.reconcile_every };
             tokio::select! {
-                () = self.shutdown.cancelled() => {}
+                () = self.stop.no_more_work() => {}
                 () = self.desk.look.notified() => {}
                 () = tokio::time::sleep(pause.min(self.config.reconcile_every)) => {}
             }
         }
         // Every running job holds a slot until it was let go of.
-        let _ = self.desk.slots.acquire_many(self.config.parallel.max(1) as u32).await;
-        let _ = self.desk.ends.acquire_many(PARALLEL_ENDS as u32).await;
+        let let_go = async {
+            let _ = self.desk.slots.acquire_many(self.config.parallel.max(1) as u32).await;
+            let _ = self.desk.ends.acquire_many(PARALLEL_ENDS as u32).await;
+        };
+        let mut let_go = std::pin::pin!(let_go);
+        while tokio::time::timeout(self.config.reconcile_every, &mut let_go).await.is_err() {
+            self.show_life();
+        }
     }
 
     /// Touches the file by which others see that passes are made.
@@ -160,7 +166,7 @@ impl Worker {
         answers
     }
 
-    /// A bell rang for a job: runs it if it can be claimed, and returns when it was let go of. For one that runs here it means
+    /// A bell rang for a job: runs it if it can be claimed, and returns when it was let go of, or no more work is taken. For one that runs here it means
     /// that there is a wish to look at.
     pub async fn answer(self: &Arc<Self>, id: JobId) {
         if let Some(bell) = lock(&self.desk.mine).get(&id) {
@@ -171,13 +177,17 @@ impl Worker {
         pipelinex_common::fault_point!("worker.bell");
         let me = self.clone();
         if let Ok(Some(done)) = tokio::task::spawn_blocking(move || me.take(id, slot)).await {
-            let _ = done.await;
+            // Jobs that are brought to their end before this process stops keep their places, and need no handler.
+            tokio::select! {
+                _ = done => {}
+                () = self.stop.no_more_work() => {}
+            }
         }
     }
 
     /// Claims a job, and runs it on a thread of its own if it is ours. The receiver ends when the job was let go of.
     fn take(self: &Arc<Self>, id: JobId, slot: OwnedSemaphorePermit) -> Option<oneshot::Receiver<()>> {
-        if self.shutdown.is_cancelled() || lock(&self.desk.ended).contains(&id) {
+        if !self.stop.takes_work() || lock(&self.desk.ended).contains(&id) {
             return None;
         }
         let bell = match lock(&self.desk.mine).entry(id) {

@@ -78,7 +78,7 @@ pub fn run_job(
 ) -> Result<Left, RunError> {
     let number = claim.number();
     let claim = Arc::new(Mutex::new(claim));
-    let let_go = worker.shutdown.child_token();
+    let let_go = worker.stop.let_go.child_token();
     let _beating = beat(worker, &claim, &let_go);
     worker.store.take_over(job)?;
     let planning = job.handling(number, Place::Plan);
@@ -102,7 +102,7 @@ pub fn run_job(
             return Ok(Left::Finished);
         }
     };
-    let _watching = stopping::watch_for_wish(worker, job, bell, running.events.0.clone());
+    let _watching = stopping::watch(worker, job, bell, running.events.0.clone())?;
     let left = running.run_to_the_end()?;
     if left == Left::Finished {
         running.clean_up();
@@ -229,6 +229,7 @@ impl<'a> Running<'a> {
         // Drawn before the look: whoever wished for the end, and then saw the job QUEUED, was in time.
         self.job.draw_state(&self.board.draw())?;
         self.heed_wish();
+        self.heed_deadline()?;
         let (attempt, lost) = std::mem::take(&mut self.lost);
         match self.stop.clone() {
             Some(stop) => self.take_up_to_end(&stop, &lost),

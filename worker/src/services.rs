@@ -131,18 +131,6 @@ impl Services {
         }
     }
 
-    /// How long the first of them has been running: for a step that another holder began.
-    ///
-    /// # Errors
-    /// [`StepError`].
-    pub async fn ran_for(&self) -> Result<Duration, StepError> {
-        let mut longest = Duration::ZERO;
-        for name in self.names() {
-            longest = longest.max(self.look(name).await?.map_or(Duration::ZERO, |status| status.ran_for()));
-        }
-        Ok(longest)
-    }
-
     /// Waits until one of them has ended or is gone, and says how the step ends because of that.
     ///
     /// # Errors

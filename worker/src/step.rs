@@ -50,6 +50,8 @@ pub struct Run<'a> {
     pub began: Instant,
     /// The time it has.
     pub timeout: Duration,
+    /// How it ends when that is over.
+    pub too_long: Stop,
     /// Whether code 0 is no success yet: the engine is asked whether it killed a process for want of memory, too.
     pub doubted: bool,
     /// Tells to let go of it.
@@ -71,7 +73,7 @@ impl Run<'_> {
         let made = match self.fresh {
             true => match timeout_at(deadline.into(), self.make()).await {
                 Ok(made) => made?,
-                Err(_) => return Ok(Ending::Ended(Stop::timeout(self.timeout))),
+                Err(_) => return Ok(Ending::Ended(self.too_long.clone())),
             },
             false => self.make().await?,
         };
@@ -94,11 +96,7 @@ impl Run<'_> {
                 deadline = Instant::now() + self.timeout;
                 self.engine.logs(&self.spec.name)
             }
-            Made::Before(status) => {
-                let began = Instant::now().checked_sub(status.ran_for()).unwrap_or(self.began);
-                deadline = deadline.min(began + self.timeout);
-                self.engine.logs(&self.spec.name)
-            }
+            Made::Before(_) => self.engine.logs(&self.spec.name),
         };
         self.follow(log, output, deadline).await
     }
@@ -204,7 +202,7 @@ impl Run<'_> {
             tokio::select! {
                 biased;
                 () = self.detach.cancelled() => return Ok(Drained::Detach),
-                () = &mut timeout => return Ok(Drained::Stop(Ending::Ended(Stop::timeout(self.timeout)))),
+                () = &mut timeout => return Ok(Drained::Stop(Ending::Ended(self.too_long.clone()))),
                 ending = &mut told => return Ok(Drained::Stop(ending)),
                 piece = output.next() => match piece {
                     // By the successor of a holder that was overtaken; or by one that woke up between its look and its opening it.
@@ -242,7 +240,7 @@ impl Run<'_> {
                     return Ok(Settled::Is(killed_or_removed(self.engine, name, status).await));
                 }
                 Ok(Some(_)) if Instant::now() >= deadline => {
-                    return Ok(Settled::Stop(Ending::Ended(Stop::timeout(self.timeout))));
+                    return Ok(Settled::Stop(Ending::Ended(self.too_long.clone())));
                 }
                 Ok(Some(_)) => return Ok(Settled::StillRunning),
                 Err(error) if error.is_unreachable() => {

@@ -12,12 +12,16 @@ use crate::{
     collect::Collected,
     engine::ContainerStatus,
     modes::ScanMode,
+    peak::Peak,
     step::{Ending, Stop},
 };
 
 /// The code with which a scanner says that it worked, and that the project did not pass: the application does not come up, or
 /// a check of it failed.
 const DID_NOT_PASS: i64 = 10;
+/// The exit code of a process that was ended by signal 9.
+const KILLED: i64 = 128 + 9;
+const MIB: u64 = 1024 * 1024;
 
 /// Whose words a step's container speaks.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -106,6 +110,42 @@ fn exited(status: &ContainerStatus, voice: Voice) -> Verdict {
             failed(Reason::ToolError, message)
         }
     }
+}
+
+/// Lays over a verdict what the container was seen to use: how much memory it had and wanted, and limits that the engine did not
+/// tell of. A process that was killed from outside when all memory was used up was killed for that: engines were seen to lose
+/// the kernel's word about it.
+pub fn with_peak(verdict: Verdict, peak: &Peak) -> Verdict {
+    let (used, allowed) = (peak.used.unwrap_or_default(), peak.allowed);
+    let script = matches!(verdict.reason, Some(Reason::ScriptFailure | Reason::ToolError));
+    let killed = verdict.exit_code == Some(KILLED);
+    let all_memory = used.memory_bytes > 0 && used.memory_bytes + MIB >= allowed.memory_bytes;
+    if verdict.reason == Some(Reason::Oom) {
+        let which = if killed { "; that was its end" } else { "; the rest of it went on" };
+        let message = format!("{}{which}. {}", verdict.message, of_memory(peak));
+        return Verdict { message, ..verdict };
+    }
+    if script && killed && all_memory {
+        let message = format!("it was killed when all of its memory was used. {}", of_memory(peak));
+        return Verdict { reason: Some(Reason::Oom), message, ..verdict };
+    }
+    if script && used.pids > 0 && used.pids >= allowed.pids {
+        let limit = allowed.pids;
+        let message = format!(
+            "{}, and was seen with all of the {limit} processes and threads it may have; \
+             PIPELINEX_PIDS of the worker, and `pids` in the pipeline below that, set how many",
+            verdict.message
+        );
+        return Verdict { reason: Some(Reason::PidsLimit), message, ..verdict };
+    }
+    verdict
+}
+
+fn of_memory(peak: &Peak) -> String {
+    let mib = |bytes: u64| format!("{:.1} MiB", bytes as f64 / MIB as f64);
+    let seen = peak.used.map(|used| format!(" and was seen with {}", mib(used.memory_bytes))).unwrap_or_default();
+    let set = "PIPELINEX_MEMORY of the worker, and `memory` in the pipeline below that, set how much";
+    format!("It may have {}{seen}; {set}", mib(peak.allowed.memory_bytes))
 }
 
 fn meaning(code: i64) -> &'static str {
@@ -210,6 +250,35 @@ mod tests {
             (2, false, CustomTool, Some(ToolError)),
         ] {
             assert_eq!(of(&status(code, oom), voice).reason, expected, "{code} {oom} {voice:?}");
+        }
+    }
+
+    #[test]
+    fn what_a_container_was_seen_to_use_tells_limits_apart() {
+        use crate::engine::Usage;
+        use Reason::{Oom, PidsLimit, ScriptFailure};
+        let allowed = Usage { memory_bytes: 64 * MIB, pids: 20 };
+        for (code, oom, used, reason, told) in [
+            (
+                137,
+                true,
+                Some((64, 3)),
+                Some(Oom),
+                "that was its end. It may have 64.0 MiB and was seen with 64.0 MiB; PIPELINEX",
+            ),
+            (7, true, None, Some(Oom), "the rest of it went on. It may have 64.0 MiB; PIPELINEX_MEMORY"),
+            (137, false, Some((64, 3)), Some(Oom), "was killed when all of its memory was used"),
+            (137, false, Some((30, 3)), Some(ScriptFailure), "code 137 (killed)"),
+            (137, false, None, Some(ScriptFailure), "code 137 (killed)"),
+            (1, false, Some((64, 3)), Some(ScriptFailure), "code 1"),
+            (254, false, Some((9, 20)), Some(PidsLimit), "all of the 20 processes and threads"),
+            (254, false, Some((9, 19)), Some(ScriptFailure), "code 254"),
+            (0, false, Some((64, 20)), None, "finished"),
+        ] {
+            let used = used.map(|(mib, pids)| Usage { memory_bytes: mib * MIB, pids });
+            let verdict = with_peak(of(&status(code, oom), Voice::Project), &Peak { used, allowed });
+            assert_eq!(verdict.reason, reason, "{code} {oom} {used:?}");
+            assert!(verdict.message.contains(told), "{}", verdict.message);
         }
     }
 

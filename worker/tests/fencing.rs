@@ -19,10 +19,9 @@ use pipelinex_common::{
     state::JobState,
     store::{HeartbeatWatch, Job, Store, WorkerIdentity},
 };
-use pipelinex_worker::{Worker, config::WorkerConfig, engine::Phase};
+use pipelinex_worker::{StopOrders, Worker, config::WorkerConfig, engine::Phase};
 use rustix::process::{Pid, Signal, kill_process};
 use support::{World, story, text, until};
-use tokio_util::sync::CancellationToken;
 
 /// Tells this binary to be a worker: the workspaces folder.
 const WORKSPACES: &str = "PIPELINEX_TEST_WORKSPACES";
@@ -45,7 +44,7 @@ fn being_a_worker() {
     let store = Store::open(Path::new(&workspaces)).unwrap();
     // It takes nothing back by heartbeat: the stories are about what it does with what it had.
     let watch = HeartbeatWatch::new(Duration::from_secs(3600));
-    let worker = Worker::known_as(identity, watch, config, store, CancellationToken::new());
+    let worker = Worker::known_as(identity, watch, config, store, StopOrders::default());
     runtime.block_on(worker.reconcile());
 }
 

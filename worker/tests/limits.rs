@@ -33,7 +33,32 @@ fn too_much_memory_is_oom_also_when_only_a_child_is_killed() {
         {
             let (step, _) = one_step(world, script, "memory: 64m").await;
             assert_eq!((step.status, step.reason), (StepState::Failed, Some(Reason::Oom)), "{script}: {step:?}");
+            assert!(step.message.contains("It may have 64.0 MiB"), "{}", step.message);
         }
+    });
+}
+
+#[test]
+fn the_most_memory_that_a_step_was_seen_with_is_in_its_record_however_it_ends() {
+    story(async |world| {
+        for (end, state) in [("true", StepState::Success), ("exit 3", StepState::Failed)] {
+            let script = format!("perl -e '$x = \"x\" x (40 * 1024 * 1024); sleep 3'; {end}");
+            let (step, _) = one_step(world, &script, "memory: 256m").await;
+            assert_eq!(step.status, state, "{step:?}");
+            let peak = step.peak_memory_bytes.unwrap();
+            assert!((40 << 20..256 << 20).contains(&peak), "{step:?}");
+        }
+    });
+}
+
+#[test]
+fn a_step_that_fails_with_all_its_processes_is_told_so() {
+    story(async |world| {
+        let script = "for i in $(seq 60); do sleep 4 & done; sleep 3; exit 5";
+        let (step, log) = one_step(world, script, "pids: 20").await;
+        assert_eq!((step.status, step.reason), (StepState::Failed, Some(Reason::PidsLimit)), "{step:?} {log}");
+        let (step, _) = one_step(world, "sleep 2; exit 5", "pids: 20").await;
+        assert_eq!(step.reason, Some(Reason::ScriptFailure), "{step:?}");
     });
 }
 

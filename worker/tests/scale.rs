@@ -16,14 +16,13 @@ use pipelinex_common::{
     store::Store,
     testing::{Opened, crowd},
 };
-use pipelinex_worker::{Worker, config::WorkerConfig};
-use tokio_util::sync::CancellationToken;
+use pipelinex_worker::{StopOrders, Worker, config::WorkerConfig};
 
 const ENDED: usize = 2_000;
 
 fn worker(store: &Store, engine: &Path) -> Arc<Worker> {
     let docker_host = Some(format!("unix://{}", engine.display()));
-    Worker::new(WorkerConfig { docker_host, ..WorkerConfig::default() }, store.clone(), CancellationToken::new())
+    Worker::new(WorkerConfig { docker_host, ..WorkerConfig::default() }, store.clone(), StopOrders::default())
 }
 
 fn outboxes(store: &Store, ids: &[JobId]) -> usize {

@@ -1,5 +1,7 @@
 //! Stories about what is left behind: ours goes once nobody needs it, and what is not ours is never touched.
 
+#![allow(clippy::unwrap_used)]
+
 mod support;
 
 use std::{collections::BTreeMap, time::Duration};

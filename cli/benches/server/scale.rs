@@ -17,8 +17,7 @@ use pipelinex_common::{
         crowd,
     },
 };
-use pipelinex_worker::{Worker, config::WorkerConfig};
-use tokio_util::sync::CancellationToken;
+use pipelinex_worker::{StopOrders, Worker, config::WorkerConfig};
 
 use crate::{Place, milliseconds, server::Server, timed};
 
@@ -107,7 +106,7 @@ fn passes(store: &Store) -> Vec<f64> {
     runtime.block_on(async {
         let docker_host = Some("unix:///nonexistent/docker.sock".to_owned());
         let config = WorkerConfig { docker_host, ..WorkerConfig::default() };
-        let worker = Worker::new(config, store.clone(), CancellationToken::new());
+        let worker = Worker::new(config, store.clone(), StopOrders::default());
         worker.reconcile_once().await.expect("the first pass");
         let mut times = Vec::new();
         for _ in 0..PASSES {

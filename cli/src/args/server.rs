@@ -237,6 +237,12 @@ pub struct WorkerArgs {
     #[arg(long, env = "PIPELINEX_ATTEMPTS", value_name = "N", default_value_t = 3)]
     #[arg(value_parser = clap::value_parser!(u32).range(1..=100))]
     pub attempts: u32,
+    /// The longest that one job may run, all its attempts together [default: 60m]
+    #[arg(long, env = "PIPELINEX_JOB_TIMEOUT", value_name = "TIME", value_parser = values::duration)]
+    pub job_timeout: Option<Duration>,
+    /// When asked to stop, finish the jobs that run first and take no others; a second signal leaves them to the next worker
+    #[arg(long, env = "PIPELINEX_DRAIN", value_parser = FalseyValueParser::new())]
+    pub drain: bool,
     /// Pause between two looks over all folders for work that no message told of
     #[arg(long, env = "PIPELINEX_RECONCILE_EVERY", value_name = "TIME", default_value = "5s", value_parser = values::duration)]
     pub reconcile_every: Duration,

@@ -5,6 +5,7 @@ use std::process;
 use anyhow::Context;
 use pipelinex_backend::{app::App, serve, stacks::Stacks};
 use pipelinex_common::{queue::Doorbell, store::Store};
+use pipelinex_worker::StopOrders;
 use tokio::{
     net::TcpListener,
     signal::unix::{SignalKind, signal},
@@ -21,18 +22,29 @@ use crate::{
 
 /// API and worker in one process.
 pub async fn both(settings: Settings, backend: &BackendArgs, worker: &WorkerArgs) -> Result<Exit, Failure> {
-    let started = Started::new(&settings)?;
+    let started = Started::new(&settings, worker.drain)?;
     let (doorbell, bells) = settings.queue(started.store.instance())?;
     let api = Api::new(&settings, &started, doorbell, backend).await?;
-    let jobs = pipelinex_worker::run(settings.worker(worker), started.store, bells, started.shutdown);
-    // The API's end, for whatever reason, is the order to stop for the worker, too.
-    let (served, ()) = tokio::join!(api.run(), jobs);
+    let Started { store, api: api_stops, worker: orders } = started;
+    let let_go = orders.let_go.clone();
+    // The API's end, for whatever reason, is the order to stop for the worker, too; and who drains is asked until the last job
+    // has ended.
+    let serving = async move {
+        let served = api.run().await;
+        let_go.cancel();
+        served
+    };
+    let jobs = async move {
+        pipelinex_worker::run(settings.worker(worker), store, bells, orders).await;
+        api_stops.cancel();
+    };
+    let (served, ()) = tokio::join!(serving, jobs);
     served
 }
 
 /// The API alone.
 pub async fn backend(settings: Settings, backend: &BackendArgs) -> Result<Exit, Failure> {
-    let started = Started::new(&settings)?;
+    let started = Started::new(&settings, false)?;
     warn_without_redis(&settings);
     let doorbell = settings.doorbell(started.store.instance())?;
     Api::new(&settings, &started, doorbell, backend).await?.run().await
@@ -40,10 +52,10 @@ pub async fn backend(settings: Settings, backend: &BackendArgs) -> Result<Exit, 
 
 /// A worker alone.
 pub async fn worker(settings: Settings, worker: &WorkerArgs) -> Result<Exit, Failure> {
-    let started = Started::new(&settings)?;
+    let started = Started::new(&settings, worker.drain)?;
     warn_without_redis(&settings);
     let bells = settings.bells(started.store.instance())?;
-    pipelinex_worker::run(settings.worker(worker), started.store, bells, started.shutdown).await;
+    pipelinex_worker::run(settings.worker(worker), started.store, bells, started.worker).await;
     Ok(Exit::Passed)
 }
 
@@ -85,7 +97,7 @@ impl Api {
             tracing::warn!(%address, "not a loopback address: whoever reaches it may submit jobs, and so may steps with a way out");
         }
         let app = App::new(started.store.clone(), doorbell, stacks, config);
-        Ok(Self { app, listener, shutdown: started.shutdown.clone() })
+        Ok(Self { app, listener, shutdown: started.api.clone() })
     }
 
     async fn run(self) -> Result<Exit, Failure> {
@@ -97,37 +109,52 @@ impl Api {
 /// What every server has before it does its work.
 struct Started {
     store: Store,
-    shutdown: CancellationToken,
+    /// Ends the API.
+    api: CancellationToken,
+    /// Ends the worker.
+    worker: StopOrders,
 }
 
 impl Started {
-    fn new(settings: &Settings) -> Result<Self, Failure> {
+    fn new(settings: &Settings, drain: bool) -> Result<Self, Failure> {
         telemetry::start(settings.log_format)?;
         // Files name their modes themselves; no umask of whoever started us may take the group's right to read away.
         rustix::process::umask(rustix::fs::Mode::from_raw_mode(0o002));
         let store = settings.open_store()?;
-        let shutdown = CancellationToken::new();
-        stop_on_signals(shutdown.clone())?;
+        let (api, worker) = (CancellationToken::new(), StopOrders::default());
+        stop_on_signals(api.clone(), worker.clone(), drain)?;
         tracing::info!(version = env!("PIPELINEX_VERSION"), workspaces = %settings.workspaces.display(), "pipelinex starts");
-        Ok(Self { store, shutdown })
+        Ok(Self { store, api, worker })
     }
 }
 
-/// The first signal asks for an orderly end, the second one is obeyed at once.
-fn stop_on_signals(shutdown: CancellationToken) -> Result<(), Failure> {
+/// The first signal asks for an orderly end, the last one is obeyed at once. Who drains is asked once more in between: then the
+/// jobs that run are left to the next worker.
+fn stop_on_signals(api: CancellationToken, worker: StopOrders, drain: bool) -> Result<(), Failure> {
     let listen = |kind| signal(kind).map_err(|error| Failure::errored(format!("cannot listen to signals: {error}")));
     let (mut interrupt, mut terminate) = (listen(SignalKind::interrupt())?, listen(SignalKind::terminate())?);
+    let orders = if drain { &[true, false][..] } else { &[false] };
     tokio::spawn(async move {
-        for first in [true, false] {
+        let mut told = async || {
             tokio::select! {
                 _ = interrupt.recv() => {}
                 _ = terminate.recv() => {}
             }
-            if first {
+        };
+        for drain in orders {
+            told().await;
+            if *drain {
+                tracing::info!(
+                    "asked to stop: the jobs that run are finished first; a second signal leaves them to the next worker"
+                );
+                worker.drain.cancel();
+            } else {
                 tracing::info!("asked to stop: what is being done is brought to an orderly end");
-                shutdown.cancel();
+                worker.let_go.cancel();
+                api.cancel();
             }
         }
+        told().await;
         process::exit(i32::from(Exit::Interrupted.code()));
     });
     Ok(())

@@ -129,6 +129,7 @@ impl Settings {
             limits: args.limits(),
             policy: self.policy.clone(),
             database: self.database.clone(),
+            job_timeout: args.job_timeout.unwrap_or(default.job_timeout),
             attempt_budget: args.attempts,
             reconcile_every: args.reconcile_every,
             ca_certs: self.ca_certs.clone(),

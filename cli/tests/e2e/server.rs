@@ -24,9 +24,19 @@ impl Process {
         fs::read_to_string(&self.log).unwrap()
     }
 
-    /// Asks it to stop, and waits until it has.
-    pub async fn stop(mut self) {
+    /// Asks it to stop.
+    pub fn ask_to_stop(&self) {
         kill_process(Pid::from_child(&self.child), Signal::TERM).unwrap();
+    }
+
+    /// Asks it to stop, and waits until it has.
+    pub async fn stop(self) {
+        self.ask_to_stop();
+        self.ends().await;
+    }
+
+    /// Waits until it has stopped, in order.
+    pub async fn ends(mut self) {
         let status = until("the process ends", async || self.child.try_wait().unwrap()).await;
         assert!(status.success(), "{status}: {}", self.log());
     }

@@ -4,7 +4,7 @@ use std::{fs, time::Duration};
 
 use crate::{
     projects::{GATED, printed, release, shell, shell_project, shell_stack, shell_stack_of},
-    world::{World, names, story, text, until},
+    world::{World, docker, names, story, text, until},
 };
 
 /// Prints numbered lines, also while nobody listens, until the story lets it end.
@@ -12,6 +12,11 @@ const COUNTING: &str = "n=0\nuntil [ -e \"$REPORTS_DIR/go\" ]; do n=$((n+1)); ec
 
 async fn container(world: &World, id: &str) -> Vec<String> {
     world.engine.find(&[format!("pipelinex.job={id}")]).await.unwrap().containers
+}
+
+/// The number of a container's first process on the engine's host.
+async fn pid(container: &str) -> String {
+    docker(&["inspect", "--format", "{{.State.Pid}} {{.State.StartedAt}}", container]).await
 }
 
 #[test]
@@ -64,10 +69,13 @@ fn a_server_that_is_replaced_leaves_its_job_to_the_next_one() {
         let id = first.submit(shell_project(GATED), &shell()).await;
         printed(world, &id, "begun\n").await;
         let before = container(world, &id).await;
+        let process = pid(&before[0]).await;
         first.process.stop().await;
         assert_eq!(container(world, &id).await, before, "an orderly end does not end the step");
+        assert_eq!(pid(&before[0]).await, process, "it is the same process");
         let second = world.serve(&serve).await;
         until("it is taken once more", async || (world.claims(&id) == 2).then_some(())).await;
+        assert_eq!(pid(&before[0]).await, process, "also under the next one");
         release(world, &id);
         let status = second.end_of(&id).await;
         assert_eq!(status["execution"]["state"], "SUCCEEDED", "{status:#}");
@@ -75,6 +83,36 @@ fn a_server_that_is_replaced_leaves_its_job_to_the_next_one() {
         let log = text(world.job(&id).join("logs/build.log"));
         assert!(log.ends_with("begun\ndone\n") && log.matches("begun").count() == 1, "{log}");
         second.process.stop().await;
+    });
+}
+
+#[test]
+fn who_drains_finishes_its_job_first_and_leaves_it_when_asked_twice() {
+    story(async |world| {
+        let pipelines = shell_stack(world, "none");
+        let serve = ["serve", "--drain", "--pipelines", &pipelines];
+        let first = world.serve(&serve).await;
+        let id = first.submit(shell_project(GATED), &shell()).await;
+        printed(world, &id, "begun\n").await;
+        first.process.ask_to_stop();
+        until("it has heard", async || first.process.log().contains("finished first").then_some(())).await;
+        let waiting = first.submit(shell_project(GATED), &shell()).await;
+        release(world, &id);
+        first.process.ends().await;
+        assert!(text(world.job(&id).join("final.json")).contains("SUCCEEDED"));
+        assert_eq!((world.claims(&id), names(&world.job(&waiting).join("claims")).len()), (1, 0));
+
+        let second = world.serve(&serve).await;
+        printed(world, &waiting, "begun\n").await;
+        second.process.ask_to_stop();
+        until("it has heard", async || second.process.log().contains("finished first").then_some(())).await;
+        second.process.stop().await;
+        assert!(text(world.job(&waiting).join("final.json")).is_empty(), "left to the next one");
+        let third = world.serve(&serve).await;
+        until("it is taken once more", async || (world.claims(&waiting) == 2).then_some(())).await;
+        release(world, &waiting);
+        assert_eq!(third.end_of(&waiting).await["execution"]["state"], "SUCCEEDED");
+        third.process.stop().await;
     });
 }
 

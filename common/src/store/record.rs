@@ -7,6 +7,7 @@ use serde::{Deserialize, Serialize};
 
 use super::{Claim, Job, StoreError, reserve::Room};
 use crate::{
+    clock::Stamp,
     disk::{self, DiskError, Versioned},
     execution::{Execution, StepEnd},
     slug::Slug,
@@ -22,13 +23,53 @@ pub struct AttemptRecord {
     pub claim: u64,
     /// When.
     pub begun_at: Timestamp,
+    /// The same moment as deadlines go by it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub clock: Option<Stamp>,
 }
 
 impl Versioned for AttemptRecord {
     const SCHEMA: u32 = 1;
 }
 
+/// When a step's container was about to be made: `starts/<step>.json`.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+struct StartRecord {
+    schema: u32,
+    clock: Stamp,
+}
+
+impl Versioned for StartRecord {
+    const SCHEMA: u32 = 1;
+}
+
 impl Job {
+    /// Records that a step begins now, before its container is made: no restart of a worker gives it its time again.
+    ///
+    /// # Errors
+    /// [`StoreError::Disk`].
+    pub fn record_start(&self, step: &Slug, clock: &Stamp) -> Result<(), StoreError> {
+        disk::make_dir(&self.paths().starts(), 0o750)?;
+        let record = StartRecord { schema: StartRecord::SCHEMA, clock: clock.clone() };
+        Ok(disk::write_json(&self.paths().start(step), &record)?)
+    }
+
+    /// When a step began whose container is there; `None` where nobody has recorded it.
+    ///
+    /// # Errors
+    /// [`StoreError::Disk`].
+    pub fn start_of(&self, step: &Slug) -> Result<Option<Stamp>, StoreError> {
+        Ok(disk::read_json::<StartRecord>(&self.paths().start(step))?.map(|record| record.clock))
+    }
+
+    /// When the first worker began to run the job; `None` before that, and where nobody has recorded it.
+    ///
+    /// # Errors
+    /// [`StoreError::Disk`].
+    pub fn began(&self) -> Result<Option<Stamp>, StoreError> {
+        Ok(disk::read_json::<AttemptRecord>(&self.paths().attempt(1))?.and_then(|record| record.clock))
+    }
+
     /// Records how a step ended. `false` when another holder did so first: what stands there counts.
     ///
     /// # Errors
@@ -94,8 +135,9 @@ impl Job {
     /// [`StoreError::Disk`].
     pub fn begin_attempt(&self, claim: &Claim, after: u32) -> Result<u32, StoreError> {
         disk::make_dir(&self.paths().attempts(), 0o750)?;
-        let number = after + 1;
-        let record = AttemptRecord { schema: AttemptRecord::SCHEMA, claim: claim.number(), begun_at: Timestamp::now() };
+        let (number, clock) = (after + 1, Stamp::now());
+        let (schema, begun_at) = (AttemptRecord::SCHEMA, clock.at);
+        let record = AttemptRecord { schema, claim: claim.number(), begun_at, clock: Some(clock) };
         if self.create(&self.paths().attempt(number), &record, Room::Small)? {
             crate::fault_event!("attempt", job = self.id(), attempt = number, claim = claim.number());
         }

@@ -9,6 +9,7 @@ pub mod convert;
 mod error;
 mod host;
 mod runtime;
+mod usage;
 
 use std::time::Duration;
 
@@ -21,6 +22,7 @@ pub use self::{
     error::EngineError,
     host::HostPathError,
     runtime::{Runtime, RuntimeFinding},
+    usage::Usage,
 };
 
 /// The oldest API version that is tested.

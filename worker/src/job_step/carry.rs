@@ -3,6 +3,7 @@
 use std::{path::PathBuf, sync::Arc, time::Instant};
 
 use pipelinex_common::{
+    clock::Stamp,
     disk::DiskError,
     execution::StepRecord,
     pipeline::model::Step,
@@ -14,13 +15,15 @@ use tokio_util::task::AbortOnDropHandle;
 use super::JobSteps;
 use crate::{
     advisories,
-    engine::{Belongings, Phase},
+    engine::{Belongings, ContainerStatus, Phase},
     inputs, lock,
     logs::LogWriter,
     modes::ScanMode,
+    peak::{Peak, Sampler},
     services::{Services, containers},
     spec::{self, ContainerSpec, Extras, JobContext},
     step::{Ending, GRACE, Holds, Run, StepError, Stop},
+    tree::TreeError,
     verdict::Voice,
 };
 
@@ -46,12 +49,14 @@ pub(super) struct Ran {
     pub image_id: Option<String>,
     /// What runs beside it, not ended yet.
     pub services: Option<Services>,
+    /// The most that its own container was seen to use.
+    pub peak: Peak,
 }
 
 impl Ran {
     /// A step that has no container.
     pub fn not_begun(stop: Stop) -> Self {
-        Self { ending: Ending::Ended(stop), image_id: None, services: None }
+        Self { ending: Ending::Ended(stop), image_id: None, services: None, peak: Peak::default() }
     }
 }
 
@@ -89,15 +94,17 @@ impl JobSteps {
             prepared = timeout_at(deadline.into(), self.prepare_container(step, attempt, adopted, extras)) => prepared,
         };
         let Ok(prepared) = prepared else {
-            return Ok(Carried::ran(Ran::not_begun(Stop::timeout(self.timeout(step)))));
+            return Ok(Carried::ran(Ran::not_begun(self.too_long(step))));
         };
         let mut prepared = prepared?;
+        let sampler = Sampler::start(&self.engine, &prepared.spec);
         let ending = match prepared.instead.take() {
             Some(ending) => ending,
-            None => self.follow(step, &prepared, began).await?,
+            None => self.follow(step, &prepared).await?,
         };
+        let peak = sampler.peak();
         let image_id = Some(prepared.spec.image);
-        Ok(Carried::ran(Ran { ending, image_id, services: prepared.services }))
+        Ok(Carried::ran(Ran { ending, image_id, services: prepared.services, peak }))
     }
 
     /// The database of advisories for a step that wants it; the error is what the step comes to without.
@@ -134,6 +141,7 @@ impl JobSteps {
             None => None,
         };
         let live = found.as_ref().is_none_or(|status| status.phase != Phase::Ended);
+        let began = self.began(step, found.as_ref())?;
         let image = match found.and_then(|status| status.image_id) {
             // What the name means now is not what that container was made of.
             Some(id) => id,
@@ -161,7 +169,20 @@ impl JobSteps {
             Some(services) if fresh => services.start().await?,
             _ => None,
         };
-        Ok(Prepared { spec, fresh, live, services, instead })
+        Ok(Prepared { spec, fresh, live, began, services, instead })
+    }
+
+    /// When the time of a step began. For one whose container a former holder started: as that one wrote it down, or, for a job
+    /// of an older program, as the engine tells it.
+    fn began(&self, step: &Step, found: Option<&ContainerStatus>) -> Result<Instant, StepError> {
+        let now = Stamp::now();
+        let Some(status) = found.filter(|status| status.phase != Phase::Created) else {
+            self.job.record_start(&step.slug, &now).map_err(TreeError::from)?;
+            return Ok(Instant::now());
+        };
+        let started = self.job.start_of(&step.slug).map_err(TreeError::from)?;
+        let ran_for = started.map_or_else(|| status.ran_for(), |stamp| stamp.until(&now, status.started_at));
+        Ok(Instant::now().checked_sub(ran_for).unwrap_or_else(Instant::now))
     }
 
     async fn image_id(&self, name: &str) -> Result<String, StepError> {
@@ -207,14 +228,11 @@ impl JobSteps {
     }
 
     /// Runs the step's own container, and watches over what runs beside it.
-    async fn follow(&self, step: &Step, prepared: &Prepared, mut began: Instant) -> Result<Ending, StepError> {
-        let Prepared { spec, fresh, live, services, .. } = prepared;
+    async fn follow(&self, step: &Step, prepared: &Prepared) -> Result<Ending, StepError> {
+        let Prepared { spec, fresh, live, began, services, .. } = prepared;
         let (tell, told) = watch::channel(None);
         // Once the checks are over, a former holder may have ended the application itself.
         let watched = services.as_ref().filter(|_| *live);
-        if let Some(services) = watched.filter(|_| !*fresh) {
-            began = began.checked_sub(services.ran_for().await?).unwrap_or(began);
-        }
         let watching = watched.map(|services| watch_over(services.clone(), tell.clone()));
         let mut order = self.order.subscribe();
         let ending_beside = end_when_ordered(order.clone(), services.clone(), tell);
@@ -223,8 +241,9 @@ impl JobSteps {
             spec,
             fresh: *fresh,
             open_log: &|| LogWriter::open(&self.paths, &step.slug, &self.worker.config.limits),
-            began,
+            began: *began,
             timeout: self.timeout(step),
+            too_long: self.too_long(step),
             doubted: self.voice(step).is_doubted(),
             detach: &self.let_go,
             told,
@@ -298,6 +317,8 @@ struct Prepared {
     fresh: bool,
     /// Whether it had not ended when we took it up.
     live: bool,
+    /// When its time began.
+    began: Instant,
     services: Option<Services>,
     /// How the step ends instead of having a container.
     instead: Option<Ending>,

@@ -8,11 +8,10 @@ use std::{
 };
 
 use pipelinex_common::{id::JobId, store::Store};
-use tokio_util::sync::CancellationToken;
 
 use super::Order;
 use crate::{
-    Worker,
+    StopOrders, Worker,
     run::{RunError, run_job},
 };
 
@@ -34,20 +33,20 @@ pub fn run() -> Result<(), String> {
     let store = Store::open(&order.workspaces).map_err(|error| error.to_string())?;
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build();
     let runtime = runtime.map_err(|error| format!("cannot start: {error}"))?;
-    let shutdown = CancellationToken::new();
+    let stop = StopOrders::default();
     let _entered = runtime.enter();
-    let worker = Worker::new(order.config, store, shutdown.clone());
+    let worker = Worker::new(order.config, store, stop.clone());
     std::thread::spawn(move || {
         // The worker holds our standard input. When it is gone, by whichever way, so is our order.
         let _ = io::stdin().lock().read(&mut [0]);
-        shutdown.cancel();
+        stop.let_go.cancel();
     });
     let ran = std::thread::spawn(move || handle(&worker, order.job)).join();
     ran.unwrap_or_else(|panic| resume_unwind(panic)).map_err(|error| error.to_string())
 }
 
 fn handle(worker: &Arc<Worker>, job: JobId) -> Result<(), RunError> {
-    while !worker.shutdown.is_cancelled() {
+    while !worker.stop.let_go.is_cancelled() {
         if let Some((engine, job, claim)) = worker.claim(job)? {
             // No bell rings here: a wish is seen a second later.
             return run_job(worker, engine, &job, claim, &Arc::default()).map(|_| ());
@@ -56,7 +55,7 @@ fn handle(worker: &Arc<Worker>, job: JobId) -> Result<(), RunError> {
             return Ok(());
         }
         worker.runtime.block_on(async {
-            let _ = tokio::time::timeout(TRY_AGAIN, worker.shutdown.cancelled()).await;
+            let _ = tokio::time::timeout(TRY_AGAIN, worker.stop.let_go.cancelled()).await;
         });
     }
     Ok(())

@@ -4,13 +4,17 @@
 use std::{sync::Arc, time::Duration};
 
 use pipelinex_common::{
+    clock::Stamp,
     execution::{Execution, StageRecord, StepRecord},
     metadata::Metadata,
     slug::Slug,
     state::{JobState, Reason, StepState},
     store::Job,
 };
-use tokio::sync::{Notify, mpsc};
+use tokio::{
+    sync::{Notify, mpsc},
+    time::Instant,
+};
 use tokio_util::task::AbortOnDropHandle;
 
 use super::{Event, RunError, Running};
@@ -22,6 +26,11 @@ const LOOK_EVERY: Duration = Duration::from_secs(1);
 /// Why a job ends that somebody wished to be canceled, in these words.
 pub(super) fn canceled(words: &str) -> Stop {
     Stop::new(Reason::CanceledByUser, format!("asked for {words}").trim())
+}
+
+/// Why a job ends whose time is over.
+fn too_long(limit: Duration) -> Stop {
+    Stop::timeout(limit, "PIPELINEX_JOB_TIMEOUT of the worker")
 }
 
 /// What a job is in that was ended for this reason.
@@ -40,27 +49,37 @@ pub(super) fn never_begun(metadata: &Metadata, stop: &Stop, claim: u64) -> Execu
     Execution { state: state_after(stop), reason, error, updated_at: now, finished_at: Some(now), claim, ..end }
 }
 
-/// Looks for the wish to cancel, each second and whenever the bell rings, until there is one.
-pub(super) fn watch_for_wish(
+/// Tells when the job is to end before its steps have: looks for the wish to cancel, each second and whenever the bell rings, and
+/// knows when its time is over.
+pub(super) fn watch(
     worker: &Arc<Worker>,
     job: &Job,
     bell: &Arc<Notify>,
     events: mpsc::UnboundedSender<Event>,
-) -> AbortOnDropHandle<()> {
+) -> Result<AbortOnDropHandle<()>, RunError> {
+    let limit = worker.config.job_timeout;
+    let deadline = Instant::now() + time_left(job, limit)?;
     let (job, bell) = (job.clone(), Arc::clone(bell));
-    AbortOnDropHandle::new(worker.runtime.spawn(async move {
-        loop {
+    Ok(AbortOnDropHandle::new(worker.runtime.spawn(async move {
+        let stop = loop {
+            if let Some(words) = job.cancel_wish() {
+                break canceled(&words);
+            }
             tokio::select! {
+                () = tokio::time::sleep_until(deadline) => break too_long(limit),
                 () = tokio::time::sleep(LOOK_EVERY) => {}
                 () = bell.notified() => {}
             }
-            if let Some(words) = job.cancel_wish() {
-                // The receiver is gone once the job was let go of.
-                let _ = events.send(Event::Stop(canceled(&words)));
-                return;
-            }
-        }
-    }))
+        };
+        // The receiver is gone once the job was let go of.
+        let _ = events.send(Event::Stop(stop));
+    })))
+}
+
+/// What is left of a job's time, which runs from its first attempt on, whoever holds it.
+fn time_left(job: &Job, limit: Duration) -> Result<Duration, RunError> {
+    let elapsed = job.began()?.map(|began| began.until(&Stamp::now(), None)).unwrap_or_default();
+    Ok(limit.saturating_sub(elapsed))
 }
 
 impl Running<'_> {
@@ -69,6 +88,15 @@ impl Running<'_> {
         if let Some(words) = self.job.cancel_wish() {
             self.stop(canceled(&words));
         }
+    }
+
+    /// Ends the job, if its time is over.
+    pub(super) fn heed_deadline(&mut self) -> Result<(), RunError> {
+        let limit = self.worker.config.job_timeout;
+        if time_left(self.job, limit)?.is_zero() {
+            self.stop(too_long(limit));
+        }
+        Ok(())
     }
 
     /// Begins to end the job: the first reason counts.

@@ -34,9 +34,12 @@ impl Stop {
         Self { reason, message: message.into() }
     }
 
-    /// That a step ran longer than it may.
-    pub fn timeout(limit: Duration) -> Self {
-        Self::new(Reason::Timeout, format!("it ran longer than the {} seconds it may", limit.as_secs()))
+    /// That a step or a job ran longer than it may, and what sets how long that is.
+    pub fn timeout(limit: Duration, set_by: &str) -> Self {
+        Self::new(
+            Reason::Timeout,
+            format!("it ran longer than the {} seconds it may; {set_by} sets that", limit.as_secs()),
+        )
     }
 }
 

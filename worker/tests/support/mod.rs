@@ -12,8 +12,7 @@ use pipelinex_common::{
     store::{HeartbeatWatch, Job, STILL_FOR, Store, WorkerIdentity},
     testing::sample,
 };
-use pipelinex_worker::{Worker, config::WorkerConfig, engine::Engine, spec::LABEL_INSTANCE};
-use tokio_util::sync::CancellationToken;
+use pipelinex_worker::{StopOrders, Worker, config::WorkerConfig, engine::Engine, spec::LABEL_INSTANCE};
 
 /// A story's surroundings.
 pub struct World {
@@ -25,15 +24,28 @@ pub struct World {
 
 /// A worker that runs until it is stopped.
 pub struct Working {
-    shutdown: CancellationToken,
+    orders: StopOrders,
     task: tokio::task::JoinHandle<()>,
 }
 
 impl Working {
     /// Tells it to stop, and waits until it has let go of everything.
     pub async fn stop(self) {
-        self.shutdown.cancel();
+        self.orders.let_go.cancel();
         self.task.await.unwrap();
+    }
+
+    /// Tells it to take no more jobs, and waits until those that run have ended.
+    #[allow(dead_code, reason = "not every story drains")]
+    pub async fn drain(self) {
+        self.orders.drain.cancel();
+        self.task.await.unwrap();
+    }
+
+    /// Tells it to take no more jobs.
+    #[allow(dead_code, reason = "not every story drains")]
+    pub fn begin_to_drain(&self) {
+        self.orders.drain.cancel();
     }
 }
 
@@ -100,10 +112,10 @@ impl World {
 
     /// Starts a worker that says who it is, and for which a heartbeat is dead after that time.
     pub fn work_as(&self, identity: WorkerIdentity, still_for: Duration) -> Working {
-        let (config, store, shutdown) = (self.config.clone(), self.store.clone(), CancellationToken::new());
+        let (config, store, orders) = (self.config.clone(), self.store.clone(), StopOrders::default());
         let watch = HeartbeatWatch::new(still_for);
-        let worker: Arc<Worker> = Worker::known_as(identity, watch, config, store, shutdown.clone());
-        Working { shutdown, task: tokio::spawn(async move { worker.reconcile().await }) }
+        let worker: Arc<Worker> = Worker::known_as(identity, watch, config, store, orders.clone());
+        Working { orders, task: tokio::spawn(async move { worker.reconcile().await }) }
     }
 
     /// Runs a job to its end with a worker of its own.

@@ -4,12 +4,11 @@ use std::time::Duration;
 
 use pipelinex_common::database;
 use pipelinex_worker::{
-    Worker,
+    StopOrders, Worker,
     engine::{Engine, Runtime},
     spec::TreeKind,
 };
 use tokio::time::timeout;
-use tokio_util::sync::CancellationToken;
 
 use super::Check;
 use crate::{args::WorkerArgs, commands::settings::Settings};
@@ -112,7 +111,7 @@ async fn trees(settings: &Settings, args: &WorkerArgs, engine: &Engine) -> Check
         Ok(store) => store,
         Err(error) => return Check::bad("trees", error.to_string(), ""),
     };
-    let worker = Worker::new(settings.worker(args), store, CancellationToken::new());
+    let worker = Worker::new(settings.worker(args), store, StopOrders::default());
     match worker.site(engine).await.map(|site| site.trees) {
         Ok(TreeKind::Overlay) => Check::ok("trees", "overlay: nothing is copied"),
         Ok(TreeKind::Copy) => {

@@ -1,0 +1,176 @@
+//! Stories about steps and jobs that have only so much time, whoever looks after them and whatever the clock on the wall says.
+
+#![expect(clippy::unwrap_used, reason = "a test that cannot go on says so")]
+
+mod support;
+
+use std::{fs, path::Path, time::Duration};
+
+use pipelinex_common::{
+    clock::Stamp,
+    slug::Slug,
+    state::{JobState, Reason, StepState},
+    store::Job,
+};
+use support::{World, story, text, until};
+
+/// Waits for the story's word.
+const GATED: &str = r#"stages: [S]
+S: {stage: S, image: scan, script: ["echo begun", "until [ -e $REPORTS_DIR/go ]; do sleep 0.05; done"]}
+"#;
+
+async fn begun(job: &Job, step: &str) {
+    let log = job.paths().log(&Slug::of(step));
+    let said = async || fs::read_to_string(&log).ok().filter(|text| text.contains("\nbegun\n"));
+    until(&format!("{step} has begun"), said).await;
+}
+
+/// A job whose only step runs, and whose worker is gone.
+async fn left_alone(world: &World) -> Job {
+    let job = world.submit(GATED, &[]);
+    let working = world.work();
+    begun(&job, "S").await;
+    working.stop().await;
+    job
+}
+
+/// Changes the moment at which something is said to have begun.
+fn set_clock(file: &Path, change: impl Fn(&mut Stamp)) {
+    let mut record: serde_json::Value = serde_json::from_slice(&fs::read(file).unwrap()).unwrap();
+    let mut stamp: Stamp = serde_json::from_value(record["clock"].clone()).unwrap();
+    change(&mut stamp);
+    record["clock"] = serde_json::to_value(stamp).unwrap();
+    fs::write(file, serde_json::to_vec(&record).unwrap()).unwrap();
+}
+
+fn hours(stamp: &mut Stamp, hours: i64) {
+    stamp.at += jiff::SignedDuration::from_hours(hours);
+}
+
+fn an_hour_ago_on_this_boot(stamp: &mut Stamp) {
+    stamp.since_boot_ms = stamp.since_boot_ms.saturating_sub(3600 * 1000);
+}
+
+#[test]
+fn a_job_that_runs_too_long_ends_what_runs_and_starts_nothing_more() {
+    story(async |world| {
+        // Long enough for a busy machine to start a container in.
+        world.config.job_timeout = Duration::from_secs(12);
+        let definition = r#"
+stages: [A, B]
+default: {image: scan}
+stubborn: {stage: A, script: ["trap '' TERM; while :; do sleep 0.1; done"]}
+after: {stage: B, script: ["true"], when: always}
+"#;
+        let job = world.submit(definition, &[]);
+        let end = world.run(&job).await;
+        assert_eq!((end.state, end.reason), (JobState::Failed, Some(Reason::Timeout)), "{end:#?}");
+        let error = end.error.unwrap();
+        assert!(error.contains("12 seconds") && error.contains("PIPELINEX_JOB_TIMEOUT"), "{error}");
+        let record = |stage: &str, step: &str| end.stages[stage].steps[&Slug::of(step)].clone();
+        let (stubborn, after) = (record("A", "stubborn"), record("B", "after"));
+        assert_eq!((stubborn.status, stubborn.reason), (StepState::Failed, Some(Reason::Timeout)), "{stubborn:#?}");
+        assert_eq!((after.status, after.reason), (StepState::Skipped, Some(Reason::Timeout)), "{after:#?}");
+        assert!(text(job.paths().log(&Slug::of("stubborn"))).contains("$ trap"), "what was printed is kept");
+    });
+}
+
+#[test]
+fn what_sets_a_limit_is_named() {
+    story(async |world| {
+        world.config.limits.timeout_seconds = 2;
+        for (own, seconds, set_by) in [
+            ("", "2 seconds", "PIPELINEX_STEP_TIMEOUT"),
+            (", timeout: 1 second", "1 seconds", "`timeout` in the pipeline"),
+        ] {
+            let job =
+                world.submit(&format!("stages: [S]\nS: {{stage: S, image: scan, script: [sleep 1000]{own}}}\n"), &[]);
+            let end = world.run(&job).await;
+            assert_eq!(end.reason, Some(Reason::Timeout), "{end:#?}");
+            let message = &end.stages["S"].steps[0].message;
+            assert!(message.contains(seconds) && message.contains(set_by), "{message}");
+        }
+    });
+}
+
+#[test]
+fn f42_neither_a_restart_nor_the_clock_on_the_wall_gives_or_takes_a_step_its_time() {
+    story(async |world| {
+        type Change = fn(&mut Stamp);
+        let changes: [(&str, Change, bool); 5] = [
+            ("the wall says ten hours ago", |stamp| hours(stamp, -10), true),
+            ("the wall says in ten hours", |stamp| hours(stamp, 10), true),
+            ("an hour ago, and nobody looked", an_hour_ago_on_this_boot, false),
+            // The engine knows that the container is younger.
+            ("ten hours ago on another boot", |stamp| (hours(stamp, -10), stamp.boot_id = "x".into()).1, true),
+            ("in ten hours on another boot", |stamp| (hours(stamp, 10), stamp.boot_id = "x".into()).1, true),
+        ];
+        for (what, change, in_time) in changes {
+            let job = left_alone(world).await;
+            set_clock(&job.paths().start(&Slug::of("S")), change);
+            let working = world.work();
+            if in_time {
+                let claim = job.paths().claim(2);
+                until("it is taken once more", async || claim.exists().then_some(())).await;
+                fs::write(job.paths().outbox_of(&Slug::of("S")).join("go"), "").unwrap();
+            }
+            let end = world.end_of(&job).await;
+            working.stop().await;
+            let expected =
+                if in_time { (JobState::Succeeded, None) } else { (JobState::Failed, Some(Reason::Timeout)) };
+            assert_eq!((end.state, end.reason, end.attempt), (expected.0, expected.1, 1), "{what}: {end:#?}");
+        }
+    });
+}
+
+#[test]
+fn f42_the_time_of_a_job_runs_on_without_a_worker_and_by_no_clock_on_the_wall() {
+    story(async |world| {
+        for (change, in_time) in
+            [(an_hour_ago_on_this_boot as fn(&mut Stamp), false), (|stamp| hours(stamp, -10), true)]
+        {
+            let job = left_alone(world).await;
+            set_clock(&job.paths().attempt(1), change);
+            let working = world.work();
+            if in_time {
+                fs::write(job.paths().outbox_of(&Slug::of("S")).join("go"), "").unwrap();
+            }
+            let end = world.end_of(&job).await;
+            working.stop().await;
+            let expected =
+                if in_time { (JobState::Succeeded, None) } else { (JobState::Failed, Some(Reason::Timeout)) };
+            assert_eq!((end.state, end.reason, end.attempt), (expected.0, expected.1, 1), "{end:#?}");
+            assert_eq!(end.error.is_some_and(|error| error.contains("PIPELINEX_JOB_TIMEOUT")), !in_time);
+        }
+    });
+}
+
+#[test]
+fn a_worker_that_drains_finishes_what_runs_and_takes_nothing_new() {
+    story(async |world| {
+        let running = world.submit(GATED, &[]);
+        let working = world.work();
+        begun(&running, "S").await;
+        working.begin_to_drain();
+        let waiting = world.submit(GATED, &[]);
+        fs::write(running.paths().outbox_of(&Slug::of("S")).join("go"), "").unwrap();
+        working.drain().await;
+        let end = running.final_record().unwrap().unwrap();
+        assert_eq!((end.state, end.claim), (JobState::Succeeded, 1), "{end:#?}");
+        assert!(!waiting.paths().claim(1).exists(), "it waits for the next worker");
+    });
+}
+
+#[test]
+fn a_worker_that_drains_can_be_told_to_let_go_after_all() {
+    story(async |world| {
+        let job = world.submit(GATED, &[]);
+        let working = world.work();
+        begun(&job, "S").await;
+        working.begin_to_drain();
+        working.stop().await;
+        assert!(job.final_record().unwrap().is_none(), "it is left to the next worker");
+        fs::write(job.paths().outbox_of(&Slug::of("S")).join("go"), "").unwrap();
+        assert_eq!(world.run(&job).await.state, JobState::Succeeded);
+    });
+}
