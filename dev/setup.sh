@@ -13,7 +13,7 @@ go_toolchain=1.24.11
 node_version=24.19.0
 
 # PROGRAM:PACKAGE, or a file instead of a program.
-needed=(redis-server:redis-server mmdebstrap:mmdebstrap unzip:unzip zip:zip curl:curl jq:jq patchelf:patchelf git:git
+needed=(redis-server:redis-server strace:strace mmdebstrap:mmdebstrap unzip:unzip zip:zip curl:curl jq:jq patchelf:patchelf git:git
   chromium:chromium chromedriver:chromium-driver /usr/share/fonts/truetype/dejavu/DejaVuSans.ttf:fonts-dejavu-core
   pip3:python3-pip
   iptables:iptables ip:iproute2 make:make cc:gcc flock:util-linux xz:xz-utils openssl:openssl shellcheck:shellcheck
