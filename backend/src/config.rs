@@ -6,9 +6,10 @@ use pipelinex_common::{
     database::DatabaseConfig,
     limits::{IntakeLimits, MIB},
     policy::Policy,
+    room::Watermark,
 };
 
-use crate::intake::git::Host;
+use crate::intake::git::{GitProxy, Host};
 
 /// How the HTTP side behaves. Every number has its unit in its name or its type.
 #[derive(Clone, Debug, Default)]
@@ -28,6 +29,8 @@ pub struct Config {
     pub git: GitConfig,
     /// Limits of connections.
     pub connections: ConnectionLimits,
+    /// What must be free on the disk before more is taken in.
+    pub min_free: Watermark,
     /// Limits of work that is done at the same time.
     pub parallel: ParallelLimits,
 }
@@ -41,6 +44,8 @@ pub struct GitConfig {
     pub tokens: Option<PathBuf>,
     /// Certificates to trust besides the public ones, as PEM.
     pub ca_certs: Option<PathBuf>,
+    /// The proxy to go through. Nothing else is asked for one, no variable either.
+    pub proxy: Option<GitProxy>,
     /// The program that clones: this one, also after its file was replaced by a newer version.
     pub program: PathBuf,
 }
@@ -84,7 +89,7 @@ pub struct ParallelLimits {
 impl Default for GitConfig {
     fn default() -> Self {
         let program = PathBuf::from("/proc/self/exe");
-        Self { hosts: vec![Host::github()], tokens: None, ca_certs: None, program }
+        Self { hosts: vec![Host::github()], tokens: None, ca_certs: None, proxy: None, program }
     }
 }
 
@@ -127,6 +132,7 @@ impl Config {
                 drain: Duration::from_secs(5),
                 ..ConnectionLimits::default()
             },
+            min_free: Watermark::NONE,
             parallel: ParallelLimits::default(),
         }
     }

@@ -8,7 +8,13 @@ use axum::{
     http::{HeaderValue, StatusCode, header},
     response::{IntoResponse, Response},
 };
-use pipelinex_common::{foreign::ForeignError, id::InvalidJobId, store::StoreError};
+use pipelinex_common::{
+    disk::is_full,
+    foreign::ForeignError,
+    id::InvalidJobId,
+    state::{JobState, Reason},
+    store::StoreError,
+};
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
@@ -52,6 +58,13 @@ pub enum ApiError {
         /// For people.
         detail: String,
     },
+    /// It is too late: the job has ended.
+    Ended {
+        /// How.
+        state: JobState,
+        /// Why it is FAILED or CANCELED.
+        reason: Option<Reason>,
+    },
     /// The body, or a part of it, is too large.
     TooLarge {
         /// For people.
@@ -93,6 +106,11 @@ pub enum ApiError {
     },
     /// The disk is full.
     Full,
+    /// The disk is not full yet, and what is left of it is for the jobs that there are.
+    LowSpace {
+        /// For people.
+        detail: String,
+    },
     /// The files of a job cannot be read.
     BrokenJob(StoreError),
     /// Anything else of ours.
@@ -126,14 +144,19 @@ struct Envelope {
     code: &'static str,
     #[serde(skip_serializing_if = "Vec::is_empty")]
     problems: Vec<Problem>,
+    /// What a job that has ended is in.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    state: Option<JobState>,
 }
 
 /// The code of a project that does not keep the contract, or a request that it cannot serve.
 const NOT_ADMITTED: &str = "not-admitted";
 /// The code of a repository that is not cloned.
 pub const GIT_REFUSED: &str = "git-refused";
-/// Seconds after which it is worth to come again.
-const RETRY_AFTER: &str = "5";
+/// Seconds after which a place may be free again.
+const RETRY_SOON: &str = "5";
+/// Seconds after which jobs may have ended, or the operator made space.
+const RETRY_LATER: &str = "60";
 
 impl ApiError {
     /// An error of ours.
@@ -161,11 +184,7 @@ impl ApiError {
 
     /// An error of the system while a file of ours was read or written.
     pub fn io(error: std::io::Error) -> Self {
-        use std::io::ErrorKind::{FileTooLarge, QuotaExceeded, StorageFull};
-        match error.kind() {
-            StorageFull | QuotaExceeded | FileTooLarge => Self::Full,
-            _ => Self::internal(error),
-        }
+        if is_full(&error) { Self::Full } else { Self::internal(error) }
     }
 
     /// Status, code and the sentence of each variant.
@@ -183,6 +202,10 @@ impl ApiError {
                 (StatusCode::REQUEST_TIMEOUT, "too-slow", detail.to_owned())
             }
             Self::NotYet { detail } => (StatusCode::CONFLICT, "not-yet", detail.clone()),
+            Self::Ended { state, reason } => {
+                let why = reason.map(|reason| format!(" ({reason})")).unwrap_or_default();
+                (StatusCode::CONFLICT, "already-ended", format!("the job has ended already: it is {state}{why}"))
+            }
             Self::TooLarge { detail } => (StatusCode::PAYLOAD_TOO_LARGE, "too-large", detail.clone()),
             Self::Unsupported { code, detail } => (StatusCode::UNSUPPORTED_MEDIA_TYPE, code, detail.clone()),
             Self::Refused { code, problems } => (StatusCode::UNPROCESSABLE_ENTITY, code, sentence(problems)),
@@ -193,6 +216,10 @@ impl ApiError {
             Self::Full => {
                 let detail = "the server has no space left for this project; its operator has to make some";
                 (StatusCode::INSUFFICIENT_STORAGE, "storage-full", detail.to_owned())
+            }
+            Self::LowSpace { detail } => {
+                let detail = format!("{detail}: nothing is taken in until there is space again");
+                (StatusCode::INSUFFICIENT_STORAGE, "storage-low", detail)
             }
             Self::BrokenJob(_) => {
                 let detail = "the files of this job cannot be read; the server's log says which";
@@ -240,8 +267,10 @@ pub struct Told {
     pub instance: Option<String>,
     /// Each reason for a refusal, with what to do about it.
     pub problems: Vec<Problem>,
-    /// Whether it is worth to come again.
-    pub retry: bool,
+    /// Seconds after which it is worth to come again.
+    pub retry_after: Option<&'static str>,
+    /// What the job is in, where it has ended before it could be changed.
+    pub state: Option<JobState>,
 }
 
 impl ApiError {
@@ -249,23 +278,28 @@ impl ApiError {
     pub fn tell(self) -> Told {
         let instance = self.log();
         let (status, code, detail) = self.parts();
-        let retry = matches!(self, Self::TooMany { .. } | Self::Unavailable { .. });
+        let retry_after = match self {
+            Self::TooMany { .. } | Self::Unavailable { .. } => Some(RETRY_SOON),
+            Self::Full | Self::LowSpace { .. } => Some(RETRY_LATER),
+            _ => None,
+        };
+        let state = if let Self::Ended { state, .. } = self { Some(state) } else { None };
         let problems = if let Self::Refused { problems, .. } = self { problems } else { Vec::new() };
-        Told { status, code, detail, instance, problems, retry }
+        Told { status, code, detail, instance, problems, retry_after, state }
     }
 }
 
 impl IntoResponse for ApiError {
     fn into_response(self) -> Response {
-        let Told { status, code, detail, instance, problems, retry } = self.tell();
+        let Told { status, code, detail, instance, problems, retry_after, state } = self.tell();
         let title = status.canonical_reason().unwrap_or("Error");
         let kind = format!("urn:pipelinex:problem:{code}");
-        let envelope = Envelope { kind, title, status: status.as_u16(), detail, instance, code, problems };
+        let envelope = Envelope { kind, title, status: status.as_u16(), detail, instance, code, problems, state };
         let mut response = (status, Json(envelope)).into_response();
         let headers = response.headers_mut();
         headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/problem+json"));
-        if retry {
-            headers.insert(header::RETRY_AFTER, HeaderValue::from_static(RETRY_AFTER));
+        if let Some(seconds) = retry_after {
+            headers.insert(header::RETRY_AFTER, HeaderValue::from_static(seconds));
         }
         response
     }

@@ -209,6 +209,15 @@ impl Services {
         }
     }
 
+    /// Ends them, all at once.
+    ///
+    /// # Errors
+    /// [`EngineError`].
+    pub async fn end(&self, grace: Duration) -> Result<(), EngineError> {
+        let stops = self.names().map(|name| self.engine.stop(name, grace));
+        futures::future::join_all(stops).await.into_iter().collect()
+    }
+
     /// Ends them, and keeps at most `bytes` of what each has printed in `folder`.
     ///
     /// # Errors
@@ -217,10 +226,7 @@ impl Services {
         disk::make_dir(folder.parent().unwrap_or(folder), 0o2750)?;
         let _ = std::fs::remove_dir_all(folder);
         disk::make_dir(folder, 0o2750)?;
-        let stops = self.names().map(|name| self.engine.stop(name, GRACE));
-        for stopped in futures::future::join_all(stops).await {
-            stopped?;
-        }
+        self.end(GRACE).await?;
         for (what, spec) in self.all() {
             let name = if what == "application" { LOGS[0] } else { LOGS[1] };
             log::keep(self.engine.past_logs(&spec.name, None), &folder.join(name), bytes).await?;

@@ -21,7 +21,9 @@ use crate::{
 };
 
 /// Seconds a container has between TERM and KILL.
-const GRACE: Duration = Duration::from_secs(10);
+pub(crate) const GRACE: Duration = Duration::from_secs(10);
+/// How long the last words of a container that was ended are waited for.
+const LAST_WORDS: Duration = Duration::from_secs(2);
 /// Pause before an engine that does not answer is asked again.
 pub(crate) const ASK_AGAIN: Duration = Duration::from_secs(1);
 
@@ -259,8 +261,10 @@ impl Run<'_> {
                 Err(EngineError::Answered { status, .. }) if status >= 500 && Instant::now() < deadline => {}
                 Err(error) => return Err(error.into()),
             }
+            let mut orders = self.told.clone();
             tokio::select! {
                 () = self.detach.cancelled() => return Ok(Settled::Is(Ending::Detached)),
+                ending = told(&mut orders) => return Ok(Settled::Stop(ending)),
                 () = tokio::time::sleep(ASK_AGAIN) => {}
             }
         }
@@ -270,21 +274,26 @@ impl Run<'_> {
     async fn stop(&self, mut log: LogWriter, mut output: Output, ending: Ending) -> Result<Ending, StepError> {
         // A holder that slept through the deadline does not end the container of its successor.
         self.still_held()?;
-        let writer = &mut log;
-        let last_words = async move {
-            while let Some(Ok(bytes)) = output.next().await {
-                if !matches!(writer.append_following(&bytes), Ok(Appended::Taken)) {
-                    break;
+        let stopped = {
+            let mut stopping = pin!(self.engine.stop(&self.spec.name, GRACE));
+            let mut last_words = pin!(async {
+                while let Some(Ok(bytes)) = output.next().await {
+                    if !matches!(log.append_following(&bytes), Ok(Appended::Taken)) {
+                        break;
+                    }
                 }
+                // A stream that nobody reads holds the container back, also from its end.
+                output = futures::stream::empty().boxed();
+            });
+            tokio::select! {
+                stopped = &mut stopping => {
+                    let _ = tokio::time::timeout(LAST_WORDS, last_words).await;
+                    stopped
+                }
+                () = &mut last_words => stopping.await,
             }
-            // A stream that nobody reads holds the container back, also from its end.
-            drop(output);
-            std::future::pending::<()>().await;
         };
-        tokio::select! {
-            stopped = self.engine.stop(&self.spec.name, GRACE) => stopped?,
-            () = last_words => {}
-        }
+        stopped?;
         log.finish()?;
         Ok(ending)
     }

@@ -1,6 +1,8 @@
 //! Stories about a holder that is stopped, and wakes up when its job is another's. It is a process of its own: this test binary
 //! again, which works as a worker when it is told so by a variable.
 
+#![allow(clippy::unwrap_used)]
+
 mod support;
 
 use std::{

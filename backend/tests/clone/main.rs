@@ -42,6 +42,8 @@ impl World {
             source: self.folder.path().join("source"),
             scratch: self.folder.path().join("scratch"),
             ca_certs: None,
+            proxy: None,
+            direct: Vec::new(),
         };
         let program = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/clone/program.sh");
         // So that a clone that nobody ends fails its story.
@@ -87,6 +89,7 @@ async fn a_report_is_taken_and_nothing_else_is() {
         assert!(matches!(ended, Err(CloneError::Ours(_))), "{name}: {ended:?}");
     }
     assert!(matches!(world.clone("aborts").await, Err(CloneError::TooLarge(_))));
+    assert!(matches!(world.clone("has-no-space").await, Err(CloneError::Full)));
     assert!(matches!(world.clone("floods").await, Err(CloneError::Ours(_) | CloneError::TooSlow { .. })));
 }
 

@@ -8,11 +8,14 @@
 
 mod answers;
 mod artifacts;
+mod cancel;
 mod connections;
 mod files;
 mod findings;
+mod full;
 mod listing;
 mod multipart;
+mod once;
 mod operator;
 mod pages;
 mod paths;

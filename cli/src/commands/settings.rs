@@ -11,6 +11,7 @@ use pipelinex_common::{
     id::InstanceId,
     policy::Policy,
     queue::{self, Doorbell, JobBackend, RedisConfig},
+    room::Watermark,
     store::Store,
 };
 use pipelinex_worker::config::WorkerConfig;
@@ -37,6 +38,8 @@ pub struct Settings {
     pub policy: Policy,
     /// The database that projects may ask for.
     pub database: DatabaseConfig,
+    /// What must be free where jobs live for one more to be taken in.
+    pub min_free: Watermark,
     /// How the log is written.
     pub log_format: LogFormat,
 }
@@ -51,6 +54,7 @@ impl Settings {
             ca_certs: ca_certs.map(Path::to_owned),
             policy: common.policy.policy(),
             database: common.database.config(),
+            min_free: common.min_free.map_or_else(Watermark::default, Watermark::of_bytes),
             log_format: common.log_format,
         })
     }
@@ -85,27 +89,31 @@ impl Settings {
     }
 
     /// What the HTTP side goes by.
-    pub fn backend(&self, args: &BackendArgs) -> Config {
+    pub fn backend(&self, args: &BackendArgs) -> Result<Config, Failure> {
         // An empty one is none, as compose files write it.
         let given = |names: &[String]| names.iter().filter(|name| !name.is_empty()).cloned().collect::<Vec<_>>();
         let mut allowed_hosts = given(&args.allowed_hosts);
         if !args.listen.ip().is_unspecified() {
             allowed_hosts.push(args.listen.ip().to_string());
         }
-        Config {
+        let proxy = args.git.proxy();
+        let proxy = proxy.map_err(|error| Failure::usage(format!("PIPELINEX_GIT_PROXY or --git-proxy: {error}")))?;
+        Ok(Config {
             intake: args.git.limits(args.intake.limits()),
             allowed_hosts,
             allowed_origins: given(&args.allowed_origins),
             policy: self.policy.clone(),
             database: self.database.clone(),
+            min_free: self.min_free.clone(),
             git: GitConfig {
                 hosts: args.git.hosts(),
                 tokens: args.git.git_tokens.clone(),
                 ca_certs: self.ca_certs.clone(),
+                proxy,
                 ..GitConfig::default()
             },
             ..Config::default()
-        }
+        })
     }
 
     /// What the worker goes by.

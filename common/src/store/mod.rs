@@ -2,10 +2,13 @@
 
 mod claims;
 mod handling;
+mod keys;
 mod read;
 mod record;
+mod reserve;
 mod staging;
 mod takeover;
+mod wish;
 
 use std::path::Path;
 
@@ -13,9 +16,11 @@ pub use claims::{
     Claim, ClaimOutcome, ClaimRecord, HeartbeatWatch, Lease, ProcessMark, STILL_FOR, STILL_LOOKS, WorkerIdentity,
 };
 pub use handling::{Deaths, Handling, Place};
+pub use keys::{Fingerprint, KEPT_FOR, KeyRecord};
 pub use read::{Job, JobView, Snapshot};
 pub use staging::Staging;
-pub use takeover::{RUNNER_GID, RUNNER_UID, make_runner_dir};
+pub use takeover::{RUNNER_GID, RUNNER_UID, give_to_runner, make_runner_dir};
+pub use wish::{CancelWish, Wished};
 
 use crate::{
     disk::{self, DiskError},
@@ -60,7 +65,8 @@ impl Store {
         std::fs::create_dir_all(root).map_err(DiskError::io("make the folder", root))?;
         let root = root.canonicalize().map_err(DiskError::io("find", root))?;
         let layout = Layout::new(root);
-        for folder in [layout.staging(), layout.trash(), layout.index(), layout.index().join("runs")] {
+        let runs = layout.index().join("runs");
+        for folder in [layout.staging(), layout.trash(), layout.keys(), layout.index(), runs] {
             let fresh = !folder.exists();
             disk::make_dir(&folder, 0o750)?;
             if fresh {

@@ -3,6 +3,8 @@
 pub mod bench;
 mod redis_server;
 pub mod sample;
+mod small_disk;
 pub mod zip_builder;
 
 pub use redis_server::RedisServer;
+pub use small_disk::SmallDisk;

@@ -5,7 +5,7 @@ use std::time::Duration;
 use bollard::{
     container::{AttachContainerResults, LogOutput},
     errors::Error,
-    models::{ContainerStateStatusEnum, HealthStatusEnum},
+    models::{ContainerCreateBody, ContainerStateStatusEnum, HealthStatusEnum},
     query_parameters as q,
 };
 use futures::StreamExt;
@@ -79,8 +79,20 @@ impl Engine {
     /// # Errors
     /// [`EngineError`]; [`EngineError::is_missing_image`] when the image is not there.
     pub async fn create(&self, spec: &ContainerSpec) -> Result<Option<String>, EngineError> {
-        let options = q::CreateContainerOptionsBuilder::default().name(&spec.name).build();
-        match self.docker.create_container(Some(options), convert::container(spec)).await {
+        self.create_as(&spec.name, convert::container(spec)).await
+    }
+
+    /// Makes a container that only removes files. Returns as [`Self::create`] does.
+    ///
+    /// # Errors
+    /// [`EngineError`].
+    pub async fn create_cleaner(&self, spec: &ContainerSpec) -> Result<Option<String>, EngineError> {
+        self.create_as(&spec.name, convert::cleaner(spec)).await
+    }
+
+    async fn create_as(&self, name: &str, body: ContainerCreateBody) -> Result<Option<String>, EngineError> {
+        let options = q::CreateContainerOptionsBuilder::default().name(name).build();
+        match self.docker.create_container(Some(options), body).await {
             Ok(made) => Ok(Some(made.id)),
             Err(error) => EngineError::from(error).or_there_already().map(|()| None),
         }

@@ -4,7 +4,7 @@ use std::path::Path;
 
 use pipelinex_backend::stacks::Stacks;
 use pipelinex_common::{
-    limits::IntakeLimits,
+    room::Watermark,
     store::{Lease, STILL_FOR},
 };
 
@@ -27,14 +27,16 @@ pub fn workspaces(path: &Path) -> Check {
 }
 
 /// Whether there is room for jobs.
-pub fn room(workspaces: &Path) -> Option<Check> {
+pub fn room(workspaces: &Path, min_free: &Watermark) -> Option<Check> {
     let there = workspaces.ancestors().find(|ancestor| ancestor.exists())?;
     let stat = rustix::fs::statvfs(there).ok()?;
     let free = stat.f_bavail.saturating_mul(stat.f_frsize);
     let shown = format!("{:.1} GiB free", free as f64 / f64::from(1 << 30));
     let advice = "make room, or name a folder on a larger disk with --workspaces";
     Some(match free {
-        free if free < IntakeLimits::default().unpacked_bytes => Check::bad("disk", shown, advice),
+        _ if let Ok(Some(lacking)) = min_free.lacking(there) => {
+            Check::bad("disk", format!("{lacking}: submissions are refused"), advice)
+        }
         free if free < LITTLE_ROOM => Check::note("disk", shown, advice),
         _ => Check::ok("disk", shown),
     })
