@@ -19,7 +19,7 @@ node_version=24.19.0
 
 # PROGRAM:PACKAGE, or a file instead of a program.
 building=(curl:curl cc:gcc /usr/include/stdlib.h:libc6-dev flock:util-linux /etc/ssl/certs/ca-certificates.crt:ca-certificates)
-testing=(redis-server:redis-server mmdebstrap:mmdebstrap unzip:unzip zip:zip jq:jq patchelf:patchelf git:git
+testing=(redis-server:redis-server strace:strace mmdebstrap:mmdebstrap unzip:unzip zip:zip jq:jq patchelf:patchelf git:git
   chromium:chromium chromedriver:chromium-driver /usr/share/fonts/truetype/dejavu/DejaVuSans.ttf:fonts-dejavu-core
   pip3:python3-pip
   iptables:iptables ip:iproute2 make:make xz:xz-utils openssl:openssl shellcheck:shellcheck

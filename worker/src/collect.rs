@@ -89,8 +89,10 @@ impl Collector<'_> {
         let aside = self.aside();
         self.place_result(record, collected)?;
         let reports = aside.join("reports");
-        if let Some(parent) = self.reports_to.parent().filter(|parent| !parent.exists()) {
+        // A stage of several steps has a folder for them, whose own name must last, too.
+        if let Some(parent) = self.reports_to.parent().filter(|parent| *parent != self.paths.reports()) {
             disk::make_dir(parent, 0o2750)?;
+            disk::sync_dir(&self.paths.reports())?;
         }
         publish(&reports, &self.reports_to)?;
         pipelinex_common::fault_point!("worker.mid-collect");

@@ -40,6 +40,48 @@ pub enum Appended {
     TooMuch,
 }
 
+/// Where the log of a step is. That there is one says that the step had a container.
+#[derive(Clone, Copy, Debug)]
+pub struct LogPlace<'a> {
+    /// The job's files.
+    pub paths: &'a JobPaths,
+    /// The step.
+    pub step: &'a Slug,
+    /// What may be stored.
+    pub limits: &'a StepLimits,
+}
+
+impl LogPlace<'_> {
+    /// Opens the log, cut to what text and index agree on.
+    ///
+    /// # Errors
+    /// [`DiskError`].
+    pub fn open(&self) -> Result<LogWriter, DiskError> {
+        LogWriter::open(self.paths, self.step, self.limits)
+    }
+
+    /// Whether there is one.
+    pub fn is_there(&self) -> bool {
+        self.paths.log(self.step).exists()
+    }
+
+    /// Removes the log of a container that was never started.
+    ///
+    /// # Errors
+    /// [`DiskError`].
+    pub fn discard(&self) -> Result<(), DiskError> {
+        for path in [self.paths.log_index(self.step), self.paths.log(self.step)] {
+            match fs::remove_file(&path) {
+                Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
+                    return Err(DiskError::io("remove", path)(error));
+                }
+                _ => {}
+            }
+        }
+        Ok(())
+    }
+}
+
 /// Writes the log of one step.
 #[derive(Debug)]
 pub struct LogWriter {

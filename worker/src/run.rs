@@ -203,6 +203,10 @@ impl<'a> Running<'a> {
             Ok(definition) => Arc::new(definition),
             Err(refused) => return Ok(Err(refused)),
         };
+        // What the engine takes its time for is not ours to die over.
+        drop(planning);
+        let left = worker.runtime.block_on(take_up::find(&engine, &worker.store, job, &claim))?;
+        let planning = job.handling(number, Place::Plan);
         let mut board = Board::new(metadata, &definition.pipeline, started_at, number);
         let mut ended = BTreeMap::new();
         for step in &definition.pipeline.steps {
@@ -211,12 +215,10 @@ impl<'a> Running<'a> {
                 board.put(&step.slug, end.record);
             }
         }
-        let open: Vec<Slug> = definition.selected.iter().filter(|slug| !ended.contains_key(*slug)).cloned().collect();
-        // What the engine takes its time for is not ours to die over.
         drop(planning);
-        let mut left = worker.runtime.block_on(take_up::find(&engine, &worker.store, job, &open, &claim))?;
+        let lost = left.lost(job, definition.selected.iter().filter(|slug| !ended.contains_key(*slug)).cloned());
         board.set_attempt(left.attempt);
-        let lost = (left.attempt, std::mem::take(&mut left.lost));
+        let lost = (left.attempt, lost);
         let steps =
             Arc::new(JobSteps::prepare(worker, &engine, job, &definition, (claim.clone(), number), let_go, left)?);
         let (events, running) = (mpsc::unbounded_channel(), BTreeSet::new());
@@ -341,14 +343,24 @@ impl<'a> Running<'a> {
             // Another holder was first: what stands there counts.
             self.job.end_of(slug)?.map_or(end.record, |end| end.record)
         };
+        self.put_end(slug, record);
+        Ok(())
+    }
+
+    fn put_end(&mut self, slug: &Slug, record: StepRecord) {
         self.ended.insert(slug.clone(), outcome::of(&record));
         self.board.put(slug, record);
-        Ok(())
     }
 
     /// A step's container is gone: it is run again in the next attempt, as long as the budget lasts.
     fn try_again(&mut self, slug: &Slug, ran_in: u32) -> Result<(), RunError> {
         if self.overtaken() {
+            return Ok(());
+        }
+        if let Some(end) = self.job.end_of(slug)? {
+            // An older holder recorded it after we had looked, and only then removed the container.
+            self.running.remove(slug);
+            self.put_end(slug, end.record);
             return Ok(());
         }
         tracing::warn!(job = %self.job.id(), step = %slug, "the container of a step is gone");

@@ -68,9 +68,7 @@ impl Services {
     pub async fn start(&self) -> Result<Option<Ending>, StepError> {
         // A former holder that died before the step's own container was made may have left some: nobody watched those.
         for name in self.names() {
-            if !(self.holds)() {
-                return Err(StepError::NotMine);
-            }
+            self.still_held()?;
             self.engine.remove_container(name).await?;
         }
         if let Some(database) = &self.database {
@@ -84,30 +82,26 @@ impl Services {
     }
 
     async fn launch(&self, spec: &ContainerSpec) -> Result<(), StepError> {
-        for ready in [false, true] {
-            if !(self.holds)() {
-                return Err(StepError::NotMine);
-            }
-            if ready {
-                self.engine.start(&spec.name).await?;
-                return Ok(());
-            }
-            if let Err(error) = self.engine.create(spec).await {
+        self.still_held()?;
+        let made = match self.engine.create(spec).await {
+            Err(error) if error.is_missing_image() => {
                 let cause = "it was removed while the job ran".to_owned();
-                let missing = error.is_missing_image();
-                return Err(if missing {
-                    StepError::NoImage { image: spec.image.clone(), cause }
-                } else {
-                    error.into()
-                });
+                return Err(StepError::NoImage { image: spec.image.clone(), cause });
             }
-            if !(self.holds)() {
-                // Made too late: see how a step's own container is made.
-                self.engine.remove_unstarted(&spec.name).await?;
-                return Err(StepError::NotMine);
-            }
+            made => made?,
+        };
+        // One of that name is another holder's, who was a moment quicker: this step begins anew, with that one removed.
+        let Some(id) = made else { return Err(StepError::NotMine) };
+        if let Err(overtaken) = self.still_held() {
+            // Made too late, as a step's own container may be.
+            self.engine.remove_unstarted(&id).await?;
+            return Err(overtaken);
         }
-        Ok(())
+        Ok(self.engine.start(&id).await?)
+    }
+
+    fn still_held(&self) -> Result<(), StepError> {
+        if (self.holds)() { Ok(()) } else { Err(StepError::NotMine) }
     }
 
     /// Waits until the database answers.

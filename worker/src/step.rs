@@ -9,14 +9,14 @@ use std::{
 };
 
 use futures::StreamExt;
-use pipelinex_common::{disk::DiskError, state::Reason};
+use pipelinex_common::state::Reason;
 use tokio::{sync::watch, time::timeout_at};
 use tokio_util::sync::CancellationToken;
 
 pub use self::ending::{Ending, StepError, Stop};
 use crate::{
     engine::{ContainerStatus, Engine, EngineError, Output, Phase},
-    logs::{Appended, LogWriter},
+    logs::{Appended, LogPlace, LogWriter},
     spec::ContainerSpec,
 };
 
@@ -44,8 +44,8 @@ pub struct Run<'a> {
     pub spec: &'a ContainerSpec,
     /// Whether nobody is known to have made it before.
     pub fresh: bool,
-    /// Opens its log, cut to what text and index agree on.
-    pub open_log: &'a (dyn Fn() -> Result<LogWriter, DiskError> + Send + Sync),
+    /// Where its log is.
+    pub log: LogPlace<'a>,
     /// When its time began, and how much it has.
     pub began: Instant,
     /// The time it has.
@@ -81,15 +81,10 @@ impl Run<'_> {
         // Only now: a log says that there was a container.
         let log = self.take_log()?;
         let output = match made {
-            Made::Fresh | Made::NotStarted => match self.start().await {
-                // An older holder that woke up has removed what it made too late.
+            Made::Fresh(id) => match self.start(&id).await {
+                // Somebody has removed it.
                 Err(StepError::Engine(error)) if error.is_absent() => return Ok(Ending::Lost),
-                Ok(output) if made == Made::Fresh => output,
-                // That older holder may have started it, before our connection was there: the engine's record has every line.
-                started => {
-                    drop(started?);
-                    self.engine.logs(&self.spec.name)
-                }
+                started => started?,
             },
             // It ended while nobody watched, in time or not at all: only its log is left to be taken in.
             Made::Before(status) if status.phase == Phase::Ended => {
@@ -102,66 +97,81 @@ impl Run<'_> {
     }
 
     /// Makes the container, unless it was made before; `None` when that one is gone.
+    ///
+    /// Each container is started by its maker alone, and by its id: an engine starts one that has ended a second time without a
+    /// word, and a holder may be stopped right before its start and wake up when the step is over. So one that a former holder made
+    /// and did not start is made anew.
     async fn make(&self) -> Result<Option<Made>, StepError> {
-        if self.fresh && self.create().await? {
-            self.not_too_late().await?;
-            return Ok(Some(Made::Fresh));
+        let mut fresh = self.fresh;
+        loop {
+            if fresh && let Some(id) = self.create().await? {
+                self.not_too_late(&id).await?;
+                return Ok(Some(Made::Fresh(id)));
+            }
+            match self.engine.inspect(&self.spec.name).await? {
+                Some(status) if status.phase != Phase::Created => return Ok(Some(Made::Before(status))),
+                None if self.log.is_there() => return Ok(None),
+                Some(unstarted) => {
+                    self.still_held()?;
+                    // First the log, which says that there was a container to be lost.
+                    self.log.discard()?;
+                    self.engine.remove_unstarted(&unstarted.id).await?;
+                }
+                // It was never started, and removed by a maker who was too late.
+                None => {}
+            }
+            fresh = true;
         }
-        Ok(self.engine.inspect(&self.spec.name).await?.map(|status| match status.phase {
-            Phase::Created => Made::NotStarted,
-            Phase::Running | Phase::Ended => Made::Before(status),
-        }))
     }
 
-    /// `false` when it is there already.
-    async fn create(&self) -> Result<bool, StepError> {
-        if !(self.holds)() {
-            return Err(StepError::NotMine);
-        }
+    /// The id of the container; `None` when there is one of that name already.
+    async fn create(&self) -> Result<Option<String>, StepError> {
+        self.still_held()?;
         pipelinex_common::fault_point!("worker.creating");
         match self.engine.create(self.spec).await {
             Err(error) if error.is_missing_image() => {
                 let cause = "it was removed while the job ran".to_owned();
                 Err(StepError::NoImage { image: self.spec.image.clone(), cause })
             }
-            other => {
-                let fresh = other?;
-                pipelinex_common::fault_event!("create", container = self.spec.name, fresh = fresh);
-                Ok(fresh)
+            made => {
+                let made = made?;
+                pipelinex_common::fault_event!("create", container = self.spec.name, fresh = made.is_some());
+                Ok(made)
             }
         }
     }
 
-    async fn start(&self) -> Result<Output, StepError> {
-        let output = self.engine.attach(&self.spec.name).await?;
+    async fn start(&self, id: &str) -> Result<Output, StepError> {
+        let output = self.engine.attach(id).await?;
         pipelinex_common::fault_point!("worker.created");
-        if !(self.holds)() {
-            return Err(StepError::NotMine);
-        }
+        self.still_held()?;
         pipelinex_common::fault_event!("start", container = self.spec.name);
-        self.engine.start(&self.spec.name).await?;
+        pipelinex_common::fault_point!("worker.starting");
+        self.engine.start(id).await?;
         pipelinex_common::fault_point!("worker.started");
         Ok(output)
     }
 
+    fn still_held(&self) -> Result<(), StepError> {
+        if (self.holds)() { Ok(()) } else { Err(StepError::NotMine) }
+    }
+
     /// Removes what was made too late: between the look before it and the engine's making it, another may have taken the job over
-    /// and looked for the job's containers in vain, and so may make one of its next attempt. A container that was made in time is
-    /// found by every successor, who goes on with it: to start that one too late changes nothing.
-    async fn not_too_late(&self) -> Result<(), StepError> {
+    /// and looked for the job's containers in vain, and so may make one of its next attempt. One that was made in time is found by
+    /// every successor.
+    async fn not_too_late(&self, id: &str) -> Result<(), StepError> {
         if (self.holds)() {
             return Ok(());
         }
         tracing::warn!(container = %self.spec.name, "made too late, by a holder that was overtaken: removed");
-        self.engine.remove_unstarted(&self.spec.name).await?;
+        self.engine.remove_unstarted(id).await?;
         Err(StepError::NotMine)
     }
 
     /// The log, cut to what text and index agree on. Whoever opens it takes it from everybody who had it open before.
     fn take_log(&self) -> Result<LogWriter, StepError> {
-        if !(self.holds)() {
-            return Err(StepError::NotMine);
-        }
-        Ok((self.open_log)()?)
+        self.still_held()?;
+        Ok(self.log.open()?)
     }
 
     /// Takes in what the container prints until it has ended. A stream that breaks says nothing about the container: the
@@ -261,9 +271,7 @@ impl Run<'_> {
     /// Ends the container, and takes in what it still has to say meanwhile.
     async fn stop(&self, mut log: LogWriter, mut output: Output, ending: Ending) -> Result<Ending, StepError> {
         // A holder that slept through the deadline does not end the container of its successor.
-        if !(self.holds)() {
-            return Err(StepError::NotMine);
-        }
+        self.still_held()?;
         let stopped = {
             let mut stopping = pin!(self.engine.stop(&self.spec.name, GRACE));
             let mut last_words = pin!(async {
@@ -313,12 +321,9 @@ pub(crate) async fn killed_or_removed(engine: &Engine, name: &str, status: Conta
     Ending::Exited(status)
 }
 
-#[derive(PartialEq)]
 enum Made {
-    /// By us, and not started yet.
-    Fresh,
-    /// By a former holder, who did not start it; it may be about to, if it was only stopped.
-    NotStarted,
+    /// By us, with this id, and not started yet.
+    Fresh(String),
     /// By a former holder, who started it.
     Before(ContainerStatus),
 }

@@ -23,25 +23,26 @@ pub struct Left {
     pub attempt: u32,
     /// Containers by step, running or ended.
     pub running: BTreeMap<Slug, String>,
-    /// Steps that had a container which is gone.
-    pub lost: Vec<Slug>,
 }
 
-/// Looks for the containers of the steps that have not ended. The first holder begins the first attempt.
+impl Left {
+    /// Which of these steps had a container that is gone. To be asked of steps whose ends were looked for after the containers
+    /// were: a holder that sleeps through all of this removes one only once its end is on disk.
+    pub fn lost(&self, job: &Job, open: impl Iterator<Item = Slug>) -> Vec<Slug> {
+        // A step has a log from the moment on in which its container was made.
+        open.filter(|step| !self.running.contains_key(step) && job.paths().log(step).exists()).collect()
+    }
+}
+
+/// Looks for the containers of a job. The first holder begins the first attempt.
 ///
 /// # Errors
 /// [`RunError`].
-pub async fn find(
-    engine: &Engine,
-    store: &Store,
-    job: &Job,
-    open: &[Slug],
-    claim: &Mutex<Claim>,
-) -> Result<Left, RunError> {
+pub async fn find(engine: &Engine, store: &Store, job: &Job, claim: &Mutex<Claim>) -> Result<Left, RunError> {
     let latest = job.latest_attempt()?;
     if latest == 0 {
         let attempt = job.begin_attempt(&lock(claim), 0)?;
-        return Ok(Left { attempt, running: BTreeMap::new(), lost: Vec::new() });
+        return Ok(Left { attempt, running: BTreeMap::new() });
     }
     let labels = [format!("{LABEL_INSTANCE}={}", store.instance().as_str()), format!("{LABEL_JOB}={}", job.id())];
     let mut found = engine.labelled_containers(&labels).await?;
@@ -54,7 +55,5 @@ pub async fn find(
         Some((labels.get(LABEL_STEP)?.parse::<Slug>().ok()?, name))
     };
     let running: BTreeMap<Slug, String> = found.into_iter().filter_map(of_step).collect();
-    // A step has a log from the moment on in which its container was made.
-    let is_lost = |step: &&Slug| !running.contains_key(*step) && job.paths().log(step).exists();
-    Ok(Left { attempt: latest, lost: open.iter().filter(is_lost).cloned().collect(), running })
+    Ok(Left { attempt: latest, running })
 }

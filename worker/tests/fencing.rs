@@ -185,9 +185,10 @@ fn belief(job: &Job) -> BTreeMap<String, String> {
 
 /// The point at which the holder is stopped, and whether its container is on the engine by then.
 #[cfg(feature = "faults")]
-const STOPS: [(&str, bool); 7] = [
+const STOPS: [(&str, bool); 8] = [
     ("worker.creating", false),
     ("worker.created", true),
+    ("worker.starting", true),
     ("worker.started", true),
     ("worker.exited", true),
     ("handling.collect-s", true),

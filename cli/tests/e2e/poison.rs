@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 use crate::{
     projects::{GATED, ends_having_run_once, printed, release, shell, shell_project, shell_stack},
     server::Process,
-    world::{World, story, text, until},
+    world::{World, names, story, text, until},
 };
 
 /// Adds a stack whose only step is called BOOM, so that a fault meets its jobs and no others.
@@ -107,11 +107,8 @@ fn a_worker_that_is_killed_from_outside_makes_no_job_a_poisoned_one() {
         let status = backend.end_of(&id).await;
         assert_eq!(status["execution"]["state"], "SUCCEEDED", "{status:#}");
         assert_eq!(end_of(world, &id)["claim"], 4, "the worker's own claim, and that of the process");
-        assert_eq!(
-            fs::read_dir(world.job(&id).join("handling")).unwrap().count(),
-            0,
-            "nothing speaks against it any more"
-        );
+        let marks = world.job(&id).join("handling");
+        until("nothing speaks against it any more", async || names(&marks).is_empty().then_some(())).await;
         worker.stop().await;
         backend.process.stop().await;
     });

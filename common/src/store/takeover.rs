@@ -75,7 +75,9 @@ impl Store {
         for folder in [paths.trees(), paths.outbox(), paths.inputs()] {
             disk::make_dir(&folder, 0o711)?;
         }
-        job.reserve()
+        job.reserve()?;
+        // Whatever is synced in these folders would be lost with their names. By each holder: the one before may have died here.
+        Ok(disk::sync_dir(paths.root())?)
     }
 }
 

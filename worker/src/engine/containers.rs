@@ -16,6 +16,8 @@ use crate::spec::ContainerSpec;
 /// What the engine says of a container.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ContainerStatus {
+    /// Its id, given once.
+    pub id: String,
     /// Where it stands.
     pub phase: Phase,
     /// The code it ended with.
@@ -38,6 +40,7 @@ impl ContainerStatus {
     /// That of a container which ended with code 0.
     pub fn success() -> Self {
         Self {
+            id: String::new(),
             phase: Phase::Ended,
             exit_code: 0,
             oom_killed: false,
@@ -71,11 +74,11 @@ pub enum Phase {
 pub type Output = futures::stream::BoxStream<'static, Result<bytes::Bytes, EngineError>>;
 
 impl Engine {
-    /// Makes a container; `false` when one of that name is there already.
+    /// Makes a container and returns its id; `None` when one of that name is there already.
     ///
     /// # Errors
     /// [`EngineError`]; [`EngineError::is_missing_image`] when the image is not there.
-    pub async fn create(&self, spec: &ContainerSpec) -> Result<bool, EngineError> {
+    pub async fn create(&self, spec: &ContainerSpec) -> Result<Option<String>, EngineError> {
         self.create_as(&spec.name, convert::container(spec)).await
     }
 
@@ -83,15 +86,15 @@ impl Engine {
     ///
     /// # Errors
     /// [`EngineError`].
-    pub async fn create_cleaner(&self, spec: &ContainerSpec) -> Result<bool, EngineError> {
+    pub async fn create_cleaner(&self, spec: &ContainerSpec) -> Result<Option<String>, EngineError> {
         self.create_as(&spec.name, convert::cleaner(spec)).await
     }
 
-    async fn create_as(&self, name: &str, body: ContainerCreateBody) -> Result<bool, EngineError> {
+    async fn create_as(&self, name: &str, body: ContainerCreateBody) -> Result<Option<String>, EngineError> {
         let options = q::CreateContainerOptionsBuilder::default().name(name).build();
         match self.docker.create_container(Some(options), body).await {
-            Ok(_) => Ok(true),
-            Err(error) => EngineError::from(error).or_there_already().map(|()| false),
+            Ok(made) => Ok(Some(made.id)),
+            Err(error) => EngineError::from(error).or_there_already().map(|()| None),
         }
     }
 
@@ -153,6 +156,7 @@ impl Engine {
             _ => Phase::Running,
         };
         Ok(Some(ContainerStatus {
+            id: container.id.unwrap_or_default(),
             phase,
             exit_code: state.exit_code.unwrap_or(-1),
             oom_killed: state.oom_killed.unwrap_or(false),
