@@ -235,9 +235,12 @@ async fn admit(app: &App, mut judged: Judged, gone: CancellationToken) -> Result
 fn ring(app: &App, id: JobId) {
     let doorbell = app.doorbell.clone();
     tokio::spawn(async move {
+        pipelinex_common::fault_point!("intake.bell-waits");
+        pipelinex_common::fault_point!("intake.before-bell");
         if let Err(error) = doorbell.ring(id).await {
             tracing::warn!(job = %id, %error, "the bell was not rung; the reconciler will find the job");
         }
+        pipelinex_common::fault_point!("intake.after-bell");
     });
 }
 

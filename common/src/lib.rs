@@ -6,6 +6,7 @@ pub mod advisories;
 pub mod database;
 pub mod disk;
 pub mod execution;
+pub mod fault;
 pub mod foreign;
 pub mod id;
 pub mod layout;

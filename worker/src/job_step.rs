@@ -183,6 +183,7 @@ impl JobSteps {
             }
             Ending::Exited(_) | Ending::Ended(_) => {}
         }
+        pipelinex_common::fault_point!("worker.exited");
         let Verdict { state, reason, message, exit_code } = verdict::of(&ran.ending, self.voice(&step));
         let mut record = StepRecord::bare(&step.name, state, reason, message);
         record.exit_code = exit_code;

@@ -111,6 +111,7 @@ impl Worker {
     /// A bell rang for a job: runs it if it can be claimed, and returns when it was let go of.
     pub async fn answer(self: &Arc<Self>, id: JobId) {
         let Ok(slot) = self.desk.slots.clone().acquire_owned().await else { return };
+        pipelinex_common::fault_point!("worker.bell");
         let me = self.clone();
         if let Ok(Some(done)) = tokio::task::spawn_blocking(move || me.take(id, slot)).await {
             let _ = done.await;
@@ -170,6 +171,8 @@ impl Worker {
 
     fn run(self: &Arc<Self>, id: JobId, (engine, job, claim): (Engine, Job, Claim)) {
         tracing::info!(job = %id, claim = claim.number(), "claimed");
+        pipelinex_common::fault_event!("claim", job = id, claim = claim.number());
+        pipelinex_common::fault_point!("worker.claimed");
         // A panic over one job's data must not take the others along, nor come again at once.
         let ran = catch_unwind(AssertUnwindSafe(|| run_job(self, engine, &job, claim)));
         match ran {

@@ -215,8 +215,10 @@ impl<'a> Running<'a> {
     fn take_in(&mut self, slug: &Slug, record: StepRecord) -> Result<(), RunError> {
         self.running.remove(slug);
         self.record(slug, record)?;
+        pipelinex_common::fault_point!("worker.end-recorded");
         // Only now may its container go: the end is on disk.
         self.steps.remove_container(slug);
+        pipelinex_common::fault_point!("worker.between-steps");
         Ok(())
     }
 
@@ -257,7 +259,9 @@ impl<'a> Running<'a> {
     }
 
     fn finish(&self, state: JobState, reason: Option<Reason>, error: Option<String>) -> Result<Left, RunError> {
+        pipelinex_common::fault_point!("worker.before-final");
         let won = self.job.finish(&self.board.draw_end(state, reason, error))?;
+        pipelinex_common::fault_point!("worker.after-final");
         tracing::info!(job = %self.job.id(), %state, won, "the job has ended");
         Ok(Left::Finished)
     }

@@ -113,16 +113,23 @@ impl Run<'_> {
                 let cause = "it was removed while the job ran".to_owned();
                 Err(StepError::NoImage { image: self.spec.image.clone(), cause })
             }
-            other => Ok(other?),
+            other => {
+                let fresh = other?;
+                pipelinex_common::fault_event!("create", container = self.spec.name, fresh = fresh);
+                Ok(fresh)
+            }
         }
     }
 
     async fn start(&self) -> Result<Output, StepError> {
         let output = self.engine.attach(&self.spec.name).await?;
+        pipelinex_common::fault_point!("worker.created");
         if !(self.holds)() {
             return Err(StepError::NotMine);
         }
+        pipelinex_common::fault_event!("start", container = self.spec.name);
         self.engine.start(&self.spec.name).await?;
+        pipelinex_common::fault_point!("worker.started");
         Ok(output)
     }
 

@@ -33,7 +33,9 @@ impl Job {
     /// [`StoreError::Disk`].
     pub fn record_end(&self, step: &Slug, end: &StepEnd) -> Result<bool, StoreError> {
         disk::make_dir(&self.paths().ends(), 0o750)?;
-        Ok(disk::create_json(&self.paths().end(step), end)?)
+        let won = disk::create_json(&self.paths().end(step), end)?;
+        crate::fault_event!("end", job = self.id(), step = step, claim = end.claim, won = won);
+        Ok(won)
     }
 
     /// Redraws the live record.
@@ -89,6 +91,7 @@ impl Job {
             let record =
                 AttemptRecord { schema: AttemptRecord::SCHEMA, claim: claim.number(), begun_at: Timestamp::now() };
             if disk::create_json(&self.paths().attempt(number), &record)? {
+                crate::fault_event!("attempt", job = self.id(), attempt = number, claim = claim.number());
                 return Ok(number);
             }
         }
@@ -104,6 +107,7 @@ impl Job {
             return Err(InvalidTransition { from: JobState::Running, to: end.state }.into());
         }
         let won = disk::create_json(&self.paths().final_record(), end)?;
+        crate::fault_event!("final", job = self.id(), state = end.state, won = won);
         if won {
             self.draw_state(end)?;
         }
