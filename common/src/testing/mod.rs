@@ -1,6 +1,7 @@
 //! Helpers for the tests of every crate (feature `testing`): nothing here is part of the product.
 
 pub mod bench;
+pub mod history;
 mod redis_server;
 pub mod sample;
 pub mod zip_builder;
