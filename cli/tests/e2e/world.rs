@@ -33,6 +33,10 @@ pub struct World {
     pub workspaces: PathBuf,
     pub engine: Engine,
     pub http: reqwest::Client,
+    /// What processes that are started from now on find in their environment besides.
+    pub environment: Vec<(&'static str, String)>,
+    /// The story breaks what an operator should be called for.
+    pub errors_are_expected: bool,
     processes: usize,
     /// The story made something on the engine itself.
     made: Cell<bool>,
@@ -60,7 +64,8 @@ impl World {
         let engine =
             Engine::connect(None).await.expect("these tests need a container engine: `make test` brings one up");
         let workspaces = folder.path().join("workspaces");
-        Self { folder, workspaces, engine, http: reqwest::Client::new(), processes: 0, made: Cell::new(false) }
+        let (http, environment, made) = (reqwest::Client::new(), Vec::new(), Cell::new(false));
+        Self { folder, workspaces, engine, http, environment, errors_are_expected: false, processes: 0, made }
     }
 
     /// A name for what the story makes on the engine itself.
@@ -88,6 +93,7 @@ impl World {
         if Path::new(CA_CERTS).exists() {
             command.env("PIPELINEX_CA_CERTS", CA_CERTS);
         }
+        command.envs(self.environment.iter().cloned());
         command
     }
 
@@ -133,7 +139,8 @@ impl World {
         fs::read_dir(self.job(id).join("claims")).unwrap().count()
     }
 
-    async fn belongings(&self) -> Belongings {
+    /// Everything of this world that is on the engine.
+    pub async fn belongings(&self) -> Belongings {
         let Ok(instance) = fs::read_to_string(self.workspaces.join(".instance")) else { return Belongings::default() };
         self.engine.find(&[format!("{LABEL_INSTANCE}={}", instance.trim())]).await.unwrap()
     }
@@ -150,7 +157,7 @@ impl World {
             left.push(format!("on the engine: {found:?}"));
             self.engine.remove(&found).await.unwrap();
         }
-        for log in (1..=self.processes).map(|number| text(self.log(number))) {
+        for log in (1..=self.processes).filter(|_| !self.errors_are_expected).map(|number| text(self.log(number))) {
             left.extend(log.lines().filter(|line| line.contains(" ERROR ")).map(str::to_owned));
         }
         left.extend(names(&self.workspaces.join(".staging")).into_iter().map(|name| format!("staging/{name}")));
