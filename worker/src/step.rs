@@ -25,8 +25,13 @@ const GRACE: Duration = Duration::from_secs(10);
 /// Pause before an engine that does not answer is asked again.
 pub(crate) const ASK_AGAIN: Duration = Duration::from_secs(1);
 
-/// The exit code of a process that was ended by signal 9.
-const KILLED: i64 = 128 + 9;
+/// A container whose output has ended ends itself within this time, or its output was cut off before the end.
+const SOON: Duration = Duration::from_millis(500);
+/// How often the record of a container that has ended is read for what a stream that broke did not tell.
+const READINGS: u32 = 3;
+
+/// Exit codes from here on are of programs that a signal ended, or of which the engine does not know how they did.
+const SIGNALLED: i64 = 128;
 
 /// How a step's container is brought to an end from outside while it runs.
 pub type Told = watch::Receiver<Option<Ending>>;
@@ -135,18 +140,36 @@ impl Run<'_> {
 
     /// Takes in what the container prints until it has ended. A stream that breaks says nothing about the container: the
     /// engine is asked, and its record is followed on from the line where ours ends.
-    async fn follow(&mut self, mut log: LogWriter, mut output: Output, deadline: Instant) -> Result<Ending, StepError> {
+    async fn follow(
+        &mut self,
+        mut log: LogWriter,
+        mut output: Output,
+        mut deadline: Instant,
+    ) -> Result<Ending, StepError> {
+        let mut readings = 0;
         loop {
+            let mut broken = false;
             match self.drain(&mut log, &mut output, deadline).await? {
                 Drained::Stop(ending) => return self.stop(log, output, ending).await,
                 Drained::Detach => return Ok(Ending::Detached),
                 Drained::Closed => {}
+                Drained::Broken => broken = true,
             }
+            let closed = Instant::now();
             // Its last words are made durable while the engine brings the container to its end.
             let syncing = log.sync();
             let (settled, synced) = tokio::join!(self.settled(deadline), syncing);
             synced?;
+            // A connection may end without a word, too: output that ended long before its container was cut off.
+            let cut = broken || closed.elapsed() > SOON;
             match settled? {
+                Settled::Is(Ending::Exited(_)) if cut && readings < READINGS => {
+                    readings += 1;
+                    deadline = Instant::now() + self.timeout;
+                    drop(log);
+                    log = (self.open_log)()?;
+                    output = self.engine.logs(&self.spec.name);
+                }
                 Settled::Is(ending) => return log.finish().map(|()| ending).map_err(Into::into),
                 Settled::Stop(ending) => return self.stop(log, output, ending).await,
                 Settled::StillRunning => {
@@ -182,7 +205,7 @@ impl Run<'_> {
                     }
                     Some(Err(error)) => {
                         tracing::debug!(container = %self.spec.name, %error, "the stream of a container broke");
-                        return Ok(Drained::Closed);
+                        return Ok(Drained::Broken);
                     }
                     None => return Ok(Drained::Closed),
                 },
@@ -255,18 +278,32 @@ async fn told(told: &mut Told) -> Ending {
     std::future::pending().await
 }
 
-/// A container that somebody removes by force is killed first, and for a moment looks like one whose program was killed.
+/// How a container ended whose program was ended by a signal, as far as its own code says. Somebody who removes a container by
+/// force kills it first, and an engine that stops ends all of them with itself: in both cases it is lost, and no step failed.
 pub(crate) async fn killed_or_removed(engine: &Engine, name: &str, status: ContainerStatus) -> Ending {
-    if status.exit_code == KILLED && !status.oom_killed {
-        tokio::time::sleep(ASK_AGAIN).await;
-        return match engine.inspect(name).await {
-            Ok(None) => Ending::Lost,
-            // What killed it may have been told only now.
-            Ok(Some(later)) => Ending::Exited(later),
-            Err(_) => Ending::Exited(status),
-        };
+    if status.exit_code < SIGNALLED || status.oom_killed {
+        return Ending::Exited(status);
     }
-    Ending::Exited(status)
+    loop {
+        tokio::time::sleep(ASK_AGAIN).await;
+        match look_again(engine, name).await {
+            Ok(ending) => return ending,
+            Err(error) if error.is_unreachable() => {
+                tracing::warn!(container = name, %error, "it was ended, perhaps with its engine; asking again");
+            }
+            Err(_) => return Ending::Exited(status),
+        }
+    }
+}
+
+/// Asks on a connection of its own, which an engine that is about to stop refuses.
+async fn look_again(engine: &Engine, name: &str) -> Result<Ending, EngineError> {
+    let engine = engine.anew().await?;
+    // What killed it may have been told only now.
+    let Some(status) = engine.inspect(name).await? else { return Ok(Ending::Lost) };
+    let (ended, since) = (status.finished_at, engine.running_since().await?);
+    let by_its_engine = matches!((ended, since), (Some(ended), Some(since)) if ended < since) && !status.oom_killed;
+    Ok(if by_its_engine { Ending::Lost } else { Ending::Exited(status) })
 }
 
 enum Made {
@@ -278,6 +315,8 @@ enum Made {
 
 enum Drained {
     Closed,
+    /// In the middle of what was said.
+    Broken,
     Stop(Ending),
     Detach,
 }

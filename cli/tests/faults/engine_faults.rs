@@ -51,10 +51,7 @@ fn passing() -> Vec<(&'static str, Vec<Rule>)> {
         ("attach is cut", vec![rule("POST", ATTACH, 2, Fault::CutAfter(2_000))]),
         (
             "attach is cut, and the record that is followed then",
-            vec![
-                rule("POST", ATTACH, 2, Fault::CutAfter(900)),
-                rule("GET", LOGS, 4, Fault::CutAfter(1_111)),
-            ],
+            vec![rule("POST", ATTACH, 2, Fault::CutAfter(900)), rule("GET", LOGS, 4, Fault::CutAfter(1_111))],
         ),
         ("a reply to start gets lost", vec![rule("POST", START, 1, Fault::LostReply)]),
         ("start is refused on the wire", vec![rule("POST", START, 1, Fault::Refused)]),

@@ -49,7 +49,8 @@ fn an_engine_that_is_restarted_costs_attempts_and_no_job() {
 async fn engine(order: &str, suite: &str) {
     let mut command = tokio::process::Command::new(repository().join("dev/engine.sh"));
     // Its output in a file: an engine keeps what it inherits, and a pipe would never end.
-    let log = std::fs::File::create(std::env::temp_dir().join(format!("pipelinex-engine-{}", std::process::id()))).unwrap();
+    let log =
+        std::fs::File::create(std::env::temp_dir().join(format!("pipelinex-engine-{}", std::process::id()))).unwrap();
     let status = command.args([order, suite]).stdin(Stdio::null()).stdout(Stdio::null()).stderr(log).status().await;
     assert!(status.unwrap().success(), "dev/engine.sh {order} {suite}");
 }

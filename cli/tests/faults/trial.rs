@@ -85,10 +85,17 @@ impl<'w> Trial<'w> {
         server
     }
 
-    /// Starts a worker that looks over the folders every second.
+    /// Starts a worker that looks over the folders every second, and runs four jobs at once.
     pub fn worker(&mut self, faults: &str, more: &[&str]) -> Process {
+        self.worker_of(4, faults, more)
+    }
+
+    /// Starts a worker that runs so many jobs at once.
+    pub fn worker_of(&mut self, parallel: usize, faults: &str, more: &[&str]) -> Process {
         self.armed(faults);
-        let worker = self.world.start(&[&["worker", "--reconcile-every", "1s", "--parallel", "4"], more].concat());
+        let parallel = parallel.to_string();
+        let own = ["worker", "--reconcile-every", "1s", "--parallel", &parallel];
+        let worker = self.world.start(&[&own, more].concat());
         self.armed("");
         worker
     }

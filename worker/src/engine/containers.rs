@@ -10,7 +10,7 @@ use bollard::{
 };
 use futures::StreamExt;
 
-use super::{Engine, EngineError, convert};
+use super::{Engine, EngineError, convert, insist};
 use crate::spec::ContainerSpec;
 
 /// What the engine says of a container.
@@ -77,9 +77,10 @@ impl Engine {
     /// [`EngineError`]; [`EngineError::is_missing_image`] when the image is not there.
     pub async fn create(&self, spec: &ContainerSpec) -> Result<bool, EngineError> {
         let options = q::CreateContainerOptionsBuilder::default().name(&spec.name).build();
-        match self.docker.create_container(Some(options), convert::container(spec)).await {
+        let create = || self.docker.create_container(Some(options.clone()), convert::container(spec));
+        match insist(create).await {
             Ok(_) => Ok(true),
-            Err(error) => EngineError::from(error).or_there_already().map(|()| false),
+            Err(error) => error.or_there_already().map(|()| false),
         }
     }
 
@@ -89,7 +90,8 @@ impl Engine {
     /// [`EngineError`].
     pub async fn attach(&self, name: &str) -> Result<Output, EngineError> {
         let options = q::AttachContainerOptionsBuilder::default().stream(true).stdout(true).stderr(true).build();
-        let AttachContainerResults { output, input } = self.docker.attach_container(name, Some(options)).await?;
+        let AttachContainerResults { output, input } =
+            insist(|| self.docker.attach_container(name, Some(options.clone()))).await?;
         // The writing half is kept as long as the reading one: they are one connection.
         Ok(output.map(move |item| (&input, item).1).map(bytes_of).boxed())
     }
@@ -114,7 +116,7 @@ impl Engine {
     /// # Errors
     /// [`EngineError`].
     pub async fn start(&self, name: &str) -> Result<(), EngineError> {
-        Ok(self.docker.start_container(name, None).await?)
+        insist(|| self.docker.start_container(name, None)).await
     }
 
     /// Waits until a started container does not run any more; `true` when the engine says that it ended with code 0. What else
