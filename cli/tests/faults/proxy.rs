@@ -6,6 +6,7 @@
 //! and a stream that is taken over, as attaching does, is handed on byte for byte.
 
 use std::{
+    collections::BTreeMap,
     path::{Path, PathBuf},
     sync::{Arc, Mutex},
     time::Duration,
@@ -42,6 +43,8 @@ pub struct Rule {
     pub method: &'static str,
     /// Parts of its path and query, in their order, with `*` between them.
     pub path: &'static str,
+    /// Only those that name this job; all of them, if it is empty.
+    pub job: String,
     /// The next so many of them.
     pub times: usize,
     /// How.
@@ -58,7 +61,8 @@ pub struct Proxy {
 struct State {
     engine: PathBuf,
     rules: Mutex<Vec<Rule>>,
-    made: Mutex<usize>,
+    /// How many requests went wrong, by the job of the rule.
+    made: Mutex<BTreeMap<String, usize>>,
 }
 
 impl Proxy {
@@ -77,15 +81,15 @@ impl Proxy {
         self.state.rules.lock().unwrap().extend(rules.iter().cloned());
     }
 
-    /// Lets everything go well again; returns how many requests went wrong since the last time.
-    pub fn heal(&self) -> usize {
+    /// Lets everything go well again; returns how many requests went wrong since the last time, by the jobs of the rules.
+    pub fn heal(&self) -> BTreeMap<String, usize> {
         self.state.rules.lock().unwrap().clear();
         std::mem::take(&mut *self.state.made.lock().unwrap())
     }
 
     /// How many requests went wrong since the last healing.
     pub fn made(&self) -> usize {
-        *self.state.made.lock().unwrap()
+        self.state.made.lock().unwrap().values().sum()
     }
 }
 
@@ -94,9 +98,12 @@ impl State {
         let mut words = head.split_whitespace();
         let (method, path) = (words.next()?, words.next()?);
         let mut rules = self.rules.lock().unwrap();
-        let rule = rules.iter_mut().find(|rule| rule.times > 0 && rule.method == method && fits(path, rule.path))?;
+        let meant = |rule: &&mut Rule| {
+            rule.times > 0 && rule.method == method && fits(path, rule.path) && path.contains(&rule.job)
+        };
+        let rule = rules.iter_mut().find(meant)?;
         rule.times -= 1;
-        *self.made.lock().unwrap() += 1;
+        *self.made.lock().unwrap().entry(rule.job.clone()).or_default() += 1;
         Some(rule.fault.clone())
     }
 }
