@@ -6,22 +6,23 @@ use std::{process::Stdio, time::Duration};
 use serde_json::json;
 
 use crate::{
+    engine_faults::{TALKING, is_whole},
     figures::{chance, times},
-    projects::repository,
+    projects::{printed, repository},
     trial::Trial,
-    world::story,
+    world::{names, story},
 };
 
 /// Long enough that a restart mostly falls into the middle of a step.
 const SLOW: &str = "echo begun\nmkdir -p made \"$REPORTS_DIR/${STAGE,,}\"\necho note > \"$REPORTS_DIR/${STAGE,,}/note.txt\"\n\
     sleep 4\necho done\n";
 
+/// An engine that is told so leaves its containers running when it ends, and finds them again.
+const LIVE_RESTORE: &str = r#"{"live-restore": true}"#;
+
 #[test]
 fn an_engine_that_is_restarted_costs_attempts_and_no_job() {
-    let Ok(suite) = std::env::var("PIPELINEX_FAULTS_RESTART") else {
-        println!("not run: there is no engine that may be restarted; `make faults` brings one");
-        return;
-    };
+    let Some(suite) = may_be_restarted() else { return };
     story(async |world| {
         let mut chance = chance("restarts");
         world.errors_are_expected = true;
@@ -34,9 +35,9 @@ fn an_engine_that_is_restarted_costs_attempts_and_no_job() {
                 trial.submit(&backend, SLOW).await;
             }
             tokio::time::sleep(Duration::from_millis(chance.u64(500..6_000))).await;
-            engine("down", &suite).await;
+            engine("down", &suite, "{}").await;
             trial.note(&json!({"event": "engine-stopped"}));
-            engine("up", &suite).await;
+            engine("up", &suite, "{}").await;
             trial.watch();
             trial.faults += 1;
         }
@@ -46,11 +47,51 @@ fn an_engine_that_is_restarted_costs_attempts_and_no_job() {
     });
 }
 
-async fn engine(order: &str, suite: &str) {
+#[test]
+fn an_engine_that_leaves_containers_running_while_it_is_away_costs_nothing() {
+    let Some(suite) = may_be_restarted() else { return };
+    story(async |world| {
+        world.errors_are_expected = true;
+        engine("down", &suite, "{}").await;
+        engine("up", &suite, LIVE_RESTORE).await;
+        let mut trial = Trial::new(world);
+        let backend = trial.backend("", &[]).await;
+        let worker = trial.worker("", &[]);
+        for _ in 0..times(1, 5) {
+            let id = trial.submit(&backend, TALKING).await;
+            printed(trial.world, &id, "line 20 of BUILD\n").await;
+            engine("down", &suite, LIVE_RESTORE).await;
+            engine("up", &suite, LIVE_RESTORE).await;
+            trial.watch();
+            trial.faults += 1;
+            backend.end_of(&id).await;
+            assert_eq!(names(&trial.world.job(&id).join("attempts")), ["1"], "nothing was lost");
+            assert!(is_whole(trial.world, &id), "a line is lost, or doubled");
+        }
+        trial
+            .judged("the engine restarted, with live-restore", "SUCCEEDED", "attempt 1, each line once, in order")
+            .await;
+        worker.stop().await;
+        backend.process.stop().await;
+        drop(trial);
+        engine("down", &suite, LIVE_RESTORE).await;
+        engine("up", &suite, "{}").await;
+    });
+}
+
+/// The suite of the engine that these stories may restart.
+fn may_be_restarted() -> Option<String> {
+    let suite = std::env::var("PIPELINEX_FAULTS_RESTART").ok();
+    if suite.is_none() {
+        println!("not run: there is no engine that may be restarted; `make faults` brings one");
+    }
+    suite
+}
+
+async fn engine(order: &str, suite: &str, config: &str) {
     let mut command = tokio::process::Command::new(repository().join("dev/engine.sh"));
-    // Its output in a file: an engine keeps what it inherits, and a pipe would never end.
-    let log =
-        std::fs::File::create(std::env::temp_dir().join(format!("pipelinex-engine-{}", std::process::id()))).unwrap();
-    let status = command.args([order, suite]).stdin(Stdio::null()).stdout(Stdio::null()).stderr(log).status().await;
-    assert!(status.unwrap().success(), "dev/engine.sh {order} {suite}");
+    command.args([order, suite]).env("PIPELINEX_ENGINE_CONFIG", config);
+    // Nothing of its output is a pipe: an engine keeps what it inherits, and a pipe would never end.
+    command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null());
+    assert!(command.status().await.unwrap().success(), "dev/engine.sh {order} {suite}");
 }
