@@ -16,6 +16,7 @@ use tokio::{sync::OwnedSemaphorePermit, task::spawn_blocking};
 use crate::{
     app::App,
     error::ApiError,
+    once::{Made, Turn},
     submit::{self, StagingGuard},
 };
 
@@ -38,9 +39,9 @@ pub struct Again {
 /// # Errors
 /// 404 where there is no such job; 409 while it goes on: it may still succeed; 429 at too much at once; 507 when the disk is
 /// full.
-pub async fn run_again(app: &App, id: JobId) -> Result<Metadata, ApiError> {
+pub async fn run_again(app: &App, id: JobId, turn: Option<Turn>) -> Result<Made, ApiError> {
     let app = app.clone();
-    let line = async move { submit::submit(&app, Again::of(&app, id).await?.into()).await };
+    let line = async move { submit::submit(&app, Again::of(&app, id).await?.into(), turn).await };
     tokio::spawn(line).await.map_err(ApiError::internal)?
 }
 

@@ -9,7 +9,7 @@ use pipelinex_common::{
 };
 use tokio::sync::Semaphore;
 
-use crate::{config::Config, error::ApiError, stacks::Stacks};
+use crate::{config::Config, error::ApiError, once::Turns, stacks::Stacks};
 
 /// The state of the server; clones share it.
 #[derive(Clone, Debug)]
@@ -24,6 +24,8 @@ pub struct App {
     pub config: Arc<Config>,
     /// What is done at the same time.
     pub slots: Slots,
+    /// What is done one after another: submissions of the same key.
+    pub turns: Arc<Turns>,
 }
 
 /// The places of [`crate::config::ParallelLimits`].
@@ -52,7 +54,7 @@ impl App {
             reads: places(config.parallel.reads),
             archives: places(config.parallel.archives),
         };
-        Self { store, doorbell, stacks: Arc::new(stacks), config: Arc::new(config), slots }
+        Self { store, doorbell, stacks: Arc::new(stacks), config: Arc::new(config), slots, turns: Arc::default() }
     }
 
     /// Reads from the disk aside from the tasks that serve connections, so many at once as the configuration says.

@@ -8,7 +8,7 @@ use pipelinex_common::{
     policy::Policy,
 };
 
-use crate::intake::git::Host;
+use crate::intake::git::{GitProxy, Host};
 
 /// How the HTTP side behaves. Every number has its unit in its name or its type.
 #[derive(Clone, Debug, Default)]
@@ -41,6 +41,8 @@ pub struct GitConfig {
     pub tokens: Option<PathBuf>,
     /// Certificates to trust besides the public ones, as PEM.
     pub ca_certs: Option<PathBuf>,
+    /// The proxy to go through. Nothing else is asked for one, no variable either.
+    pub proxy: Option<GitProxy>,
     /// The program that clones: this one, also after its file was replaced by a newer version.
     pub program: PathBuf,
 }
@@ -84,7 +86,7 @@ pub struct ParallelLimits {
 impl Default for GitConfig {
     fn default() -> Self {
         let program = PathBuf::from("/proc/self/exe");
-        Self { hosts: vec![Host::github()], tokens: None, ca_certs: None, program }
+        Self { hosts: vec![Host::github()], tokens: None, ca_certs: None, proxy: None, program }
     }
 }
 

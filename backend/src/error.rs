@@ -8,7 +8,13 @@ use axum::{
     http::{HeaderValue, StatusCode, header},
     response::{IntoResponse, Response},
 };
-use pipelinex_common::{foreign::ForeignError, id::InvalidJobId, store::StoreError};
+use pipelinex_common::{
+    disk::is_full,
+    foreign::ForeignError,
+    id::InvalidJobId,
+    state::{JobState, Reason},
+    store::StoreError,
+};
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
@@ -51,6 +57,13 @@ pub enum ApiError {
     NotYet {
         /// For people.
         detail: String,
+    },
+    /// It is too late: the job has ended.
+    Ended {
+        /// How.
+        state: JobState,
+        /// Why it is FAILED or CANCELED.
+        reason: Option<Reason>,
     },
     /// The body, or a part of it, is too large.
     TooLarge {
@@ -126,6 +139,9 @@ struct Envelope {
     code: &'static str,
     #[serde(skip_serializing_if = "Vec::is_empty")]
     problems: Vec<Problem>,
+    /// What a job that has ended is in.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    state: Option<JobState>,
 }
 
 /// The code of a project that does not keep the contract, or a request that it cannot serve.
@@ -161,11 +177,7 @@ impl ApiError {
 
     /// An error of the system while a file of ours was read or written.
     pub fn io(error: std::io::Error) -> Self {
-        use std::io::ErrorKind::{FileTooLarge, QuotaExceeded, StorageFull};
-        match error.kind() {
-            StorageFull | QuotaExceeded | FileTooLarge => Self::Full,
-            _ => Self::internal(error),
-        }
+        if is_full(&error) { Self::Full } else { Self::internal(error) }
     }
 
     /// Status, code and the sentence of each variant.
@@ -183,6 +195,10 @@ impl ApiError {
                 (StatusCode::REQUEST_TIMEOUT, "too-slow", detail.to_owned())
             }
             Self::NotYet { detail } => (StatusCode::CONFLICT, "not-yet", detail.clone()),
+            Self::Ended { state, reason } => {
+                let why = reason.map(|reason| format!(" ({reason})")).unwrap_or_default();
+                (StatusCode::CONFLICT, "already-ended", format!("the job has ended already: it is {state}{why}"))
+            }
             Self::TooLarge { detail } => (StatusCode::PAYLOAD_TOO_LARGE, "too-large", detail.clone()),
             Self::Unsupported { code, detail } => (StatusCode::UNSUPPORTED_MEDIA_TYPE, code, detail.clone()),
             Self::Refused { code, problems } => (StatusCode::UNPROCESSABLE_ENTITY, code, sentence(problems)),
@@ -242,6 +258,8 @@ pub struct Told {
     pub problems: Vec<Problem>,
     /// Whether it is worth to come again.
     pub retry: bool,
+    /// What the job is in, where it has ended before it could be changed.
+    pub state: Option<JobState>,
 }
 
 impl ApiError {
@@ -250,17 +268,18 @@ impl ApiError {
         let instance = self.log();
         let (status, code, detail) = self.parts();
         let retry = matches!(self, Self::TooMany { .. } | Self::Unavailable { .. });
+        let state = if let Self::Ended { state, .. } = self { Some(state) } else { None };
         let problems = if let Self::Refused { problems, .. } = self { problems } else { Vec::new() };
-        Told { status, code, detail, instance, problems, retry }
+        Told { status, code, detail, instance, problems, retry, state }
     }
 }
 
 impl IntoResponse for ApiError {
     fn into_response(self) -> Response {
-        let Told { status, code, detail, instance, problems, retry } = self.tell();
+        let Told { status, code, detail, instance, problems, retry, state } = self.tell();
         let title = status.canonical_reason().unwrap_or("Error");
         let kind = format!("urn:pipelinex:problem:{code}");
-        let envelope = Envelope { kind, title, status: status.as_u16(), detail, instance, code, problems };
+        let envelope = Envelope { kind, title, status: status.as_u16(), detail, instance, code, problems, state };
         let mut response = (status, Json(envelope)).into_response();
         let headers = response.headers_mut();
         headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/problem+json"));

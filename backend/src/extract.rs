@@ -10,7 +10,7 @@ use axum::{
 };
 use bytes::{Bytes, BytesMut};
 use multer::{Field, Multipart};
-use pipelinex_common::{foreign::shown, limits::IntakeLimits, request::JobRequest};
+use pipelinex_common::{foreign::shown, limits::IntakeLimits, request::JobRequest, store::Fingerprint};
 use sha2::{Digest, Sha256};
 use tokio::{sync::OwnedSemaphorePermit, task::spawn_blocking};
 
@@ -53,11 +53,12 @@ pub struct Upload {
     pub sha256: String,
 }
 
-/// Reads an upload into a staging folder of its own, which goes away with the upload.
+/// Reads an upload into a staging folder of its own, which goes away with the upload. Returns it with the fingerprint of its
+/// parts: of nothing that a client makes up anew when it sends the same again, such as the boundary.
 ///
 /// # Errors
 /// A 4xx that says what to send instead; 507 when the disk is full.
-pub async fn receive(app: &App, request: Request<Body>) -> Result<Upload, ApiError> {
+pub async fn receive(app: &App, request: Request<Body>) -> Result<(Upload, Fingerprint), ApiError> {
     let limits = &app.config.intake;
     let (place, mut parts, staging) = begin(app, request).await?;
     let archive = staging.paths().root().join("upload.zip");
@@ -73,9 +74,10 @@ pub async fn receive(app: &App, request: Request<Body>) -> Result<Upload, ApiErr
         code: "part-missing",
         detail: format!("the form has no part `{part}`; send `{FILE_PART}` (the ZIP) and `{METADATA_PART}` (JSON)"),
     };
-    let ((request, warnings), (bytes, sha256)) =
-        (metadata.ok_or_else(|| missing(METADATA_PART))?, file.ok_or_else(|| missing(FILE_PART))?);
-    Ok(Upload { request, warnings, place, staging, archive, bytes, sha256 })
+    let (text, (request, warnings)) = metadata.ok_or_else(|| missing(METADATA_PART))?;
+    let (bytes, sha256) = file.ok_or_else(|| missing(FILE_PART))?;
+    let fingerprint = Fingerprint::of(&[sha256.as_bytes(), &text]);
+    Ok((Upload { request, warnings, place, staging, archive, bytes, sha256 }, fingerprint))
 }
 
 /// A form as a page sends it: texts by name, and a file perhaps.
@@ -221,8 +223,14 @@ fn unexpected_part(name: Option<&str>) -> ApiError {
     ApiError::Malformed { code, detail }
 }
 
-async fn read_metadata(field: Field<'_>, limits: &IntakeLimits) -> Result<(JobRequest, Vec<String>), ApiError> {
-    request::parse(&read_text(field, limits.metadata_bytes).await?)
+/// The text, and what it asks for.
+async fn read_metadata(
+    field: Field<'_>,
+    limits: &IntakeLimits,
+) -> Result<(BytesMut, (JobRequest, Vec<String>)), ApiError> {
+    let text = read_text(field, limits.metadata_bytes).await?;
+    let request = request::parse(&text)?;
+    Ok((text, request))
 }
 
 async fn read_text(mut field: Field<'_>, most: u64) -> Result<BytesMut, ApiError> {

@@ -11,7 +11,9 @@ use futures::TryStreamExt;
 use pipelinex_common::{
     pipeline::model::Switch,
     request::{GitRequest, JobRequest, SecretScanMode},
+    store::Fingerprint,
 };
+use serde_json::Value;
 use tokio::{sync::OwnedSemaphorePermit, task::spawn_blocking};
 
 use crate::{
@@ -43,20 +45,27 @@ pub struct CloneWish {
     pub history: bool,
 }
 
-/// Reads what is to be cloned.
+/// Reads the text of a request. Returns it with its fingerprint, which is the same however the same JSON is written.
 ///
 /// # Errors
-/// A 4xx that says what to send instead; 429 when as many clones are made as may be; 507 when the disk is full.
-pub async fn receive(app: &App, request: Request<Body>) -> Result<CloneWish, ApiError> {
+/// A 4xx that says what to send instead.
+pub async fn receive(app: &App, request: Request<Body>) -> Result<(BytesMut, Fingerprint), ApiError> {
     let (head, body) = request.into_parts();
     check_type(&head.headers)?;
-    wish(app, &read(app, body).await?).await
+    let text = read(app, body).await?;
+    // What is no JSON is refused later, by who says where it breaks.
+    let canonical = serde_json::from_slice::<Value>(&text).map(|mut json| {
+        json.sort_all_objects();
+        json.to_string().into_bytes()
+    });
+    let body = Fingerprint::of(&[canonical.as_deref().unwrap_or(&text)]);
+    Ok((text, body))
 }
 
 /// What is to be cloned, from the text of a request.
 ///
 /// # Errors
-/// As those of [`receive`].
+/// A 4xx that says what to send instead; 429 when as many clones are made as may be; 507 when the disk is full.
 pub async fn wish(app: &App, text: &[u8]) -> Result<CloneWish, ApiError> {
     let (git, mut request, mut warnings) = request::parse_git(text)?;
     app.stacks.find(&request.stack)?;

@@ -10,10 +10,11 @@ use std::{
 
 use hyper::{server::conn::http1, service::service_fn};
 use hyper_util::rt::{TokioIo, TokioTimer};
+use pipelinex_common::store::StoreError;
 use tokio::{
     net::{TcpListener, TcpStream},
     sync::{OwnedSemaphorePermit, Semaphore},
-    time::{sleep, timeout},
+    time::{Instant, sleep, timeout},
 };
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 use tower::ServiceExt;
@@ -26,6 +27,8 @@ const BUFFER_BYTES: usize = 64 * 1024;
 const REFUSALS: usize = 64;
 /// How often staging folders are swept whose process died.
 const SWEEP_EVERY: Duration = Duration::from_secs(30);
+/// How often old keys are swept.
+const SWEEP_KEYS_EVERY: Duration = Duration::from_secs(60 * 60);
 /// How long to wait when there are no file descriptors left.
 const BREATH: Duration = Duration::from_millis(200);
 /// What one connection too many is told.
@@ -155,14 +158,23 @@ async fn refuse(mut stream: TcpStream, _place: OwnedSemaphorePermit) {
     }
 }
 
-/// Removes what uploads of a process that died have left behind.
+/// Removes what uploads of a process that died have left behind, and keys that nobody will send again.
 async fn sweep(app: App) {
+    let mut keys_due = Instant::now();
     loop {
+        let with_keys = Instant::now() >= keys_due;
+        if with_keys {
+            keys_due = Instant::now() + SWEEP_KEYS_EVERY;
+        }
         let store = app.store.clone();
-        match tokio::task::spawn_blocking(move || store.sweep_staging()).await {
-            Ok(Ok(0)) | Err(_) => {}
-            Ok(Ok(swept)) => tracing::info!(swept, "abandoned uploads were removed"),
-            Ok(Err(error)) => tracing::warn!(%error, "abandoned uploads could not be looked for"),
+        let swept = tokio::task::spawn_blocking(move || {
+            let keys = if with_keys { store.sweep_keys()? } else { 0 };
+            Ok::<_, StoreError>((store.sweep_staging()?, keys))
+        });
+        match swept.await {
+            Ok(Ok((0, 0))) | Err(_) => {}
+            Ok(Ok((uploads, keys))) => tracing::info!(uploads, keys, "abandoned uploads and old keys were removed"),
+            Ok(Err(error)) => tracing::warn!(%error, "abandoned uploads and old keys could not be looked for"),
         }
         sleep(SWEEP_EVERY).await;
     }

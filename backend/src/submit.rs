@@ -26,8 +26,9 @@ use crate::{
     extract_url::CloneWish,
     intake::{
         self,
-        git::{self, Order},
+        git::{self, GitProxy, Order},
     },
+    once::{Made, Turn},
 };
 
 /// The project of a request that names none.
@@ -85,17 +86,19 @@ pub struct Judged {
 /// The work goes on in a task of its own, so that nothing is torn down under a thread that still writes; when the client
 /// goes away before the rename, there is no job.
 ///
+/// Of the same key there is no other submission as long as this one has its turn.
+///
 /// # Errors
 /// 422 with every problem that was found, and nothing is left behind; 507 when the disk is full. Of a repository also 413,
 /// 502 and 504.
-pub async fn submit(app: &App, source: Source) -> Result<Metadata, ApiError> {
+pub async fn submit(app: &App, source: Source, turn: Option<Turn>) -> Result<Made, ApiError> {
     let (app, gone) = (app.clone(), CancellationToken::new());
     let _told_when_the_client_goes = gone.clone().drop_guard();
     let line = async move {
         let judged = judge(&app, source, &gone).await?;
-        let metadata = admit(&app, judged, gone).await?;
-        ring(&app, metadata.job_id);
-        Ok(metadata)
+        let made = admit(&app, judged, turn, gone).await?;
+        ring(&app, made.metadata.job_id);
+        Ok(made)
     };
     tokio::spawn(line).await.map_err(ApiError::internal)?
 }
@@ -182,6 +185,8 @@ async fn clone(app: &App, wish: CloneWish, gone: &CancellationToken) -> Result<F
         source: paths.source(),
         scratch: scratch.clone(),
         ca_certs: config.ca_certs.clone(),
+        proxy: config.proxy.as_ref().map(GitProxy::url),
+        direct: config.proxy.as_ref().map(|proxy| proxy.direct().to_vec()).unwrap_or_default(),
     };
     make_dir(scratch.clone()).await?;
     let cloned = git::clone(&config.program, &order, gone).await?;
@@ -212,7 +217,7 @@ async fn make_dir(path: PathBuf) -> Result<(), ApiError> {
 }
 
 /// Completes the staged folder, and makes it a job.
-async fn admit(app: &App, mut judged: Judged, gone: CancellationToken) -> Result<Metadata, ApiError> {
+async fn admit(app: &App, mut judged: Judged, turn: Option<Turn>, gone: CancellationToken) -> Result<Made, ApiError> {
     let app = app.clone();
     let work = move || {
         let staging =
@@ -221,12 +226,19 @@ async fn admit(app: &App, mut judged: Judged, gone: CancellationToken) -> Result
         app.stacks.install(stack, &staging.paths().pipelines()).map_err(StoreError::from)?;
         let project = judged.fetched.request.project.as_deref().unwrap_or(DEFAULT_PROJECT);
         let run_number = app.store.next_run_number(project, &judged.verdict.pipeline_name)?;
-        let metadata = judged.into_metadata(run_number, app.config.intake.clone());
         if gone.is_cancelled() {
             return Err(ApiError::client_gone());
         }
-        app.store.admit(staging, &metadata)?;
-        Ok(metadata)
+        let id = turn.as_ref().map_or_else(|| Ok(JobId::generate()), |turn| turn.bind(&app.store))?;
+        let metadata = judged.into_metadata(id, run_number, app.config.intake.clone());
+        match app.store.admit(staging, &metadata) {
+            // Another server made the job of this key meanwhile.
+            Err(StoreError::Taken(id)) if turn.is_some() => {
+                let metadata = app.store.job(id)?.metadata().map_err(ApiError::broken)?;
+                Ok(Made { metadata, replayed: true })
+            }
+            admitted => admitted.map(|()| Made { metadata, replayed: false }).map_err(ApiError::from),
+        }
     };
     spawn_blocking(work).await.map_err(ApiError::internal)?
 }
@@ -245,11 +257,11 @@ fn ring(app: &App, id: JobId) {
 }
 
 impl Judged {
-    fn into_metadata(self, run_number: u64, limits: IntakeLimits) -> Metadata {
+    fn into_metadata(self, job_id: JobId, run_number: u64, limits: IntakeLimits) -> Metadata {
         let Self { fetched: Fetched { request, source, retry_of, .. }, verdict } = self;
         let now = Timestamp::now();
         Metadata {
-            job_id: JobId::generate(),
+            job_id,
             status: verdict.status,
             execution_state: JobState::Queued,
             stack: request.stack,

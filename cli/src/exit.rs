@@ -15,7 +15,7 @@ pub enum Exit {
     Errored,
     /// The job was canceled.
     Canceled,
-    /// The project was not admitted.
+    /// The project was not admitted, or the job to cancel had ended otherwise.
     Refused,
     /// Findings reached the operator's threshold.
     PolicyGate,
@@ -63,7 +63,9 @@ impl Exit {
             Self::Failed => "failed: a script, a test, or a limit that the project ran into",
             Self::Errored => "errored: a tool, the engine, the server or the network, not the project",
             Self::Canceled => "canceled",
-            Self::Refused => "refused: the project was not admitted",
+            Self::Refused => {
+                "refused: the project was not admitted, or the job has ended otherwise before it could be canceled"
+            }
             Self::PolicyGate => "policy gate: findings at or above the operator's threshold",
             Self::TimedOut => "timed out",
             Self::Usage => "usage: the command line cannot be understood",

@@ -104,7 +104,9 @@ pub fn verdict(status: &Status, now: Timestamp) -> Line {
         JobState::Running => until(execution.started_at).map(|time| format!(" for {time}")),
         _ => until(execution.started_at).map(|time| format!(" after {time}")),
     };
-    let why = execution.error.clone().or_else(|| execution.reason.map(|reason| reason.to_string()));
+    let wished = execution.cancel_wished && !execution.state.is_final();
+    let wished = wished.then(|| "it is to be canceled".to_owned());
+    let why = execution.error.clone().or_else(|| execution.reason.map(|reason| reason.to_string())).or(wished);
     let why = why.map(|why| format!(": {why}")).unwrap_or_default();
     Line::new()
         .text("job ")
@@ -121,7 +123,8 @@ pub fn job_table(rows: &[Listed], now: Timestamp) -> Vec<Line> {
     let age = |row: &Listed| row.created_at.map(|time| between(time, now)).unwrap_or_default();
     let mut cells = vec![["ID", "PROJECT", "RUN", "STATE", "STAGE", "AGE"].map(str::to_owned)];
     cells.extend(rows.iter().map(|row| {
-        let stage = row.current_stage.clone().unwrap_or_default();
+        let stage = if row.canceling { Some("to be canceled".to_owned()) } else { row.current_stage.clone() };
+        let stage = stage.unwrap_or_default();
         [row.id.clone(), cut(&row.project, 24), run(row), row.state.clone(), cut(&stage, STAGE_WIDTH_MAX), age(row)]
     }));
     aligned(&cells, cell_style)

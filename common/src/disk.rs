@@ -68,9 +68,19 @@ impl DiskError {
 
     /// Whether the disk, or a quota on it, is full.
     pub fn is_full(&self) -> bool {
-        use io::ErrorKind::{FileTooLarge, QuotaExceeded, StorageFull};
-        matches!(self, Self::Io { source, .. } if matches!(source.kind(), StorageFull | QuotaExceeded | FileTooLarge))
+        matches!(self, Self::Io { source, .. } if is_full(source))
     }
+
+    /// Whether the file, or a folder above it, is not there.
+    pub fn is_missing(&self) -> bool {
+        matches!(self, Self::Io { source, .. } if source.kind() == io::ErrorKind::NotFound)
+    }
+}
+
+/// Whether the system says that a disk is full, or a quota or a limit on the size of files used up.
+pub fn is_full(error: &io::Error) -> bool {
+    use io::ErrorKind::{FileTooLarge, QuotaExceeded, StorageFull};
+    matches!(error.kind(), StorageFull | QuotaExceeded | FileTooLarge)
 }
 
 /// Writes a JSON file in place of what was there.
@@ -96,12 +106,36 @@ pub fn place_json<T: Serialize>(path: &Path, value: &T) -> Result<(), DiskError>
 /// # Errors
 /// [`DiskError::Io`] for anything but "it is there already".
 pub fn create_json<T: Serialize>(path: &Path, value: &T) -> Result<bool, DiskError> {
-    let temp = write_aside(path, value)?;
-    let linked = fs::hard_link(&temp, path);
-    let removed = fs::remove_file(&temp);
+    link_new(&write_aside(path, value)?, path)
+}
+
+/// [`create_json`] on a disk that is full: the content goes into `spare`, a file with room of its own, which becomes the new
+/// one. It is used up in any case.
+///
+/// # Errors
+/// [`DiskError::Io`]; also when the content is larger than the room, and the disk still full.
+pub fn create_json_in<T: Serialize>(spare: &Path, path: &Path, value: &T) -> Result<bool, DiskError> {
+    let text = json_text(path, value)?;
+    let overwrite = || {
+        let mut file = OpenOptions::new().write(true).custom_flags(nofollow()).open(spare)?;
+        file.write_all(&text)?;
+        file.set_len(text.len() as u64)?;
+        file.sync_all()
+    };
+    let written = overwrite().map_err(DiskError::io("write", path));
+    if written.is_err() {
+        let _ = fs::remove_file(spare);
+    }
+    written.and_then(|()| link_new(spare, path))
+}
+
+/// Gives a whole file its name, unless there is one of that name, and takes its old name away.
+fn link_new(temp: &Path, path: &Path) -> Result<bool, DiskError> {
+    let linked = fs::hard_link(temp, path);
+    let removed = fs::remove_file(temp);
     match linked {
         Ok(()) => {
-            removed.map_err(DiskError::io("remove", &temp))?;
+            removed.map_err(DiskError::io("remove", temp))?;
             sync_parent(path)?;
             Ok(true)
         }
@@ -110,7 +144,25 @@ pub fn create_json<T: Serialize>(path: &Path, value: &T) -> Result<bool, DiskErr
     }
 }
 
-fn write_aside<T: Serialize>(path: &Path, value: &T) -> Result<PathBuf, DiskError> {
+/// Makes a file with room for so many bytes, which stays its own however full the disk becomes.
+///
+/// # Errors
+/// [`DiskError::Io`], also when it is there already.
+pub fn create_room(path: &Path, bytes: u64) -> Result<(), DiskError> {
+    use rustix::fs::{FallocateFlags, fallocate};
+    let file = create_new(path, &[], FILE_MODE)?;
+    let made = match fallocate(&file, FallocateFlags::KEEP_SIZE, 0, bytes) {
+        // A file system that cannot do this gets bytes; whether it writes over them in place is its own affair.
+        Err(rustix::io::Errno::OPNOTSUPP) => (&file).write_all(&vec![0; bytes as usize]),
+        other => other.map_err(io::Error::from),
+    };
+    if made.is_err() {
+        let _ = fs::remove_file(path);
+    }
+    made.map_err(DiskError::io("make room in", path))
+}
+
+fn json_text<T: Serialize>(path: &Path, value: &T) -> Result<Vec<u8>, DiskError> {
     let mut text = serde_json::to_vec_pretty(value)
         .map_err(|error| DiskError::io("write", path)(io::Error::new(io::ErrorKind::InvalidData, error)))?;
     text.push(b'\n');
@@ -118,6 +170,11 @@ fn write_aside<T: Serialize>(path: &Path, value: &T) -> Result<PathBuf, DiskErro
         let error = io::Error::new(io::ErrorKind::InvalidData, "it would be larger than what is read back");
         return Err(DiskError::io("write", path)(error));
     }
+    Ok(text)
+}
+
+fn write_aside<T: Serialize>(path: &Path, value: &T) -> Result<PathBuf, DiskError> {
+    let text = json_text(path, value)?;
     let temp = path.with_file_name(format!(".tmp-{}", Uuid::new_v4().as_simple()));
     let written = write_new(&temp, &text, FILE_MODE);
     if written.is_err() {

@@ -31,6 +31,11 @@ impl Layout {
         self.root.join(".staging")
     }
 
+    /// Keys of submissions, by which one that comes twice is known.
+    pub fn keys(&self) -> PathBuf {
+        self.root.join(".keys")
+    }
+
     /// What was thrown away and is being removed.
     pub fn trash(&self) -> PathBuf {
         self.root.join(".trash")
@@ -217,6 +222,11 @@ impl JobPaths {
     /// The published artifacts of a step.
     pub fn artifacts_of(&self, step: &Slug) -> PathBuf {
         self.artifacts().join(step.as_str())
+    }
+
+    /// Room for how steps ended and how the job does, kept for a disk that is full by then.
+    pub fn reserve(&self) -> PathBuf {
+        self.root.join(".reserve")
     }
 
     /// Where a claim gathers what it is about to publish.

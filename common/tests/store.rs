@@ -5,7 +5,10 @@
 use std::{
     fs,
     os::unix::fs::{MetadataExt, symlink},
-    sync::Arc,
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
 };
 
 use jiff::Timestamp;
@@ -15,7 +18,9 @@ use pipelinex_common::{
     id::JobId,
     slug::Slug,
     state::{JobState, StepState},
-    store::{Claim, ClaimOutcome, HeartbeatWatch, Job, RUNNER_UID, Snapshot, Store, StoreError, WorkerIdentity},
+    store::{
+        Claim, ClaimOutcome, HeartbeatWatch, Job, RUNNER_UID, Snapshot, Store, StoreError, Wished, WorkerIdentity,
+    },
     testing::sample,
 };
 
@@ -72,6 +77,25 @@ fn what_a_dead_process_staged_is_swept() {
     fs::create_dir(&left).unwrap();
     assert_eq!(store.sweep_staging().unwrap(), 1);
     assert!(!left.exists());
+}
+
+#[test]
+fn a_sweep_never_fails_a_submission_that_is_just_being_staged() {
+    let (_dir, store) = store();
+    let done = AtomicBool::new(false);
+    std::thread::scope(|scope| {
+        for _ in 0..2 {
+            scope.spawn(|| {
+                while !done.load(Ordering::Relaxed) {
+                    store.sweep_staging().unwrap();
+                }
+            });
+        }
+        let staged: Result<Vec<_>, _> = (0..500).map(|_| store.stage().map(drop)).collect();
+        done.store(true, Ordering::Relaxed);
+        staged.unwrap();
+    });
+    assert_eq!(fs::read_dir(store.layout().staging()).unwrap().count(), 0);
 }
 
 #[test]
@@ -228,4 +252,80 @@ fn taking_over_hands_the_source_to_the_runner_and_follows_no_link() {
         assert!(store.take_over(&job).is_err(), "{plant}");
         assert_eq!(owner(&outside), 0, "{plant}");
     }
+}
+
+#[test]
+fn a_wish_to_cancel_is_made_once_and_only_its_being_there_is_believed() {
+    let (_dir, store) = store();
+    let job = admitted(&store);
+    assert_eq!(job.cancel_wish(), None);
+    assert_eq!(job.wish_cancel("on its page").unwrap(), Wished::Durable);
+    let first = fs::read(job.paths().cancel_wish()).unwrap();
+    assert_eq!(job.wish_cancel("by somebody else").unwrap(), Wished::Durable, "again is fine");
+    assert_eq!(fs::read(job.paths().cancel_wish()).unwrap(), first, "and changes nothing");
+    assert_eq!(job.cancel_wish().as_deref(), Some("on its page"));
+    assert!(job.view().unwrap().cancel_wished);
+
+    // What else the backend could put there is a wish without words, and is followed nowhere.
+    let (path, outside) = (job.paths().cancel_wish(), job.paths().root().join("outside"));
+    let long =
+        format!("{{\"schema\":1,\"wished_at\":\"2026-01-01T00:00:00Z\",\"words\":\"{}\"}}", "x\\u001b".repeat(300));
+    for (content, words) in [("not json", 0), (&"x".repeat(5000), 0), (&long, 1000)] {
+        fs::write(&path, content).unwrap();
+        let told = job.cancel_wish().unwrap();
+        assert!(told.len() <= words && !told.contains('\u{1b}'), "{told}");
+    }
+    fs::rename(&path, &outside).unwrap();
+    symlink(&outside, &path).unwrap();
+    assert_eq!(job.cancel_wish().as_deref(), Some(""));
+    fs::remove_file(&path).unwrap();
+    fs::create_dir(&path).unwrap();
+    assert_eq!(job.cancel_wish().as_deref(), Some(""));
+    fs::remove_dir_all(job.paths().wishes()).unwrap();
+    symlink(job.paths().source(), job.paths().wishes()).unwrap();
+    fs::write(job.paths().source().join("cancel.json"), "{}").unwrap();
+    assert_eq!(job.cancel_wish(), None, "the folder is the backend's own or none");
+}
+
+#[test]
+fn of_wish_and_end_the_first_durable_one_wins_and_everybody_hears_which() {
+    let (_dir, store) = store();
+    let (mut granted, mut too_late) = (0, 0);
+    let job = admitted(&store);
+    for round in 0..1000 {
+        let ready = std::sync::Barrier::new(2);
+        // What a worker does at the end of a job: a last look at the wish, and the end.
+        let finish = || {
+            ready.wait();
+            let state = if job.cancel_wish().is_some() { JobState::Canceled } else { JobState::Succeeded };
+            assert!(job.finish(&end(&job, state)).unwrap());
+            state
+        };
+        let wish = || {
+            ready.wait();
+            // Around the moment of the end, from both sides.
+            (0..(round % 40) * 20).for_each(|_| std::hint::spin_loop());
+            job.wish_cancel("now").unwrap()
+        };
+        let (state, answer) = std::thread::scope(|scope| {
+            let (finishing, wishing) = (scope.spawn(finish), scope.spawn(wish));
+            (finishing.join().unwrap(), wishing.join().unwrap())
+        });
+        assert_eq!(job.final_record().unwrap().unwrap().state, state, "the end is the one that was written");
+        match &answer {
+            Wished::Ended(told) => {
+                assert_eq!((told.state, state), (JobState::Succeeded, JobState::Succeeded), "the end that won is told");
+                too_late += 1;
+            }
+            Wished::Durable => granted += 1,
+        }
+        // Whatever the first answer was, from now on everybody is told the end.
+        assert!(matches!(job.wish_cancel("again").unwrap(), Wished::Ended(told) if told.state == state));
+        assert!(!job.finish(&end(&job, JobState::Canceled)).unwrap(), "and nobody replaces it");
+        // The same job once more: admitting a thousand takes a minute of syncing.
+        fs::remove_file(job.paths().final_record()).unwrap();
+        let _ = fs::remove_file(job.paths().cancel_wish());
+    }
+    assert_eq!(granted + too_late, 1000);
+    assert!(granted > 0 && too_late > 0, "{granted} granted, {too_late} too late: both sides were tried");
 }

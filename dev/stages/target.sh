@@ -59,6 +59,9 @@ on DAST dast http://shop:8080 /up
 xss() { jq -e '.vulnerabilities["Reflected Cross Site Scripting"] | any(.path == "/search" and .parameter == "q")' "$job/reports/dast/wapiti.json"; }
 expect "DAST: the hole in the shop is found" xss
 expect "DAST: it is counted" result dast '.message | test("^passed with findings: 1 medium, .* pages$")'
+on DAST dast http://shop:8080 /up --env DAST_MAX_REQUESTS=60
+expect "DAST: it ends after so many requests, with a report and a warning" warned dast "stopped after 60 requests"
+expect "DAST: about so many were made" result dast '.details.requests | . >= 60 and . < 400'
 on SMOKE-TEST smoke http://shop:8080 /missing
 expect "SMOKE-TEST: without a health endpoint the root decides, with a warning" warned smoke-test "/missing answered 404"
 on SMOKE-TEST smoke http://shop:8080 /down --env TARGET_STARTUP_SECONDS=1

@@ -3,7 +3,7 @@
 //! wapiti ends with code 0 whatever it found, also where no page ever answered. So the application is asked before and
 //! after, and the report must show pages.
 
-use std::time::Duration;
+use std::{cell::Cell, rc::Rc, time::Duration};
 
 use pipelinex_findings::wapiti;
 
@@ -19,18 +19,26 @@ use crate::{
 const MODULES: &str =
     "cookieflags,crlf,csp,csrf,exec,file,http_headers,ldap,permanentxss,redirect,spring4shell,sql,upload,xss";
 
+/// How its log begins a line about a request of the crawler, and about one of an attack (its verbosity 2).
+const PAGE: &str = "[+] ";
+const ATTACK: &str = "[¨] ";
+/// And the line after it, with what a form was filled with.
+const FORM_DATA: &str = "\tdata: ";
+
 /// What it is told when it is interrupted and asks what to do: write the report.
 const WRITE_REPORT: &str = "r\n";
 
 pub(crate) fn run(stage: &mut Stage) -> Result<String, Failure> {
     let target = Target::of(stage)?;
     let seconds = stage.number("DAST_MAX_SECONDS", 120, 1..=3600)?;
+    let requests = stage.number("DAST_MAX_REQUESTS", 20_000, 1..=10_000_000)?;
     say(&format!("waiting for {}", target.url));
     say(&target.wait(stage)?);
     let path = stage.scratch("wapiti.json");
     let tool = wapiti(stage, &target, seconds)?.arg("--output").arg(&path);
     let tool = tool.interrupt_after(Duration::from_secs(seconds), WRITE_REPORT);
-    let mut seen = Seen::default();
+    let mut seen = Seen { most: requests, ..Seen::default() };
+    let tool = tool.interrupt_when(seen.enough.clone());
     let ended = tool.run(|line| seen.line(line))?;
     let code = ended.code()?;
     if code != 0 {
@@ -41,6 +49,7 @@ pub(crate) fn run(stage: &mut Stage) -> Result<String, Failure> {
     let failed = |error: pipelinex_findings::BadReport| Failure::tool(error.to_string());
     let (findings, pages) = (wapiti::parse(&text).map_err(failed)?, wapiti::pages(&text).map_err(failed)?);
     stage.detail("scanned_pages", pages);
+    stage.detail("requests", seen.requests);
     // An application that died leaves a scan of what was there before.
     if let Err(error) = target.get("/") {
         return Err(ended.failed(&format!("was left alone, the application does not answer any more ({error})")));
@@ -62,7 +71,7 @@ fn wapiti(stage: &Stage, target: &Target, seconds: u64) -> Result<Tool, Failure>
     let tool = tool.args(["--max-scan-time", &(seconds / 4).max(1).to_string()]);
     let tool = tool.args(["--max-attack-time", &(seconds / 2).max(1).to_string()]);
     let tool = tool.args(["--max-links-per-page", &links.to_string(), "--max-files-per-dir", &files.to_string()]);
-    let tool = tool.args(["--depth", &depth.to_string(), "--timeout", "5", "--verbose", "1"]);
+    let tool = tool.args(["--depth", &depth.to_string(), "--timeout", "5", "--verbose", "2"]);
     Ok(tool.arg("--store-session").arg(stage.scratch("session")).arg("--store-config").arg(stage.scratch("config")))
 }
 
@@ -72,10 +81,25 @@ struct Seen {
     cut_short: Vec<String>,
     skipped: u64,
     crashes: u64,
+    /// Requests so far, as its log has them: pages that it looks at, and attacks.
+    requests: u64,
+    /// As many as there may be.
+    most: u64,
+    /// Set once there were so many.
+    enough: Rc<Cell<bool>>,
 }
 
 impl Seen {
     fn line(&mut self, line: &str) -> Option<String> {
+        let attack = line.starts_with(ATTACK);
+        if attack || line.starts_with(PAGE) {
+            self.requests += 1;
+            self.enough.set(self.requests >= self.most);
+        }
+        if attack || line.starts_with(FORM_DATA) {
+            // Thousands of them would hide all else.
+            return None;
+        }
         if line.starts_with("Max ") {
             self.cut_short.push(line.to_owned());
         }
@@ -88,7 +112,10 @@ impl Seen {
     }
 
     fn warn(&self, stage: &mut Stage, ended: &Ended, pages: u64, seconds: u64) {
-        if ended.interrupted {
+        if self.enough.get() {
+            let most = self.most;
+            stage.warn(format!("stopped after {most} requests (DAST_MAX_REQUESTS): what was left was not attacked"));
+        } else if ended.interrupted {
             stage.warn(format!("stopped after {seconds} s (DAST_MAX_SECONDS): what was left was not attacked"));
         }
         for line in &self.cut_short {

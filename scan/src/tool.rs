@@ -1,12 +1,14 @@
 //! Runs a scanner: its output goes to the log line by line, its last lines are kept, and an end by a signal is no exit code.
 
 use std::{
+    cell::Cell,
     collections::VecDeque,
     ffi::OsStr,
     fs::File,
     io::{self, BufRead, BufReader, PipeReader, Read, Write},
     os::unix::process::ExitStatusExt,
     process::{Child, Command, ExitStatus, Stdio},
+    rc::Rc,
     sync::mpsc,
     thread,
     time::{Duration, Instant},
@@ -33,6 +35,8 @@ pub(crate) struct Tool {
     command: Command,
     deadline: Option<Duration>,
     input: &'static str,
+    /// Set by whoever reads its lines, once it has done what it may.
+    enough: Rc<Cell<bool>>,
     copy: Option<File>,
 }
 
@@ -40,7 +44,7 @@ pub(crate) struct Tool {
 pub(crate) struct Ended {
     name: String,
     status: ExitStatus,
-    /// Whether it was told to end at its deadline.
+    /// Whether it was told to end: at its deadline, or because it had done enough.
     pub(crate) interrupted: bool,
     tail: VecDeque<String>,
 }
@@ -53,14 +57,14 @@ impl Tool {
         command.env("PATH", stage.variable("PATH").unwrap_or("/usr/local/bin:/usr/bin:/bin"));
         command.env("HOME", stage.scratch.path()).env("TMPDIR", stage.scratch.path()).env("LANG", "C.UTF-8");
         command.current_dir(stage.scratch.path());
-        Self { name: name.to_owned(), command, deadline: None, input: "", copy: None }
+        Self { name: name.to_owned(), command, deadline: None, input: "", enough: Rc::default(), copy: None }
     }
 
     /// A command of the request's own, as it is, in the environment that the container has.
     pub(crate) fn shell(stage: &Stage, name: &str, text: &str) -> Self {
         let mut command = Command::new("bash");
         command.args(["-c", text]).env_clear().envs(stage.variables()).current_dir(&stage.app);
-        Self { name: name.to_owned(), command, deadline: None, input: "", copy: None }
+        Self { name: name.to_owned(), command, deadline: None, input: "", enough: Rc::default(), copy: None }
     }
 
     pub(crate) fn arg(mut self, arg: impl AsRef<OsStr>) -> Self {
@@ -81,6 +85,12 @@ impl Tool {
     /// Interrupts it after that time, with this waiting on its standard input.
     pub(crate) fn interrupt_after(mut self, deadline: Duration, input: &'static str) -> Self {
         (self.deadline, self.input) = (Some(deadline), input);
+        self
+    }
+
+    /// Interrupts it also once this is set, in the same way.
+    pub(crate) fn interrupt_when(mut self, enough: Rc<Cell<bool>>) -> Self {
+        self.enough = enough;
         self
     }
 
@@ -120,8 +130,8 @@ impl Tool {
                 tail.push_back(shown);
             }
         };
-        let (status, interrupted) =
-            follow(&mut child, &received, self.deadline, take).map_err(|error| failed(&self.name, error))?;
+        let (status, interrupted) = follow(&mut child, &received, self.deadline, &self.enough, take)
+            .map_err(|error| failed(&self.name, error))?;
         tail.retain(|line| !line.trim().is_empty());
         Ok(Ended { name: self.name, status, interrupted, tail })
     }
@@ -150,10 +160,11 @@ fn follow(
     child: &mut Child,
     lines: &mpsc::Receiver<Vec<u8>>,
     deadline: Option<Duration>,
+    enough: &Cell<bool>,
     mut take: impl FnMut(Vec<u8>),
 ) -> io::Result<(ExitStatus, bool)> {
     let started = Instant::now();
-    let mut interrupted = false;
+    let mut interrupted: Option<Instant> = None;
     let mut ended: Option<(ExitStatus, Instant)> = None;
     loop {
         let open = match lines.recv_timeout(LOOK) {
@@ -170,13 +181,14 @@ fn follow(
         if ended.is_none() {
             ended = child.try_wait()?.map(|status| (status, Instant::now()));
         }
-        match (ended, deadline) {
-            (Some((status, at)), _) if !open || at.elapsed() > DRAIN => return Ok((status, interrupted)),
-            (None, Some(deadline)) if !interrupted && started.elapsed() > deadline => {
-                interrupted = true;
+        let due = enough.get() || deadline.is_some_and(|deadline| started.elapsed() > deadline);
+        match (ended, interrupted) {
+            (Some((status, at)), _) if !open || at.elapsed() > DRAIN => return Ok((status, interrupted.is_some())),
+            (None, None) if due => {
+                interrupted = Some(Instant::now());
                 signal(child, Signal::INT);
             }
-            (None, Some(deadline)) if started.elapsed() > deadline + GRACE => signal(child, Signal::KILL),
+            (None, Some(at)) if at.elapsed() > GRACE => signal(child, Signal::KILL),
             _ => {}
         }
     }

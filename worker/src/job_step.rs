@@ -23,7 +23,10 @@ use pipelinex_common::{
     slug::Slug,
     store::{Claim, Job, Store, StoreError},
 };
-use tokio::{sync::OnceCell, task::JoinSet};
+use tokio::{
+    sync::{OnceCell, watch},
+    task::JoinSet,
+};
 use tokio_util::sync::CancellationToken;
 
 use self::carry::{Carried, Ran};
@@ -36,7 +39,7 @@ use crate::{
     lock,
     run::RunError,
     spec::{self, JobContext},
-    step::Ending,
+    step::{Ending, Stop},
     take_up::Left,
     tree,
     verdict::{self, Verdict},
@@ -75,6 +78,8 @@ pub struct JobSteps {
     networks: Mutex<BTreeMap<String, Arc<OnceCell<()>>>>,
     trees: Mutex<BTreeMap<Slug, Arc<OnceCell<()>>>>,
     removals: Mutex<JoinSet<()>>,
+    /// Why all of them are to end now.
+    order: watch::Sender<Option<Stop>>,
     let_go: CancellationToken,
 }
 
@@ -121,6 +126,7 @@ impl JobSteps {
             networks: Mutex::default(),
             trees: Mutex::default(),
             removals: Mutex::default(),
+            order: watch::Sender::new(None),
             let_go: worker.shutdown.child_token(),
         })
     }
@@ -148,6 +154,27 @@ impl JobSteps {
         Ok(self.attempt())
     }
 
+    /// Steps whose containers a former holder started, and that nobody has taken up yet.
+    pub fn adopted(&self) -> Vec<Slug> {
+        lock(&self.adopted).keys().cloned().collect()
+    }
+
+    /// Ends every step that runs, and what runs beside it: TERM, and after ten seconds KILL. What has not begun does not begin.
+    pub fn end_all(&self, stop: Stop) {
+        self.order.send_replace(Some(stop));
+    }
+
+    /// Waits for the order to end; for ever where none comes.
+    async fn ordered(&self) -> Stop {
+        let mut order = self.order.subscribe();
+        if let Ok(stop) = order.wait_for(Option::is_some).await
+            && let Some(stop) = &*stop
+        {
+            return stop.clone();
+        }
+        std::future::pending().await
+    }
+
     /// Ends the tasks of all steps. Their containers go on.
     pub fn let_go(&self) {
         self.let_go.cancel();
@@ -156,11 +183,15 @@ impl JobSteps {
     /// Runs a step to its end. What it returns is not recorded yet.
     pub async fn run(self: Arc<Self>, step: Step) -> StepReport {
         let slug = step.slug.clone();
-        let Ok(_slot) = self.worker.step_slots.acquire().await else { return StepReport::LetGo };
+        // Who only has to end what is there waits for no place.
+        let _slot = tokio::select! {
+            slot = self.worker.step_slots.acquire() => slot.ok(),
+            _ = self.ordered() => None,
+        };
         let (started_at, attempt) = (Timestamp::now(), self.attempt());
         let carried = tokio::select! {
             () = self.let_go.cancelled() => return StepReport::LetGo,
-            carried = self.carry_out(&step) => carried,
+            carried = self.carry_out(&step, attempt) => carried,
         };
         // A holder that was overtaken publishes nothing.
         if !lock(&self.claim).holds() {

@@ -8,6 +8,7 @@ pub mod config;
 pub mod consumer;
 pub mod definition;
 pub mod engine;
+pub mod errand;
 pub mod images;
 pub mod inputs;
 pub mod job_step;
@@ -22,6 +23,7 @@ pub mod spec;
 pub mod step;
 pub mod sweep;
 pub mod take_up;
+pub mod trash;
 pub mod tree;
 pub mod verdict;
 

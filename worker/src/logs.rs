@@ -60,7 +60,25 @@ pub struct LogWriter {
     skip: SkipLines,
     /// Where the last row of the index ends, and when it was written.
     last_row: Option<(u64, Instant)>,
+    /// Bytes of the index in whole rows.
+    rows: u64,
+    /// What the disk had no space for.
+    gap: Gap,
 }
+
+/// A part of a log that a full disk kept away. The step goes on: its log is a record of it and no reason for it to end.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Gap {
+    /// Everything is there.
+    None,
+    /// Something is missing, and the log does not say so yet.
+    Unmarked,
+    /// The log says where.
+    Marked,
+}
+
+/// Stands in a log where something is missing.
+const GAP_MARKER: &str = "\n[pipelinex] the disk was full: a part of this log is missing here\n";
 
 impl LogWriter {
     /// Opens the log of a step. What a former holder wrote stays, as far as text and index agree on it; into new files, so that
@@ -88,6 +106,8 @@ impl LogWriter {
             unsynced: true,
             skip: SkipLines(lines),
             last_row: None,
+            rows,
+            gap: Gap::None,
         })
     }
 
@@ -119,17 +139,74 @@ impl LogWriter {
         self.raw += bytes.len() as u64;
         let room = self.stored_limit.saturating_sub(self.stored).min(bytes.len() as u64) as usize;
         let (store, rest) = if self.tail.is_some() { (&[][..], bytes) } else { bytes.split_at(room) };
-        (&*self.text).write_all(store).map_err(DiskError::io("write", &self.path))?;
-        self.stored += store.len() as u64;
+        let store = if self.store(store)? { store } else { &[] };
         self.lines += bytes.iter().filter(|byte| **byte == b'\n').count() as u64;
         if !rest.is_empty() {
             self.keep_tail(rest)?;
         } else if store.ends_with(b"\n") && self.row_is_due() {
-            let row = format!("{} {} {}\n", self.lines, self.stored, jiff::Timestamp::now().as_millisecond());
-            self.index.write_all(row.as_bytes()).map_err(DiskError::io("write", &self.path))?;
-            self.last_row = Some((self.stored, Instant::now()));
+            self.write_row()?;
         }
         Ok(if self.raw > self.raw_limit { Appended::TooMuch } else { Appended::Taken })
+    }
+
+    /// Writes text, whole or not at all. `false` when the disk is full: the log then says where something is missing.
+    fn store(&mut self, bytes: &[u8]) -> Result<bool, DiskError> {
+        if bytes.is_empty() {
+            return Ok(true);
+        }
+        if self.gap == Gap::Unmarked && self.mark_gap()? == Gap::Unmarked {
+            return Ok(false);
+        }
+        if self.append_whole(bytes)? {
+            self.gap = Gap::None;
+            return Ok(true);
+        }
+        if self.gap == Gap::None {
+            tracing::warn!(path = %self.path.display(), "the disk is full: a part of this log is not kept");
+            self.gap = Gap::Unmarked;
+            // What is left of the last block is mostly enough for it.
+            self.mark_gap()?;
+        }
+        Ok(false)
+    }
+
+    fn mark_gap(&mut self) -> Result<Gap, DiskError> {
+        if self.append_whole(GAP_MARKER.as_bytes())? {
+            self.gap = Gap::Marked;
+        }
+        Ok(self.gap)
+    }
+
+    /// `false`, and nothing is changed, when the disk is full.
+    fn append_whole(&mut self, bytes: &[u8]) -> Result<bool, DiskError> {
+        match (&*self.text).write_all(bytes) {
+            Ok(()) => {
+                self.stored += bytes.len() as u64;
+                Ok(true)
+            }
+            Err(error) if disk::is_full(&error) => {
+                self.text.set_len(self.stored).map_err(DiskError::io("cut", &self.path))?;
+                Ok(false)
+            }
+            Err(error) => Err(DiskError::io("write", &self.path)(error)),
+        }
+    }
+
+    /// A row for which there is no space is left out: what lies after the last one is taken from the engine's record again.
+    fn write_row(&mut self) -> Result<(), DiskError> {
+        let row = format!("{} {} {}\n", self.lines, self.stored, jiff::Timestamp::now().as_millisecond());
+        match self.index.write_all(row.as_bytes()) {
+            Ok(()) => {
+                self.rows += row.len() as u64;
+                self.last_row = Some((self.stored, Instant::now()));
+                Ok(())
+            }
+            Err(error) if disk::is_full(&error) => {
+                // Half a row would make one of it and the next.
+                self.index.set_len(self.rows).map_err(DiskError::io("cut", &self.path))
+            }
+            Err(error) => Err(DiskError::io("write", &self.path)(error)),
+        }
     }
 
     /// Not for each of a million short writes: what lies after the last row is taken from the engine's record again.
@@ -155,9 +232,15 @@ impl LogWriter {
     /// # Errors
     /// [`DiskError`].
     pub fn finish(&mut self) -> Result<(), DiskError> {
+        if self.gap == Gap::Unmarked {
+            self.mark_gap()?;
+        }
         if let Some(tail) = self.tail.take() {
             let (a, b) = tail.as_slices();
-            disk::write_unsynced(&self.tail_path, &[a, b].concat(), 0o640)?;
+            match disk::write_unsynced(&self.tail_path, &[a, b].concat(), 0o640) {
+                Err(error) if error.is_full() => tracing::warn!(%error, "the end of a log is not kept"),
+                written => written?,
+            }
         }
         if self.unsynced {
             self.text.sync_all().map_err(DiskError::io("sync", &self.path))?;
@@ -171,7 +254,7 @@ impl LogWriter {
                 "\n[pipelinex] this log is longer than {} bytes: storing stops here, the end is kept apart\n",
                 self.stored_limit
             );
-            (&*self.text).write_all(marker.as_bytes()).map_err(DiskError::io("write", &self.path))?;
+            self.append_whole(marker.as_bytes())?;
         }
         let tail = self.tail.get_or_insert_with(VecDeque::new);
         tail.extend(&bytes[bytes.len().saturating_sub(TAIL_BYTES)..]);
@@ -240,6 +323,8 @@ impl SkipLines {
 
 #[cfg(test)]
 mod tests {
+    use pipelinex_common::{limits::MIB, testing::SmallDisk};
+
     use super::*;
 
     fn limits(stored: u64, raw: u64) -> StepLimits {
@@ -267,6 +352,59 @@ mod tests {
         }
         first.append(b"a holder that wakes up\n").unwrap();
         assert_eq!(fs::read_to_string(paths.log(&step)).unwrap(), "one\ntwo\nthree\nhalf a line\n");
+    }
+
+    #[test]
+    fn on_a_full_disk_a_log_says_where_something_is_missing_and_goes_on_once_there_is_space() {
+        let disks = [Some(SmallDisk::in_memory()), SmallDisk::ext4()];
+        for disk in disks.into_iter().flatten() {
+            let (paths, step) = (JobPaths::at(disk.path()), Slug::of("build"));
+            fs::create_dir(paths.logs()).unwrap();
+            let mut log = LogWriter::open(&paths, &step, &limits(MIB, MIB)).unwrap();
+            log.append(b"before\n").unwrap();
+            disk.leave(0);
+            let long = format!("{}\n", "x".repeat(200 * 1024));
+            for _ in 0..3 {
+                assert_eq!(log.append(long.as_bytes()).unwrap(), Appended::Taken);
+            }
+            assert_eq!(fs::read_to_string(paths.log(&step)).unwrap(), format!("before\n{GAP_MARKER}"));
+            // Whoever takes over now gets from the engine what the disk had no space for.
+            disk.make_room();
+            let mut successor = LogWriter::open(&paths, &step, &limits(MIB, MIB)).unwrap();
+            assert_eq!(successor.lines(), 1);
+            successor.append_following(format!("before\n{long}after\n").as_bytes()).unwrap();
+            assert_eq!(fs::read_to_string(paths.log(&step)).unwrap(), format!("before\n{long}after\n"));
+        }
+    }
+
+    #[test]
+    fn a_log_with_a_gap_still_agrees_with_its_index() {
+        let disk = SmallDisk::in_memory();
+        let (paths, step) = (JobPaths::at(disk.path()), Slug::of("build"));
+        fs::create_dir(paths.logs()).unwrap();
+        let mut log = LogWriter::open(&paths, &step, &limits(64 * MIB, 64 * MIB)).unwrap();
+        let mut printed = String::new();
+        for round in 0..30 {
+            disk.leave([0, 4096, 8192, 1 << 20][round % 4]);
+            for number in 0..200 {
+                let line = format!("{round} {number} {}\n", "y".repeat(100));
+                log.append(line.as_bytes()).unwrap();
+                printed += &line;
+            }
+        }
+        disk.make_room();
+        log.append(b"last\n").unwrap();
+        log.finish().unwrap();
+        let gaps = fs::read_to_string(paths.log(&step)).unwrap().matches(GAP_MARKER).count();
+        assert!(gaps > 3, "{gaps}");
+        // A successor skips what the index counts and goes on behind it: nothing is there twice, nothing is torn.
+        let mut successor = LogWriter::open(&paths, &step, &limits(64 * MIB, 64 * MIB)).unwrap();
+        successor.append_following(format!("{printed}last\n").as_bytes()).unwrap();
+        let text = fs::read_to_string(paths.log(&step)).unwrap();
+        let kept: Vec<&str> = text.lines().filter(|line| !line.is_empty() && !line.starts_with('[')).collect();
+        let mut whole = printed.lines().chain(["last"]);
+        assert!(kept.iter().all(|line| whole.any(|printed| printed == *line)), "in order, each once");
+        assert!(text.ends_with("last\n"));
     }
 
     #[test]

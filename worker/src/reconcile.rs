@@ -1,7 +1,7 @@
 //! Finding work: one pass over the folders takes every job that nobody holds, whether a message ever came for it or not.
 
 use std::{
-    collections::{HashMap, HashSet},
+    collections::{HashMap, HashSet, hash_map::Entry},
     panic::{AssertUnwindSafe, catch_unwind},
     sync::{Arc, Mutex},
     time::{Duration, Instant},
@@ -24,19 +24,23 @@ use crate::{
 const SWEEP_EVERY: Duration = Duration::from_secs(60);
 /// Pause before a job is tried again that the disk or the engine did not let us run.
 const TRY_AGAIN: Duration = Duration::from_secs(10);
+/// Jobs that are ended at the same time because somebody wishes it, besides those that run.
+const PARALLEL_ENDS: usize = 4;
 
 /// What this process has in hand.
 pub struct Desk {
     slots: Arc<Semaphore>,
-    /// Jobs this process runs.
-    mine: Mutex<HashSet<JobId>>,
+    /// Places for jobs that nobody holds and that only have to be ended: none of them waits for those that run.
+    ends: Arc<Semaphore>,
+    /// Jobs this process runs, and what is rung when their wishes are worth a look.
+    mine: Mutex<HashMap<JobId, Arc<Notify>>>,
     /// Jobs known to have ended: never looked at again.
     ended: Mutex<HashSet<JobId>>,
     /// Jobs that could not be run to their end, and when each is tried again: never, where its files cannot be read.
     put_off: Mutex<HashMap<JobId, Option<Instant>>>,
     watch: Mutex<HeartbeatWatch>,
     /// Held by the thread that empties the trash.
-    trash: Mutex<()>,
+    pub(crate) trash: Mutex<()>,
     /// Rung when a pass is worth making before its time.
     pub(crate) look: Notify,
 }
@@ -45,6 +49,7 @@ impl Desk {
     pub(crate) fn new(parallel: usize) -> Self {
         Self {
             slots: Arc::new(Semaphore::new(parallel)),
+            ends: Arc::new(Semaphore::new(PARALLEL_ENDS)),
             mine: Mutex::default(),
             ended: Mutex::default(),
             put_off: Mutex::default(),
@@ -81,6 +86,7 @@ impl Worker {
         }
         // Every running job holds a slot until it was let go of.
         let _ = self.desk.slots.acquire_many(self.config.parallel.max(1) as u32).await;
+        let _ = self.desk.ends.acquire_many(PARALLEL_ENDS as u32).await;
     }
 
     /// Touches the file by which others see that passes are made.
@@ -99,8 +105,9 @@ impl Worker {
         let me = self.clone();
         let pass = move || {
             for id in me.open_jobs()? {
-                let Ok(slot) = me.desk.slots.clone().try_acquire_owned() else { break };
-                me.take(id, slot);
+                if let Some(slot) = me.place_for(id) {
+                    me.take(id, slot);
+                }
             }
             Ok(())
         };
@@ -108,8 +115,22 @@ impl Worker {
         passed.unwrap_or_else(|panic| std::panic::resume_unwind(panic.into_panic()))
     }
 
-    /// A bell rang for a job: runs it if it can be claimed, and returns when it was let go of.
+    /// A place to run a job in; when all are taken, one to end it in, if that is all that somebody wishes for.
+    fn place_for(&self, id: JobId) -> Option<OwnedSemaphorePermit> {
+        if let Ok(slot) = self.desk.slots.clone().try_acquire_owned() {
+            return Some(slot);
+        }
+        let wished = self.store.job(id).is_ok_and(|job| job.cancel_wish().is_some());
+        wished.then(|| self.desk.ends.clone().try_acquire_owned().ok()).flatten()
+    }
+
+    /// A bell rang for a job: runs it if it can be claimed, and returns when it was let go of. For one that runs here it means
+    /// that there is a wish to look at.
     pub async fn answer(self: &Arc<Self>, id: JobId) {
+        if let Some(bell) = lock(&self.desk.mine).get(&id) {
+            bell.notify_one();
+            return;
+        }
         let Ok(slot) = self.desk.slots.clone().acquire_owned().await else { return };
         pipelinex_common::fault_point!("worker.bell");
         let me = self.clone();
@@ -120,9 +141,13 @@ impl Worker {
 
     /// Claims a job, and runs it on a thread of its own if it is ours. The receiver ends when the job was let go of.
     fn take(self: &Arc<Self>, id: JobId, slot: OwnedSemaphorePermit) -> Option<oneshot::Receiver<()>> {
-        if self.shutdown.is_cancelled() || lock(&self.desk.ended).contains(&id) || !lock(&self.desk.mine).insert(id) {
+        if self.shutdown.is_cancelled() || lock(&self.desk.ended).contains(&id) {
             return None;
         }
+        let bell = match lock(&self.desk.mine).entry(id) {
+            Entry::Occupied(_) => return None,
+            Entry::Vacant(free) => free.insert(Arc::default()).clone(),
+        };
         let claimed = match self.claim(id) {
             Ok(Some(claimed)) => claimed,
             Ok(None) => {
@@ -138,7 +163,7 @@ impl Worker {
         let (done, waiting) = oneshot::channel();
         let me = self.clone();
         let run = move || {
-            me.run(id, claimed);
+            me.run(id, claimed, &bell);
             lock(&me.desk.mine).remove(&id);
             drop(slot);
             me.desk.look.notify_one();
@@ -152,14 +177,17 @@ impl Worker {
         Some(waiting)
     }
 
-    fn claim(self: &Arc<Self>, id: JobId) -> Result<Option<(Engine, Job, Claim)>, RunError> {
-        // Without an engine nothing is claimed: the job waits, visibly queued.
-        let engine = self.runtime.block_on(self.engine())?;
+    fn claim(self: &Arc<Self>, id: JobId) -> Result<Option<(Option<Engine>, Job, Claim)>, RunError> {
         let job = match self.store.job(id) {
             Ok(job) => job,
             // Not here, or not yet: a forged bell, or a folder that arrives later than its bell.
             Err(StoreError::NoSuchJob(_)) => return Ok(None),
             Err(error) => return Err(error.into()),
+        };
+        // Without an engine nothing is claimed but what is canceled before it began: the job waits, visibly queued.
+        let engine = match job.latest_attempt()? == 0 && job.cancel_wish().is_some() {
+            true => None,
+            false => Some(self.runtime.block_on(self.engine())?),
         };
         match job.claim(&self.identity, &mut lock(&self.desk.watch))? {
             ClaimOutcome::Ended => _ = lock(&self.desk.ended).insert(id),
@@ -169,12 +197,12 @@ impl Worker {
         Ok(None)
     }
 
-    fn run(self: &Arc<Self>, id: JobId, (engine, job, claim): (Engine, Job, Claim)) {
+    fn run(self: &Arc<Self>, id: JobId, (engine, job, claim): (Option<Engine>, Job, Claim), bell: &Arc<Notify>) {
         tracing::info!(job = %id, claim = claim.number(), "claimed");
         pipelinex_common::fault_event!("claim", job = id, claim = claim.number());
         pipelinex_common::fault_point!("worker.claimed");
         // A panic over one job's data must not take the others along, nor come again at once.
-        let ran = catch_unwind(AssertUnwindSafe(|| run_job(self, engine, &job, claim)));
+        let ran = catch_unwind(AssertUnwindSafe(|| run_job(self, engine, &job, claim, bell)));
         match ran {
             Ok(Ok(Left::Finished)) => _ = lock(&self.desk.ended).insert(id),
             Ok(Ok(Left::Open)) => {}
@@ -205,7 +233,7 @@ impl Worker {
             let (mine, ended) = (lock(&self.desk.mine), lock(&self.desk.ended));
             let mut put_off = lock(&self.desk.put_off);
             put_off.retain(|_, again| again.is_none_or(|again| again > Instant::now()));
-            ids.retain(|id| !mine.contains(id) && !ended.contains(id) && !put_off.contains_key(id));
+            ids.retain(|id| !mine.contains_key(id) && !ended.contains(id) && !put_off.contains_key(id));
         }
         // Looked at without a lock: there may be many, on a slow disk.
         let mut ended = Vec::new();
@@ -229,17 +257,6 @@ impl Worker {
         let open: HashSet<JobId> = ids.iter().copied().collect();
         lock(&self.desk.watch).retain(|id| open.contains(&id));
         Ok(ids)
-    }
-
-    /// Removes what was thrown away, on a thread of its own that nobody waits for: a tree may have millions of files.
-    pub(crate) fn empty_trash(self: &Arc<Self>) {
-        let me = self.clone();
-        std::thread::spawn(move || {
-            let Ok(_alone) = me.desk.trash.try_lock() else { return };
-            if let Err(error) = me.store.empty_trash() {
-                tracing::warn!(%error, "not everything that was thrown away could be removed; trying again");
-            }
-        });
     }
 
     async fn sweep(self: &Arc<Self>) {

@@ -6,6 +6,7 @@
 
 mod error;
 mod outcome;
+mod stopping;
 
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -26,7 +27,7 @@ use pipelinex_common::{
     state::{JobState, Reason, StepState},
     store::{Claim, Job},
 };
-use tokio::sync::mpsc;
+use tokio::sync::{Notify, mpsc};
 
 pub use self::error::RunError;
 use crate::{
@@ -52,17 +53,41 @@ pub enum Left {
     Open,
 }
 
-/// Runs a job that this worker has claimed. Blocks; call it on a thread for that.
+/// What the loop over a job is told.
+enum Event {
+    /// By the task of a step.
+    Step(StepReport),
+    /// That the job is to end, and why.
+    Stop(Stop),
+}
+
+/// Runs a job that this worker has claimed. Blocks; call it on a thread for that. `engine`: none is needed for a job that is
+/// canceled before it began, and others are then let go of. `bell`: rung when its wishes are worth a look.
 ///
 /// # Errors
 /// [`RunError`].
-pub fn run_job(worker: &Arc<Worker>, engine: Engine, job: &Job, claim: Claim) -> Result<Left, RunError> {
+pub fn run_job(
+    worker: &Arc<Worker>,
+    engine: Option<Engine>,
+    job: &Job,
+    claim: Claim,
+    bell: &Arc<Notify>,
+) -> Result<Left, RunError> {
     let number = claim.number();
     let claim = Arc::new(Mutex::new(claim));
     let _beating = beat(worker, &claim);
     worker.store.take_over(job)?;
     let metadata = job.metadata()?;
     job.put_torn_state_aside()?;
+    if job.latest_attempt()? == 0
+        && let Some(words) = job.cancel_wish()
+    {
+        let won = job.finish(&stopping::never_begun(&metadata, &stopping::canceled(&words), number))?;
+        tracing::info!(job = %job.id(), won, "the job was canceled before it began");
+        sweep::remove_folders(&worker.store, job)?;
+        return Ok(Left::Finished);
+    }
+    let Some(engine) = engine else { return Ok(Left::Open) };
     let started_at = job.view()?.execution.started_at.unwrap_or_else(Timestamp::now);
     let mut running = match Running::prepare(worker, engine, job, &metadata, claim, number, started_at)? {
         Ok(running) => running,
@@ -72,6 +97,7 @@ pub fn run_job(worker: &Arc<Worker>, engine: Engine, job: &Job, claim: Claim) ->
             return Ok(Left::Finished);
         }
     };
+    let _watching = stopping::watch_for_wish(worker, job, bell, running.events.0.clone());
     let left = running.run_to_the_end()?;
     if left == Left::Finished {
         running.clean_up();
@@ -116,8 +142,12 @@ struct Running<'a> {
     ended: BTreeMap<Slug, Ended>,
     running: BTreeSet<Slug>,
     steps: Arc<JobSteps>,
-    reports: (mpsc::UnboundedSender<StepReport>, mpsc::UnboundedReceiver<StepReport>),
+    events: (mpsc::UnboundedSender<Event>, mpsc::UnboundedReceiver<Event>),
     claim: u64,
+    /// Steps whose containers were lost under a former holder, in that attempt.
+    lost: (u32, Vec<Slug>),
+    /// Why the job is ended before its steps have.
+    stop: Option<Stop>,
 }
 
 impl<'a> Running<'a> {
@@ -146,40 +176,61 @@ impl<'a> Running<'a> {
         let open: Vec<Slug> = definition.selected.iter().filter(|slug| !ended.contains_key(*slug)).cloned().collect();
         let mut left = worker.runtime.block_on(take_up::find(&engine, &worker.store, job, &open, &claim))?;
         board.set_attempt(left.attempt);
-        let (attempt, lost) = (left.attempt, std::mem::take(&mut left.lost));
+        let lost = (left.attempt, std::mem::take(&mut left.lost));
         let steps = Arc::new(JobSteps::prepare(worker, &engine, job, &definition, (claim, number), left)?);
-        let (reports, running) = (mpsc::unbounded_channel(), BTreeSet::new());
-        let mut me = Self { worker, engine, job, definition, board, ended, running, steps, reports, claim: number };
-        for step in lost {
-            me.try_again(&step, attempt)?;
+        let (events, running) = (mpsc::unbounded_channel(), BTreeSet::new());
+        let (claim, stop) = (number, None);
+        Ok(Ok(Self { worker, engine, job, definition, board, ended, running, steps, events, claim, lost, stop }))
+    }
+
+    /// What a former holder left, and what people wish for, before anything is started.
+    fn take_up(&mut self) -> Result<(), RunError> {
+        // Drawn before the look: whoever wished for the end, and then saw the job QUEUED, was in time.
+        self.job.draw_state(&self.board.draw())?;
+        self.heed_wish();
+        let (attempt, lost) = std::mem::take(&mut self.lost);
+        match self.stop.clone() {
+            Some(stop) => self.take_up_to_end(&stop, &lost),
+            None => lost.iter().try_for_each(|step| self.try_again(step, attempt)),
         }
-        Ok(Ok(me))
     }
 
     fn run_to_the_end(&mut self) -> Result<Left, RunError> {
+        self.take_up()?;
         loop {
-            let definition = self.definition.clone();
-            let next = plan::next(&definition.pipeline, &definition.selected, &self.ended, &self.running);
-            for (slug, reason) in &next.skip {
-                self.skip(slug, reason)?;
-            }
-            for slug in &next.start {
-                self.start(slug);
-            }
-            if next.done {
-                let (state, reason, error) = outcome::of_job(&definition, &self.ended, &self.board);
-                return self.finish(state, reason, error);
+            let done = if self.stop.is_none() { self.go_on()? } else { self.running.is_empty() };
+            if done {
+                // A wish that was durable before the end is granted, also when nothing is left to be ended.
+                self.heed_wish();
+                return self.finish();
             }
             // Once a round, while what was started is under way: the drawing keeps nobody waiting.
             self.job.draw_state(&self.board.draw())?;
-            let Some(report) = self.worker.runtime.block_on(self.reports.1.recv()) else { return Ok(Left::Open) };
-            match report {
-                StepReport::Ended(slug, record) => self.take_in(&slug, *record)?,
-                StepReport::Lost(slug, attempt) => self.try_again(&slug, attempt)?,
-                StepReport::LetGo => return Ok(Left::Open),
-                StepReport::Broke(error) => return Err(error),
+            let Some(event) = self.worker.runtime.block_on(self.events.1.recv()) else { return Ok(Left::Open) };
+            match event {
+                Event::Stop(stop) => self.stop(stop),
+                Event::Step(StepReport::Ended(slug, record)) => self.take_in(&slug, *record)?,
+                Event::Step(StepReport::Lost(slug, attempt)) => match self.stop.clone() {
+                    Some(stop) => self.record_ended(&slug, &stop)?,
+                    None => self.try_again(&slug, attempt)?,
+                },
+                Event::Step(StepReport::LetGo) => return Ok(Left::Open),
+                Event::Step(StepReport::Broke(error)) => return Err(error),
             }
         }
+    }
+
+    /// Starts and skips what the plan says; `true` once nothing is left to do.
+    fn go_on(&mut self) -> Result<bool, RunError> {
+        let definition = self.definition.clone();
+        let next = plan::next(&definition.pipeline, &definition.selected, &self.ended, &self.running);
+        for (slug, reason) in &next.skip {
+            self.skip(slug, reason)?;
+        }
+        for slug in &next.start {
+            self.start(slug);
+        }
+        Ok(next.done)
     }
 
     fn start(&mut self, slug: &Slug) {
@@ -189,7 +240,7 @@ impl<'a> Running<'a> {
         record.attempt = Some(self.steps.attempt());
         self.board.put(slug, record);
         self.running.insert(slug.clone());
-        let (steps, step, reports) = (self.steps.clone(), step.clone(), self.reports.0.clone());
+        let (steps, step, events) = (self.steps.clone(), step.clone(), self.events.0.clone());
         let root = self.job.paths().root().to_owned();
         let task = self.worker.runtime.spawn(steps.run(step));
         self.worker.runtime.spawn(async move {
@@ -197,7 +248,7 @@ impl<'a> Running<'a> {
             let panicked = |panic| DiskError::io("go on with", root)(std::io::Error::other(panic)).into();
             let report = task.await.unwrap_or_else(|panic| StepReport::Broke(panicked(panic)));
             // The receiver is gone once the job was let go of.
-            let _ = reports.send(report);
+            let _ = events.send(Event::Step(report));
         });
     }
 
@@ -258,7 +309,14 @@ impl<'a> Running<'a> {
         Ok(())
     }
 
-    fn finish(&self, state: JobState, reason: Option<Reason>, error: Option<String>) -> Result<Left, RunError> {
+    fn finish(&mut self) -> Result<Left, RunError> {
+        let (state, reason, error) = match self.stop.clone() {
+            Some(stop) => {
+                self.skip_the_rest(&stop)?;
+                (stopping::state_after(&stop), Some(stop.reason), Some(stop.message))
+            }
+            None => outcome::of_job(&self.definition, &self.ended, &self.board),
+        };
         pipelinex_common::fault_point!("worker.before-final");
         let won = self.job.finish(&self.board.draw_end(state, reason, error))?;
         pipelinex_common::fault_point!("worker.after-final");

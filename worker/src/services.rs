@@ -18,7 +18,7 @@ use pipelinex_common::{
 use crate::{
     engine::{ContainerStatus, Engine, EngineError, Phase},
     spec::ContainerSpec,
-    step::{ASK_AGAIN, Ending, Holds, StepError, Stop, killed_or_removed},
+    step::{ASK_AGAIN, Ending, Holds, StepError, Stop, ended_or_lost},
 };
 
 /// The names of their logs among the reports of the step.
@@ -186,7 +186,7 @@ impl Services {
 
     /// How the step ends because this one of them did.
     async fn because_of(&self, what: &str, name: &str, status: ContainerStatus) -> Ending {
-        match killed_or_removed(&self.engine, name, status).await {
+        match ended_or_lost(&self.engine, name, status, false).await {
             Ending::Exited(status) => Ending::Ended(end_of(what, &status, &log::last_words(&self.engine, name).await)),
             other => other,
         }
@@ -205,6 +205,15 @@ impl Services {
         }
     }
 
+    /// Ends them, all at once.
+    ///
+    /// # Errors
+    /// [`EngineError`].
+    pub async fn end(&self, grace: Duration) -> Result<(), EngineError> {
+        let stops = self.names().map(|name| self.engine.stop(name, grace));
+        futures::future::join_all(stops).await.into_iter().collect()
+    }
+
     /// Ends them, and keeps at most `bytes` of what each has printed in `folder`.
     ///
     /// # Errors
@@ -213,10 +222,7 @@ impl Services {
         disk::make_dir(folder.parent().unwrap_or(folder), 0o2750)?;
         let _ = std::fs::remove_dir_all(folder);
         disk::make_dir(folder, 0o2750)?;
-        let stops = self.names().map(|name| self.engine.stop(name, GRACE));
-        for stopped in futures::future::join_all(stops).await {
-            stopped?;
-        }
+        self.end(GRACE).await?;
         for (what, spec) in self.all() {
             let name = if what == "application" { LOGS[0] } else { LOGS[1] };
             log::keep(self.engine.past_logs(&spec.name, None), &folder.join(name), bytes).await?;

@@ -84,17 +84,22 @@ impl Worker {
 
     /// How trees can be made here; `None` when it could not be tried: no image is there yet, or the engine is away.
     async fn probe(&self, engine: &Engine, workspaces: &Path) -> Option<TreeKind> {
-        for image in self.config.images.values() {
-            if !engine.has_image(image).await.unwrap_or(false) {
-                continue;
+        let image = self.some_image(engine).await?;
+        match tree::probe(engine, &self.store, workspaces, &image).await {
+            Ok(()) => Some(TreeKind::Overlay),
+            Err(reason) => {
+                tracing::warn!(reason, "no overlay can be mounted over the workspaces folder: trees are copied");
+                engine.ping().await.is_ok().then_some(TreeKind::Copy)
             }
-            return match tree::probe(engine, &self.store, workspaces, image).await {
-                Ok(()) => Some(TreeKind::Overlay),
-                Err(reason) => {
-                    tracing::warn!(reason, "no overlay can be mounted over the workspaces folder: trees are copied");
-                    engine.ping().await.is_ok().then_some(TreeKind::Copy)
-                }
-            };
+        }
+    }
+
+    /// Any runner image that is there: each of them has a shell.
+    pub(crate) async fn some_image(&self, engine: &Engine) -> Option<String> {
+        for image in self.config.images.values() {
+            if engine.has_image(image).await.unwrap_or(false) {
+                return Some(image.clone());
+            }
         }
         None
     }

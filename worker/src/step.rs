@@ -21,7 +21,9 @@ use crate::{
 };
 
 /// Seconds a container has between TERM and KILL.
-const GRACE: Duration = Duration::from_secs(10);
+pub(crate) const GRACE: Duration = Duration::from_secs(10);
+/// How long the last words of a container that was ended are waited for.
+const LAST_WORDS: Duration = Duration::from_secs(2);
 /// Pause before an engine that does not answer is asked again.
 pub(crate) const ASK_AGAIN: Duration = Duration::from_secs(1);
 
@@ -157,11 +159,11 @@ impl Run<'_> {
             }
             let closed = Instant::now();
             // Its last words are made durable while the engine brings the container to its end.
-            let syncing = log.sync();
-            let (settled, synced) = tokio::join!(self.settled(deadline), syncing);
+            let settling = async { (self.settled(deadline).await, closed.elapsed()) };
+            let ((settled, took), synced) = tokio::join!(settling, log.sync());
             synced?;
             // A connection may end without a word, too: output that ended long before its container was cut off.
-            let cut = broken || closed.elapsed() > SOON;
+            let cut = broken || took > SOON;
             match settled? {
                 Settled::Is(Ending::Exited(_)) if cut && readings < READINGS => {
                     readings += 1;
@@ -223,11 +225,12 @@ impl Run<'_> {
         {
             return Ok(Settled::Is(Ending::Exited(ContainerStatus::success())));
         }
+        let mut away = false;
         loop {
             match self.engine.inspect(name).await {
                 Ok(None) => return Ok(Settled::Is(Ending::Lost)),
                 Ok(Some(status)) if status.phase == Phase::Ended => {
-                    return Ok(Settled::Is(killed_or_removed(self.engine, name, status).await));
+                    return Ok(Settled::Is(ended_or_lost(self.engine, name, status, away).await));
                 }
                 Ok(Some(_)) if Instant::now() >= deadline => {
                     return Ok(Settled::Stop(Ending::Ended(Stop::timeout(self.timeout))));
@@ -235,12 +238,15 @@ impl Run<'_> {
                 Ok(Some(_)) => return Ok(Settled::StillRunning),
                 Err(error) if error.is_unreachable() => {
                     tracing::warn!(container = name, %error, "asking again");
+                    away = true;
                 }
                 Err(EngineError::Answered { status, .. }) if status >= 500 && Instant::now() < deadline => {}
                 Err(error) => return Err(error.into()),
             }
+            let mut orders = self.told.clone();
             tokio::select! {
                 () = self.detach.cancelled() => return Ok(Settled::Is(Ending::Detached)),
+                ending = told(&mut orders) => return Ok(Settled::Stop(ending)),
                 () = tokio::time::sleep(ASK_AGAIN) => {}
             }
         }
@@ -248,21 +254,26 @@ impl Run<'_> {
 
     /// Ends the container, and takes in what it still has to say meanwhile.
     async fn stop(&self, mut log: LogWriter, mut output: Output, ending: Ending) -> Result<Ending, StepError> {
-        let writer = &mut log;
-        let last_words = async move {
-            while let Some(Ok(bytes)) = output.next().await {
-                if !matches!(writer.append_following(&bytes), Ok(Appended::Taken)) {
-                    break;
+        let stopped = {
+            let mut stopping = pin!(self.engine.stop(&self.spec.name, GRACE));
+            let mut last_words = pin!(async {
+                while let Some(Ok(bytes)) = output.next().await {
+                    if !matches!(log.append_following(&bytes), Ok(Appended::Taken)) {
+                        break;
+                    }
                 }
+                // A stream that nobody reads holds the container back, also from its end.
+                output = futures::stream::empty().boxed();
+            });
+            tokio::select! {
+                stopped = &mut stopping => {
+                    let _ = tokio::time::timeout(LAST_WORDS, last_words).await;
+                    stopped
+                }
+                () = &mut last_words => stopping.await,
             }
-            // A stream that nobody reads holds the container back, also from its end.
-            drop(output);
-            std::future::pending::<()>().await;
         };
-        tokio::select! {
-            stopped = self.engine.stop(&self.spec.name, GRACE) => stopped?,
-            () = last_words => {}
-        }
+        stopped?;
         log.finish()?;
         Ok(ending)
     }
@@ -278,32 +289,41 @@ async fn told(told: &mut Told) -> Ending {
     std::future::pending().await
 }
 
-/// How a container ended whose program was ended by a signal, as far as its own code says. Somebody who removes a container by
-/// force kills it first, and an engine that stops ends all of them with itself: in both cases it is lost, and no step failed.
-pub(crate) async fn killed_or_removed(engine: &Engine, name: &str, status: ContainerStatus) -> Ending {
-    if status.exit_code < SIGNALLED || status.oom_killed {
+/// How a container ended that did not end well, or while its engine was `away`. Somebody who removes a container by force kills
+/// it first, and an engine that stops ends all of them with itself: in both cases it is lost, and no step has failed.
+pub(crate) async fn ended_or_lost(engine: &Engine, name: &str, status: ContainerStatus, mut away: bool) -> Ending {
+    if (status.exit_code == 0 && !away) || status.oom_killed {
         return Ending::Exited(status);
     }
+    let signalled = status.exit_code >= SIGNALLED;
+    // For a moment one that is being removed looks like one that was killed.
+    let mut pause = if signalled { ASK_AGAIN } else { Duration::ZERO };
     loop {
-        tokio::time::sleep(ASK_AGAIN).await;
+        tokio::time::sleep(pause).await;
+        pause = ASK_AGAIN;
         match look_again(engine, name).await {
-            Ok(ending) => return ending,
+            Ok(None) => return Ending::Lost,
+            // A program that is asked to end does so with any code; one that a signal ended says so also to who comes later.
+            Ok(Some((_, true))) if away || signalled => return Ending::Lost,
+            // What killed it may have been told only now.
+            Ok(Some((status, _))) => return Ending::Exited(status),
             Err(error) if error.is_unreachable() => {
-                tracing::warn!(container = name, %error, "it was ended, perhaps with its engine; asking again");
+                tracing::warn!(container = name, %error, "it has ended, perhaps with its engine; asking again");
+                away = true;
             }
             Err(_) => return Ending::Exited(status),
         }
     }
 }
 
-/// Asks on a connection of its own, which an engine that is about to stop refuses.
-async fn look_again(engine: &Engine, name: &str) -> Result<Ending, EngineError> {
+/// What the engine says of a container, and whether that ended before this engine began. Asked on a connection of its own, which an
+/// engine that is about to stop refuses.
+async fn look_again(engine: &Engine, name: &str) -> Result<Option<(ContainerStatus, bool)>, EngineError> {
     let engine = engine.anew().await?;
-    // What killed it may have been told only now.
-    let Some(status) = engine.inspect(name).await? else { return Ok(Ending::Lost) };
+    let Some(status) = engine.inspect(name).await? else { return Ok(None) };
     let (ended, since) = (status.finished_at, engine.running_since().await?);
-    let by_its_engine = matches!((ended, since), (Some(ended), Some(since)) if ended < since) && !status.oom_killed;
-    Ok(if by_its_engine { Ending::Lost } else { Ending::Exited(status) })
+    let before = matches!((ended, since), (Some(ended), Some(since)) if ended < since) && !status.oom_killed;
+    Ok(Some((status, before)))
 }
 
 enum Made {

@@ -72,7 +72,9 @@ pub fn remove_folders(store: &Store, job: &Job) -> Result<(), StoreError> {
     let entries = fs::read_dir(paths.root()).map_err(DiskError::io("list", paths.root()))?;
     let collecting = entries.flatten().filter(|e| e.file_name().to_string_lossy().starts_with(".collecting-"));
     // The outbox last: every job that ran a step has one, so as long as it is there something may be left.
-    for folder in collecting.map(|entry| entry.path()).chain([paths.trees(), paths.inputs(), paths.outbox()]) {
+    for folder in
+        collecting.map(|entry| entry.path()).chain([paths.reserve(), paths.trees(), paths.inputs(), paths.outbox()])
+    {
         store.throw_away(&folder)?;
     }
     Ok(())

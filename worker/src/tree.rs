@@ -13,14 +13,13 @@ use pipelinex_common::{
     foreign::{Beneath, ForeignError},
     layout::JobPaths,
     slug::Slug,
-    store::{RUNNER_GID, RUNNER_UID, Store, StoreError, make_runner_dir},
+    store::{Store, StoreError, give_to_runner, make_runner_dir},
 };
 
 use crate::{
     engine::{Engine, VolumeSpec},
-    spec::{
-        ContainerLimits, ContainerSpec, JobContext, KeptLog, LABEL_INSTANCE, Mount, MountSource, Program, TreeKind,
-    },
+    errand::{self, Errand, Rights},
+    spec::{JobContext, LABEL_INSTANCE, MountSource, TreeKind},
 };
 
 /// Why a tree could not be made.
@@ -113,22 +112,14 @@ fn copy(source: &Path, target: &Path) -> Result<(), TreeError> {
         make_runner_dir(&target.join(folder))?;
     }
     for found in &walk.files {
-        let from = beneath.file(&found.path)?;
+        let mut from = beneath.file(&found.path)?;
         let path = target.join(&found.path);
         let executable = from.metadata().is_ok_and(|meta| meta.permissions().mode() & 0o111 != 0);
-        let mode = if executable { 0o755 } else { 0o644 };
-        let to = OpenOptions::new().write(true).create_new(true).mode(mode).open(&path);
-        copy_file(from, to.map_err(DiskError::io("create", &path))?, &path)?;
-    }
-    Ok(())
-}
-
-fn copy_file(mut from: File, mut to: File, path: &Path) -> Result<(), DiskError> {
-    // The kernel shares the blocks where the file system can.
-    std::io::copy(&mut from, &mut to).map_err(DiskError::io("copy to", path))?;
-    if rustix::process::geteuid().is_root() {
-        let (uid, gid) = (rustix::fs::Uid::from_raw(RUNNER_UID), rustix::fs::Gid::from_raw(RUNNER_GID));
-        rustix::fs::fchown(&to, Some(uid), Some(gid)).map_err(|error| DiskError::io("chown", path)(error.into()))?;
+        let to = OpenOptions::new().write(true).create_new(true).mode(0o600).open(&path);
+        let mut to = to.map_err(DiskError::io("create", &path))?;
+        // The kernel shares the blocks where the file system can.
+        std::io::copy(&mut from, &mut to).map_err(DiskError::io("copy to", &path))?;
+        give_to_runner(&to, &path, executable)?;
     }
     Ok(())
 }
@@ -151,20 +142,21 @@ pub async fn probe(engine: &Engine, store: &Store, on_engine: &Path, image: &str
             .into();
     let mine: Vec<String> = labels.iter().map(|(name, value)| format!("{name}={value}")).collect();
     let inside = store.layout().root().join(".probe");
-    clear_probes(engine, &mine, &inside).await;
+    clear_probes(engine, store, &mine, &inside).await;
     let name = format!("pipelinex-probe-{}", uuid::Uuid::new_v4().as_simple());
     let result = probe_in(engine, &name, &inside, &on_engine.join(".probe"), image, labels).await;
-    clear_probes(engine, &mine, &inside).await;
+    clear_probes(engine, store, &mine, &inside).await;
     result
 }
 
-async fn clear_probes(engine: &Engine, labels: &[String], inside: &Path) {
+async fn clear_probes(engine: &Engine, store: &Store, labels: &[String], inside: &Path) {
     if let Ok(found) = engine.find(labels).await
         && let Err(error) = engine.remove(&found).await
     {
         tracing::warn!(%error, "what a probe left could not be removed");
     }
-    let _ = fs::remove_dir_all(inside);
+    // What a container made there is not always ours to remove.
+    let _ = store.throw_away(inside);
 }
 
 async fn probe_lock(store: &Store) -> Result<File, String> {
@@ -207,36 +199,17 @@ async fn probe_in(
     }
     let volume = overlay(name.to_owned(), &outside.join("lower"), outside, labels.clone());
     engine.create_volume(&volume).await.map_err(|e| text(&e))?;
-    let spec = ContainerSpec {
+    let script = "test -e lower && rm -r remade && mkdir remade && touch upper";
+    let errand = Errand {
         name: name.to_owned(),
         image: image.to_owned(),
-        program: Program::Command(
-            ["/bin/sh", "-c", "test -e lower && rm -r remade && mkdir remade && touch upper"]
-                .map(str::to_owned)
-                .to_vec(),
-        ),
-        env: Default::default(),
-        mounts: vec![Mount {
-            source: MountSource::Volume(name.to_owned()),
-            target: crate::spec::HOME.to_owned(),
-            read_only: false,
-        }],
-        limits: ContainerLimits { memory_bytes: 64 << 20, milli_cpus: 1000, pids: 32, tmp_bytes: 1 << 20 },
-        scratch: Vec::new(),
-        network: None,
-        health: None,
-        log: KeptLog::All,
-        labels: labels.clone(),
+        script: script.to_owned(),
+        rights: Rights::Runner,
+        shows: MountSource::Volume(name.to_owned()),
+        at: crate::spec::HOME.to_owned(),
+        labels,
+        patience: Duration::from_secs(5),
     };
-    engine.create(&spec).await.map_err(|e| text(&e))?;
-    engine.start(name).await.map_err(|e| text(&e))?;
-    for _ in 0..200 {
-        match engine.inspect(name).await.map_err(|e| text(&e))? {
-            Some(status) if status.phase == crate::engine::Phase::Ended => {
-                return readable(inside).map_err(|error| error.to_string())?;
-            }
-            _ => tokio::time::sleep(Duration::from_millis(25)).await,
-        }
-    }
-    Err("a container to try it with did not end".to_owned())
+    errand::run(engine, errand).await?;
+    readable(inside).map_err(|error| error.to_string())?
 }

@@ -64,7 +64,10 @@ pub struct Verdict {
 pub fn of(ending: &Ending, voice: Voice) -> Verdict {
     match ending {
         Ending::Exited(status) => exited(status, voice),
-        Ending::Ended(Stop { reason, message }) => failed(*reason, message.clone(), None),
+        Ending::Ended(Stop { reason, message }) => {
+            let state = if *reason == Reason::CanceledByUser { StepState::Canceled } else { StepState::Failed };
+            Verdict { state, ..failed(*reason, message.clone(), None) }
+        }
         Ending::Lost => failed(Reason::WorkerLost, "its container is gone".to_owned(), None),
         Ending::Detached => Verdict {
             state: StepState::Canceled,
@@ -155,6 +158,9 @@ pub fn apply(record: &mut StepRecord, collected: &Collected, voice: Voice) {
 
 /// Fails a step that succeeded, or whose failure would not count, for findings that the operator lets nobody pass with.
 pub fn gate(record: &mut StepRecord, fail_on: FailOn, allowed_to_fail: bool) {
+    if record.status == StepState::Canceled {
+        return;
+    }
     let judged = record.findings.and_then(|findings| fail_on.judge(&findings));
     if let Some((count, threshold)) = judged.filter(|_| record.status == StepState::Success || allowed_to_fail) {
         let threshold = format!("{threshold:?}").to_lowercase();

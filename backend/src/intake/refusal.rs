@@ -2,6 +2,7 @@
 
 use std::{fmt, io, path::PathBuf};
 
+use pipelinex_common::disk::is_full;
 use serde::{Serialize, Serializer};
 
 /// How much of an entry's name a message shows, in characters.
@@ -148,10 +149,7 @@ impl IntakeError {
     /// An error of ours; a full disk becomes [`IntakeError::Full`].
     pub fn io(doing: &'static str, path: impl Into<PathBuf>, source: impl Into<io::Error>) -> Self {
         let source = source.into();
-        match source.kind() {
-            io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded => Self::Full,
-            _ => Self::Io { doing, path: path.into(), source },
-        }
+        if is_full(&source) { Self::Full } else { Self::Io { doing, path: path.into(), source } }
     }
 }
 
@@ -253,6 +251,7 @@ mod tests {
         let full = |errno: rustix::io::Errno| IntakeError::io("write", "x", errno);
         assert!(matches!(full(rustix::io::Errno::NOSPC), IntakeError::Full));
         assert!(matches!(full(rustix::io::Errno::DQUOT), IntakeError::Full));
+        assert!(matches!(full(rustix::io::Errno::FBIG), IntakeError::Full));
         assert!(matches!(full(rustix::io::Errno::IO), IntakeError::Io { .. }));
     }
 }

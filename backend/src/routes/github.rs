@@ -1,20 +1,24 @@
 //! `POST /api/jobs/github`: a repository becomes a job. On whichever host it is: the address is the predecessors'.
 
 use axum::{
-    Json,
     extract::{Request, State},
-    http::{HeaderName, StatusCode},
+    response::Response,
 };
-use pipelinex_common::metadata::Metadata;
 
 use super::upload::created;
-use crate::{app::App, error::ApiError, extract_url, submit};
+use crate::{
+    app::App,
+    error::ApiError,
+    extract_url,
+    once::{Key, once},
+    submit,
+};
 
 /// 201 with the metadata, once the repository is cloned and the job is durable.
-pub async fn github(
-    State(app): State<App>,
-    request: Request,
-) -> Result<(StatusCode, [(HeaderName, String); 1], Json<Metadata>), ApiError> {
-    let wish = extract_url::receive(&app, request).await?;
-    Ok(created(submit::submit(&app, wish.into()).await?))
+pub async fn github(State(app): State<App>, request: Request) -> Result<Response, ApiError> {
+    let key = Key::of(request.headers(), "github")?;
+    let (text, body) = extract_url::receive(&app, request).await?;
+    // A place for a clone is taken by who clones, not by who waits for another's.
+    let make = async |turn| submit::submit(&app, extract_url::wish(&app, &text).await?.into(), turn).await;
+    Ok(created(once(&app, key, body, make).await?))
 }

@@ -68,6 +68,7 @@ struct WholeRow {
     created_at: Timestamp,
     started_at: Option<Timestamp>,
     finished_at: Option<Timestamp>,
+    cancel_wished: bool,
     link: String,
 }
 
@@ -144,7 +145,7 @@ fn row(store: &Store, id: JobId, query: &Wanted) -> Option<Row> {
 
 impl From<JobView> for WholeRow {
     fn from(view: JobView) -> Self {
-        let JobView { metadata, execution, .. } = view;
+        let JobView { metadata, execution, cancel_wished } = view;
         Self {
             job_id: metadata.job_id,
             state: execution.state,
@@ -162,6 +163,7 @@ impl From<JobView> for WholeRow {
             created_at: metadata.created_at,
             started_at: execution.started_at,
             finished_at: execution.finished_at,
+            cancel_wished,
             link: address(metadata.job_id),
         }
     }

@@ -1,6 +1,7 @@
 //! Every call on one screen.
 
 mod artifacts;
+mod cancel;
 mod download;
 mod findings;
 mod github;
@@ -31,7 +32,7 @@ use tower_http::{
     cors::{AllowOrigin, CorsLayer},
 };
 
-use crate::{app::App, config::Config, error::ApiError, guard, web};
+use crate::{app::App, config::Config, error::ApiError, guard, once, web};
 
 /// The whole HTTP side as one service.
 pub fn router(app: App) -> Router {
@@ -43,6 +44,8 @@ pub fn router(app: App) -> Router {
         .route("/api/jobs/github", post(github::github))
         .route("/api/jobs/{id}", get(job::view))
         .route("/api/jobs/{id}/status", get(status::status))
+        .route("/api/jobs/{id}/cancel", post(cancel::cancel))
+        .route("/api/job/cancel/{id}", post(cancel::seed))
         .route("/api/jobs/{id}/retry", post(retry::retry))
         .route("/api/jobs/{id}/reports", get(reports::reports))
         .route("/api/jobs/{id}/findings", get(findings::findings))
@@ -62,11 +65,18 @@ pub fn router(app: App) -> Router {
 /// What pages of the allowed origins may do; the guard has refused the others already.
 fn cors(config: &Config) -> CorsLayer {
     let origins = config.allowed_origins.iter().filter_map(|origin| HeaderValue::from_str(origin).ok());
-    let shown = [header::CONTENT_DISPOSITION, header::RETRY_AFTER, header::LOCATION, NEXT_OFFSET, LOG_COMPLETE];
+    let shown = [
+        header::CONTENT_DISPOSITION,
+        header::RETRY_AFTER,
+        header::LOCATION,
+        NEXT_OFFSET,
+        LOG_COMPLETE,
+        upload::REPLAYED,
+    ];
     CorsLayer::new()
         .allow_origin(AllowOrigin::list(origins))
         .allow_methods([Method::GET, Method::POST])
-        .allow_headers([header::CONTENT_TYPE])
+        .allow_headers([header::CONTENT_TYPE, once::KEY])
         .expose_headers(shown)
 }
 

@@ -27,7 +27,7 @@ pub struct Precheck {
 
 /// 200 with the verdict, also when it is a refusal; other codes where there was nothing to judge.
 pub async fn precheck(State(app): State<App>, request: Request) -> Result<Json<Precheck>, ApiError> {
-    let upload = extract::receive(&app, request).await?;
+    let (upload, _) = extract::receive(&app, request).await?;
     match submit::precheck(&app, upload.into()).await {
         Ok(judged) => Ok(Json(Precheck {
             accepted: true,

@@ -1,19 +1,19 @@
 //! `POST /api/jobs/{id}/retry`: a new job of the same source and request.
 
-use axum::{
-    Json,
-    extract::State,
-    http::{HeaderName, StatusCode},
-};
-use pipelinex_common::metadata::Metadata;
+use axum::{extract::State, http::HeaderMap, response::Response};
+use pipelinex_common::store::Fingerprint;
 
 use super::{path::JobPath, upload::created};
-use crate::{again::run_again, app::App, error::ApiError};
+use crate::{
+    again::run_again,
+    app::App,
+    error::ApiError,
+    once::{Key, once},
+};
 
 /// 201 with the metadata of the new job, whose `retry_of` is the old one.
-pub async fn retry(
-    State(app): State<App>,
-    JobPath(id): JobPath,
-) -> Result<(StatusCode, [(HeaderName, String); 1], Json<Metadata>), ApiError> {
-    Ok(created(run_again(&app, id).await?))
+pub async fn retry(State(app): State<App>, JobPath(id): JobPath, headers: HeaderMap) -> Result<Response, ApiError> {
+    let key = Key::of(&headers, "retry")?;
+    let body = Fingerprint::of(&[id.to_string().as_bytes()]);
+    Ok(created(once(&app, key, body, |turn| run_again(&app, id, turn)).await?))
 }

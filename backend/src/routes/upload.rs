@@ -3,24 +3,36 @@
 use axum::{
     Json,
     extract::{Request, State},
-    http::{HeaderName, StatusCode, header},
+    http::{HeaderName, HeaderValue, StatusCode, header},
+    response::{IntoResponse, Response},
 };
-use pipelinex_common::metadata::Metadata;
 
 use super::job::address;
-use crate::{app::App, error::ApiError, extract, submit};
+use crate::{
+    app::App,
+    error::ApiError,
+    extract,
+    once::{Key, Made, once},
+    submit,
+};
+
+/// Says that the answer is that of an earlier request with the same key.
+pub const REPLAYED: HeaderName = HeaderName::from_static("idempotent-replayed");
 
 /// 201 with the metadata, once the job is durable.
-pub async fn upload(
-    State(app): State<App>,
-    request: Request,
-) -> Result<(StatusCode, [(HeaderName, String); 1], Json<Metadata>), ApiError> {
-    let upload = extract::receive(&app, request).await?;
-    Ok(created(submit::submit(&app, upload.into()).await?))
+pub async fn upload(State(app): State<App>, request: Request) -> Result<Response, ApiError> {
+    let key = Key::of(request.headers(), "upload")?;
+    let (upload, body) = extract::receive(&app, request).await?;
+    let make = |turn| submit::submit(&app, upload.into(), turn);
+    Ok(created(once(&app, key, body, make).await?))
 }
 
 /// A job that is there now, and where.
-pub fn created(metadata: Metadata) -> (StatusCode, [(HeaderName, String); 1], Json<Metadata>) {
+pub fn created(Made { metadata, replayed }: Made) -> Response {
     let location = address(metadata.job_id);
-    (StatusCode::CREATED, [(header::LOCATION, location)], Json(metadata))
+    let mut response = (StatusCode::CREATED, [(header::LOCATION, location)], Json(metadata)).into_response();
+    if replayed {
+        response.headers_mut().insert(REPLAYED, HeaderValue::from_static("true"));
+    }
+    response
 }

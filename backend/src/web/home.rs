@@ -131,7 +131,8 @@ fn rows(store: &Store, before: Option<JobId>) -> Result<(Vec<Row>, Option<JobId>
 
 impl WholeRow {
     fn new(id: JobId, view: JobView, now: Timestamp) -> Self {
-        let JobView { metadata, execution, .. } = view;
+        let JobView { metadata, execution, cancel_wished } = view;
+        let canceling = cancel_wished && !execution.state.is_final();
         let took = execution.started_at.map(|from| words::since(from, execution.finished_at.unwrap_or(now)));
         Self {
             id,
@@ -139,7 +140,10 @@ impl WholeRow {
             project: metadata.project,
             run: metadata.run_number,
             pipeline: metadata.pipeline_name,
-            detail: execution.error.or(execution.current_stage).unwrap_or_default(),
+            detail: match canceling {
+                true => "to be canceled".to_owned(),
+                false => execution.error.or(execution.current_stage).unwrap_or_default(),
+            },
             created: words::at(metadata.created_at),
             took: took.unwrap_or_default(),
         }

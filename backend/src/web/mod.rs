@@ -36,6 +36,7 @@ pub fn routes() -> Router<App> {
         .route("/jobs/lines", get(lines::lines))
         .route("/jobs/{id}", get(job::page))
         .route("/jobs/{id}/again", post(submit::again))
+        .route("/jobs/{id}/cancel", post(submit::cancel))
         .route("/assets/{name}", get(assets::asset))
 }
 

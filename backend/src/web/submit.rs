@@ -36,12 +36,12 @@ pub async fn submit(State(app): State<App>, request: Request) -> Result<Response
     let headers = request.headers().clone();
     let (texts, upload) = read(&app, request).await?;
     let made = match upload {
-        Ok(upload) => submit::submit(&app, upload).await,
+        Ok(upload) => submit::submit(&app, upload, None).await,
         Err(error) => Err(error),
     };
     match made {
-        Ok(metadata) => {
-            let address = format!("/jobs/{}", metadata.job_id);
+        Ok(made) => {
+            let address = format!("/jobs/{}", made.metadata.job_id);
             Ok((StatusCode::SEE_OTHER, [(header::LOCATION, address)]).into_response())
         }
         Err(error) => refused(&app, &headers, texts, error, false).await,
@@ -66,8 +66,19 @@ pub async fn check(State(app): State<App>, Query(wish): Query<Wish>, request: Re
 /// `POST /jobs/{id}/again`: the same once more, as a new job.
 pub async fn again(State(app): State<App>, path: Result<JobPath, ApiError>) -> Result<Response, PageError> {
     let JobPath(id) = path?;
-    let metadata = run_again(&app, id).await?;
-    Ok((StatusCode::SEE_OTHER, [(header::LOCATION, format!("/jobs/{}", metadata.job_id))]).into_response())
+    let made = run_again(&app, id, None).await?;
+    Ok((StatusCode::SEE_OTHER, [(header::LOCATION, format!("/jobs/{}", made.metadata.job_id))]).into_response())
+}
+
+/// `POST /jobs/{id}/cancel`: the page then says what is going on, also when the job had ended before.
+pub async fn cancel(State(app): State<App>, path: Result<JobPath, ApiError>) -> Result<Response, PageError> {
+    let JobPath(id) = path?;
+    match crate::cancel::cancel(&app, id, "on its page").await {
+        Ok(_) | Err(ApiError::Ended { .. }) => {
+            Ok((StatusCode::SEE_OTHER, [(header::LOCATION, format!("/jobs/{id}"))]).into_response())
+        }
+        Err(error) => Err(error.into()),
+    }
 }
 
 /// The texts, and the source or why there is none. A file that was chosen counts more than an address that was typed.

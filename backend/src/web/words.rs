@@ -43,7 +43,12 @@ pub fn sentence(created_at: Timestamp, execution: &Execution, cancel_wished: boo
     let why = why.map(|why| format!(": {why}")).unwrap_or_else(|| ".".to_owned());
     let time = until(execution.started_at).unwrap_or_default();
     match execution.state {
-        JobState::Queued if cancel_wished => "Waiting, and somebody wishes it to be canceled.".to_owned(),
+        JobState::Queued if cancel_wished => {
+            "Waiting for a worker, which will cancel it and start nothing: somebody asked for that.".to_owned()
+        }
+        JobState::Running if cancel_wished => {
+            format!("Being canceled, after {time}: what runs gets ten seconds to end.")
+        }
         JobState::Queued => format!("Waiting for a worker for {}.", since(created_at, now)),
         JobState::Running => {
             let stages = execution.stages.iter().filter(|(_, stage)| stage.status == StepState::Running);
@@ -60,6 +65,7 @@ pub fn sentence(created_at: Timestamp, execution: &Execution, cancel_wished: boo
             }
         }
         JobState::Failed => format!("Failed after {time}{why}"),
+        JobState::Canceled if execution.started_at.is_none() => format!("Canceled before it began{why}"),
         JobState::Canceled => format!("Canceled after {time}{why}"),
     }
 }

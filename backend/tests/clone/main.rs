@@ -42,6 +42,8 @@ impl World {
             source: self.folder.path().join("source"),
             scratch: self.folder.path().join("scratch"),
             ca_certs: None,
+            proxy: None,
+            direct: Vec::new(),
         };
         let program = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/clone/program.sh");
         // So that a clone that nobody ends fails its story.

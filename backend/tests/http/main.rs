@@ -8,11 +8,13 @@
 
 mod answers;
 mod artifacts;
+mod cancel;
 mod connections;
 mod files;
 mod findings;
 mod listing;
 mod multipart;
+mod once;
 mod operator;
 mod pages;
 mod paths;

@@ -1,6 +1,6 @@
 //! The harness: one server per test, a client that speaks bytes where a library would be too polite, and fixtures.
 
-use std::{io::Write, net::SocketAddr, path::PathBuf, time::Duration};
+use std::{io::Write, net::SocketAddr, path::PathBuf, sync::Arc, time::Duration};
 
 use pipelinex_backend::{
     app::App,
@@ -32,7 +32,7 @@ pub struct TestServer {
     pub client: reqwest::Client,
     pub shutdown: CancellationToken,
     task: JoinHandle<Result<(), ServeError>>,
-    _folder: tempfile::TempDir,
+    pub folder: Arc<tempfile::TempDir>,
 }
 
 /// What came back.
@@ -53,7 +53,16 @@ impl TestServer {
     }
 
     pub async fn start_on(doorbell: Doorbell, change: impl FnOnce(&mut Config)) -> Self {
-        let folder = tempfile::tempdir().unwrap();
+        Self::start_over(Arc::new(tempfile::tempdir().unwrap()), doorbell, change).await
+    }
+
+    /// A server over a folder that another one has, or had before.
+    pub async fn start_over(
+        folder: Arc<tempfile::TempDir>,
+        doorbell: Doorbell,
+        change: impl FnOnce(&mut Config),
+    ) -> Self {
+        show_the_log();
         let store = Store::open(folder.path()).unwrap();
         let mut config = Config::for_testing();
         change(&mut config);
@@ -62,7 +71,7 @@ impl TestServer {
         let address = listener.local_addr().unwrap();
         let shutdown = CancellationToken::new();
         let task = tokio::spawn(serve(app, listener, shutdown.clone()));
-        Self { store, address, client: reqwest::Client::new(), shutdown, task, _folder: folder }
+        Self { store, address, client: reqwest::Client::new(), shutdown, task, folder }
     }
 
     pub fn url(&self, path: &str) -> String {
@@ -129,8 +138,14 @@ impl TestServer {
     }
 
     pub async fn stop(self) {
+        self.stop_and_keep().await;
+    }
+
+    /// Stops, and leaves the folder to the next one.
+    pub async fn stop_and_keep(self) -> Arc<tempfile::TempDir> {
         self.shutdown.cancel();
         timeout(Duration::from_secs(20), self.task).await.expect("the server ends").unwrap().unwrap();
+        self.folder
     }
 }
 
@@ -160,6 +175,13 @@ impl Answer {
             assert!(self.headers.contains_key(name), "{name}");
         }
     }
+}
+
+/// What the server warns of stands in the output of a test that fails: an answer has only the number of its cause.
+fn show_the_log() {
+    let log = tracing_subscriber::fmt().with_test_writer().with_max_level(tracing::Level::WARN);
+    // Another test of this process has done so already.
+    let _ = log.try_init();
 }
 
 /// Reads until the other side closes or nothing comes for `patience`.

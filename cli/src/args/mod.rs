@@ -94,6 +94,12 @@ pub enum Command {
         #[command(flatten)]
         server: ServerAddress,
     },
+    /// Cancel a job: one that waits is never started, one that runs is ended within seconds
+    Cancel {
+        id: JobId,
+        #[command(flatten)]
+        server: ServerAddress,
+    },
     /// Print the log of a stage, byte by byte; or of all stages, each line with its stage before it
     Logs {
         id: JobId,

@@ -3,7 +3,7 @@
 use std::{net::SocketAddr, path::PathBuf, time::Duration};
 
 use clap::{Args, ValueEnum, builder::FalseyValueParser};
-use pipelinex_backend::intake::git::Host;
+use pipelinex_backend::intake::git::{GitProxy, Host, InvalidProxy};
 use pipelinex_common::{
     database::DatabaseConfig,
     limits::{IntakeLimits, StepLimits},
@@ -132,6 +132,14 @@ pub struct GitServerArgs {
     /// alone where a single host is allowed
     #[arg(long, env = "PIPELINEX_GIT_TOKENS", value_name = "DIR")]
     pub git_tokens: Option<PathBuf>,
+    /// The proxy that clones go through, such as http://proxy.example:3128; HTTPS_PROXY is not looked at. The variable keeps a
+    /// password out of the list of processes
+    #[arg(long, env = "PIPELINEX_GIT_PROXY", value_name = "URL", hide_env_values = true, value_parser = values::secret)]
+    pub git_proxy: Option<SecretString>,
+    /// Those of the hosts that are reached without the proxy
+    #[arg(long, env = "PIPELINEX_GIT_NO_PROXY", value_name = "HOST", value_delimiter = ',')]
+    #[arg(value_parser = values::git_host)]
+    pub git_no_proxy: Vec<GitHost>,
     /// The longest that one clone may take [default: 60s]
     #[arg(long, env = "PIPELINEX_CLONE_TIMEOUT", value_name = "TIME", value_parser = values::duration)]
     pub clone_timeout: Option<Duration>,
@@ -156,8 +164,18 @@ impl GitServerArgs {
 
     /// The hosts; an empty list, as compose files write it, allows none.
     pub fn hosts(&self) -> Vec<Host> {
-        self.git_hosts.iter().filter_map(|host| host.0.clone()).collect()
+        given(&self.git_hosts)
     }
+
+    /// The proxy, if any; an empty one is none, as compose files write it.
+    pub fn proxy(&self) -> Result<Option<GitProxy>, InvalidProxy> {
+        let named = self.git_proxy.as_ref().filter(|url| !url.expose_secret().is_empty());
+        named.map(|url| GitProxy::new(url, given(&self.git_no_proxy))).transpose()
+    }
+}
+
+fn given(hosts: &[GitHost]) -> Vec<Host> {
+    hosts.iter().filter_map(|host| host.0.clone()).collect()
 }
 
 /// Limits of what is taken in; the client checks the same ones before it sends.

@@ -69,6 +69,9 @@ pub struct ExecutionView {
     /// When it ended.
     #[serde(default)]
     pub finished_at: Option<Timestamp>,
+    /// Somebody wishes it to be canceled.
+    #[serde(default)]
+    pub cancel_wished: bool,
     /// What a person should know though it did not change the verdict.
     #[serde(default)]
     pub warnings: Vec<String>,
@@ -187,6 +190,8 @@ pub struct Listed {
     pub state: String,
     /// What runs now.
     pub current_stage: Option<String>,
+    /// Somebody wishes it to be canceled, and it has not ended.
+    pub canceling: bool,
     /// When it was admitted.
     pub created_at: Option<Timestamp>,
 }
@@ -200,7 +205,9 @@ impl Listed {
     fn read(row: &Value) -> Self {
         let find = |field: &str| row.get(field).filter(|found| !found.is_null());
         let text = |field: &str| find(field).and_then(Value::as_str).map(str::to_owned);
+        let goes_on = find("finished_at").is_none();
         Self {
+            canceling: goes_on && find("cancel_wished").is_some_and(|wished| wished == true),
             id: text("job_id").unwrap_or_else(|| "?".to_owned()),
             project: text("project").unwrap_or_default(),
             run_number: find("run_number").and_then(Value::as_u64),

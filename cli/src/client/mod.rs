@@ -77,6 +77,11 @@ impl Client {
         Status::read(document).map_err(|error| ClientError::NotUnderstood(error.to_string()))
     }
 
+    /// Wishes that a job be canceled; the answer as the server wrote it.
+    pub async fn cancel(&self, id: JobId) -> Result<Value, ClientError> {
+        self.json(self.http.post(self.endpoint(&format!("/api/jobs/{id}/cancel")))).await
+    }
+
     /// A page of jobs, newest first; `cursor` is the `next` of the page before.
     pub async fn list(&self, state: Option<JobState>, limit: u32, cursor: Option<&str>) -> Result<Value, ClientError> {
         let mut url = self.endpoint("/api/jobs");

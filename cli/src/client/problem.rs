@@ -2,6 +2,7 @@
 
 use std::fmt;
 
+use pipelinex_common::state::JobState;
 use serde_json::Value;
 
 /// The longest text of a foreign answer (a proxy's page) that is repeated, in characters.
@@ -51,6 +52,12 @@ impl Problem {
     /// Whether it is what was sent that is at fault: refused at admission, too large, or not to be understood.
     pub fn is_refusal(&self) -> bool {
         matches!(self.status, 400 | 413 | 415 | 422)
+    }
+
+    /// What a job is in that had ended before it could be changed.
+    pub fn ended_as(&self) -> Option<JobState> {
+        let document = self.document.as_ref().filter(|document| document["code"] == "already-ended")?;
+        serde_json::from_value(document["state"].clone()).ok()
     }
 
     /// Whether the same request may well succeed later.

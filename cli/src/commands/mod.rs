@@ -1,6 +1,7 @@
 //! From a command to an exit code. Clients and servers get the runtime that suits them.
 
 mod artifacts;
+mod cancel;
 mod completions;
 mod db;
 mod doctor;
@@ -51,6 +52,7 @@ pub fn run(cli: Cli, out: &Output) -> Result<Exit, Failure> {
         Command::Status { id, watch, server } => {
             interruptible(job::status(&connect(&server, ca_certs)?, out, id, watch))
         }
+        Command::Cancel { id, server } => interruptible(cancel::cancel(&connect(&server, ca_certs)?, out, id)),
         Command::Logs { id, stage, follow, server } => {
             interruptible(logs::logs(&connect(&server, ca_certs)?, out, id, stage.as_deref(), follow))
         }

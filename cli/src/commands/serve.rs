@@ -67,6 +67,7 @@ impl Api {
         doorbell: Doorbell,
         args: &BackendArgs,
     ) -> Result<Self, Failure> {
+        let config = settings.backend(args)?;
         let stacks =
             Stacks::load(settings.pipelines.as_deref()).context("the API cannot start").map_err(Failure::Server)?;
         let swept = started.store.sweep_staging().map_err(|error| Failure::errored(error.to_string()))?;
@@ -83,7 +84,7 @@ impl Api {
         if !address.ip().is_loopback() {
             tracing::warn!(%address, "not a loopback address: whoever reaches it may submit jobs, and so may steps with a way out");
         }
-        let app = App::new(started.store.clone(), doorbell, stacks, settings.backend(args));
+        let app = App::new(started.store.clone(), doorbell, stacks, config);
         Ok(Self { app, listener, shutdown: started.shutdown.clone() })
     }
 

@@ -85,14 +85,16 @@ impl Settings {
     }
 
     /// What the HTTP side goes by.
-    pub fn backend(&self, args: &BackendArgs) -> Config {
+    pub fn backend(&self, args: &BackendArgs) -> Result<Config, Failure> {
         // An empty one is none, as compose files write it.
         let given = |names: &[String]| names.iter().filter(|name| !name.is_empty()).cloned().collect::<Vec<_>>();
         let mut allowed_hosts = given(&args.allowed_hosts);
         if !args.listen.ip().is_unspecified() {
             allowed_hosts.push(args.listen.ip().to_string());
         }
-        Config {
+        let proxy = args.git.proxy();
+        let proxy = proxy.map_err(|error| Failure::usage(format!("PIPELINEX_GIT_PROXY or --git-proxy: {error}")))?;
+        Ok(Config {
             intake: args.git.limits(args.intake.limits()),
             allowed_hosts,
             allowed_origins: given(&args.allowed_origins),
@@ -102,10 +104,11 @@ impl Settings {
                 hosts: args.git.hosts(),
                 tokens: args.git.git_tokens.clone(),
                 ca_certs: self.ca_certs.clone(),
+                proxy,
                 ..GitConfig::default()
             },
             ..Config::default()
-        }
+        })
     }
 
     /// What the worker goes by.

@@ -188,3 +188,25 @@ fn artifacts_are_listed_and_saved_below_the_folder_that_was_named() {
     }
     assert_eq!(fs::read_dir(dir.path()).unwrap().count(), 1);
 }
+
+#[test]
+fn canceling_tells_what_came_of_it_and_ends_with_a_code() {
+    let problem = |state: &str| json!({"status": 409, "code": "already-ended", "detail": format!("it is {state}"), "state": state});
+    for (status, answer, code, told) in [
+        (202, json!({"job_id": ID, "state": "QUEUED", "cancel_wished": true}), 0, "never started"),
+        (202, json!({"job_id": ID, "state": "RUNNING", "cancel_wished": true}), 0, "is being canceled"),
+        (409, problem("CANCELED"), 0, "is canceled"),
+        (409, problem("SUCCEEDED"), 4, "it is SUCCEEDED"),
+        (404, json!({"status": 404, "code": "not-found", "detail": "there is no job"}), 2, "there is no job"),
+    ] {
+        let server = Fake::start(move |_| Reply::json(status, &answer));
+        let said = run(&["cancel", ID, "--server", &server.url()]);
+        assert_eq!(said.code, code, "{}", said.err);
+        assert!(said.out.contains(told) || said.err.contains(told), "{}{}", said.out, said.err);
+        let asked = &server.asked()[0];
+        assert_eq!((asked.method.as_str(), asked.target.as_str()), ("POST", format!("/api/jobs/{ID}/cancel").as_str()));
+        let json = run(&["cancel", ID, "--json", "--server", &server.url()]);
+        assert_eq!(json.code, code);
+        assert_eq!(serde_json::from_str::<Value>(&json.out).is_ok(), code == 0, "{}", json.out);
+    }
+}

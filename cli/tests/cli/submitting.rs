@@ -7,7 +7,7 @@ use tempfile::TempDir;
 
 use crate::{
     ID, failed,
-    fake::{Fake, Reply},
+    fake::{Asked, Fake, Reply},
     from_offset, is_status, pipelinex, run, said, stage, status,
 };
 
@@ -118,6 +118,37 @@ fn answers_that_break_off_or_are_of_something_else_are_told_apart() {
         "{}",
         busy.err
     );
+}
+
+#[test]
+fn what_broke_off_is_sent_once_more_under_the_same_key() {
+    let dir = project();
+    for broken in [|| Reply::Nothing, || Reply::Torn(b"{\"job_id\":".to_vec())] {
+        let mut times = 0;
+        let server = Fake::start(move |_| {
+            times += 1;
+            if times == 1 { broken() } else { admitted() }
+        });
+        for project in [text(dir.path()), "https://github.com/team/app"] {
+            let before = server.asked().len();
+            let sent = run(&["submit", project, "--server", &server.url(), "--stack", "java/spring-boot/maven"]);
+            assert_eq!((sent.code, sent.out.as_str()), (0, format!("{ID}\n").as_str()), "{}", sent.err);
+            let keys: Vec<_> = server.asked()[before..].iter().map(key).collect();
+            match before {
+                0 => assert!(keys.len() == 2 && keys[0] == keys[1], "{keys:?}"),
+                _ => assert_eq!(keys.len(), 1, "what was answered is not sent again"),
+            }
+        }
+        let asked = server.asked();
+        assert_ne!(key(&asked[1]), key(&asked[2]), "each submission has a key of its own");
+        let zip = |asked: &Asked| asked.body.windows(4).filter(|bytes| bytes == b"PK\x03\x04").count();
+        assert_eq!((zip(&asked[0]), zip(&asked[1])), (1, 1), "the whole project is sent again");
+    }
+}
+
+fn key(asked: &Asked) -> String {
+    let line = asked.head.lines().find_map(|line| line.strip_prefix("idempotency-key: "));
+    line.expect("a key").to_owned()
 }
 
 #[test]

@@ -6,6 +6,7 @@
 #![allow(clippy::print_stdout, reason = "a story that fails shows the logs of its processes")]
 
 mod browser;
+mod canceling;
 mod compose;
 mod examples;
 mod harness;
@@ -24,5 +25,6 @@ mod scanning;
 mod server;
 mod succession;
 mod uploads;
+mod without_root;
 mod worker_container;
 mod world;

@@ -5,6 +5,7 @@
 use std::{
     cell::Cell,
     fs::{self, File},
+    os::unix::process::CommandExt,
     path::{Path, PathBuf},
     process::{Command, Output, Stdio},
     time::Duration,
@@ -40,6 +41,8 @@ pub struct World {
     processes: usize,
     /// The story made something on the engine itself.
     made: Cell<bool>,
+    /// Whose processes the program's are, and the engine's socket for them.
+    user: Option<(u32, PathBuf)>,
 }
 
 /// Runs a story; what it leaves behind fails it.
@@ -64,8 +67,17 @@ impl World {
         let engine =
             Engine::connect(None).await.expect("these tests need a container engine: `make test` brings one up");
         let workspaces = folder.path().join("workspaces");
-        let (http, environment, made) = (reqwest::Client::new(), Vec::new(), Cell::new(false));
-        Self { folder, workspaces, engine, http, environment, errors_are_expected: false, processes: 0, made }
+        Self {
+            folder,
+            workspaces,
+            engine,
+            http: reqwest::Client::new(),
+            processes: 0,
+            made: Cell::new(false),
+            user: None,
+            environment: Vec::new(),
+            errors_are_expected: false,
+        }
     }
 
     /// A name for what the story makes on the engine itself.
@@ -84,6 +96,12 @@ impl World {
         self.folder.path().join(name)
     }
 
+    /// From here on the program runs as this user, who reaches the engine by this socket. The folder becomes theirs.
+    pub fn become_user(&mut self, user: u32, socket: &Path) {
+        std::os::unix::fs::chown(self.folder.path(), Some(user), Some(user)).unwrap();
+        self.user = Some((user, socket.to_owned()));
+    }
+
     /// The program with these arguments, and nothing of the surroundings that could change what it does.
     pub fn command(&self, args: &[&str]) -> Command {
         let mut command = Command::new(env!("CARGO_BIN_EXE_pipelinex"));
@@ -92,6 +110,9 @@ impl World {
         command.envs(std::env::var_os("DOCKER_HOST").map(|host| ("DOCKER_HOST", host)));
         if Path::new(CA_CERTS).exists() {
             command.env("PIPELINEX_CA_CERTS", CA_CERTS);
+        }
+        if let Some((user, socket)) = &self.user {
+            command.uid(*user).gid(*user).env("DOCKER_HOST", format!("unix://{}", socket.display()));
         }
         command.envs(self.environment.iter().cloned());
         command
@@ -139,7 +160,7 @@ impl World {
         fs::read_dir(self.job(id).join("claims")).unwrap().count()
     }
 
-    /// Everything of this world that is on the engine.
+    /// What the installation has on the engine.
     pub async fn belongings(&self) -> Belongings {
         let Ok(instance) = fs::read_to_string(self.workspaces.join(".instance")) else { return Belongings::default() };
         self.engine.find(&[format!("{LABEL_INSTANCE}={}", instance.trim())]).await.unwrap()

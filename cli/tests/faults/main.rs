@@ -5,6 +5,7 @@
 #![allow(missing_docs, clippy::unwrap_used)]
 #![allow(clippy::print_stdout, reason = "stories print their figures, and the logs of their processes when they fail")]
 
+mod cancel;
 mod disk;
 mod engine_faults;
 mod engine_restarts;

@@ -11,6 +11,7 @@ mod host;
 mod hostile;
 mod hosts;
 mod people;
+mod proxy;
 mod refusing;
 mod repository;
 mod world;

@@ -40,6 +40,10 @@ fn remove_entry(top: &OwnedFd, name: &CStr, number: &mut u64) -> Result<(), Fore
         Err(Errno::ISDIR | Errno::PERM) => {}
         Err(error) => return Err(failed(&told, error.into())),
     }
+    // An empty folder that is not ours to look into may still be ours to remove, such as what an overlay worked in.
+    if unlinkat(top, name, AtFlags::REMOVEDIR).is_ok() {
+        return Ok(());
+    }
     let folder = match open(top, name) {
         Ok(folder) => folder,
         // Somebody else removed it meanwhile.
@@ -49,6 +53,7 @@ fn remove_entry(top: &OwnedFd, name: &CStr, number: &mut u64) -> Result<(), Fore
     for inner in names(&folder)? {
         match unlinkat(&folder, &*inner, AtFlags::empty()) {
             Ok(()) | Err(Errno::NOENT) => {}
+            Err(Errno::ISDIR | Errno::PERM) if unlinkat(&folder, &*inner, AtFlags::REMOVEDIR).is_ok() => {}
             Err(Errno::ISDIR | Errno::PERM) => {
                 *number += 1;
                 let aside = CString::new(format!(".removing-{number}")).unwrap_or_default();

@@ -1,17 +1,22 @@
 //! The file store: stage, admit, load, list. What a worker alone does (claim, record, finish) is in the files beside this one.
 
 mod claims;
+mod keys;
 mod read;
 mod record;
+mod reserve;
 mod staging;
 mod takeover;
+mod wish;
 
 use std::path::Path;
 
 pub use claims::{Claim, ClaimOutcome, ClaimRecord, HeartbeatWatch, WorkerIdentity};
+pub use keys::{Fingerprint, KEPT_FOR, KeyRecord};
 pub use read::{Job, JobView, Snapshot};
 pub use staging::Staging;
-pub use takeover::{RUNNER_GID, RUNNER_UID, make_runner_dir};
+pub use takeover::{RUNNER_GID, RUNNER_UID, give_to_runner, make_runner_dir};
+pub use wish::{CancelWish, Wished};
 
 use crate::{
     disk::{self, DiskError},
@@ -56,7 +61,8 @@ impl Store {
         std::fs::create_dir_all(root).map_err(DiskError::io("make the folder", root))?;
         let root = root.canonicalize().map_err(DiskError::io("find", root))?;
         let layout = Layout::new(root);
-        for folder in [layout.staging(), layout.trash(), layout.index(), layout.index().join("runs")] {
+        let runs = layout.index().join("runs");
+        for folder in [layout.staging(), layout.trash(), layout.keys(), layout.index(), runs] {
             let fresh = !folder.exists();
             disk::make_dir(&folder, 0o750)?;
             if fresh {

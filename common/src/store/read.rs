@@ -86,7 +86,7 @@ impl Job {
             Some(end) => end,
             None => self.live_record(&metadata)?,
         };
-        Ok(JobView { metadata, execution, cancel_wished: self.paths.cancel_wish().exists() })
+        Ok(JobView { metadata, execution, cancel_wished: self.cancel_wish().is_some() })
     }
 
     fn live_record(&self, metadata: &Metadata) -> Result<Execution, StoreError> {

@@ -5,7 +5,7 @@ use std::fs;
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
-use super::{Claim, Job, StoreError};
+use super::{Claim, Job, StoreError, reserve::Room};
 use crate::{
     disk::{self, DiskError, Versioned},
     execution::{Execution, StepEnd},
@@ -33,17 +33,23 @@ impl Job {
     /// [`StoreError::Disk`].
     pub fn record_end(&self, step: &Slug, end: &StepEnd) -> Result<bool, StoreError> {
         disk::make_dir(&self.paths().ends(), 0o750)?;
-        let won = disk::create_json(&self.paths().end(step), end)?;
+        let won = self.create(&self.paths().end(step), end, Room::Small)?;
         crate::fault_event!("end", job = self.id(), step = step, claim = end.claim, won = won);
         Ok(won)
     }
 
-    /// Redraws the live record.
+    /// Redraws the live record. On a full disk the old drawing stays, until the next one: it is a picture of other files.
     ///
     /// # Errors
-    /// [`StoreError::Disk`].
+    /// [`StoreError::Disk`], for anything but a full disk.
     pub fn draw_state(&self, execution: &Execution) -> Result<(), StoreError> {
-        Ok(disk::write_json(&self.paths().state(), execution)?)
+        match disk::write_json(&self.paths().state(), execution) {
+            Err(error) if error.is_full() => {
+                tracing::warn!(job = %self.id(), %error, "the disk is full: the live record stays as it was drawn last");
+                Ok(())
+            }
+            drawn => Ok(drawn?),
+        }
     }
 
     /// Puts a live record that cannot be read aside, for a person to look at; the holder draws a new one.
@@ -90,7 +96,7 @@ impl Job {
             number += 1;
             let record =
                 AttemptRecord { schema: AttemptRecord::SCHEMA, claim: claim.number(), begun_at: Timestamp::now() };
-            if disk::create_json(&self.paths().attempt(number), &record)? {
+            if self.create(&self.paths().attempt(number), &record, Room::Small)? {
                 crate::fault_event!("attempt", job = self.id(), attempt = number, claim = claim.number());
                 return Ok(number);
             }
@@ -106,8 +112,9 @@ impl Job {
         if !JobState::Running.become_(end.state)?.is_final() {
             return Err(InvalidTransition { from: JobState::Running, to: end.state }.into());
         }
-        let won = disk::create_json(&self.paths().final_record(), end)?;
+        let won = self.create(&self.paths().final_record(), end, Room::Large)?;
         crate::fault_event!("final", job = self.id(), state = end.state, won = won);
+        self.release();
         if won {
             self.draw_state(end)?;
         }

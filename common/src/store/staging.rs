@@ -57,22 +57,25 @@ impl Store {
         Ok(staging)
     }
 
-    /// A new folder that is locked: between its making and its locking a sweep may have taken it for a dead process's.
+    /// A new folder that is locked. Until it is locked a sweep takes it for a dead process's, and may remove it between any
+    /// two of these steps: that is no error, another one is made.
     fn locked_folder(&self) -> Result<(JobPaths, File), StoreError> {
         loop {
             let paths = JobPaths::at(self.layout.staging().join(Uuid::new_v4().to_string()));
-            disk::make_dir(paths.root(), 0o750)?;
-            let lock = match File::open(paths.root()) {
-                Ok(lock) => lock,
-                Err(error) if error.kind() == std::io::ErrorKind::NotFound => continue,
+            let locked = disk::make_dir(paths.root(), 0o750).and_then(|()| {
+                let lock = File::open(paths.root()).map_err(DiskError::io("open", paths.root()))?;
+                lock.lock().map_err(DiskError::io("lock", paths.root()))?;
+                Ok(lock)
+            });
+            match locked {
+                Ok(lock) if paths.root().exists() => return Ok((paths, lock)),
+                Ok(_) => {}
+                // The folder of them all must be there, or this would never end.
+                Err(error) if error.is_missing() && self.layout.staging().exists() => {}
                 Err(error) => {
                     let _ = fs::remove_dir(paths.root());
-                    return Err(DiskError::io("open", paths.root())(error).into());
+                    return Err(error.into());
                 }
-            };
-            lock.lock().map_err(DiskError::io("lock", paths.root()))?;
-            if paths.root().exists() {
-                return Ok((paths, lock));
             }
         }
     }

@@ -40,14 +40,16 @@ struct Ownership {
 
 impl Store {
     /// Takes over the folder of a job and its known entries; doing it again changes nothing.
-    /// Without root, nothing changes hands: the folder is then the worker's already.
+    /// Without root, nothing changes hands: the folder is the worker's already, and `source/` is lent to the runner.
     ///
     /// # Errors
     /// [`StoreError::Disk`], also when an entry is a link, has a kind or a name that a job's folder does not hold, or was made
     /// by somebody else though only a worker makes it.
     pub fn take_over(&self, job: &Job) -> Result<(), StoreError> {
         let paths = job.paths();
-        if rustix::process::geteuid().is_root() {
+        if !rustix::process::geteuid().is_root() {
+            lend_tree(&paths.source())?;
+        } else {
             let root = open_dir_at(CWD, c_path(self.layout.root())?.as_c_str(), paths.root())?;
             let group = fstat(&root).map_err(|e| DiskError::io("look at", self.layout.root())(e.into()))?.st_gid;
             let ours = Ownership { uid: Uid::ROOT, gid: Gid::from_raw(group), modes: None };
@@ -64,13 +66,24 @@ impl Store {
         for folder in [paths.trees(), paths.outbox(), paths.inputs()] {
             disk::make_dir(&folder, 0o711)?;
         }
-        Ok(())
+        job.reserve()
     }
 }
 
 /// Names that the worker makes: found before the worker made them, they are a forgery.
-const WORKERS_OWN: [&str; 10] =
-    ["final.json", "claims", "ends", "attempts", "logs", "reports", "artifacts", "trees", "outbox", "inputs"];
+const WORKERS_OWN: [&str; 11] = [
+    "final.json",
+    "claims",
+    "ends",
+    "attempts",
+    "logs",
+    "reports",
+    "artifacts",
+    "trees",
+    "outbox",
+    "inputs",
+    ".reserve",
+];
 
 fn take_entries(folder: &OwnedFd, ours: Ownership, at: &Path) -> Result<(), StoreError> {
     let io = |action| move |e: Errno| DiskError::io(action, at)(e.into());
@@ -193,16 +206,68 @@ fn foreign(at: &Path, name: &CStr, reason: &str) -> DiskError {
     DiskError::Torn { path: at.join(name.to_string_lossy().as_ref()), reason: reason.to_owned() }
 }
 
-/// Makes a folder for the runner inside one of ours: mode 0755, owned by [`RUNNER_UID`] where we may give it away.
+/// Makes a folder for the runner inside one of ours: mode 0755, owned by [`RUNNER_UID`]; without root it stays ours, and is
+/// lent.
 ///
 /// # Errors
 /// [`StoreError::Disk`].
 pub fn make_runner_dir(path: &Path) -> Result<(), StoreError> {
-    disk::make_dir(path, 0o755)?;
-    if rustix::process::geteuid().is_root() {
-        let dir = File::open(path).map_err(DiskError::io("open", path))?;
-        let to = Ownership { uid: Uid::from_raw(RUNNER_UID), gid: Gid::from_raw(RUNNER_GID), modes: None };
-        give(&dir, to, path)?;
+    if !rustix::process::geteuid().is_root() {
+        return Ok(disk::make_dir(path, LENT_DIR)?);
     }
-    Ok(())
+    disk::make_dir(path, 0o755)?;
+    let dir = File::open(path).map_err(DiskError::io("open", path))?;
+    let to = Ownership { uid: Uid::from_raw(RUNNER_UID), gid: Gid::from_raw(RUNNER_GID), modes: None };
+    give(&dir, to, path)
+}
+
+/// Makes a file that was just written the runner's, or lends it without root.
+///
+/// # Errors
+/// [`StoreError::Disk`].
+pub fn give_to_runner(file: &File, path: &Path, executable: bool) -> Result<(), StoreError> {
+    if !rustix::process::geteuid().is_root() {
+        return set_mode(file, if executable { LENT_DIR } else { LENT_FILE }, path);
+    }
+    let to = Ownership { uid: Uid::from_raw(RUNNER_UID), gid: Gid::from_raw(RUNNER_GID), modes: None };
+    give(file, to, path)?;
+    set_mode(file, if executable { 0o755 } else { 0o644 }, path)
+}
+
+/// What a worker without root cannot give away it lets everybody write. Who can get there is decided above: a job's folder is
+/// open to its owner and group alone, and a runner sees nothing but what is mounted for it.
+const LENT_DIR: u32 = 0o777;
+const LENT_FILE: u32 = 0o666;
+
+/// Lends everything of ours below a folder to the runner, the folder itself last; following no link, and leaving alone what
+/// belongs to somebody else. Doing it again changes nothing.
+fn lend_tree(path: &Path) -> Result<(), StoreError> {
+    let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::NOFOLLOW | OFlags::CLOEXEC;
+    let folder = openat(CWD, path, flags, Mode::empty()).map_err(|e| DiskError::io("open", path)(e.into()))?;
+    lend_below(&folder, rustix::process::geteuid(), path, 0)
+}
+
+fn lend_below(folder: &OwnedFd, me: Uid, at: &Path, depth: u32) -> Result<(), StoreError> {
+    let io = |action| move |e: Errno| DiskError::io(action, at)(e.into());
+    if depth > DEEPEST {
+        return Err(foreign(at, c"", "its folders are nested too deep").into());
+    }
+    for entry in Dir::read_from(folder).map_err(io("list"))? {
+        let entry = entry.map_err(io("list"))?;
+        let name = entry.file_name();
+        if name == c"." || name == c".." {
+            continue;
+        }
+        let stat = statat(folder, name, AtFlags::SYMLINK_NOFOLLOW).map_err(io("look at"))?;
+        let kind = FileType::from_raw_mode(stat.st_mode);
+        if stat.st_uid != me.as_raw() || !matches!(kind, FileType::Directory | FileType::RegularFile) {
+            continue;
+        }
+        if kind == FileType::Directory {
+            lend_below(&open_dir_at(folder, name, at)?, me, at, depth + 1)?;
+        } else if stat.st_nlink == 1 {
+            set_mode(&open_plain(folder, name, at)?, LENT_FILE | (stat.st_mode & 0o111), at)?;
+        }
+    }
+    set_mode(folder, LENT_DIR, at)
 }

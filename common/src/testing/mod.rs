@@ -4,6 +4,8 @@ pub mod bench;
 pub mod history;
 mod redis_server;
 pub mod sample;
+mod small_disk;
 pub mod zip_builder;
 
 pub use redis_server::RedisServer;
+pub use small_disk::SmallDisk;

@@ -124,6 +124,27 @@ fn an_attack_that_takes_too_long_is_told_to_report() {
 }
 
 #[test]
+fn an_attack_of_too_many_requests_is_told_to_report() {
+    let (address, _) = application(|_, _| (200, ""));
+    let world = world("DAST", address).with("DAST_MAX_REQUESTS", "40");
+    // It attacks until it is told to end, and says so, one line a request.
+    let attacks = "trap 'read -r answer; [ \"$answer\" = r ] && exit 0; exit 1' INT\n\
+                   echo '[+] GET http://app/ (0)'\nwhile :; do echo '[¨] GET http://app/?q=1 (1)'; sleep 0.01; done";
+    let (code, result) = world.tool("wapiti", &wapiti(PAGES, attacks)).run(Word::Dast);
+    assert_eq!(code, 0, "{result}");
+    assert!(result["warnings"].to_string().contains("stopped after 40 requests"), "{result}");
+    assert!(result["details"]["requests"].as_u64().unwrap() >= 40, "{result}");
+    // As many as it may make are no reason to stop.
+    let enough = "echo '[+] GET http://app/ (0)'; for i in $(seq 38); do echo '[¨] GET http://app/?q=1 (1)'; done";
+    let (_, result) = world.tool("wapiti", &wapiti(PAGES, enough)).run(Word::Dast);
+    assert_eq!(
+        (&result["warnings"], &result["details"]["requests"]),
+        (&serde_json::json!([]), &serde_json::json!(39)),
+        "{result}"
+    );
+}
+
+#[test]
 fn an_application_that_is_not_there_is_never_clean() {
     let gone = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
     let absent = world("DAST", gone);

@@ -5,7 +5,7 @@ use std::time::Duration;
 use bollard::{
     container::{AttachContainerResults, LogOutput},
     errors::Error,
-    models::{ContainerStateStatusEnum, HealthStatusEnum},
+    models::{ContainerCreateBody, ContainerStateStatusEnum, HealthStatusEnum},
     query_parameters as q,
 };
 use futures::StreamExt;
@@ -76,9 +76,20 @@ impl Engine {
     /// # Errors
     /// [`EngineError`]; [`EngineError::is_missing_image`] when the image is not there.
     pub async fn create(&self, spec: &ContainerSpec) -> Result<bool, EngineError> {
-        let options = q::CreateContainerOptionsBuilder::default().name(&spec.name).build();
-        let create = || self.docker.create_container(Some(options.clone()), convert::container(spec));
-        match insist(create).await {
+        self.create_as(&spec.name, convert::container(spec)).await
+    }
+
+    /// Makes a container that only removes files. Returns as [`Self::create`] does.
+    ///
+    /// # Errors
+    /// [`EngineError`].
+    pub async fn create_cleaner(&self, spec: &ContainerSpec) -> Result<bool, EngineError> {
+        self.create_as(&spec.name, convert::cleaner(spec)).await
+    }
+
+    async fn create_as(&self, name: &str, body: ContainerCreateBody) -> Result<bool, EngineError> {
+        let options = q::CreateContainerOptionsBuilder::default().name(name).build();
+        match insist(|| self.docker.create_container(Some(options.clone()), body.clone())).await {
             Ok(_) => Ok(true),
             Err(error) => error.or_there_already().map(|()| false),
         }

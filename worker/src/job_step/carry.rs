@@ -20,7 +20,7 @@ use crate::{
     modes::ScanMode,
     services::{Services, containers},
     spec::{self, ContainerSpec, Extras, JobContext},
-    step::{Ending, Holds, Run, StepError, Stop},
+    step::{Ending, GRACE, Holds, Run, StepError, Stop},
     verdict::Voice,
 };
 
@@ -66,9 +66,10 @@ impl JobSteps {
     }
 
     /// Runs a step to the end of its container, or goes on with one that a former holder started.
-    pub(super) async fn carry_out(&self, step: &Step) -> Result<Carried, StepError> {
+    pub(super) async fn carry_out(&self, step: &Step, attempt: u32) -> Result<Carried, StepError> {
         let began = Instant::now();
         let adopted = lock(&self.adopted).remove(&step.slug);
+        let fresh = adopted.is_none();
         let mut extras = Extras { mode: self.mode(step).cloned(), ..Extras::default() };
         if adopted.is_none() {
             if let Some(Err(reason)) = self.definition.modes.get(&step.slug) {
@@ -81,7 +82,12 @@ impl JobSteps {
         }
         let deadline = began + self.timeout(step);
         // Pulling an image and starting a database count as time of the step: a registry that stalls ends it, and nothing else.
-        let prepared = timeout_at(deadline.into(), self.prepare_container(step, adopted, extras)).await;
+        let prepared = tokio::select! {
+            biased;
+            // A container that runs is taken up first, and then ended in order.
+            stop = self.ordered(), if fresh => return Ok(Carried::ran(Ran::not_begun(stop))),
+            prepared = timeout_at(deadline.into(), self.prepare_container(step, attempt, adopted, extras)) => prepared,
+        };
         let Ok(prepared) = prepared else {
             return Ok(Carried::ran(Ran::not_begun(Stop::timeout(self.timeout(step)))));
         };
@@ -117,11 +123,12 @@ impl JobSteps {
     async fn prepare_container(
         &self,
         step: &Step,
+        attempt: u32,
         adopted: Option<String>,
         mut extras: Extras,
     ) -> Result<Prepared, StepError> {
         let fresh = adopted.is_none();
-        let context = JobContext { attempt: self.attempt(), ..self.context.clone() };
+        let context = JobContext { attempt, ..self.context.clone() };
         let found = match &adopted {
             Some(name) => self.engine.inspect(name).await?,
             None => None,
@@ -146,7 +153,7 @@ impl JobSteps {
         let services = self.services(step, &spec, &context, fresh).await?;
         self.remember(step, &spec, services.as_ref());
         if fresh {
-            self.put_old_log_aside(step)?;
+            self.put_old_log_aside(step, attempt)?;
         }
         self.make_ready(step, &spec, producers.filter(|_| fresh)).await?;
         let instead = match &services {
@@ -202,21 +209,14 @@ impl JobSteps {
     async fn follow(&self, step: &Step, prepared: &Prepared, mut began: Instant) -> Result<Ending, StepError> {
         let Prepared { spec, fresh, live, services, .. } = prepared;
         let (tell, told) = watch::channel(None);
-        let mut watching = None;
         // Once the checks are over, a former holder may have ended the application itself.
-        if let Some(services) = services.as_ref().filter(|_| *live) {
-            if !*fresh {
-                began = began.checked_sub(services.ran_for().await?).unwrap_or(began);
-            }
-            let watched = services.clone();
-            watching = Some(AbortOnDropHandle::new(tokio::spawn(async move {
-                match watched.watch().await {
-                    Ok(ending) => _ = tell.send(Some(ending)),
-                    // The step's own container meets the same error, or ends first.
-                    Err(error) => tracing::warn!(%error, "what runs beside a step cannot be watched"),
-                }
-            })));
+        let watched = services.as_ref().filter(|_| *live);
+        if let Some(services) = watched.filter(|_| !*fresh) {
+            began = began.checked_sub(services.ran_for().await?).unwrap_or(began);
         }
+        let watching = watched.map(|services| watch_over(services.clone(), tell.clone()));
+        let mut order = self.order.subscribe();
+        let ending_beside = end_when_ordered(order.clone(), services.clone(), tell);
         let run = Run {
             engine: &self.engine,
             spec,
@@ -231,9 +231,16 @@ impl JobSteps {
         };
         let ending = run.to_the_end().await?;
         drop(watching);
-        match services {
-            Some(services) => services.judge(ending, *live).await,
-            None => Ok(ending),
+        let ordered = order.borrow_and_update().clone();
+        match (ordered, services) {
+            (Some(stop), _) => {
+                let _ = ending_beside.await;
+                // Whatever failed while all of it was being ended failed because of that.
+                let failed = matches!(&ending, Ending::Exited(status) if status.exit_code != 0);
+                Ok(if failed { Ending::Ended(stop) } else { ending })
+            }
+            (None, Some(services)) => services.judge(ending, *live).await,
+            (None, None) => Ok(ending),
         }
     }
 
@@ -243,15 +250,44 @@ impl JobSteps {
     }
 
     /// A container that is gone took the rest of its log along: what there is stays, under the number of its attempt.
-    fn put_old_log_aside(&self, step: &Step) -> Result<(), DiskError> {
+    fn put_old_log_aside(&self, step: &Step, attempt: u32) -> Result<(), DiskError> {
         let (log, index) = (self.paths.log(&step.slug), self.paths.log_index(&step.slug));
         if log.exists() {
-            let aside = log.with_extension(format!("before-{}.log", self.attempt()));
+            let aside = log.with_extension(format!("before-{attempt}.log"));
             std::fs::rename(&log, &aside).map_err(DiskError::io("move", &log))?;
             let _ = std::fs::remove_file(&index);
         }
         Ok(())
     }
+}
+
+/// Tells how the step ends once something beside it has ended.
+fn watch_over(services: Services, tell: watch::Sender<Option<Ending>>) -> AbortOnDropHandle<()> {
+    AbortOnDropHandle::new(tokio::spawn(async move {
+        match services.watch().await {
+            Ok(ending) => _ = tell.send(Some(ending)),
+            // The step's own container meets the same error, or ends first.
+            Err(error) => tracing::warn!(%error, "what runs beside a step cannot be watched"),
+        }
+    }))
+}
+
+/// Once all steps of the job are ordered to end, tells this one, and ends what runs beside it at the same time: one after the
+/// other they would have twice the time.
+fn end_when_ordered(
+    mut order: watch::Receiver<Option<Stop>>,
+    services: Option<Services>,
+    tell: watch::Sender<Option<Ending>>,
+) -> AbortOnDropHandle<()> {
+    AbortOnDropHandle::new(tokio::spawn(async move {
+        let Ok(stop) = order.wait_for(Option::is_some).await.map(|stop| stop.clone()) else { return };
+        let _ = tell.send(stop.map(Ending::Ended));
+        if let Some(services) = services
+            && let Err(error) = services.end(GRACE).await
+        {
+            tracing::warn!(%error, "what runs beside a step could not be ended in order");
+        }
+    }))
 }
 
 /// A step whose own container may be made.

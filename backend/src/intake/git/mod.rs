@@ -8,6 +8,7 @@ pub mod child;
 mod clone;
 mod fault;
 mod order;
+mod proxy;
 mod refname;
 mod token;
 mod url;
@@ -16,6 +17,7 @@ pub use self::{
     clone::clone,
     fault::{CloneError, GitRule},
     order::{Cloned, Order},
+    proxy::{GitProxy, InvalidProxy},
     refname::check_ref,
     token::{Credentials, TokenError},
     url::{Host, InvalidHost, RepositoryUrl},

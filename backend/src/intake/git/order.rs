@@ -32,6 +32,10 @@ pub struct Order {
     pub scratch: PathBuf,
     /// Certificates to trust besides the public ones.
     pub ca_certs: Option<PathBuf>,
+    /// The address of the proxy to go through, which may hold a password.
+    pub proxy: Option<String>,
+    /// Hosts that are reached without the proxy.
+    pub direct: Vec<Host>,
 }
 
 /// What came of it.

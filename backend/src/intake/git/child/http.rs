@@ -5,7 +5,7 @@ use std::{path::Path, time::Duration};
 
 use bytes::Bytes;
 use pipelinex_common::{foreign::shown, limits::IntakeLimits};
-use reqwest::{Certificate, RequestBuilder, Response, StatusCode, Url, header, redirect};
+use reqwest::{Certificate, ClientBuilder, Proxy, RequestBuilder, Response, StatusCode, Url, header, redirect};
 
 use super::packet;
 use crate::{
@@ -34,7 +34,12 @@ const PACK_TYPE: &str = "application/x-git-upload-pack-result";
 
 /// Speaks to one repository.
 pub(super) struct Carrier {
+    /// Through the proxy, where there is one.
     http: reqwest::Client,
+    /// For hosts that are reached without it.
+    beside: reqwest::Client,
+    proxied: bool,
+    direct: Vec<Host>,
     url: RepositoryUrl,
     hosts: Vec<Host>,
     credentials: Option<(String, String)>,
@@ -43,21 +48,29 @@ pub(super) struct Carrier {
 }
 
 impl Carrier {
-    /// A client that follows nothing by itself.
+    /// Clients that follow nothing by themselves.
     pub fn new(order: &Order) -> Result<Self, CloneError> {
         let more = order.ca_certs.as_deref().map(certificates).transpose()?.unwrap_or_default();
-        let http = reqwest::Client::builder()
-            .user_agent(USER_AGENT)
-            .https_only(true)
-            .no_proxy()
-            .redirect(redirect::Policy::none())
-            .referer(false)
-            .connect_timeout(CONNECT_LIMIT)
-            .tls_certs_merge(more)
-            .build()
-            .map_err(|error| CloneError::ours("prepare TLS (is ca-certificates installed?)", innermost(&error)))?;
+        // No text of an error of it may be shown: it could repeat the password.
+        let unusable = |_| CloneError::Ours("the proxy of PIPELINEX_GIT_PROXY cannot be used".to_owned());
+        let proxy = order.proxy.as_deref().map(Proxy::https).transpose().map_err(unusable)?;
+        let client = |proxy: Option<Proxy>| {
+            let builder = reqwest::Client::builder()
+                .user_agent(USER_AGENT)
+                .https_only(true)
+                .no_proxy()
+                .redirect(redirect::Policy::none())
+                .referer(false)
+                .connect_timeout(CONNECT_LIMIT)
+                .tls_certs_merge(more.clone());
+            let built = proxy.into_iter().fold(builder, ClientBuilder::proxy).build();
+            built.map_err(|error| CloneError::ours("prepare TLS (is ca-certificates installed?)", innermost(&error)))
+        };
         Ok(Self {
-            http,
+            proxied: proxy.is_some(),
+            http: client(proxy)?,
+            beside: client(None)?,
+            direct: order.direct.clone(),
             url: order.url.clone(),
             hosts: order.hosts.clone(),
             credentials: order.credentials.clone(),
@@ -74,7 +87,7 @@ impl Carrier {
     /// The list of branches and tags, as it came.
     pub async fn advertisement(&mut self) -> Result<Vec<u8>, CloneError> {
         for _ in 0..=REDIRECTS_MAX {
-            let request = self.http.get(format!("{}{REFS}", self.url.endpoint()));
+            let request = self.http().get(format!("{}{REFS}", self.url.endpoint()));
             let response = self.send(request).await?;
             if response.status().is_redirection() {
                 self.follow(&response)?;
@@ -96,7 +109,7 @@ impl Carrier {
 
     /// Asks for a pack. What comes is read with [`Self::next`].
     pub async fn upload_pack(&mut self, body: String) -> Result<Pieces, CloneError> {
-        let request = self.http.post(format!("{}{PACK}", self.url.endpoint()));
+        let request = self.http().post(format!("{}{PACK}", self.url.endpoint()));
         let request = request.header(header::CONTENT_TYPE, PACK_REQUEST_TYPE).body(body);
         let response = self.send(request).await?;
         if response.status().is_redirection() {
@@ -113,6 +126,11 @@ impl Carrier {
             true => Err(CloneError::too_many_bytes(&self.limits)),
             false => Ok(piece),
         }
+    }
+
+    /// The way to the host that is asked now: a redirect may have led to one with another way.
+    fn http(&self) -> &reqwest::Client {
+        if self.direct.contains(self.url.host()) { &self.beside } else { &self.http }
     }
 
     async fn send(&self, request: RequestBuilder) -> Result<Response, CloneError> {
@@ -170,8 +188,12 @@ impl Carrier {
             true => "; the operator names certificates of an authority of their own with PIPELINEX_CA_CERTS",
             false => "",
         };
+        let way = match self.proxied && !self.direct.contains(host) {
+            true => " through the operator's proxy (PIPELINEX_GIT_PROXY)",
+            false => "",
+        };
         CloneError::Unreachable(match error.is_connect() {
-            true => format!("cannot connect to {host}: {cause}{advice}"),
+            true => format!("cannot connect to {host}{way}: {cause}{advice}"),
             false => format!("the connection to {host} broke off: {cause}"),
         })
     }

@@ -1,0 +1,158 @@
+//! A disk that is full, for real: what is said then, what is left behind, and that a job which runs gets its end written.
+
+#![expect(clippy::unwrap_used, reason = "a test that cannot go on says so")]
+
+use std::fs;
+
+use jiff::Timestamp;
+use pipelinex_common::{
+    disk::Versioned,
+    execution::{Execution, StepEnd, StepRecord},
+    id::JobId,
+    slug::Slug,
+    state::{JobState, StepState},
+    store::{Claim, ClaimOutcome, HeartbeatWatch, Job, Store, StoreError, WorkerIdentity},
+    testing::{SmallDisk, sample},
+};
+
+/// The kinds of disks that there are here.
+fn disks() -> impl Iterator<Item = SmallDisk> {
+    [Some(SmallDisk::in_memory()), SmallDisk::ext4()].into_iter().flatten()
+}
+
+fn store(disk: &SmallDisk) -> Store {
+    Store::open(&disk.path().join("workspaces")).unwrap()
+}
+
+fn admit(store: &Store) -> Result<Job, StoreError> {
+    let staging = store.stage()?;
+    fs::write(staging.paths().source().join("pom.xml"), "<project/>")
+        .map_err(|source| pipelinex_common::disk::DiskError::io("write", staging.paths().source())(source))?;
+    let id = JobId::generate();
+    store.admit(staging, &sample::metadata(id, ["BUILD", "TEST"]))?;
+    store.job(id)
+}
+
+fn claim(store: &Store, job: &Job) -> Result<Claim, StoreError> {
+    let outcome = job.claim(&WorkerIdentity::of_this_process(), &mut HeartbeatWatch::default())?;
+    let ClaimOutcome::Won(claim) = outcome else { panic!("{outcome:?}") };
+    store.take_over(job)?;
+    Ok(claim)
+}
+
+fn step_end(claim: &Claim, stage: &str) -> StepEnd {
+    let record = StepRecord::bare(stage, StepState::Success, None, "a message of some length ".repeat(40));
+    StepEnd { schema: StepEnd::SCHEMA, stage: stage.to_owned(), claim: claim.number(), record }
+}
+
+fn end(job: &Job) -> Execution {
+    let execution = job.view().unwrap().execution;
+    Execution { state: JobState::Succeeded, finished_at: Some(Timestamp::now()), ..execution }
+}
+
+fn is_full<T: std::fmt::Debug>(outcome: Result<T, StoreError>) -> bool {
+    match outcome {
+        Err(StoreError::Disk(error)) => error.is_full(),
+        other => panic!("{other:?}"),
+    }
+}
+
+#[test]
+fn a_job_that_runs_gets_its_end_written_on_a_full_disk() {
+    for disk in disks() {
+        let store = store(&disk);
+        let job = admit(&store).unwrap();
+        let mut claim = claim(&store, &job).unwrap();
+        assert!(disk.leave(0) < 4096);
+
+        claim.beat().unwrap();
+        assert_eq!(job.begin_attempt(&claim).unwrap(), 1);
+        for stage in ["build", "test", "package", "sast"] {
+            let end = step_end(&claim, stage);
+            // What a record did not need of its room is free again: somebody else takes it at once.
+            assert!(disk.leave(0) < 4096);
+            assert!(job.record_end(&Slug::of(stage), &end).unwrap());
+            assert!(!job.record_end(&Slug::of(stage), &end).unwrap(), "the first counts");
+            assert_eq!(job.end_of(&Slug::of(stage)).unwrap(), Some(end));
+        }
+        disk.leave(0);
+        let drawn = job.view().unwrap().execution;
+        job.draw_state(&Execution { state: JobState::Running, ..drawn.clone() }).unwrap();
+        assert_eq!(job.view().unwrap().execution, drawn, "the old drawing is whole");
+        disk.leave(0);
+        let end = end(&job);
+        assert!(job.finish(&end).unwrap());
+        assert_eq!(job.view().unwrap().execution, end);
+        assert!(!job.finish(&end).unwrap(), "the first end counts");
+        assert!(!job.paths().reserve().exists(), "the room is given back");
+        let names: Vec<_> = fs::read_dir(job.paths().ends()).unwrap().map(|entry| entry.unwrap().file_name()).collect();
+        assert_eq!(names.len(), 4, "{names:?}");
+    }
+}
+
+#[test]
+fn without_its_room_a_job_would_have_no_end() {
+    for disk in disks() {
+        let store = store(&disk);
+        let job = admit(&store).unwrap();
+        let claim = claim(&store, &job).unwrap();
+        fs::remove_dir_all(job.paths().reserve()).unwrap();
+        disk.leave(0);
+        assert!(is_full(job.record_end(&Slug::of("build"), &step_end(&claim, "build"))));
+        assert!(is_full(job.finish(&end(&job))));
+        assert!(!job.paths().final_record().exists());
+        disk.make_room();
+        assert!(job.finish(&end(&job)).unwrap(), "with space again nothing stands in the way");
+    }
+}
+
+#[test]
+fn many_steps_leave_the_room_for_the_end_of_the_job() {
+    let disk = SmallDisk::in_memory();
+    let store = store(&disk);
+    let job = admit(&store).unwrap();
+    let claim = claim(&store, &job).unwrap();
+    disk.leave(0);
+    let ended = (0..100).take_while(|number| {
+        let step = format!("step-{number}");
+        disk.leave(0);
+        job.record_end(&Slug::of(&step), &step_end(&claim, &step)).is_ok()
+    });
+    assert_eq!(ended.count(), 16);
+    assert!(job.finish(&end(&job)).unwrap());
+}
+
+#[test]
+fn what_is_not_a_job_yet_leaves_nothing_and_comes_in_once_there_is_space() {
+    for disk in disks() {
+        let store = store(&disk);
+        disk.leave(0);
+        for pages in 0..16 {
+            disk.leave(pages * 4096);
+            match admit(&store) {
+                Ok(job) => fs::remove_dir_all(job.paths().root()).unwrap(),
+                refused => assert!(is_full(refused), "{pages} pages"),
+            }
+            assert_eq!(fs::read_dir(store.layout().staging()).unwrap().count(), 0);
+            assert_eq!(store.ids().unwrap(), []);
+        }
+        disk.make_room();
+        admit(&store).unwrap();
+    }
+}
+
+#[test]
+fn a_job_that_has_not_begun_waits_for_space() {
+    for disk in disks() {
+        let store = store(&disk);
+        let job = admit(&store).unwrap();
+        for pages in 0..8 {
+            disk.leave(pages * 4096);
+            assert!(is_full(claim(&store, &job)));
+            assert!(!job.paths().reserve().exists(), "half of the room is no room");
+        }
+        disk.make_room();
+        claim(&store, &job).unwrap();
+        assert_eq!(job.view().unwrap().execution.state, JobState::Queued);
+    }
+}

@@ -1,0 +1,80 @@
+//! A small container of our own, hardened like every other, that does one errand: tries an overlay, or removes what only the
+//! runner's user can remove.
+
+use std::{collections::BTreeMap, time::Duration};
+
+use crate::{
+    engine::{Engine, EngineError, Phase},
+    spec::{ContainerLimits, ContainerSpec, KeptLog, Mount, MountSource, Program},
+};
+
+/// Pause between two looks at whether it has ended.
+const LOOK_EVERY: Duration = Duration::from_millis(25);
+
+/// What is to be done.
+pub struct Errand {
+    /// Name of the container.
+    pub name: String,
+    /// An image with a shell.
+    pub image: String,
+    /// A script for `/bin/sh`.
+    pub script: String,
+    /// What it may do.
+    pub rights: Rights,
+    /// All it sees of the host.
+    pub shows: MountSource,
+    /// Where it sees that.
+    pub at: String,
+    /// How it is found again.
+    pub labels: BTreeMap<String, String>,
+    /// The longest it may take.
+    pub patience: Duration,
+}
+
+/// What an errand may do.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Rights {
+    /// What a runner may.
+    Runner,
+    /// Remove whatever it sees, whoever owns it. Nothing of a project is ever run by it.
+    Cleaner,
+}
+
+/// Does an errand to its end. The container stays for whoever clears away what carries its labels.
+///
+/// # Errors
+/// Why it could not be done, as a sentence; [`EngineError`] in words.
+pub async fn run(engine: &Engine, errand: Errand) -> Result<(), String> {
+    let Errand { name, image, script, rights, shows, at, labels, patience } = errand;
+    let command = vec!["/bin/sh".to_owned(), "-c".to_owned(), script];
+    let spec = ContainerSpec {
+        name,
+        image,
+        program: Program::Command(command),
+        env: BTreeMap::new(),
+        mounts: vec![Mount { source: shows, target: at, read_only: false }],
+        limits: ContainerLimits { memory_bytes: 64 << 20, milli_cpus: 1000, pids: 32, tmp_bytes: 1 << 20 },
+        scratch: Vec::new(),
+        network: None,
+        health: None,
+        log: KeptLog::All,
+        labels,
+    };
+    let words = |error: EngineError| error.to_string();
+    match rights {
+        Rights::Runner => engine.create(&spec).await.map_err(words)?,
+        Rights::Cleaner => engine.create_cleaner(&spec).await.map_err(words)?,
+    };
+    engine.start(&spec.name).await.map_err(words)?;
+    let ended = async {
+        loop {
+            match engine.inspect(&spec.name).await.map_err(words)? {
+                Some(status) if status.phase == Phase::Ended => return Ok(()),
+                Some(_) => tokio::time::sleep(LOOK_EVERY).await,
+                None => return Err(format!("the container {} is gone", spec.name)),
+            }
+        }
+    };
+    let late = |_| Err(format!("the container {} did not end", spec.name));
+    tokio::time::timeout(patience, ended).await.unwrap_or_else(late)
+}

@@ -1,0 +1,129 @@
+//! Ending a job before its steps have ended by themselves. What runs is ended and CANCELED (or FAILED, when its time is over);
+//! what was never started is SKIPPED; both with the reason. The order survives its holder: it is read from the files again.
+
+use std::{sync::Arc, time::Duration};
+
+use pipelinex_common::{
+    execution::{Execution, StageRecord, StepRecord},
+    metadata::Metadata,
+    slug::Slug,
+    state::{JobState, Reason, StepState},
+    store::Job,
+};
+use tokio::sync::{Notify, mpsc};
+use tokio_util::task::AbortOnDropHandle;
+
+use super::{Event, RunError, Running};
+use crate::{Worker, step::Stop};
+
+/// Pause between two looks at what people wish for a job that runs.
+const LOOK_EVERY: Duration = Duration::from_secs(1);
+
+/// Why a job ends that somebody wished to be canceled, in these words.
+pub(super) fn canceled(words: &str) -> Stop {
+    Stop::new(Reason::CanceledByUser, format!("asked for {words}").trim())
+}
+
+/// What a job is in that was ended for this reason.
+pub(super) fn state_after(stop: &Stop) -> JobState {
+    if stop.reason == Reason::CanceledByUser { JobState::Canceled } else { JobState::Failed }
+}
+
+/// The end of a job that was taken back before anything of it ran.
+pub(super) fn never_begun(metadata: &Metadata, stop: &Stop, claim: u64) -> Execution {
+    let mut end = metadata.initial_execution();
+    for stage in end.stages.values_mut().filter(|stage| stage.status == StepState::Pending) {
+        *stage = StageRecord::bare(StepState::Skipped, Some(stop.reason), not_started(stop));
+    }
+    let now = jiff::Timestamp::now();
+    let (reason, error) = (Some(stop.reason), Some(stop.message.clone()));
+    Execution { state: state_after(stop), reason, error, updated_at: now, finished_at: Some(now), claim, ..end }
+}
+
+/// Looks for the wish to cancel, each second and whenever the bell rings, until there is one.
+pub(super) fn watch_for_wish(
+    worker: &Arc<Worker>,
+    job: &Job,
+    bell: &Arc<Notify>,
+    events: mpsc::UnboundedSender<Event>,
+) -> AbortOnDropHandle<()> {
+    let (job, bell) = (job.clone(), Arc::clone(bell));
+    AbortOnDropHandle::new(worker.runtime.spawn(async move {
+        loop {
+            tokio::select! {
+                () = tokio::time::sleep(LOOK_EVERY) => {}
+                () = bell.notified() => {}
+            }
+            if let Some(words) = job.cancel_wish() {
+                // The receiver is gone once the job was let go of.
+                let _ = events.send(Event::Stop(canceled(&words)));
+                return;
+            }
+        }
+    }))
+}
+
+impl Running<'_> {
+    /// Ends the job, if somebody wishes that now.
+    pub(super) fn heed_wish(&mut self) {
+        if let Some(words) = self.job.cancel_wish() {
+            self.stop(canceled(&words));
+        }
+    }
+
+    /// Begins to end the job: the first reason counts.
+    pub(super) fn stop(&mut self, stop: Stop) {
+        if self.stop.is_none() {
+            tracing::info!(job = %self.job.id(), reason = %stop.reason, "the job is ended");
+            self.steps.end_all(Stop::new(stop.reason, of_step(&stop)));
+            self.stop = Some(stop);
+        }
+    }
+
+    /// A job that is being ended and has a past: its containers are taken up to be ended in order.
+    pub(super) fn take_up_to_end(&mut self, stop: &Stop, lost: &[Slug]) -> Result<(), RunError> {
+        for step in lost {
+            self.record_ended(step, stop)?;
+        }
+        for step in self.steps.adopted() {
+            self.start(&step);
+        }
+        Ok(())
+    }
+
+    /// Records a step that ran, and whose container is gone.
+    pub(super) fn record_ended(&mut self, slug: &Slug, stop: &Stop) -> Result<(), RunError> {
+        self.running.remove(slug);
+        let Some(name) = self.definition.step(slug).map(|step| step.name.clone()) else { return Ok(()) };
+        let canceled = stop.reason == Reason::CanceledByUser;
+        let state = if canceled { StepState::Canceled } else { StepState::Failed };
+        self.record(slug, StepRecord::bare(name, state, Some(stop.reason), of_step(stop)))
+    }
+
+    /// Skips what was never started.
+    pub(super) fn skip_the_rest(&mut self, stop: &Stop) -> Result<(), RunError> {
+        let definition = self.definition.clone();
+        for step in &definition.pipeline.steps {
+            if self.ended.contains_key(&step.slug) {
+                continue;
+            }
+            let (reason, message) = match definition.selected.contains(&step.slug) {
+                true => (stop.reason, not_started(stop)),
+                false => (Reason::NotSelected, "not selected".to_owned()),
+            };
+            self.record(&step.slug, StepRecord::bare(&step.name, StepState::Skipped, Some(reason), message))?;
+        }
+        Ok(())
+    }
+}
+
+fn of_step(stop: &Stop) -> String {
+    match stop.reason {
+        Reason::CanceledByUser => "the job was canceled".to_owned(),
+        _ => format!("the job was ended: {}", stop.message),
+    }
+}
+
+fn not_started(stop: &Stop) -> String {
+    format!("not started: {}", of_step(stop))
+}

@@ -1,0 +1,59 @@
+//! Removing what was thrown away. As root nothing stands in the way; without, what runners made and what the kernel left of
+//! their overlays belongs to others, and so a container removes it that sees nothing but the trash.
+
+use std::{collections::BTreeMap, sync::Arc, time::Duration};
+
+use crate::{
+    Worker,
+    engine::Belongings,
+    errand::{self, Errand, Rights},
+    spec::{LABEL_INSTANCE, MountSource},
+};
+
+/// Where the errand sees the trash.
+const TRASH: &str = "/home/runner/trash";
+/// The longest that one errand may take: millions of files take minutes.
+const PATIENCE: Duration = Duration::from_secs(30 * 60);
+
+impl Worker {
+    /// Removes what was thrown away, on a thread of its own that nobody waits for: a tree may have millions of files.
+    pub(crate) fn empty_trash(self: &Arc<Self>) {
+        let me = self.clone();
+        std::thread::spawn(move || {
+            let Ok(_alone) = me.desk.trash.try_lock() else { return };
+            if let Err(error) = me.remove_thrown_away() {
+                tracing::warn!(%error, "not everything that was thrown away could be removed; trying again");
+            }
+        });
+    }
+
+    fn remove_thrown_away(&self) -> Result<(), String> {
+        let emptied = self.store.empty_trash().map_err(|error| error.to_string());
+        if emptied.is_ok() || rustix::process::geteuid().is_root() {
+            return emptied;
+        }
+        self.runtime.block_on(self.send_cleaner())?;
+        self.store.empty_trash().map_err(|error| error.to_string())
+    }
+
+    async fn send_cleaner(&self) -> Result<(), String> {
+        let engine = self.engine().await.map_err(|error| error.to_string())?;
+        let site = self.site(&engine).await.map_err(|error| error.to_string())?;
+        let image = self.some_image(&engine).await.ok_or("no runner image is there")?;
+        let name = format!("pipelinex-trash-{}", uuid::Uuid::new_v4().as_simple());
+        let errand = Errand {
+            name: name.clone(),
+            image,
+            script: format!("find {TRASH} -mindepth 1 -delete"),
+            rights: Rights::Cleaner,
+            shows: MountSource::Bind(site.workspaces.join(".trash")),
+            at: TRASH.to_owned(),
+            labels: BTreeMap::from([(LABEL_INSTANCE.to_owned(), self.store.instance().as_str().to_owned())]),
+            patience: PATIENCE,
+        };
+        let done = errand::run(&engine, errand).await;
+        let container = Belongings { containers: vec![name], ..Belongings::default() };
+        engine.remove(&container).await.map_err(|error| error.to_string())?;
+        done
+    }
+}
