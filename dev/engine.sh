@@ -132,7 +132,12 @@ make_bridge() {
 forget_the_dead() {
   local record="$dir/run/exec/containerd/containerd.pid"
   rm -f "$dir/run/docker.pid"
-  grep -qsz containerd "/proc/$(cat "$record" 2>/dev/null)/cmdline" || rm -rf "$dir/run/exec/containerd"
+  grep -qsz containerd "/proc/$(cat "$record" 2>/dev/null)/cmdline" && return
+  # What it knows of containers that live on without it stays, for an engine that is told to find them again.
+  case ${PIPELINEX_ENGINE_CONFIG:-} in
+    *live-restore*) rm -f "$record" ;;
+    *) rm -rf "$dir/run/exec/containerd" ;;
+  esac
 }
 
 start() {

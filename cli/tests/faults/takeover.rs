@@ -5,7 +5,7 @@ use std::time::Duration;
 use rustix::process::{Pid, Signal, kill_process};
 
 use crate::{
-    figures::{is_long, spread, times},
+    figures::{chance, is_long, spread, times},
     projects::{printed, release},
     server::Process,
     trial::Trial,
@@ -19,6 +19,7 @@ const HELD: &str = "echo begun\n[ \"$STAGE\" = BUILD ] || exit 0\nmkdir made\n\
 #[test]
 fn a_job_whose_worker_died_is_taken_over_at_once() {
     story(async |world| {
+        let mut chance = chance("takeover");
         let mut trial = Trial::new(world);
         let backend = trial.backend("", &[]).await;
         let id = trial.submit(&backend, HELD).await;
@@ -33,7 +34,9 @@ fn a_job_whose_worker_died_is_taken_over_at_once() {
         }
         for _ in 0..times(1, 20) {
             let waits = as_delivered(&mut trial);
-            until("it makes passes", async || (events_of(&trial, &waits) > 0).then_some(())).await;
+            // At any moment between two of its passes, and not right before the first.
+            until("it has begun", async || (events_of(&trial, &waits) > 0).then_some(())).await;
+            tokio::time::sleep(Duration::from_millis(chance.u64(1_000..6_000))).await;
             let dead = worker.child.id();
             trial.kill(worker);
             claimed_by(&trial, &waits).await;
