@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
-# `make faults`: the long form of the fault stories, one after the other, on an engine of their own that may be restarted. Prints
-# a table at the end and fails if anything was lost, doubled or left over. Takes more than an hour on two cores.
+# `make faults`: the long form of the fault stories, two at a time, on an engine of their own; at last those that restart it. Prints
+# a table at the end and fails if anything was lost, doubled or left over. Took 24 minutes on two busy cores.
 #
 #   dev/faults.sh                  all of it
 #   dev/faults.sh workers redis    only the stories whose names contain one of these words
@@ -21,7 +21,12 @@ runner-images/build.sh scan
 export PIPELINEX_FAULTS_LONG=1 PIPELINEX_FAULTS_RESTART=$suite
 
 status=0 started=$SECONDS
-cargo test --package pipelinex --all-features --test faults -- --nocapture --test-threads=1 "$@" 2>&1 | tee "$log" || status=$?
+stories() {
+  cargo test --package pipelinex --all-features --test faults -- --nocapture "$@" 2>&1 | tee -a "$log" || status=$?
+}
+stories --test-threads=2 --skip engine_restarts "$@"
+# Nobody else can use an engine that is restarted.
+case " $* " in "  " | *engine* | *restart*) stories --test-threads=1 engine_restarts ;; esac
 
 heading "faults: $((SECONDS - started)) s, engine of Debian $suite"
 echo "| what happens | faults | jobs | lost | doubled | left over | wrong end | |"
