@@ -106,6 +106,11 @@ pub enum ApiError {
     },
     /// The disk is full.
     Full,
+    /// The disk is not full yet, and what is left of it is for the jobs that there are.
+    LowSpace {
+        /// For people.
+        detail: String,
+    },
     /// The files of a job cannot be read.
     BrokenJob(StoreError),
     /// Anything else of ours.
@@ -148,8 +153,10 @@ struct Envelope {
 const NOT_ADMITTED: &str = "not-admitted";
 /// The code of a repository that is not cloned.
 pub const GIT_REFUSED: &str = "git-refused";
-/// Seconds after which it is worth to come again.
-const RETRY_AFTER: &str = "5";
+/// Seconds after which a place may be free again.
+const RETRY_SOON: &str = "5";
+/// Seconds after which jobs may have ended, or the operator made space.
+const RETRY_LATER: &str = "60";
 
 impl ApiError {
     /// An error of ours.
@@ -210,6 +217,10 @@ impl ApiError {
                 let detail = "the server has no space left for this project; its operator has to make some";
                 (StatusCode::INSUFFICIENT_STORAGE, "storage-full", detail.to_owned())
             }
+            Self::LowSpace { detail } => {
+                let detail = format!("{detail}: nothing is taken in until there is space again");
+                (StatusCode::INSUFFICIENT_STORAGE, "storage-low", detail)
+            }
             Self::BrokenJob(_) => {
                 let detail = "the files of this job cannot be read; the server's log says which";
                 (StatusCode::INTERNAL_SERVER_ERROR, "job-broken", detail.to_owned())
@@ -256,8 +267,8 @@ pub struct Told {
     pub instance: Option<String>,
     /// Each reason for a refusal, with what to do about it.
     pub problems: Vec<Problem>,
-    /// Whether it is worth to come again.
-    pub retry: bool,
+    /// Seconds after which it is worth to come again.
+    pub retry_after: Option<&'static str>,
     /// What the job is in, where it has ended before it could be changed.
     pub state: Option<JobState>,
 }
@@ -267,24 +278,28 @@ impl ApiError {
     pub fn tell(self) -> Told {
         let instance = self.log();
         let (status, code, detail) = self.parts();
-        let retry = matches!(self, Self::TooMany { .. } | Self::Unavailable { .. });
+        let retry_after = match self {
+            Self::TooMany { .. } | Self::Unavailable { .. } => Some(RETRY_SOON),
+            Self::Full | Self::LowSpace { .. } => Some(RETRY_LATER),
+            _ => None,
+        };
         let state = if let Self::Ended { state, .. } = self { Some(state) } else { None };
         let problems = if let Self::Refused { problems, .. } = self { problems } else { Vec::new() };
-        Told { status, code, detail, instance, problems, retry, state }
+        Told { status, code, detail, instance, problems, retry_after, state }
     }
 }
 
 impl IntoResponse for ApiError {
     fn into_response(self) -> Response {
-        let Told { status, code, detail, instance, problems, retry, state } = self.tell();
+        let Told { status, code, detail, instance, problems, retry_after, state } = self.tell();
         let title = status.canonical_reason().unwrap_or("Error");
         let kind = format!("urn:pipelinex:problem:{code}");
         let envelope = Envelope { kind, title, status: status.as_u16(), detail, instance, code, problems, state };
         let mut response = (status, Json(envelope)).into_response();
         let headers = response.headers_mut();
         headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/problem+json"));
-        if retry {
-            headers.insert(header::RETRY_AFTER, HeaderValue::from_static(RETRY_AFTER));
+        if let Some(seconds) = retry_after {
+            headers.insert(header::RETRY_AFTER, HeaderValue::from_static(seconds));
         }
         response
     }

@@ -57,6 +57,9 @@ mod armed {
     /// The file that events go to, if there is one.
     static EVENTS: OnceLock<File> = OnceLock::new();
 
+    /// Until a signal to stop has reached every thread of this process, on a busy machine.
+    const STANDING: std::time::Duration = std::time::Duration::from_millis(200);
+
     /// Reads both variables. To be called once, before the program does anything.
     ///
     /// # Errors
@@ -100,7 +103,11 @@ mod armed {
         event("fault", &[("point", name.to_owned()), ("action", action.to_owned())]);
         match action {
             "kill" => _ = kill_process(getpid(), Signal::KILL),
-            "stop" => _ = kill_process(getpid(), Signal::STOP),
+            "stop" => {
+                let _ = kill_process(getpid(), Signal::STOP);
+                // Another thread may be the one that hears of it first: this one goes no further until all stand.
+                std::thread::sleep(STANDING);
+            }
             "abort" => process::abort(),
             _ => {}
         }

@@ -16,6 +16,7 @@ pub mod pipeline;
 pub mod policy;
 pub mod queue;
 pub mod request;
+pub mod room;
 pub mod slug;
 pub mod state;
 pub mod store;

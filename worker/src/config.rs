@@ -3,9 +3,10 @@
 use std::{collections::BTreeMap, path::PathBuf, time::Duration};
 
 use pipelinex_common::{database::DatabaseConfig, limits::StepLimits, policy::Policy};
+use serde::{Deserialize, Serialize};
 
 /// The operator's settings.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct WorkerConfig {
     /// Jobs that run at the same time.
     pub parallel: usize,
@@ -35,6 +36,8 @@ pub struct WorkerConfig {
     pub health_file: Option<PathBuf>,
     /// Never use an overlay for trees, even where the engine can.
     pub copy_trees: bool,
+    /// The command that handles one job in a process of its own: this program, also after its file was replaced.
+    pub apart: Vec<String>,
 }
 
 impl WorkerConfig {
@@ -70,6 +73,7 @@ impl Default for WorkerConfig {
             engine_workspaces: None,
             health_file: None,
             copy_trees: false,
+            apart: vec!["/proc/self/exe".to_owned(), crate::poison::COMMAND.to_owned()],
         }
     }
 }

@@ -61,6 +61,7 @@ pub enum StepReport {
 pub struct JobSteps {
     worker: Arc<Worker>,
     engine: Engine,
+    job: Job,
     paths: JobPaths,
     definition: Arc<Definition>,
     context: JobContext,
@@ -94,6 +95,7 @@ impl JobSteps {
         job: &Job,
         definition: &Arc<Definition>,
         claim: (Arc<Mutex<Claim>>, u64),
+        let_go: CancellationToken,
         left: Left,
     ) -> Result<Self, RunError> {
         let site = worker.runtime.block_on(worker.site(engine))?;
@@ -112,6 +114,7 @@ impl JobSteps {
         Ok(Self {
             worker: worker.clone(),
             engine: engine.clone(),
+            job: job.clone(),
             paths: job.paths().clone(),
             definition: definition.clone(),
             attempt: AtomicU32::new(left.attempt),
@@ -127,7 +130,7 @@ impl JobSteps {
             trees: Mutex::default(),
             removals: Mutex::default(),
             order: watch::Sender::new(None),
-            let_go: worker.shutdown.child_token(),
+            let_go,
         })
     }
 
@@ -143,7 +146,7 @@ impl JobSteps {
     /// [`StoreError`].
     pub fn start_over(&self, job: &Job, step: &Step, ran_in: u32, tree_is_shared: bool) -> Result<u32, StoreError> {
         if ran_in == self.attempt() {
-            let number = job.begin_attempt(&lock(&self.claim))?;
+            let number = job.begin_attempt(&lock(&self.claim), ran_in)?;
             self.attempt.store(number, Ordering::Release);
         }
         let owner = self.definition.tree_owner(step);

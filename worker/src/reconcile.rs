@@ -3,7 +3,7 @@
 use std::{
     collections::{HashMap, HashSet, hash_map::Entry},
     panic::{AssertUnwindSafe, catch_unwind},
-    sync::{Arc, Mutex},
+    sync::{Arc, Mutex, MutexGuard},
     time::{Duration, Instant},
 };
 
@@ -16,14 +16,14 @@ use tokio::sync::{Notify, OwnedSemaphorePermit, Semaphore, oneshot};
 use crate::{
     Worker,
     engine::Engine,
-    lock,
+    lock, poison,
     run::{Left, RunError, run_job},
 };
 
 /// Pause between two looks for what jobs that have ended left behind.
 const SWEEP_EVERY: Duration = Duration::from_secs(60);
 /// Pause before a job is tried again that the disk or the engine did not let us run.
-const TRY_AGAIN: Duration = Duration::from_secs(10);
+pub(crate) const TRY_AGAIN: Duration = Duration::from_secs(10);
 /// Jobs that are ended at the same time because somebody wishes it, besides those that run.
 const PARALLEL_ENDS: usize = 4;
 
@@ -46,17 +46,27 @@ pub struct Desk {
 }
 
 impl Desk {
-    pub(crate) fn new(parallel: usize) -> Self {
+    pub(crate) fn new(parallel: usize, watch: HeartbeatWatch) -> Self {
         Self {
             slots: Arc::new(Semaphore::new(parallel)),
             ends: Arc::new(Semaphore::new(PARALLEL_ENDS)),
             mine: Mutex::default(),
             ended: Mutex::default(),
             put_off: Mutex::default(),
-            watch: Mutex::default(),
+            watch: Mutex::new(watch),
             trash: Mutex::default(),
             look: Notify::new(),
         }
+    }
+
+    /// What is remembered of heartbeats.
+    pub(crate) fn watch(&self) -> MutexGuard<'_, HeartbeatWatch> {
+        lock(&self.watch)
+    }
+
+    /// Whether a job is known to have ended.
+    pub(crate) fn has_ended(&self, id: JobId) -> bool {
+        lock(&self.ended).contains(&id)
     }
 
     fn waits_for_another_try(&self) -> bool {
@@ -177,7 +187,7 @@ impl Worker {
         Some(waiting)
     }
 
-    fn claim(self: &Arc<Self>, id: JobId) -> Result<Option<(Option<Engine>, Job, Claim)>, RunError> {
+    pub(crate) fn claim(self: &Arc<Self>, id: JobId) -> Result<Option<(Option<Engine>, Job, Claim)>, RunError> {
         let job = match self.store.job(id) {
             Ok(job) => job,
             // Not here, or not yet: a forged bell, or a folder that arrives later than its bell.
@@ -202,10 +212,14 @@ impl Worker {
         pipelinex_common::fault_event!("claim", job = id, claim = claim.number());
         pipelinex_common::fault_point!("worker.claimed");
         // A panic over one job's data must not take the others along, nor come again at once.
-        let ran = catch_unwind(AssertUnwindSafe(|| run_job(self, engine, &job, claim, bell)));
+        let ran = catch_unwind(AssertUnwindSafe(|| match (poison::suspected(&job), &engine) {
+            (Some(deaths), Some(engine)) => poison::run_apart(self, engine, &job, claim, &deaths),
+            _ => run_job(self, engine, &job, claim, bell),
+        }));
         match ran {
             Ok(Ok(Left::Finished)) => _ = lock(&self.desk.ended).insert(id),
             Ok(Ok(Left::Open)) => {}
+            Ok(Ok(Left::Apart)) => _ = lock(&self.desk.put_off).insert(id, Some(Instant::now() + TRY_AGAIN)),
             Ok(Err(error)) => self.put_off(id, &error),
             Err(_) => {
                 tracing::error!(job = %id, "handling this job panicked");

@@ -172,6 +172,13 @@ pub enum Command {
     /// Clone one repository as the server orders on standard input; the server runs this
     #[command(hide = true)]
     GitClone,
+    /// Handle one job as the worker orders on standard input; the worker runs this when other processes died over that job
+    #[command(hide = true)]
+    HandleJob {
+        /// How the log on standard error is written
+        #[arg(long, env = "PIPELINEX_LOG_FORMAT", value_enum, default_value_t)]
+        log_format: LogFormat,
+    },
 }
 
 /// Which server a client talks to.

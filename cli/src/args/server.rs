@@ -1,6 +1,6 @@
 //! Flags of what runs as a server. Each names the same thing in `serve`, `backend` and `worker`.
 
-use std::{net::SocketAddr, path::PathBuf, time::Duration};
+use std::{fmt, net::SocketAddr, path::PathBuf, time::Duration};
 
 use clap::{Args, ValueEnum, builder::FalseyValueParser};
 use pipelinex_backend::intake::git::{GitProxy, Host, InvalidProxy};
@@ -31,6 +31,9 @@ pub struct CommonServerArgs {
     pub policy: PolicyArgs,
     #[command(flatten)]
     pub database: DatabaseArgs,
+    /// Space that must be free where jobs live for one more to be taken in; 0 asks for none [default: 512MiB]
+    #[arg(long, env = "PIPELINEX_MIN_FREE", value_name = "SIZE", value_parser = values::bytes_or_none)]
+    pub min_free: Option<u64>,
     /// How the log on standard error is written; PIPELINEX_LOG or RUST_LOG says how much
     #[arg(long, env = "PIPELINEX_LOG_FORMAT", value_enum, default_value_t)]
     pub log_format: LogFormat,
@@ -101,6 +104,15 @@ pub enum LogFormat {
     Text,
     /// One JSON object a line, for machines.
     Json,
+}
+
+impl fmt::Display for LogFormat {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Text => "text",
+            Self::Json => "json",
+        })
+    }
 }
 
 /// Flags of the HTTP side.

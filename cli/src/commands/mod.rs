@@ -27,6 +27,7 @@ use crate::{
     exit::Exit,
     failure::Failure,
     output::Output,
+    telemetry,
 };
 
 /// How long work that was given up may take to let go when a client ends.
@@ -76,6 +77,10 @@ pub fn run(cli: Cli, out: &Output) -> Result<Exit, Failure> {
             interruptible(health::server(&connect(&server, ca_certs)?, out))
         }
         Command::Completions { shell } => completions::print(shell, out),
+        Command::HandleJob { log_format } => {
+            telemetry::start(log_format)?;
+            pipelinex_worker::poison::run().map(|()| Exit::Passed).map_err(Failure::errored)
+        }
         Command::GitClone => child::run().map(|()| Exit::Passed).map_err(Failure::from),
     }
 }

@@ -18,6 +18,8 @@ mod host;
 mod isolation;
 mod pages;
 mod people;
+#[cfg(feature = "faults")]
+mod poison;
 mod product;
 mod projects;
 mod queue;

@@ -1,6 +1,7 @@
 //! The file store: stage, admit, load, list. What a worker alone does (claim, record, finish) is in the files beside this one.
 
 mod claims;
+mod handling;
 mod keys;
 mod read;
 mod record;
@@ -11,7 +12,10 @@ mod wish;
 
 use std::path::Path;
 
-pub use claims::{Claim, ClaimOutcome, ClaimRecord, HeartbeatWatch, WorkerIdentity};
+pub use claims::{
+    Claim, ClaimOutcome, ClaimRecord, HeartbeatWatch, Lease, ProcessMark, STILL_FOR, STILL_LOOKS, WorkerIdentity,
+};
+pub use handling::{Deaths, Handling, Place};
 pub use keys::{Fingerprint, KEPT_FOR, KeyRecord};
 pub use read::{Job, JobView, Snapshot};
 pub use staging::Staging;

@@ -85,22 +85,19 @@ impl Job {
         Ok(numbers.max().unwrap_or(0))
     }
 
-    /// Begins the next attempt and returns its number.
+    /// Begins the attempt that follows `after` and returns its number. If another holder has begun it, it is the same one: an
+    /// older holder that wakes up here raises nothing.
     ///
     /// # Errors
     /// [`StoreError::Disk`].
-    pub fn begin_attempt(&self, claim: &Claim) -> Result<u32, StoreError> {
+    pub fn begin_attempt(&self, claim: &Claim, after: u32) -> Result<u32, StoreError> {
         disk::make_dir(&self.paths().attempts(), 0o750)?;
-        let mut number = self.latest_attempt()?;
-        loop {
-            number += 1;
-            let record =
-                AttemptRecord { schema: AttemptRecord::SCHEMA, claim: claim.number(), begun_at: Timestamp::now() };
-            if self.create(&self.paths().attempt(number), &record, Room::Small)? {
-                crate::fault_event!("attempt", job = self.id(), attempt = number, claim = claim.number());
-                return Ok(number);
-            }
+        let number = after + 1;
+        let record = AttemptRecord { schema: AttemptRecord::SCHEMA, claim: claim.number(), begun_at: Timestamp::now() };
+        if self.create(&self.paths().attempt(number), &record, Room::Small)? {
+            crate::fault_event!("attempt", job = self.id(), attempt = number, claim = claim.number());
         }
+        Ok(number)
     }
 
     /// Ends the job: creates final.json, which nothing ever replaces, and draws state.json like it. `false` when the job had

@@ -59,7 +59,9 @@ impl Store {
             set_mode(&folder, FOLDER_MODE, paths.root())?;
             take_entries(&folder, ours, paths.root())?;
         }
-        for folder in [paths.ends(), paths.attempts(), paths.logs(), paths.reports(), paths.artifacts()] {
+        for folder in
+            [paths.ends(), paths.attempts(), paths.handling(), paths.logs(), paths.reports(), paths.artifacts()]
+        {
             disk::make_dir(&folder, FOLDER_MODE)?;
         }
         // Passed through by the engine only, and by nobody's name: each step's own folder below is the runner's.
@@ -71,11 +73,12 @@ impl Store {
 }
 
 /// Names that the worker makes: found before the worker made them, they are a forgery.
-const WORKERS_OWN: [&str; 11] = [
+const WORKERS_OWN: [&str; 12] = [
     "final.json",
     "claims",
     "ends",
     "attempts",
+    "handling",
     "logs",
     "reports",
     "artifacts",

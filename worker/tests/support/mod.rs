@@ -9,7 +9,7 @@ use pipelinex_common::{
     execution::Execution,
     id::JobId,
     metadata::Metadata,
-    store::{Job, Store},
+    store::{HeartbeatWatch, Job, STILL_FOR, Store, WorkerIdentity},
     testing::sample,
 };
 use pipelinex_worker::{Worker, config::WorkerConfig, engine::Engine, spec::LABEL_INSTANCE};
@@ -95,8 +95,14 @@ impl World {
 
     /// Starts a worker.
     pub fn work(&self) -> Working {
-        let shutdown = CancellationToken::new();
-        let worker: Arc<Worker> = Worker::new(self.config.clone(), self.store.clone(), shutdown.clone());
+        self.work_as(WorkerIdentity::of_this_process(), STILL_FOR)
+    }
+
+    /// Starts a worker that says who it is, and for which a heartbeat is dead after that time.
+    pub fn work_as(&self, identity: WorkerIdentity, still_for: Duration) -> Working {
+        let (config, store, shutdown) = (self.config.clone(), self.store.clone(), CancellationToken::new());
+        let watch = HeartbeatWatch::new(still_for);
+        let worker: Arc<Worker> = Worker::known_as(identity, watch, config, store, shutdown.clone());
         Working { shutdown, task: tokio::spawn(async move { worker.reconcile().await }) }
     }
 

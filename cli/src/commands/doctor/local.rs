@@ -3,7 +3,10 @@
 use std::path::Path;
 
 use pipelinex_backend::stacks::Stacks;
-use pipelinex_common::limits::IntakeLimits;
+use pipelinex_common::{
+    room::Watermark,
+    store::{Lease, STILL_FOR},
+};
 
 use super::Check;
 use crate::client::Client;
@@ -24,16 +27,36 @@ pub fn workspaces(path: &Path) -> Check {
 }
 
 /// Whether there is room for jobs.
-pub fn room(workspaces: &Path) -> Option<Check> {
+pub fn room(workspaces: &Path, min_free: &Watermark) -> Option<Check> {
     let there = workspaces.ancestors().find(|ancestor| ancestor.exists())?;
     let stat = rustix::fs::statvfs(there).ok()?;
     let free = stat.f_bavail.saturating_mul(stat.f_frsize);
     let shown = format!("{:.1} GiB free", free as f64 / f64::from(1 << 30));
     let advice = "make room, or name a folder on a larger disk with --workspaces";
     Some(match free {
-        free if free < IntakeLimits::default().unpacked_bytes => Check::bad("disk", shown, advice),
+        _ if let Ok(Some(lacking)) = min_free.lacking(there) => {
+            Check::bad("disk", format!("{lacking}: submissions are refused"), advice)
+        }
         free if free < LITTLE_ROOM => Check::note("disk", shown, advice),
         _ => Check::ok("disk", shown),
+    })
+}
+
+/// By what a worker tells that the holder of a job is dead: docs/claims.md says what each can promise.
+pub fn claims(workspaces: &Path) -> Option<Check> {
+    let there = workspaces.ancestors().find(|ancestor| ancestor.exists())?;
+    let seconds = STILL_FOR.as_secs();
+    Some(match Lease::of(there) {
+        Ok(lease @ Lease::Lock { .. }) => {
+            let found = format!("{lease}: a dead holder is seen at once, a stopped one after {seconds} s and killed");
+            Check::ok("claims", found)
+        }
+        Ok(lease @ Lease::Heartbeat { .. }) => Check::note(
+            "claims",
+            format!("{lease}: locks of this file system are not believed; any dead holder is seen after {seconds} s"),
+            "a local file system is quicker; on one that is shared, mount options matter: see docs/claims.md",
+        ),
+        Err(error) => Check::bad("claims", error.to_string(), "name another folder with --workspaces"),
     })
 }
 
@@ -74,6 +97,10 @@ mod tests {
         assert!(workspaces(&dir.path().join("a/b")).found.ends_with("(will be made)"));
         assert!(!dir.path().join("a").exists());
         assert_eq!(workspaces(Path::new("/proc/none")).result, CheckResult::Bad);
+        let by_lock = claims(dir.path()).unwrap();
+        assert!(by_lock.result == CheckResult::Ok && by_lock.found.starts_with("by lock ("), "{}", by_lock.found);
+        let by_heart = claims(Path::new("/proc")).unwrap();
+        assert!(by_heart.result == CheckResult::Note && by_heart.found.contains("20 s"), "{}", by_heart.found);
         let missing = pipelines(Some(&dir.path().join("none")));
         assert_eq!(missing.result, CheckResult::Bad);
         assert!(missing.advice.contains("--pipelines"));
