@@ -91,15 +91,12 @@ impl Engine {
         Self::connect(self.host.as_deref()).await
     }
 
-    /// Since when this engine has been running, by its own clock: it makes its default bridge at each start, and what ran before
-    /// that it has ended. `None` for one that has no such bridge, or that leaves containers running while it is away.
+    /// Since when this engine has been running, by its own clock: it makes its default bridge at each start. `None` for one
+    /// that has no such bridge.
     ///
     /// # Errors
     /// [`EngineError`].
     pub async fn running_since(&self) -> Result<Option<jiff::Timestamp>, EngineError> {
-        if self.docker.info().await?.live_restore_enabled == Some(true) {
-            return Ok(None);
-        }
         match self.docker.inspect_network("bridge", None).await {
             Ok(bridge) => Ok(bridge.created.and_then(|at| at.to_string().parse().ok())),
             Err(error) => EngineError::from(error).or_absent().map(|()| None),
