@@ -1,7 +1,7 @@
 # Every target works on a bare Debian 12 or Ubuntu, as root, from a fresh clone. `make` alone lists them.
 SHELL := /bin/bash
 
-.PHONY: help setup images test bench demo demo-cold up fmt lint check stages
+.PHONY: help setup images test bench faults demo demo-cold up fmt lint check stages
 help: ## list the targets
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 16
 
@@ -16,6 +16,9 @@ test: setup ## everything, with a real Redis and the oldest and the newest Docke
 
 bench: setup ## measure against plain containers and unzip; prints ratios, writes target/bench.json
 	dev/bench.sh
+
+faults: setup ## kill, wipe, fill and restart everything, hundreds of times; prints what was lost (nothing)
+	dev/faults.sh
 
 demo: ## from a bare machine to a job that ran, live in the terminal
 	dev/demo.sh

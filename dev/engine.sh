@@ -11,6 +11,7 @@
 # unpacked into a folder, and what needs a newer libc than the host's gets its own beside it.
 #
 # Needs root and Debian 12 or later, or Ubuntu. Folder: ${PIPELINEX_ENGINES:-/var/tmp/pipelinex-engines}/SUITE.
+# PIPELINEX_ENGINE_CONFIG: what its daemon.json says, nothing unless set.
 # Bridges take 10.${PIPELINEX_ENGINE_NET:-223}.N.0/24 and the three numbers that follow.
 set -euo pipefail
 
@@ -131,7 +132,12 @@ make_bridge() {
 forget_the_dead() {
   local record="$dir/run/exec/containerd/containerd.pid"
   rm -f "$dir/run/docker.pid"
-  grep -qsz containerd "/proc/$(cat "$record" 2>/dev/null)/cmdline" || rm -rf "$dir/run/exec/containerd"
+  grep -qsz containerd "/proc/$(cat "$record" 2>/dev/null)/cmdline" && return
+  # What it knows of containers that live on without it stays, for an engine that is told to find them again.
+  case ${PIPELINEX_ENGINE_CONFIG:-} in
+    *live-restore*) rm -f "$record" ;;
+    *) rm -rf "$dir/run/exec/containerd" ;;
+  esac
 }
 
 start() {
@@ -139,7 +145,7 @@ start() {
   make_bridge "$bridge"
   mkdir -p "$dir/run" "$dir/data"
   forget_the_dead
-  echo '{}' >"$dir/config/daemon.json" # never the host's own /etc/docker/daemon.json
+  echo "${PIPELINEX_ENGINE_CONFIG:-{\}}" >"$dir/config/daemon.json" # never the host's own /etc/docker/daemon.json
   PATH="$dir/bin:$PATH" setsid "$dir/bin/dockerd" --config-file "$dir/config/daemon.json" --bridge "$bridge" \
     --default-address-pool "base=10.$((net + number)).0.0/16,size=26" \
     --host "unix://$dir/run/docker.sock" --data-root "$dir/data" --exec-root "$dir/run/exec" \

@@ -28,6 +28,14 @@ container_tests() {
   DOCKER_HOST=$newest_host cargo test "${packages[@]}" --all-features --no-fail-fast --test '*'
 }
 
+# What is built for use has no place in it where a test can end it; cli/tests/faults/switched_off.rs shows that a program
+# which has them contains the word.
+no_fault_points() {
+  local target=${CARGO_TARGET_DIR:-target}
+  cargo build --package pipelinex || return
+  if grep -q PIPELINEX_FAULTS "$target/debug/pipelinex"; then echo "the program has fault points without the feature"; return 1; fi
+}
+
 total() { # counts what cargo, dev/test-stages.sh and dev/test-rules.sh printed
   awk '/^test result:/ {p += $4; f += $6; i += $8} /^(stages|rules): / {p += $2; f += $4} END {printf "%d passed, %d failed, %d ignored", p, f, i}' "$log"
 }
@@ -41,6 +49,7 @@ export PIPELINEX_TEST_ENGINES="$oldest_host $newest_host"
 
 part "format" cargo fmt --all --check
 part "lint" dev/lint.sh
+part "no fault points in use" no_fault_points
 part "stage scripts, newest engine" env DOCKER_HOST="$newest_host" dev/test-stages.sh
 part "rules, newest engine" env DOCKER_HOST="$newest_host" dev/test-rules.sh
 part "demo on a bare machine, newest engine" env DOCKER_HOST="$newest_host" dev/demo-cold.sh --kept

@@ -18,7 +18,7 @@ use pipelinex_common::{
 use crate::{
     engine::{ContainerStatus, Engine, EngineError, Phase},
     spec::ContainerSpec,
-    step::{ASK_AGAIN, Ending, Holds, StepError, Stop, killed_or_removed},
+    step::{ASK_AGAIN, Ending, Holds, StepError, Stop, ended_or_lost},
 };
 
 /// The names of their logs among the reports of the step.
@@ -178,7 +178,7 @@ impl Services {
 
     /// How the step ends because this one of them did.
     async fn because_of(&self, what: &str, name: &str, status: ContainerStatus) -> Ending {
-        match killed_or_removed(&self.engine, name, status).await {
+        match ended_or_lost(&self.engine, name, status, false).await {
             Ending::Exited(status) => Ending::Ended(end_of(what, &status, &log::last_words(&self.engine, name).await)),
             other => other,
         }

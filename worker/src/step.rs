@@ -27,8 +27,13 @@ const LAST_WORDS: Duration = Duration::from_secs(2);
 /// Pause before an engine that does not answer is asked again.
 pub(crate) const ASK_AGAIN: Duration = Duration::from_secs(1);
 
-/// The exit code of a process that was ended by signal 9.
-const KILLED: i64 = 128 + 9;
+/// A container whose output has ended ends itself within this time, or its output was cut off before the end.
+const SOON: Duration = Duration::from_millis(500);
+/// How often the record of a container that has ended is read for what a stream that broke did not tell.
+const READINGS: u32 = 3;
+
+/// Exit codes from here on are of programs that a signal ended, or of which the engine does not know how they did.
+const SIGNALLED: i64 = 128;
 
 /// How a step's container is brought to an end from outside while it runs.
 pub type Told = watch::Receiver<Option<Ending>>;
@@ -176,18 +181,36 @@ impl Run<'_> {
 
     /// Takes in what the container prints until it has ended. A stream that breaks says nothing about the container: the
     /// engine is asked, and its record is followed on from the line where ours ends.
-    async fn follow(&mut self, mut log: LogWriter, mut output: Output, deadline: Instant) -> Result<Ending, StepError> {
+    async fn follow(
+        &mut self,
+        mut log: LogWriter,
+        mut output: Output,
+        mut deadline: Instant,
+    ) -> Result<Ending, StepError> {
+        let mut readings = 0;
         loop {
+            let mut broken = false;
             match self.drain(&mut log, &mut output, deadline).await? {
                 Drained::Stop(ending) => return self.stop(log, output, ending).await,
                 Drained::Detach => return Ok(Ending::Detached),
                 Drained::Closed => {}
+                Drained::Broken => broken = true,
             }
+            let closed = Instant::now();
             // Its last words are made durable while the engine brings the container to its end.
-            let syncing = log.sync();
-            let (settled, synced) = tokio::join!(self.settled(deadline), syncing);
+            let settling = async { (self.settled(deadline).await, closed.elapsed()) };
+            let ((settled, took), synced) = tokio::join!(settling, log.sync());
             synced?;
+            // A connection may end without a word, too: output that ended long before its container was cut off.
+            let cut = broken || took > SOON;
             match settled? {
+                Settled::Is(Ending::Exited(_)) if cut && readings < READINGS => {
+                    readings += 1;
+                    deadline = Instant::now() + self.timeout;
+                    drop(log);
+                    log = self.take_log()?;
+                    output = self.engine.logs(&self.spec.name);
+                }
                 Settled::Is(ending) if !log.was_taken() => return log.finish().map(|()| ending).map_err(Into::into),
                 Settled::Stop(ending) => return self.stop(log, output, ending).await,
                 Settled::StillRunning | Settled::Is(_) => {
@@ -225,7 +248,7 @@ impl Run<'_> {
                     }
                     Some(Err(error)) => {
                         tracing::debug!(container = %self.spec.name, %error, "the stream of a container broke");
-                        return Ok(Drained::Closed);
+                        return Ok(Drained::Broken);
                     }
                     None => return Ok(Drained::Closed),
                 },
@@ -243,11 +266,12 @@ impl Run<'_> {
         {
             return Ok(Settled::Is(Ending::Exited(ContainerStatus::success())));
         }
+        let mut away = false;
         loop {
             match self.engine.inspect(name).await {
                 Ok(None) => return Ok(Settled::Is(Ending::Lost)),
                 Ok(Some(status)) if status.phase == Phase::Ended => {
-                    return Ok(Settled::Is(killed_or_removed(self.engine, name, status).await));
+                    return Ok(Settled::Is(ended_or_lost(self.engine, name, status, away).await));
                 }
                 Ok(Some(_)) if Instant::now() >= deadline => {
                     return Ok(Settled::Stop(Ending::Ended(self.too_long.clone())));
@@ -255,6 +279,7 @@ impl Run<'_> {
                 Ok(Some(_)) => return Ok(Settled::StillRunning),
                 Err(error) if error.is_unreachable() => {
                     tracing::warn!(container = name, %error, "asking again");
+                    away = true;
                 }
                 Err(EngineError::Answered { status, .. }) if status >= 500 && Instant::now() < deadline => {}
                 Err(error) => return Err(error.into()),
@@ -307,18 +332,41 @@ async fn told(told: &mut Told) -> Ending {
     std::future::pending().await
 }
 
-/// A container that somebody removes by force is killed first, and for a moment looks like one whose program was killed.
-pub(crate) async fn killed_or_removed(engine: &Engine, name: &str, status: ContainerStatus) -> Ending {
-    if status.exit_code == KILLED && !status.oom_killed {
-        tokio::time::sleep(ASK_AGAIN).await;
-        return match engine.inspect(name).await {
-            Ok(None) => Ending::Lost,
-            // What killed it may have been told only now.
-            Ok(Some(later)) => Ending::Exited(later),
-            Err(_) => Ending::Exited(status),
-        };
+/// How a container ended that did not end well, or while its engine was `away`. Somebody who removes a container by force kills
+/// it first, and an engine that stops ends all of them with itself: in both cases it is lost, and no step has failed.
+pub(crate) async fn ended_or_lost(engine: &Engine, name: &str, status: ContainerStatus, mut away: bool) -> Ending {
+    if (status.exit_code == 0 && !away) || status.oom_killed {
+        return Ending::Exited(status);
     }
-    Ending::Exited(status)
+    let signalled = status.exit_code >= SIGNALLED;
+    // For a moment one that is being removed looks like one that was killed.
+    let mut pause = if signalled { ASK_AGAIN } else { Duration::ZERO };
+    loop {
+        tokio::time::sleep(pause).await;
+        pause = ASK_AGAIN;
+        match look_again(engine, name).await {
+            Ok(None) => return Ending::Lost,
+            // A program that is asked to end does so with any code; one that a signal ended says so also to who comes later.
+            Ok(Some((_, true))) if away || signalled => return Ending::Lost,
+            // What killed it may have been told only now.
+            Ok(Some((status, _))) => return Ending::Exited(status),
+            Err(error) if error.is_unreachable() => {
+                tracing::warn!(container = name, %error, "it has ended, perhaps with its engine; asking again");
+                away = true;
+            }
+            Err(_) => return Ending::Exited(status),
+        }
+    }
+}
+
+/// What the engine says of a container, and whether that ended before this engine began. Asked on a connection of its own, which an
+/// engine that is about to stop refuses.
+async fn look_again(engine: &Engine, name: &str) -> Result<Option<(ContainerStatus, bool)>, EngineError> {
+    let engine = engine.anew().await?;
+    let Some(status) = engine.inspect(name).await? else { return Ok(None) };
+    let (ended, since) = (status.finished_at, engine.running_since().await?);
+    let before = matches!((ended, since), (Some(ended), Some(since)) if ended < since) && !status.oom_killed;
+    Ok(Some((status, before)))
 }
 
 enum Made {
@@ -330,6 +378,8 @@ enum Made {
 
 enum Drained {
     Closed,
+    /// In the middle of what was said.
+    Broken,
     Stop(Ending),
     Detach,
 }

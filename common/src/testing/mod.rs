@@ -2,6 +2,7 @@
 
 pub mod bench;
 pub mod crowd;
+pub mod history;
 mod opened;
 mod redis_server;
 pub mod sample;

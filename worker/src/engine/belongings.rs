@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, HashMap};
 use bollard::{models::VolumeCreateRequest, query_parameters as q};
 use serde::Serialize;
 
-use super::{Engine, EngineError, convert};
+use super::{Engine, EngineError, convert, insist};
 
 /// A volume of the driver `local`.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -65,15 +65,14 @@ impl Engine {
     /// # Errors
     /// [`EngineError`].
     pub async fn create_volume(&self, spec: &VolumeSpec) -> Result<(), EngineError> {
-        self.docker
-            .create_volume(VolumeCreateRequest {
-                name: Some(spec.name.clone()),
-                driver: Some("local".to_owned()),
-                driver_opts: Some(spec.options.clone().into_iter().collect()),
-                labels: Some(spec.labels.clone().into_iter().collect()),
-                ..Default::default()
-            })
-            .await?;
+        let wanted = VolumeCreateRequest {
+            name: Some(spec.name.clone()),
+            driver: Some("local".to_owned()),
+            driver_opts: Some(spec.options.clone().into_iter().collect()),
+            labels: Some(spec.labels.clone().into_iter().collect()),
+            ..Default::default()
+        };
+        insist(|| self.docker.create_volume(wanted.clone())).await?;
         Ok(())
     }
 

@@ -10,7 +10,7 @@ use bollard::{
 };
 use futures::StreamExt;
 
-use super::{Engine, EngineError, convert};
+use super::{Engine, EngineError, convert, insist};
 use crate::spec::ContainerSpec;
 
 /// What the engine says of a container.
@@ -92,9 +92,9 @@ impl Engine {
 
     async fn create_as(&self, name: &str, body: ContainerCreateBody) -> Result<Option<String>, EngineError> {
         let options = q::CreateContainerOptionsBuilder::default().name(name).build();
-        match self.docker.create_container(Some(options), body).await {
+        match insist(|| self.docker.create_container(Some(options.clone()), body.clone())).await {
             Ok(made) => Ok(Some(made.id)),
-            Err(error) => EngineError::from(error).or_there_already().map(|()| None),
+            Err(error) => error.or_there_already().map(|()| None),
         }
     }
 
@@ -104,7 +104,8 @@ impl Engine {
     /// [`EngineError`].
     pub async fn attach(&self, name: &str) -> Result<Output, EngineError> {
         let options = q::AttachContainerOptionsBuilder::default().stream(true).stdout(true).stderr(true).build();
-        let AttachContainerResults { output, input } = self.docker.attach_container(name, Some(options)).await?;
+        let AttachContainerResults { output, input } =
+            insist(|| self.docker.attach_container(name, Some(options.clone()))).await?;
         // The writing half is kept as long as the reading one: they are one connection.
         Ok(output.map(move |item| (&input, item).1).map(bytes_of).boxed())
     }
@@ -129,7 +130,7 @@ impl Engine {
     /// # Errors
     /// [`EngineError`].
     pub async fn start(&self, name: &str) -> Result<(), EngineError> {
-        Ok(self.docker.start_container(name, None).await?)
+        insist(|| self.docker.start_container(name, None)).await
     }
 
     /// Waits until a started container does not run any more; `true` when the engine says that it ended with code 0. What else

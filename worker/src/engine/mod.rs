@@ -32,10 +32,35 @@ const VOLUME_FOLDERS_API: (usize, usize) = (1, 45);
 /// How long one call may take: starting a container on a busy machine takes seconds.
 const CALL_TIMEOUT: Duration = Duration::from_secs(120);
 
+/// How often an engine is asked to do something that it says it cannot, for a reason of its own.
+const TRIES: u32 = 3;
+/// Pause between two tries.
+const TRY_AGAIN: Duration = Duration::from_secs(1);
+
+/// Asks again for what failed on the engine's side (a status from 500 on), a few times: under load, or about to stop, it says
+/// so of things that it does a moment later. Only for what may be asked twice.
+async fn insist<T, F>(call: impl Fn() -> F) -> Result<T, EngineError>
+where
+    F: Future<Output = Result<T, bollard::errors::Error>>,
+{
+    let mut tried = 1;
+    loop {
+        match call().await.map_err(EngineError::from) {
+            Err(EngineError::Answered { status: 500.., message }) if tried < TRIES => {
+                tracing::warn!(message, tried, "the container engine failed; asking again");
+                tokio::time::sleep(TRY_AGAIN).await;
+                tried += 1;
+            }
+            answer => return answer,
+        }
+    }
+}
+
 /// A connection to an engine.
 #[derive(Clone, Debug)]
 pub struct Engine {
     docker: Docker,
+    host: Option<String>,
     api: (usize, usize),
 }
 
@@ -56,7 +81,28 @@ impl Engine {
         if api < OLDEST_API {
             return Err(EngineError::TooOld { found: api, needed: OLDEST_API });
         }
-        Ok(Self { docker, api })
+        Ok(Self { docker, host: host.map(str::to_owned), api })
+    }
+
+    /// A connection of its own to the same engine: one that is about to stop takes no new ones, while it still answers on
+    /// those it has.
+    ///
+    /// # Errors
+    /// [`EngineError`].
+    pub async fn anew(&self) -> Result<Self, EngineError> {
+        Self::connect(self.host.as_deref()).await
+    }
+
+    /// Since when this engine has been running, by its own clock: it makes its default bridge at each start. `None` for one
+    /// that has no such bridge.
+    ///
+    /// # Errors
+    /// [`EngineError`].
+    pub async fn running_since(&self) -> Result<Option<jiff::Timestamp>, EngineError> {
+        match self.docker.inspect_network("bridge", None).await {
+            Ok(bridge) => Ok(bridge.created.and_then(|at| at.to_string().parse().ok())),
+            Err(error) => EngineError::from(error).or_absent().map(|()| None),
+        }
     }
 
     /// The API version agreed on.

@@ -1,0 +1,83 @@
+//! Backends that are killed at each named place of a submission's way in: before the one rename there is no job, after it
+//! there is one that runs and ends, whether its client was told or not.
+
+use std::io::Write;
+
+use pipelinex_common::testing::{RedisServer, zip_builder::ZipBuilder};
+use reqwest::multipart::{Form, Part};
+use secrecy::ExposeSecret;
+
+use crate::{
+    figures::times,
+    projects::shell,
+    server::Server,
+    trial::{QUICK, Trial, ran_once},
+    world::{story, until},
+};
+
+/// A place, what is armed to die there, whether there is a job then, and whether its client was told.
+const PLACES: [(&str, &str, bool, bool); 8] = [
+    ("connect", "", false, false),
+    ("mid-upload", "intake.mid-upload=kill", false, false),
+    ("mid-extract", "intake.mid-extract=kill", false, false),
+    ("before metadata", "intake.before-metadata=kill", false, false),
+    ("before the rename", "intake.after-metadata=kill", false, false),
+    ("before the reply", "intake.after-rename=kill", true, false),
+    // The bell is rung beside the reply: it is held back until that is surely out.
+    ("before the bell", "intake.bell-waits=sleep(700);intake.before-bell=kill", true, true),
+    ("after the bell", "intake.bell-waits=sleep(700);intake.after-bell=kill", true, true),
+];
+
+#[test]
+fn a_backend_killed_at_each_place_of_intake_leaves_a_whole_job_or_nothing() {
+    story(async |world| {
+        let redis = RedisServer::start();
+        let url = redis.url().expose_secret().to_owned();
+        let mut trial = Trial::new(world);
+        let first = trial.backend("", &["--redis-url", &url]).await;
+        first.process.stop().await;
+        let worker = trial.worker("", &["--redis-url", &url]);
+        for _ in 0..times(1, 20) {
+            for (place, faults, exists, told) in PLACES {
+                let before = trial.jobs().len();
+                let mut server = trial.backend(faults, &["--redis-url", &url]).await;
+                let answer = if faults.is_empty() { connect(&mut server) } else { submit(&server).await };
+                until("the backend dies", async || server.process.child.try_wait().unwrap()).await;
+                trial.faults += 1;
+                assert_eq!(answer.is_some(), told, "{place}: {answer:?}");
+                assert_eq!(trial.jobs().len() - before, usize::from(exists), "{place}");
+                trial.answered.extend(answer);
+            }
+        }
+        let last = trial.backend("", &["--redis-url", &url]).await;
+        trial.judged("backend, `kill -9` at each of 8 places of intake", "SUCCEEDED", "").await;
+        for id in trial.jobs().keys() {
+            ran_once(trial.world, id);
+        }
+        worker.stop().await;
+        last.process.stop().await;
+    });
+}
+
+/// Begins a request, and kills the server that waits for the rest of it.
+fn connect(server: &mut Server) -> Option<String> {
+    let address = server.url.trim_start_matches("http://");
+    let mut connection = std::net::TcpStream::connect(address).unwrap();
+    connection.write_all(b"POST /api/jobs/upload HTTP/1.1\r\nhost: ").unwrap();
+    server.process.child.kill().unwrap();
+    None
+}
+
+/// Submits a project that is more than one piece long; the id of the job if there is an answer.
+async fn submit(server: &Server) -> Option<String> {
+    // What cannot be packed stays as long as it is.
+    let mut noise = vec![0; 700 * 1024];
+    fastrand::Rng::with_seed(1).fill(&mut noise);
+    let project = ZipBuilder::new().file("run.sh", QUICK).file("noise.bin", noise).build();
+    let form = Form::new().part("project_zip", Part::bytes(project).file_name("app.zip"));
+    let form = form.text("metadata", shell().to_string());
+    let answer = server.http.post(server.url("/api/jobs/upload")).multipart(form).send().await.ok()?;
+    assert_eq!(answer.status(), 201);
+    let metadata: serde_json::Value = answer.json().await.ok()?;
+    Some(metadata["job_id"].as_str()?.to_owned())
+}

@@ -1,0 +1,243 @@
+//! One trial: processes with an event log, an engine that is watched, jobs that are counted, and the judgement at the end.
+
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    fs::{self, File, OpenOptions},
+    io::Write,
+    path::PathBuf,
+    process::{Child, Command, Stdio},
+    time::{Duration, Instant},
+};
+
+use pipelinex_common::{
+    id::JobId,
+    testing::history::{self, Event, Evidence},
+};
+use serde_json::{Value, json};
+
+use crate::{
+    figures,
+    projects::{shell, shell_project, shell_stack_of},
+    server::{Process, Server},
+    world::{World, names, text},
+};
+
+/// How long hundreds of jobs may take on a machine that others use as well.
+const PATIENCE: Duration = Duration::from_secs(900);
+const PAUSE: Duration = Duration::from_millis(100);
+
+/// Two steps in one tree: enough for a death between stages, and for artifacts and reports that are collected.
+const TWO_STEPS: &str = "
+stages: [BUILD, TEST]
+default: {image: scan}
+BUILD: {stage: BUILD, script: [bash run.sh], artifacts: {paths: [made/*]}}
+TEST: {stage: TEST, needs: [BUILD], script: [bash run.sh]}
+.pipelinex: {jobs: {BUILD: {tree: BUILD, memory: 128m}, TEST: {tree: BUILD, memory: 128m}}}
+";
+
+/// Prints a word at its beginning and at its end, and leaves an artifact and a report.
+pub const QUICK: &str = "echo begun\nmkdir -p made \"$REPORTS_DIR/${STAGE,,}\"\necho thing > made/$STAGE\n\
+    echo note > \"$REPORTS_DIR/${STAGE,,}/note.txt\"\nsleep 0.3\necho done\n";
+
+/// What is judged at the end.
+pub struct Trial<'w> {
+    pub world: &'w mut World,
+    pub pipelines: String,
+    pub answered: BTreeSet<String>,
+    /// How many faults were made.
+    pub faults: usize,
+    events: PathBuf,
+    watches: Vec<(Child, PathBuf)>,
+}
+
+impl Drop for Trial<'_> {
+    fn drop(&mut self) {
+        for (watch, _) in &mut self.watches {
+            let _ = watch.kill();
+            let _ = watch.wait();
+        }
+    }
+}
+
+impl<'w> Trial<'w> {
+    /// Jobs of two quick steps.
+    pub fn new(world: &'w mut World) -> Self {
+        Self::of(world, TWO_STEPS)
+    }
+
+    pub fn of(world: &'w mut World, pipeline: &str) -> Self {
+        let pipelines = shell_stack_of(world, pipeline);
+        let events = world.path("events.jsonl");
+        File::create(&events).unwrap();
+        world.environment = vec![("PIPELINEX_EVENTS", events.to_str().unwrap().to_owned())];
+        Self { world, pipelines, answered: BTreeSet::new(), faults: 0, events, watches: Vec::new() }
+    }
+
+    /// Starts a backend, and watches the engine from the first one on.
+    pub async fn backend(&mut self, faults: &str, more: &[&str]) -> Server {
+        let pipelines = self.pipelines.clone();
+        self.armed(faults);
+        let server = self.world.serve(&[&["backend", "--pipelines", &pipelines], more].concat()).await;
+        self.armed("");
+        if self.watches.is_empty() {
+            self.watch();
+        }
+        server
+    }
+
+    /// Starts a worker that looks over the folders every second, and runs four jobs at once.
+    pub fn worker(&mut self, faults: &str, more: &[&str]) -> Process {
+        self.worker_of(4, faults, more)
+    }
+
+    /// Starts a worker that runs so many jobs at once.
+    pub fn worker_of(&mut self, parallel: usize, faults: &str, more: &[&str]) -> Process {
+        self.armed(faults);
+        let parallel = parallel.to_string();
+        let own = ["worker", "--reconcile-every", "1s", "--parallel", &parallel];
+        let worker = self.world.start(&[&own, more].concat());
+        self.armed("");
+        worker
+    }
+
+    fn armed(&mut self, faults: &str) {
+        self.world.environment.retain(|(name, _)| *name != "PIPELINEX_FAULTS");
+        if !faults.is_empty() {
+            self.world.environment.push(("PIPELINEX_FAULTS", faults.to_owned()));
+        }
+    }
+
+    /// Kills a process as a crash would, and writes that down.
+    pub fn kill(&mut self, process: Process) {
+        self.note(&json!({"event": "kill", "victim": process.child.id().to_string()}));
+        process.kill();
+        self.faults += 1;
+    }
+
+    /// Writes down what the story itself does.
+    pub fn note(&self, about: &Value) {
+        let mut line = about.clone();
+        line["at_ns"] = (jiff::Timestamp::now().as_nanosecond() as i64).into();
+        let mut file = OpenOptions::new().append(true).open(&self.events).unwrap();
+        file.write_all(format!("{line}\n").as_bytes()).unwrap();
+    }
+
+    /// Submits a project that is admitted.
+    pub async fn submit(&mut self, server: &Server, script: &str) -> String {
+        let id = server.submit(shell_project(script), &shell()).await;
+        self.answered.insert(id.clone());
+        id
+    }
+
+    /// Writes the engine's own record of this world's containers beside the events.
+    pub fn watch(&mut self) {
+        let path = self.world.path(&format!("engine-{}.jsonl", self.watches.len()));
+        let instance = text(self.world.workspaces.join(".instance"));
+        let mut events = Command::new("docker");
+        let since = jiff::Timestamp::now().as_second().to_string();
+        events.args(["events", "--since", &since, "--format", "{{json .}}", "--filter", "type=container"]);
+        events.args(["--filter", &format!("label=pipelinex.instance={}", instance.trim())]);
+        let child = events.stdin(Stdio::null()).stdout(File::create(&path).unwrap()).stderr(Stdio::null()).spawn();
+        self.watches.push((child.expect("the engine's own client is installed"), path));
+    }
+
+    /// All that was written down, by the program and by the engine.
+    pub fn events(&self) -> Vec<Event> {
+        let mut events = Event::read(&text(&self.events));
+        let mut seen = BTreeSet::new();
+        for (_, path) in &self.watches {
+            // A watch that begins anew repeats what happened in its second.
+            events.extend(text(path).lines().filter(|line| seen.insert((*line).to_owned())).filter_map(of_engine));
+        }
+        events.sort_by_key(|event| event.at_ns);
+        events
+    }
+
+    /// The jobs that are there, each with the state it ended in.
+    pub fn jobs(&self) -> BTreeMap<String, Option<String>> {
+        let ids = names(&self.world.workspaces).into_iter().filter(|name| name.parse::<JobId>().is_ok());
+        let end = |id: &String| {
+            let end: Value = serde_json::from_str(&text(self.world.job(id).join("final.json"))).ok()?;
+            end["state"].as_str().map(str::to_owned)
+        };
+        ids.map(|id| (id.clone(), end(&id))).collect()
+    }
+
+    /// What is there and should be gone once every job has ended.
+    async fn left_over(&self) -> Vec<String> {
+        let found = self.world.belongings().await;
+        let mut left = [found.containers, found.volumes, found.networks].concat();
+        for folder in [".staging", ".trash"] {
+            let inside = names(&self.world.workspaces.join(folder));
+            left.extend(inside.into_iter().map(|name| format!("{folder}/{name}")));
+        }
+        for id in self.jobs().keys() {
+            let passing = |name: &String| {
+                ["trees", "outbox", "inputs"].contains(&name.as_str()) || name.starts_with(".collecting")
+            };
+            left.extend(names(&self.world.job(id)).into_iter().filter(passing).map(|name| format!("{id}/{name}")));
+        }
+        left
+    }
+
+    /// Waits until every job has ended and nothing is left over; then, or when patience ends, what there is to judge.
+    pub async fn settled(&self) -> Evidence {
+        let deadline = Instant::now() + PATIENCE;
+        loop {
+            let (jobs, left_over) = (self.jobs(), self.left_over().await);
+            let all_ended = jobs.values().all(Option::is_some) && left_over.is_empty();
+            let events = self.events();
+            if (all_ended && nothing_runs(&events)) || Instant::now() > deadline {
+                return Evidence { events, answered: self.answered.clone(), jobs, left_over };
+            }
+            tokio::time::sleep(PAUSE).await;
+        }
+    }
+
+    /// Judges what was done, prints the line of figures, and fails the story if a promise was not kept.
+    pub async fn judged(&self, story: &str, expected: &str, note: &str) {
+        let evidence = self.settled().await;
+        let violations = history::judge(&evidence);
+        let state = |end: &Option<String>| end.as_deref() == Some(expected);
+        let wrong: Vec<_> = evidence.jobs.iter().filter(|(_, end)| !state(end)).collect();
+        figures::row(story, self.faults, evidence.jobs.len(), &violations, wrong.len(), note);
+        for (id, end) in &wrong {
+            println!("{id} ended {end:?}: {}", text(self.world.job(id).join("final.json")));
+        }
+        assert!(violations.is_empty(), "{violations:#?}");
+        assert!(wrong.is_empty(), "jobs that should have ended {expected}: {wrong:?}");
+    }
+}
+
+/// Whether each container that the engine says it started has ended: its record comes a moment after the fact.
+fn nothing_runs(events: &[Event]) -> bool {
+    let mut running = BTreeSet::new();
+    for event in events {
+        match (event.name.as_str(), event.text("action")) {
+            ("container", "start") => _ = running.insert(event.text("container")),
+            ("container", _) => _ = running.remove(event.text("container")),
+            ("engine-stopped", _) => running.clear(),
+            _ => {}
+        }
+    }
+    running.is_empty()
+}
+
+/// A line of the engine's record in our words.
+fn of_engine(line: &str) -> Option<Event> {
+    let said: Value = serde_json::from_str(line).ok()?;
+    let action = said["Action"].as_str().filter(|action| ["start", "die"].contains(action))?;
+    let name = said["Actor"]["Attributes"]["name"].as_str()?;
+    let about = json!({"at_ns": said["timeNano"], "event": "container", "action": action, "container": name});
+    Event::read(&about.to_string()).pop()
+}
+
+/// Each step's script printed its first and its last word once: it ran once, to its end.
+pub fn ran_once(world: &World, id: &str) {
+    for step in ["build", "test"] {
+        let log = fs::read_to_string(world.job(id).join(format!("logs/{step}.log"))).unwrap();
+        assert_eq!(log.lines().filter(|line| *line == "begun").count(), 1, "{id} {step}: {log}");
+        assert_eq!(log.lines().filter(|line| *line == "done").count(), 1, "{id} {step}: {log}");
+        assert_eq!(text(world.job(id).join(format!("reports/{step}/note.txt"))), "note\n", "{id} {step}");
+    }
+}
