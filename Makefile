@@ -1,9 +1,9 @@
 # Every target works on a bare Debian 12 or Ubuntu, as root, from a fresh clone. `make` alone lists them.
 SHELL := /bin/bash
 
-.PHONY: help setup images test bench demo up fmt lint check stages
+.PHONY: help setup images test bench demo demo-cold up fmt lint check stages
 help: ## list the targets
-	@sed -n 's/^\([a-z]*\):.*## \(.*\)/make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 16
+	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 16
 
 setup: ## install what building and testing need; only what is missing
 	dev/setup.sh
@@ -19,6 +19,9 @@ bench: setup ## measure against plain containers and unzip; prints ratios, write
 
 demo: ## from a bare machine to a job that ran, live in the terminal
 	dev/demo.sh
+
+demo-cold: ## the same in a bare container, on a fresh clone: how long it takes from nothing, and the second time
+	dev/demo-cold.sh
 
 up: ## docker compose up, also where no image can be pulled
 	dev/up.sh

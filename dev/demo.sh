@@ -43,7 +43,8 @@ start_server() {
   workspaces=$(sed -n 's/.* workspaces=\([^ ]*\).*/\1/p' "$log" | head -n 1)
 }
 
-dev/setup.sh
+dev/setup.sh demo
+trust_more
 choose_engine
 runner-images/build.sh java17-maven scan &
 images=$!

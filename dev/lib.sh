@@ -1,4 +1,4 @@
-# What the scripts in dev/ share: engines with images on them.
+# What the scripts in dev/ share: where tools are, whom they trust, engines with images on them.
 # shellcheck shell=bash
 
 root=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
@@ -6,6 +6,16 @@ export oldest=bookworm newest=sid
 
 # Tools that dev/setup.sh puts beside the system's own.
 PATH="$HOME/.cargo/bin:$PATH"; export PATH
+
+# On a network that signs TLS again, what we start believes the operator's certificates as well: cargo, go, pip, curl.
+trust_more() {
+  [ -n "${PIPELINEX_CA_CERTS:-}" ] || return 0
+  local bundle=${PIPELINEX_CACHE:-$HOME/.cache/pipelinex}/ca.pem
+  mkdir -p "$(dirname "$bundle")"
+  { cat "$PIPELINEX_CA_CERTS"; echo; cat /etc/ssl/certs/ca-certificates.crt 2>/dev/null || true; } >"$bundle.$$"
+  mv "$bundle.$$" "$bundle"
+  export SSL_CERT_FILE=$bundle CURL_CA_BUNDLE=$bundle CARGO_HTTP_CAINFO=$bundle PIP_CERT=$bundle
+}
 
 heading() { printf '\n== %s\n' "$*"; }
 

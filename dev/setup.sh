@@ -1,8 +1,13 @@
 #!/usr/bin/env bash
-# Installs what building and testing Pipelinex need, on Debian or Ubuntu as root; only what is missing.
+# Installs what Pipelinex needs, on Debian or Ubuntu as root; only what is missing.
+#
+#   dev/setup.sh         for building and testing
+#   dev/setup.sh demo    for building the program and the runner images of the demo, and nothing else
 #
 # Nothing is started and nothing is enabled: tests run a Redis and Docker engines of their own.
 set -euo pipefail
+# shellcheck source=lib.sh
+. "$(dirname "$0")/lib.sh"
 
 say() { echo "setup: $*" >&2; }
 die() { say "$*"; exit 1; }
@@ -13,16 +18,16 @@ go_toolchain=1.24.11
 node_version=24.19.0
 
 # PROGRAM:PACKAGE, or a file instead of a program.
-needed=(redis-server:redis-server mmdebstrap:mmdebstrap unzip:unzip zip:zip curl:curl jq:jq patchelf:patchelf git:git
+building=(curl:curl cc:gcc /usr/include/stdlib.h:libc6-dev flock:util-linux /etc/ssl/certs/ca-certificates.crt:ca-certificates)
+testing=(redis-server:redis-server mmdebstrap:mmdebstrap unzip:unzip zip:zip jq:jq patchelf:patchelf git:git
   chromium:chromium chromedriver:chromium-driver /usr/share/fonts/truetype/dejavu/DejaVuSans.ttf:fonts-dejavu-core
   pip3:python3-pip
-  iptables:iptables ip:iproute2 make:make cc:gcc flock:util-linux xz:xz-utils openssl:openssl shellcheck:shellcheck
-  /usr/share/keyrings/debian-archive-keyring.gpg:debian-archive-keyring /etc/ssl/certs/ca-certificates.crt:ca-certificates
-  /usr/include/stdlib.h:libc6-dev)
+  iptables:iptables ip:iproute2 make:make xz:xz-utils openssl:openssl shellcheck:shellcheck
+  /usr/share/keyrings/debian-archive-keyring.gpg:debian-archive-keyring)
 
-missing_packages() {
+missing_packages() { # PROGRAM:PACKAGE...
   local pair
-  for pair in "${needed[@]}"; do
+  for pair in "$@"; do
     case ${pair%%:*} in
       /*) [ -e "${pair%%:*}" ] || echo "${pair##*:}" ;;
       *) command -v "${pair%%:*}" >/dev/null || echo "${pair##*:}" ;;
@@ -81,28 +86,48 @@ setup_node() {
   mv "$home.new" "$home"
 }
 
-# Rust's own installer: Debian's packages are older than what we need.
-setup_rust() {
-  local found
-  PATH="$HOME/.cargo/bin:$PATH"
-  found=$(cargo --version 2>/dev/null | cut -d' ' -f2) || true
-  if [ -n "$found" ] && newer "$rust_wanted" "$found" && cargo clippy --version >/dev/null 2>&1 && cargo fmt --version >/dev/null 2>&1; then return; fi
-  say "installing the stable Rust toolchain"
-  if command -v rustup >/dev/null; then
-    rustup -q toolchain install stable --profile minimal --component rustfmt,clippy && rustup -q default stable && return
-  else
-    curl --proto '=https' -sSf https://sh.rustup.rs | sh -s -- -y -q --profile minimal --component rustfmt,clippy && return
-  fi
-  die "Rust $rust_wanted or later, with rustfmt and clippy, is missing: install it (https://rustup.rs) and run this again"
+# Go builds gitleaks where its image cannot be pulled.
+setup_go_where_needed() {
+  # shellcheck source=../runner-images/versions.env
+  . "$root/runner-images/versions.env"
+  # shellcheck source=../runner-images/lib/engine.sh
+  . "$root/runner-images/lib/engine.sh"
+  registry_answers "$GITLEAKS_IMAGE" || setup_go
 }
 
-main() {
+# Rust's own installer: Debian's packages are older than what we need.
+setup_rust() { # COMPONENT...
+  local found component options=() complete=1
+  PATH="$HOME/.cargo/bin:$PATH"
+  found=$(cargo --version 2>/dev/null | cut -d' ' -f2) || true
+  for component in "$@"; do
+    options+=(--component "$component")
+    "cargo-${component#rust}" --version >/dev/null 2>&1 || complete=""
+  done
+  if [ -n "$found" ] && newer "$rust_wanted" "$found" && [ -n "$complete" ]; then return; fi
+  say "installing the stable Rust toolchain"
+  if command -v rustup >/dev/null; then
+    rustup -q toolchain install stable --profile minimal "${options[@]}" && rustup -q default stable && return
+  else
+    curl --proto '=https' -sSf https://sh.rustup.rs | sh -s -- -y -q --profile minimal "${options[@]}" && return
+  fi
+  die "Rust $rust_wanted or later${*:+, with $*,} is missing: install it (https://rustup.rs) and run this again"
+}
+
+main() { # [demo]
   local packages
-  mapfile -t packages < <(missing_packages)
+  [ "${1:-}" = demo ] || building+=("${testing[@]}")
+  mapfile -t packages < <(missing_packages "${building[@]}")
   [ ${#packages[@]} -eq 0 ] || install "${packages[@]}"
-  setup_go
-  setup_node
-  setup_rust
+  trust_more
+  if [ "${1:-}" = demo ]; then
+    setup_go_where_needed
+    setup_rust
+  else
+    setup_go
+    setup_node
+    setup_rust rustfmt clippy
+  fi
   say "everything is here"
 }
-main
+main "$@"

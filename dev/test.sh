@@ -43,6 +43,7 @@ part "format" cargo fmt --all --check
 part "lint" dev/lint.sh
 part "stage scripts, newest engine" env DOCKER_HOST="$newest_host" dev/test-stages.sh
 part "rules, newest engine" env DOCKER_HOST="$newest_host" dev/test-rules.sh
+part "demo on a bare machine, newest engine" env DOCKER_HOST="$newest_host" dev/demo-cold.sh --kept
 part "workspace, oldest engine" env DOCKER_HOST="$oldest_host" cargo test --workspace --all-features --no-fail-fast
 part "containers, newest engine" container_tests
 

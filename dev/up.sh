@@ -3,6 +3,7 @@
 #
 # Where a registry answers, compose builds and pulls as its file says. Where none does, bases are made of Debian's packages
 # (needs root) and the program is built here. Either way the runner images are built first: without them jobs cannot run.
+# Who names bases of their own (PIPELINEX_BASE and PIPELINEX_REDIS_IMAGE, see docker-compose.yml) gets those.
 set -euo pipefail
 root=$(cd "$(dirname "$0")/.." && pwd)
 cd "$root"
@@ -14,7 +15,9 @@ docker compose version >/dev/null 2>&1 || die "docker has no compose plugin; ins
 
 pulls() { docker image inspect "$1" >/dev/null 2>&1 || timeout 120 docker pull -q "$1" >/dev/null 2>&1; }
 
-if ! pulls debian:bookworm-slim || ! pulls redis:7-alpine; then
+named() { [ -n "${PIPELINEX_BASE:-}" ] && [ -n "${PIPELINEX_REDIS_IMAGE:-}" ]; }
+
+if ! named && { ! pulls debian:bookworm-slim || ! pulls redis:7-alpine; }; then
   suite=$(sed -n 's/^VERSION_CODENAME=//p' /etc/os-release)
   say "images cannot be pulled here: building on Debian's packages ($suite) and with this machine's cargo"
   command -v cargo >/dev/null || die "cargo is missing: run dev/setup.sh"

@@ -9,7 +9,7 @@ use pipelinex_common::{
 };
 use tokio::sync::Semaphore;
 
-use crate::{config::Config, error::ApiError, once::Turns, stacks::Stacks};
+use crate::{config::Config, error::ApiError, once::Turns, room::Room, stacks::Stacks};
 
 /// The state of the server; clones share it.
 #[derive(Clone, Debug)]
@@ -26,6 +26,8 @@ pub struct App {
     pub slots: Slots,
     /// What is done one after another: submissions of the same key.
     pub turns: Arc<Turns>,
+    /// Whether there is space for more.
+    pub room: Arc<Room>,
 }
 
 /// The places of [`crate::config::ParallelLimits`].
@@ -54,7 +56,9 @@ impl App {
             reads: places(config.parallel.reads),
             archives: places(config.parallel.archives),
         };
-        Self { store, doorbell, stacks: Arc::new(stacks), config: Arc::new(config), slots, turns: Arc::default() }
+        let room = Arc::new(Room::new(config.min_free.clone()));
+        let turns = Arc::default();
+        Self { store, doorbell, stacks: Arc::new(stacks), config: Arc::new(config), slots, turns, room }
     }
 
     /// Reads from the disk aside from the tasks that serve connections, so many at once as the configuration says.
@@ -84,6 +88,12 @@ impl App {
         T: Send + 'static,
         F: FnOnce(&Job) -> Result<T, ApiError> + Send + 'static,
     {
-        self.read(move |store| read(&store.job(id)?)).await
+        self.read(move |store| {
+            let answer = read(&store.job(id)?);
+            // A job that is removed goes by one rename. What was read before it is whole; after it, nothing is.
+            store.job(id)?;
+            answer
+        })
+        .await
     }
 }

@@ -6,6 +6,7 @@ use pipelinex_common::{
     database::DatabaseConfig,
     limits::{IntakeLimits, MIB},
     policy::Policy,
+    room::Watermark,
 };
 
 use crate::intake::git::{GitProxy, Host};
@@ -28,6 +29,8 @@ pub struct Config {
     pub git: GitConfig,
     /// Limits of connections.
     pub connections: ConnectionLimits,
+    /// What must be free on the disk before more is taken in.
+    pub min_free: Watermark,
     /// Limits of work that is done at the same time.
     pub parallel: ParallelLimits,
 }
@@ -129,6 +132,7 @@ impl Config {
                 drain: Duration::from_secs(5),
                 ..ConnectionLimits::default()
             },
+            min_free: Watermark::NONE,
             parallel: ParallelLimits::default(),
         }
     }

@@ -13,7 +13,7 @@ use pipelinex_common::{
     foreign::ForeignError,
     id::InvalidJobId,
     state::{JobState, Reason},
-    store::StoreError,
+    store::{Quarantine, StoreError},
 };
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
@@ -106,6 +106,11 @@ pub enum ApiError {
     },
     /// The disk is full.
     Full,
+    /// The disk is not full yet, and what is left of it is for the jobs that there are.
+    LowSpace {
+        /// For people.
+        detail: String,
+    },
     /// The files of a job cannot be read.
     BrokenJob(StoreError),
     /// Anything else of ours.
@@ -148,8 +153,12 @@ struct Envelope {
 const NOT_ADMITTED: &str = "not-admitted";
 /// The code of a repository that is not cloned.
 pub const GIT_REFUSED: &str = "git-refused";
-/// Seconds after which it is worth to come again.
-const RETRY_AFTER: &str = "5";
+/// What is said of a job where it is the system that failed, and not a file of the job.
+pub const UNREADABLE: &str = "the files of this job cannot be read; the server's log says which";
+/// Seconds after which a place may be free again.
+const RETRY_SOON: &str = "5";
+/// Seconds after which jobs may have ended, or the operator made space.
+const RETRY_LATER: &str = "60";
 
 impl ApiError {
     /// An error of ours.
@@ -210,9 +219,14 @@ impl ApiError {
                 let detail = "the server has no space left for this project; its operator has to make some";
                 (StatusCode::INSUFFICIENT_STORAGE, "storage-full", detail.to_owned())
             }
-            Self::BrokenJob(_) => {
-                let detail = "the files of this job cannot be read; the server's log says which";
-                (StatusCode::INTERNAL_SERVER_ERROR, "job-broken", detail.to_owned())
+            Self::LowSpace { detail } => {
+                let detail = format!("{detail}: nothing is taken in until there is space again");
+                (StatusCode::INSUFFICIENT_STORAGE, "storage-low", detail)
+            }
+            Self::BrokenJob(error) => {
+                let detail = Quarantine::of(error).map(|quarantine| quarantine.to_string());
+                let detail = detail.unwrap_or_else(|| UNREADABLE.to_owned());
+                (StatusCode::INTERNAL_SERVER_ERROR, "job-broken", detail)
             }
             Self::Internal(_) => {
                 let detail = "the server failed; its log has the cause under the number in `instance`";
@@ -256,8 +270,8 @@ pub struct Told {
     pub instance: Option<String>,
     /// Each reason for a refusal, with what to do about it.
     pub problems: Vec<Problem>,
-    /// Whether it is worth to come again.
-    pub retry: bool,
+    /// Seconds after which it is worth to come again.
+    pub retry_after: Option<&'static str>,
     /// What the job is in, where it has ended before it could be changed.
     pub state: Option<JobState>,
 }
@@ -267,24 +281,28 @@ impl ApiError {
     pub fn tell(self) -> Told {
         let instance = self.log();
         let (status, code, detail) = self.parts();
-        let retry = matches!(self, Self::TooMany { .. } | Self::Unavailable { .. });
+        let retry_after = match self {
+            Self::TooMany { .. } | Self::Unavailable { .. } => Some(RETRY_SOON),
+            Self::Full | Self::LowSpace { .. } => Some(RETRY_LATER),
+            _ => None,
+        };
         let state = if let Self::Ended { state, .. } = self { Some(state) } else { None };
         let problems = if let Self::Refused { problems, .. } = self { problems } else { Vec::new() };
-        Told { status, code, detail, instance, problems, retry, state }
+        Told { status, code, detail, instance, problems, retry_after, state }
     }
 }
 
 impl IntoResponse for ApiError {
     fn into_response(self) -> Response {
-        let Told { status, code, detail, instance, problems, retry, state } = self.tell();
+        let Told { status, code, detail, instance, problems, retry_after, state } = self.tell();
         let title = status.canonical_reason().unwrap_or("Error");
         let kind = format!("urn:pipelinex:problem:{code}");
         let envelope = Envelope { kind, title, status: status.as_u16(), detail, instance, code, problems, state };
         let mut response = (status, Json(envelope)).into_response();
         let headers = response.headers_mut();
         headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/problem+json"));
-        if retry {
-            headers.insert(header::RETRY_AFTER, HeaderValue::from_static(RETRY_AFTER));
+        if let Some(seconds) = retry_after {
+            headers.insert(header::RETRY_AFTER, HeaderValue::from_static(seconds));
         }
         response
     }
@@ -301,9 +319,7 @@ impl From<StoreError> for ApiError {
         match error {
             StoreError::NoSuchJob(_) => Self::NotFound { detail: error.to_string() },
             StoreError::Disk(ref disk) if disk.is_full() => Self::Full,
-            StoreError::NoMetadata(_) | StoreError::Disk(_) | StoreError::Taken(_) | StoreError::Transition(_) => {
-                Self::internal(error)
-            }
+            StoreError::Disk(_) | StoreError::Taken(_) | StoreError::Transition(_) => Self::internal(error),
         }
     }
 }

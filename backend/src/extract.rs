@@ -257,6 +257,7 @@ async fn store_file(mut field: Field<'_>, path: PathBuf, limits: &IntakeLimits) 
         waiting.extend_from_slice(&piece);
         if waiting.len() >= PIECE_BYTES {
             sink = sink.write(waiting.split().freeze()).await?;
+            pipelinex_common::fault_point!("intake.mid-upload");
             waiting.reserve(PIECE_BYTES);
         }
     }

@@ -14,6 +14,7 @@ pub mod intake;
 mod linger;
 mod once;
 pub mod request;
+mod room;
 mod routes;
 pub mod serve;
 pub mod stacks;

@@ -247,9 +247,12 @@ async fn admit(app: &App, mut judged: Judged, turn: Option<Turn>, gone: Cancella
 fn ring(app: &App, id: JobId) {
     let doorbell = app.doorbell.clone();
     tokio::spawn(async move {
+        pipelinex_common::fault_point!("intake.bell-waits");
+        pipelinex_common::fault_point!("intake.before-bell");
         if let Err(error) = doorbell.ring(id).await {
             tracing::warn!(job = %id, %error, "the bell was not rung; the reconciler will find the job");
         }
+        pipelinex_common::fault_point!("intake.after-bell");
     });
 }
 
@@ -293,10 +296,14 @@ impl StagingGuard {
     /// A new staging folder.
     ///
     /// # Errors
-    /// 507 when the disk is full.
+    /// 507 when the disk is full, or nearly so.
     pub async fn new(app: &App) -> Result<Self, ApiError> {
-        let store = app.store.clone();
-        let staging = spawn_blocking(move || store.stage()).await.map_err(ApiError::internal)??;
+        let (store, room) = (app.store.clone(), app.room.clone());
+        let stage = move || {
+            room.check(&store)?;
+            Ok::<_, ApiError>(store.stage()?)
+        };
+        let staging = spawn_blocking(stage).await.map_err(ApiError::internal)??;
         let paths = staging.paths().clone();
         Ok(Self { staging: Some(staging), paths })
     }

@@ -31,6 +31,11 @@ fn main() -> ExitCode {
         }
     };
     let out = Output::new(&cli.global);
+    #[cfg(feature = "faults")]
+    if let Err(reason) = pipelinex_common::fault::start() {
+        out.error(&reason);
+        return Exit::Usage.into();
+    }
     match commands::run(cli, &out) {
         Ok(exit) => exit,
         Err(failure) => {

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
 /// Its name on the job's internal network.
@@ -10,7 +11,7 @@ pub const ALIAS: &str = "db";
 pub const IMAGE: &str = "postgres";
 
 /// How the database is set up; the operator's. The defaults are the seed system's.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct DatabaseConfig {
     /// Name of the database.
     pub name: String,

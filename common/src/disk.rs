@@ -13,6 +13,7 @@ use std::{
 
 use rustix::fs::OFlags;
 use serde::{Serialize, de::DeserializeOwned};
+use serde_json::Value;
 use uuid::Uuid;
 
 /// Mode of the files of a job: the worker writes, the backend's group reads, nobody else.
@@ -24,6 +25,16 @@ const JSON_MAX: u64 = 16 * 1024 * 1024;
 pub trait Versioned {
     /// The version that this program writes, and the newest it reads.
     const SCHEMA: u32;
+
+    /// Brings a record that an older program wrote one version up, from `from` to `from + 1`; called until it has
+    /// [`Self::SCHEMA`]. A field that older records lack and that has a default needs no version of its own.
+    ///
+    /// # Errors
+    /// What is wrong with the record, for people; also for a version that no program ever wrote.
+    fn upgrade(from: u32, record: Value) -> Result<Value, String> {
+        let _ = record;
+        Err(format!("no program ever wrote its schema version {from}"))
+    }
 }
 
 /// What went wrong with a file of ours.
@@ -239,15 +250,22 @@ pub fn read_json<T: DeserializeOwned + Versioned>(path: &Path) -> Result<Option<
     if text.is_empty() {
         return Err(torn("it is empty".to_owned()));
     }
-    let value: serde_json::Value = serde_json::from_slice(&text).map_err(|error| torn(error.to_string()))?;
-    match value.get("schema").and_then(serde_json::Value::as_u64) {
-        None => return Err(torn("it has no schema version".to_owned())),
-        Some(found) if found > u64::from(T::SCHEMA) => {
-            return Err(DiskError::FutureSchema { path: path.to_owned(), found, known: T::SCHEMA });
-        }
-        Some(_) => {}
+    let mut value: Value = serde_json::from_slice(&text).map_err(|error| torn(error.to_string()))?;
+    let found = schema_of(&value).ok_or_else(|| torn("it has no schema version".to_owned()))?;
+    for from in found..u64::from(T::SCHEMA) {
+        value = T::upgrade(from as u32, value).map_err(torn)?;
+    }
+    if found > u64::from(T::SCHEMA) {
+        return Err(DiskError::FutureSchema { path: path.to_owned(), found, known: T::SCHEMA });
+    }
+    if let Some(schema) = value.get_mut("schema") {
+        *schema = T::SCHEMA.into();
     }
     serde_json::from_value(value).map(Some).map_err(|error| torn(error.to_string()))
+}
+
+fn schema_of(record: &Value) -> Option<u64> {
+    record.get("schema").and_then(Value::as_u64)
 }
 
 /// Reads a small file of ours; `None` when it is not there.
@@ -287,9 +305,10 @@ pub fn make_dir(path: &Path, mode: u32) -> Result<(), DiskError> {
         Ok(()) => {
             fs::set_permissions(path, fs::Permissions::from_mode(mode)).map_err(DiskError::io("set the mode of", path))
         }
-        Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {
+        Err(taken) if taken.kind() == io::ErrorKind::AlreadyExists => {
             let meta = fs::symlink_metadata(path).map_err(DiskError::io("look at", path))?;
-            if meta.is_dir() { Ok(()) } else { Err(DiskError::io("make the folder", path)(error)) }
+            let torn = || DiskError::Torn { path: path.to_owned(), reason: "it is not a folder".to_owned() };
+            if meta.is_dir() { Ok(()) } else { Err(torn()) }
         }
         Err(error) => Err(DiskError::io("make the folder", path)(error)),
     }
@@ -386,6 +405,40 @@ mod tests {
             tries.into_iter().map(|t| usize::from(t.join().unwrap())).sum()
         });
         assert_eq!(winners, 1);
+    }
+
+    #[test]
+    fn a_record_of_an_older_program_is_brought_up_step_by_step() {
+        #[derive(Debug, PartialEq, Deserialize)]
+        struct Third {
+            schema: u32,
+            name: String,
+            size: u64,
+        }
+        impl Versioned for Third {
+            const SCHEMA: u32 = 3;
+
+            fn upgrade(from: u32, mut record: Value) -> Result<Value, String> {
+                let fields = record.as_object_mut().ok_or("it is no record")?;
+                match from {
+                    1 => _ = fields.remove("title").map(|title| fields.insert("name".to_owned(), title)),
+                    2 => _ = fields.entry("size").or_insert(0.into()),
+                    _ => return Err("never written".to_owned()),
+                }
+                Ok(record)
+            }
+        }
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("record.json");
+        let mut read = |content: &str| {
+            fs::write(&path, content).unwrap();
+            read_json::<Third>(&path).map_err(|error| error.to_string())
+        };
+        let third = |name: &str, size| Ok(Some(Third { schema: 3, name: name.to_owned(), size }));
+        assert_eq!(read(r#"{"schema": 1, "title": "a"}"#), third("a", 0));
+        assert_eq!(read(r#"{"schema": 2, "name": "b"}"#), third("b", 0));
+        assert_eq!(read(r#"{"schema": 3, "name": "c", "size": 7}"#), third("c", 7));
+        assert!(read(r#"{"schema": 0}"#).unwrap_err().contains("never written"));
     }
 
     #[test]

@@ -343,8 +343,10 @@ fn failed(path: &str, source: io::Error) -> ForeignError {
 }
 
 mod links;
+mod measure;
 mod remove;
 #[cfg(test)]
 mod tests;
 
+pub use measure::measure;
 pub use remove::remove_tree;

@@ -174,6 +174,11 @@ impl JobPaths {
         self.inputs().join(step.as_str())
     }
 
+    /// Marks of who handles the job's data inside its own process.
+    pub fn handling(&self) -> PathBuf {
+        self.root.join("handling")
+    }
+
     /// All trees.
     pub fn trees(&self) -> PathBuf {
         self.root.join("trees")

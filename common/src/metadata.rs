@@ -2,6 +2,7 @@
 
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
+use serde_json::{Value, json};
 
 use crate::{
     disk::Versioned,
@@ -30,7 +31,7 @@ pub struct Metadata {
     /// The switches as they were understood, prerequisites turned on.
     pub pipeline: Switches,
     /// The database beside the application, where the stack asks for one.
-    pub database: Option<serde_json::Value>,
+    pub database: Option<Value>,
     /// What a person should know though the project was admitted.
     pub warnings: Vec<String>,
     /// When the job was admitted.
@@ -62,7 +63,18 @@ pub struct Metadata {
 }
 
 impl Versioned for Metadata {
-    const SCHEMA: u32 = 1;
+    const SCHEMA: u32 = 2;
+
+    fn upgrade(from: u32, mut record: Value) -> Result<Value, String> {
+        match (from, record.as_object_mut()) {
+            // The first records did not yet name the limits they were taken in under: those were the defaults.
+            (1, Some(fields)) => {
+                fields.entry("limits").or_insert(json!(IntakeLimits::default()));
+                Ok(record)
+            }
+            _ => Err(format!("no program ever wrote its schema version {from}")),
+        }
+    }
 }
 
 /// The verdict of admission.

@@ -9,7 +9,7 @@ use crate::pipeline::model::Switch;
 
 /// The rules that no project can switch off. The backend goes by them so that people see early what will happen, the worker
 /// because it does not believe the backend.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Policy {
     /// From which severity on a finding fails its stage.
     pub fail_on: FailOn,

@@ -66,7 +66,7 @@ fn a_job_that_runs_gets_its_end_written_on_a_full_disk() {
         assert!(disk.leave(0) < 4096);
 
         claim.beat().unwrap();
-        assert_eq!(job.begin_attempt(&claim).unwrap(), 1);
+        assert_eq!(job.begin_attempt(&claim, 0).unwrap(), 1);
         for stage in ["build", "test", "package", "sast"] {
             let end = step_end(&claim, stage);
             // What a record did not need of its room is free again: somebody else takes it at once.

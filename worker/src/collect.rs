@@ -93,6 +93,7 @@ impl Collector<'_> {
             disk::make_dir(parent, 0o2750)?;
         }
         publish(&reports, &self.reports_to)?;
+        pipelinex_common::fault_point!("worker.mid-collect");
         let artifacts = aside.join("artifacts");
         if artifacts.exists() {
             publish(&artifacts, &self.paths.artifacts_of(&self.step.slug))?;

@@ -2,10 +2,11 @@
 
 use std::{collections::BTreeMap, path::PathBuf, time::Duration};
 
-use pipelinex_common::{database::DatabaseConfig, limits::StepLimits, policy::Policy};
+use pipelinex_common::{database::DatabaseConfig, limits::StepLimits, policy::Policy, store::Keep};
+use serde::{Deserialize, Serialize};
 
 /// The operator's settings.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct WorkerConfig {
     /// Jobs that run at the same time.
     pub parallel: usize,
@@ -35,8 +36,14 @@ pub struct WorkerConfig {
     pub engine_workspaces: Option<PathBuf>,
     /// A file that is written after each pass over the folders, for whoever watches over this process.
     pub health_file: Option<PathBuf>,
+    /// How old something of ours must be before it is removed as left over, where no end of its job says so.
+    pub leftover_grace: Duration,
+    /// How much of what has ended is kept.
+    pub keep: Keep,
     /// Never use an overlay for trees, even where the engine can.
     pub copy_trees: bool,
+    /// The command that handles one job in a process of its own: this program, also after its file was replaced.
+    pub apart: Vec<String>,
 }
 
 impl WorkerConfig {
@@ -72,7 +79,10 @@ impl Default for WorkerConfig {
             docker_host: None,
             engine_workspaces: None,
             health_file: None,
+            leftover_grace: Duration::from_secs(60 * 60),
+            keep: Keep::default(),
             copy_trees: false,
+            apart: vec!["/proc/self/exe".to_owned(), crate::poison::COMMAND.to_owned()],
         }
     }
 }

@@ -95,6 +95,7 @@ impl JobSteps {
         job: &Job,
         definition: &Arc<Definition>,
         claim: (Arc<Mutex<Claim>>, u64),
+        let_go: CancellationToken,
         left: Left,
     ) -> Result<Self, RunError> {
         let site = worker.runtime.block_on(worker.site(engine))?;
@@ -129,7 +130,7 @@ impl JobSteps {
             trees: Mutex::default(),
             removals: Mutex::default(),
             order: watch::Sender::new(None),
-            let_go: worker.stop.let_go.child_token(),
+            let_go,
         })
     }
 
@@ -145,7 +146,7 @@ impl JobSteps {
     /// [`StoreError`].
     pub fn start_over(&self, job: &Job, step: &Step, ran_in: u32, tree_is_shared: bool) -> Result<u32, StoreError> {
         if ran_in == self.attempt() {
-            let number = job.begin_attempt(&lock(&self.claim))?;
+            let number = job.begin_attempt(&lock(&self.claim), ran_in)?;
             self.attempt.store(number, Ordering::Release);
         }
         let owner = self.definition.tree_owner(step);
@@ -216,6 +217,7 @@ impl JobSteps {
             }
             Ending::Exited(_) | Ending::Ended(_) => {}
         }
+        pipelinex_common::fault_point!("worker.exited");
         let Verdict { state, reason, message, exit_code } =
             verdict::with_peak(verdict::of(&ran.ending, self.voice(&step)), &ran.peak);
         let mut record = StepRecord::bare(&step.name, state, reason, message);

@@ -9,12 +9,15 @@ pub mod consumer;
 pub mod definition;
 pub mod engine;
 pub mod errand;
+pub mod gc;
 pub mod images;
 pub mod inputs;
 pub mod job_step;
 pub mod logs;
 pub mod modes;
 pub mod peak;
+pub mod poison;
+pub mod put_off;
 pub mod reconcile;
 pub mod run;
 pub mod script;
@@ -32,7 +35,7 @@ use std::sync::{Arc, Mutex};
 
 use pipelinex_common::{
     queue::JobBackend,
-    store::{Store, WorkerIdentity},
+    store::{HeartbeatWatch, Store, WorkerIdentity},
 };
 use tokio::sync::Semaphore;
 use tokio_util::sync::CancellationToken;
@@ -79,10 +82,21 @@ pub struct Worker {
 impl Worker {
     /// A worker that has not begun. Call it inside of a tokio runtime.
     pub fn new(config: WorkerConfig, store: Store, stop: StopOrders) -> Arc<Self> {
+        Self::known_as(WorkerIdentity::of_this_process(), HeartbeatWatch::default(), config, store, stop)
+    }
+
+    /// A worker that says that it is somebody else, and watches in its own way: for stories about several machines.
+    pub fn known_as(
+        identity: WorkerIdentity,
+        watch: HeartbeatWatch,
+        config: WorkerConfig,
+        store: Store,
+        stop: StopOrders,
+    ) -> Arc<Self> {
         Arc::new(Self {
             step_slots: Semaphore::new(config.parallel_steps.max(1)),
-            desk: Desk::new(config.parallel.max(1)),
-            identity: WorkerIdentity::of_this_process(),
+            desk: Desk::new(config.parallel.max(1), watch),
+            identity,
             runtime: tokio::runtime::Handle::current(),
             config,
             store,

@@ -116,6 +116,12 @@ impl LogWriter {
         self.lines
     }
 
+    /// Whether somebody else has opened this log since: what is written here goes nowhere.
+    pub fn was_taken(&self) -> bool {
+        use std::os::unix::fs::MetadataExt;
+        self.text.metadata().is_ok_and(|meta| meta.nlink() == 0)
+    }
+
     /// Appends what a container has printed since its start, as far as it is not stored already.
     ///
     /// # Errors
@@ -350,6 +356,7 @@ mod tests {
         for piece in ["on", "e\ntwo\nthr", "ee\nhalf a line\n"] {
             second.append_following(piece.as_bytes()).unwrap();
         }
+        assert!(first.was_taken() && !second.was_taken());
         first.append(b"a holder that wakes up\n").unwrap();
         assert_eq!(fs::read_to_string(paths.log(&step)).unwrap(), "one\ntwo\nthree\nhalf a line\n");
     }

@@ -3,27 +3,27 @@
 use std::{
     collections::{HashMap, HashSet, hash_map::Entry},
     panic::{AssertUnwindSafe, catch_unwind},
-    sync::{Arc, Mutex},
+    sync::{Arc, Mutex, MutexGuard},
     time::{Duration, Instant},
 };
 
 use pipelinex_common::{
     id::JobId,
-    store::{Claim, ClaimOutcome, HeartbeatWatch, Job, Snapshot, StoreError},
+    store::{Claim, ClaimOutcome, HeartbeatWatch, Job, Quarantine, Snapshot, StoreError},
 };
 use tokio::sync::{Notify, OwnedSemaphorePermit, Semaphore, oneshot};
 
 use crate::{
     Worker,
     engine::Engine,
-    lock,
+    gc, lock, poison,
+    put_off::{PutOff, TRY_AGAIN},
     run::{Left, RunError, run_job},
+    sweep,
 };
 
 /// Pause between two looks for what jobs that have ended left behind.
 const SWEEP_EVERY: Duration = Duration::from_secs(60);
-/// Pause before a job is tried again that the disk or the engine did not let us run.
-const TRY_AGAIN: Duration = Duration::from_secs(10);
 /// Jobs that are ended at the same time because somebody wishes it, besides those that run.
 const PARALLEL_ENDS: usize = 4;
 
@@ -36,9 +36,13 @@ pub struct Desk {
     mine: Mutex<HashMap<JobId, Arc<Notify>>>,
     /// Jobs known to have ended: never looked at again.
     ended: Mutex<HashSet<JobId>>,
-    /// Jobs that could not be run to their end, and when each is tried again: never, where its files cannot be read.
-    put_off: Mutex<HashMap<JobId, Option<Instant>>>,
+    /// Jobs that could not be run to their end.
+    put_off: Mutex<PutOff>,
+    /// What the engine last said instead of an answer: told once, not with each pass.
+    engine_away: Mutex<Option<String>>,
     watch: Mutex<HeartbeatWatch>,
+    /// The room that jobs take which have ended, in bytes, as far as it was looked up.
+    sizes: Mutex<HashMap<JobId, u64>>,
     /// Held by the thread that empties the trash.
     pub(crate) trash: Mutex<()>,
     /// Rung when a pass is worth making before its time.
@@ -46,21 +50,33 @@ pub struct Desk {
 }
 
 impl Desk {
-    pub(crate) fn new(parallel: usize) -> Self {
+    pub(crate) fn new(parallel: usize, watch: HeartbeatWatch) -> Self {
         Self {
             slots: Arc::new(Semaphore::new(parallel)),
             ends: Arc::new(Semaphore::new(PARALLEL_ENDS)),
             mine: Mutex::default(),
             ended: Mutex::default(),
             put_off: Mutex::default(),
-            watch: Mutex::default(),
+            engine_away: Mutex::default(),
+            watch: Mutex::new(watch),
+            sizes: Mutex::default(),
             trash: Mutex::default(),
             look: Notify::new(),
         }
     }
 
+    /// What is remembered of heartbeats.
+    pub(crate) fn watch(&self) -> MutexGuard<'_, HeartbeatWatch> {
+        lock(&self.watch)
+    }
+
+    /// Whether a job is known to have ended.
+    pub(crate) fn has_ended(&self, id: JobId) -> bool {
+        lock(&self.ended).contains(&id)
+    }
+
     fn waits_for_another_try(&self) -> bool {
-        lock(&self.put_off).values().any(Option::is_some)
+        lock(&self.put_off).waits()
     }
 }
 
@@ -104,14 +120,21 @@ impl Worker {
     }
 
     /// One pass over all folders, oldest job first, as long as there is a slot. A job that somebody else holds takes none.
+    /// What has ended is looked at once in the life of this process, and what waits not before its turn.
     ///
     /// # Errors
     /// [`StoreError`] when the workspaces folder cannot be listed. A job that cannot be read is logged and passed over.
     pub async fn reconcile_once(self: &Arc<Self>) -> Result<(), StoreError> {
         let me = self.clone();
         let pass = move || {
-            for id in me.open_jobs()? {
-                if let Some(slot) = me.place_for(id) {
+            let mut engine = None;
+            for id in me.not_ended()? {
+                if !me.is_open(id) {
+                    continue;
+                }
+                let Some(slot) = me.place_for(id) else { continue };
+                // Asked once: without it ten thousand jobs would each learn for themselves that it is away.
+                if *engine.get_or_insert_with(|| me.engine_answers()) || me.is_wished(id) {
                     me.take(id, slot);
                 }
             }
@@ -126,8 +149,21 @@ impl Worker {
         if let Ok(slot) = self.desk.slots.clone().try_acquire_owned() {
             return Some(slot);
         }
-        let wished = self.store.job(id).is_ok_and(|job| job.cancel_wish().is_some());
-        wished.then(|| self.desk.ends.clone().try_acquire_owned().ok()).flatten()
+        self.is_wished(id).then(|| self.desk.ends.clone().try_acquire_owned().ok()).flatten()
+    }
+
+    fn is_wished(&self, id: JobId) -> bool {
+        self.store.job(id).is_ok_and(|job| job.cancel_wish().is_some())
+    }
+
+    fn engine_answers(&self) -> bool {
+        let away = self.runtime.block_on(self.engine()).err().map(|error| error.to_string());
+        let answers = away.is_none();
+        let before = std::mem::replace(&mut *lock(&self.desk.engine_away), away.clone());
+        if let Some(error) = away.filter(|error| before.as_ref() != Some(error)) {
+            tracing::warn!(error, "jobs wait for the container engine");
+        }
+        answers
     }
 
     /// A bell rang for a job: runs it if it can be claimed, and returns when it was let go of, or no more work is taken. For one that runs here it means
@@ -138,6 +174,7 @@ impl Worker {
             return;
         }
         let Ok(slot) = self.desk.slots.clone().acquire_owned().await else { return };
+        pipelinex_common::fault_point!("worker.bell");
         let me = self.clone();
         if let Ok(Some(done)) = tokio::task::spawn_blocking(move || me.take(id, slot)).await {
             // Jobs that are brought to their end before this process stops keep their places, and need no handler.
@@ -186,13 +223,17 @@ impl Worker {
         Some(waiting)
     }
 
-    fn claim(self: &Arc<Self>, id: JobId) -> Result<Option<(Option<Engine>, Job, Claim)>, RunError> {
+    pub(crate) fn claim(self: &Arc<Self>, id: JobId) -> Result<Option<(Option<Engine>, Job, Claim)>, RunError> {
         let job = match self.store.job(id) {
             Ok(job) => job,
             // Not here, or not yet: a forged bell, or a folder that arrives later than its bell.
             Err(StoreError::NoSuchJob(_)) => return Ok(None),
             Err(error) => return Err(error.into()),
         };
+        if let Some(quarantine) = job.quarantine() {
+            self.set_aside(id, &quarantine);
+            return Ok(None);
+        }
         // Without an engine nothing is claimed but what is canceled before it began: the job waits, visibly queued.
         let engine = match job.latest_attempt()? == 0 && job.cancel_wish().is_some() {
             true => None,
@@ -208,74 +249,105 @@ impl Worker {
 
     fn run(self: &Arc<Self>, id: JobId, (engine, job, claim): (Option<Engine>, Job, Claim), bell: &Arc<Notify>) {
         tracing::info!(job = %id, claim = claim.number(), "claimed");
+        pipelinex_common::fault_event!("claim", job = id, claim = claim.number());
+        pipelinex_common::fault_point!("worker.claimed");
         // A panic over one job's data must not take the others along, nor come again at once.
-        let ran = catch_unwind(AssertUnwindSafe(|| run_job(self, engine, &job, claim, bell)));
+        let ran = catch_unwind(AssertUnwindSafe(|| match (poison::suspected(&job), &engine) {
+            (Some(deaths), Some(engine)) => poison::run_apart(self, engine, &job, claim, &deaths),
+            _ => run_job(self, engine, &job, claim, bell),
+        }));
         match ran {
             Ok(Ok(Left::Finished)) => _ = lock(&self.desk.ended).insert(id),
             Ok(Ok(Left::Open)) => {}
+            Ok(Ok(Left::Apart)) => lock(&self.desk.put_off).for_a_while(id),
             Ok(Err(error)) => self.put_off(id, &error),
             Err(_) => {
                 tracing::error!(job = %id, "handling this job panicked");
-                lock(&self.desk.put_off).insert(id, Some(Instant::now() + TRY_AGAIN));
+                lock(&self.desk.put_off).for_a_while(id);
             }
         }
     }
 
     /// A job that could not be run stays as it is on disk. One that cannot be read is not opened again and again.
     fn put_off(&self, id: JobId, error: &RunError) {
-        let again = if error.is_about_the_job() { None } else { Some(Instant::now() + TRY_AGAIN) };
-        if let RunError::Engine(error) = error {
-            tracing::warn!(job = %id, %error, "jobs wait for the container engine");
-        } else {
-            tracing::error!(job = %id, %error, tried_again = again.is_some(), "a job could not be run to its end");
+        match error.file_of_the_job(&self.store.layout().job(id)) {
+            Some(file) => {
+                tracing::error!(job = %id, %error, "a job could not be run to its end, and waits until that file is another one");
+                lock(&self.desk.put_off).until_it_changes(id, file);
+            }
+            None => {
+                tracing::error!(job = %id, %error, "a job could not be run to its end; trying again");
+                lock(&self.desk.put_off).for_a_while(id);
+            }
         }
-        lock(&self.desk.put_off).insert(id, again);
     }
 
-    /// The jobs that may be waiting for a holder, oldest first.
-    fn open_jobs(&self) -> Result<Vec<JobId>, StoreError> {
-        let mut ids = self.store.ids()?;
-        ids.reverse();
-        {
-            let (mine, ended) = (lock(&self.desk.mine), lock(&self.desk.ended));
-            let mut put_off = lock(&self.desk.put_off);
-            put_off.retain(|_, again| again.is_none_or(|again| again > Instant::now()));
-            ids.retain(|id| !mine.contains_key(id) && !ended.contains(id) && !put_off.contains_key(id));
+    fn set_aside(&self, id: JobId, quarantine: &Quarantine) {
+        tracing::error!(job = %id, path = %quarantine.path.display(), "a job is set aside: {quarantine}");
+        lock(&self.desk.put_off).until_it_changes(id, quarantine.path.clone());
+    }
+
+    /// The jobs that are not known to have ended and that nobody of us has in hand, oldest first. Nothing is looked at.
+    fn not_ended(&self) -> Result<Vec<JobId>, StoreError> {
+        lock(&self.desk.put_off).look(&self.store);
+        let all = self.store.known_ids()?;
+        let mut ended = lock(&self.desk.ended);
+        if ended.len() > all.len() {
+            // Jobs were removed: what is remembered of them goes, too.
+            ended.retain(|id| all.binary_search_by(|other| id.cmp(other)).is_ok());
         }
-        // Looked at without a lock: there may be many, on a slow disk.
-        let mut ended = Vec::new();
-        ids.retain(|id| match self.store.job(*id) {
-            Ok(job) if job.look() == Snapshot::Open => true,
-            Ok(job) => {
-                ended.push(job);
-                false
-            }
-            Err(_) => false,
-        });
-        for job in ended {
-            // What a worker that died right after the end did not get to.
-            if job.paths().outbox().exists()
-                && let Err(error) = crate::sweep::remove_folders(&self.store, &job)
-            {
-                tracing::warn!(job = %job.id(), %error, "what is left of an ended job could not be removed");
-            }
-            lock(&self.desk.ended).insert(job.id());
-        }
-        let open: HashSet<JobId> = ids.iter().copied().collect();
-        lock(&self.desk.watch).retain(|id| open.contains(&id));
+        let (mine, put_off) = (lock(&self.desk.mine), lock(&self.desk.put_off));
+        let open = |id: &JobId| !ended.contains(id) && !mine.contains_key(id) && !put_off.contains(*id);
+        let ids: Vec<JobId> = all.iter().rev().copied().filter(open).collect();
+        lock(&self.desk.watch).retain(|id| ids.binary_search(&id).is_ok());
         Ok(ids)
     }
 
+    /// One look at a job; that it has ended is remembered.
+    fn is_open(&self, id: JobId) -> bool {
+        let Ok(job) = self.store.job(id) else { return false };
+        if job.look() == Snapshot::Open {
+            return true;
+        }
+        // What a worker that died right after the end did not get to.
+        if job.paths().outbox().exists()
+            && let Err(error) = sweep::remove_folders(&self.store, &job)
+        {
+            tracing::warn!(job = %id, %error, "what is left of an ended job could not be removed");
+        }
+        lock(&self.desk.ended).insert(id);
+        false
+    }
+
     async fn sweep(self: &Arc<Self>) {
+        let engine = self.engine().await.ok();
+        if let Some(engine) = &engine {
+            match sweep::leftovers(engine, &self.store, self.config.leftover_grace).await {
+                Ok(left) => {
+                    for gone in sweep::remove_leftovers(engine, &self.store, left).await {
+                        tracing::info!(kind = ?gone.kind, name = gone.name, why = ?gone.why, "removed a leftover");
+                    }
+                }
+                Err(error) => tracing::warn!(%error, "the container engine cannot be asked for what is left on it"),
+            }
+        }
+        self.remove_old_jobs(engine.as_ref()).await;
         self.empty_trash();
-        let swept = match self.engine().await {
-            Ok(engine) => crate::sweep::ended_jobs(&engine, &self.store).await,
-            Err(error) => Err(error),
+    }
+
+    /// Jobs that have ended and are more than the operator keeps: each by one rename, while everything else goes on.
+    async fn remove_old_jobs(self: &Arc<Self>, engine: Option<&Engine>) {
+        let me = self.clone();
+        let look = move || me.store.surplus(&me.config.keep, &mut lock(&me.desk.sizes));
+        let old = match tokio::task::spawn_blocking(look).await {
+            Ok(Ok(old)) => old,
+            Ok(Err(error)) => return tracing::warn!(%error, "old jobs cannot be looked for"),
+            Err(panic) => std::panic::resume_unwind(panic.into_panic()),
         };
-        match swept {
-            Ok(0) => {}
-            Ok(jobs) => tracing::info!(jobs, "removed what was left of jobs that have ended"),
-            Err(error) => tracing::warn!(%error, "the container engine cannot be asked: jobs wait"),
+        for (job, because) in old {
+            if gc::remove_job(engine, &self.store, job.id).await {
+                tracing::info!(job = %job.id, ?because, "removed an old job");
+            }
         }
     }
 }

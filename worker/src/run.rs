@@ -25,9 +25,10 @@ use pipelinex_common::{
     },
     slug::Slug,
     state::{JobState, Reason, StepState},
-    store::{Claim, Job},
+    store::{Claim, Deaths, Handling, Job, Place},
 };
 use tokio::sync::{Notify, mpsc};
+use tokio_util::{sync::CancellationToken, task::AbortOnDropHandle};
 
 pub use self::error::RunError;
 use crate::{
@@ -36,7 +37,7 @@ use crate::{
     definition::Definition,
     engine::Engine,
     job_step::{JobSteps, StepReport},
-    lock,
+    lock, poison,
     step::Stop,
     sweep, take_up,
 };
@@ -51,6 +52,8 @@ pub enum Left {
     Finished,
     /// It goes on without us: we were told to stop, or another holds it.
     Open,
+    /// The process that was started for it alone let go of it, or died over nothing of its data: it is tried again later.
+    Apart,
 }
 
 /// What the loop over a job is told.
@@ -75,8 +78,10 @@ pub fn run_job(
 ) -> Result<Left, RunError> {
     let number = claim.number();
     let claim = Arc::new(Mutex::new(claim));
-    let _beating = beat(worker, &claim);
+    let let_go = worker.stop.let_go.child_token();
+    let _beating = beat(worker, &claim, &let_go);
     worker.store.take_over(job)?;
+    let planning = job.handling(number, Place::Plan);
     let metadata = job.metadata()?;
     job.put_torn_state_aside()?;
     if job.latest_attempt()? == 0
@@ -89,7 +94,7 @@ pub fn run_job(
     }
     let Some(engine) = engine else { return Ok(Left::Open) };
     let started_at = job.view()?.execution.started_at.unwrap_or_else(Timestamp::now);
-    let mut running = match Running::prepare(worker, engine, job, &metadata, claim, number, started_at)? {
+    let mut running = match Running::prepare(worker, engine, job, &metadata, planning, (claim, let_go), started_at)? {
         Ok(running) => running,
         Err(refused) => {
             end_unrunnable(job, &metadata, refused, number, started_at)?;
@@ -105,14 +110,23 @@ pub fn run_job(
     Ok(left)
 }
 
-/// Shows that the claim's holder lives, until the guard is dropped.
-fn beat(worker: &Arc<Worker>, claim: &Arc<Mutex<Claim>>) -> tokio_util::task::AbortOnDropHandle<()> {
-    let claim = claim.clone();
-    tokio_util::task::AbortOnDropHandle::new(worker.runtime.spawn(async move {
+/// Shows that the claim's holder lives, until the guard is dropped; lets go of a job that another holds by now.
+fn beat(worker: &Worker, claim: &Arc<Mutex<Claim>>, let_go: &CancellationToken) -> AbortOnDropHandle<()> {
+    let (claim, let_go) = (claim.clone(), let_go.clone());
+    AbortOnDropHandle::new(worker.runtime.spawn(async move {
         let mut ticks = tokio::time::interval(BEAT_EVERY);
         loop {
             ticks.tick().await;
-            if let Err(error) = lock(&claim).beat() {
+            let (claim, let_go) = (claim.clone(), let_go.clone());
+            // On a thread for that: a disk that hangs must stall nobody else's heart.
+            let beaten = tokio::task::spawn_blocking(move || {
+                let mut claim = lock(&claim);
+                if !claim.holds() {
+                    let_go.cancel();
+                }
+                claim.beat()
+            });
+            if let Ok(Err(error)) = beaten.await {
                 tracing::warn!(%error, "a heartbeat could not be written");
             }
         }
@@ -132,6 +146,28 @@ fn end_unrunnable(
     Ok(())
 }
 
+/// A job over whose data too many processes died, the last of them started for that alone: it ends, and takes no other along.
+///
+/// # Errors
+/// [`RunError`].
+pub fn end_poisoned(
+    worker: &Arc<Worker>,
+    engine: &Engine,
+    job: &Job,
+    claim: &Claim,
+    deaths: &Deaths,
+) -> Result<Left, RunError> {
+    // Drawn over the last drawing, which is ours: what the job itself brought is not looked at again.
+    let end = poison::end(job.view()?.execution, claim.number(), deaths, Timestamp::now());
+    if !claim.holds() {
+        return Ok(Left::Open);
+    }
+    job.finish(&end)?;
+    tracing::warn!(job = %job.id(), place = %deaths.place, "the job was ended: its data ends the process that handles it");
+    worker.runtime.block_on(sweep::job(engine, &worker.store, job))?;
+    Ok(Left::Finished)
+}
+
 /// A job that is being run.
 struct Running<'a> {
     worker: &'a Arc<Worker>,
@@ -143,6 +179,7 @@ struct Running<'a> {
     running: BTreeSet<Slug>,
     steps: Arc<JobSteps>,
     events: (mpsc::UnboundedSender<Event>, mpsc::UnboundedReceiver<Event>),
+    hold: Arc<Mutex<Claim>>,
     claim: u64,
     /// Steps whose containers were lost under a former holder, in that attempt.
     lost: (u32, Vec<Slug>),
@@ -157,10 +194,11 @@ impl<'a> Running<'a> {
         engine: Engine,
         job: &'a Job,
         metadata: &Metadata,
-        claim: Arc<Mutex<Claim>>,
-        number: u64,
+        planning: Handling,
+        (claim, let_go): (Arc<Mutex<Claim>>, CancellationToken),
         started_at: Timestamp,
     ) -> Result<Result<Self, Stop>, RunError> {
+        let number = lock(&claim).number();
         let definition = match Definition::read(job.paths(), metadata, &worker.config.policy)? {
             Ok(definition) => Arc::new(definition),
             Err(refused) => return Ok(Err(refused)),
@@ -174,13 +212,16 @@ impl<'a> Running<'a> {
             }
         }
         let open: Vec<Slug> = definition.selected.iter().filter(|slug| !ended.contains_key(*slug)).cloned().collect();
+        // What the engine takes its time for is not ours to die over.
+        drop(planning);
         let mut left = worker.runtime.block_on(take_up::find(&engine, &worker.store, job, &open, &claim))?;
         board.set_attempt(left.attempt);
         let lost = (left.attempt, std::mem::take(&mut left.lost));
-        let steps = Arc::new(JobSteps::prepare(worker, &engine, job, &definition, (claim, number), left)?);
+        let steps =
+            Arc::new(JobSteps::prepare(worker, &engine, job, &definition, (claim.clone(), number), let_go, left)?);
         let (events, running) = (mpsc::unbounded_channel(), BTreeSet::new());
-        let (claim, stop) = (number, None);
-        Ok(Ok(Self { worker, engine, job, definition, board, ended, running, steps, events, claim, lost, stop }))
+        let (hold, claim, stop) = (claim, number, None);
+        Ok(Ok(Self { worker, engine, job, definition, board, ended, running, steps, events, hold, claim, lost, stop }))
     }
 
     /// What a former holder left, and what people wish for, before anything is started.
@@ -199,6 +240,9 @@ impl<'a> Running<'a> {
     fn run_to_the_end(&mut self) -> Result<Left, RunError> {
         self.take_up()?;
         loop {
+            if self.overtaken() {
+                return Ok(Left::Open);
+            }
             let done = if self.stop.is_none() { self.go_on()? } else { self.running.is_empty() };
             if done {
                 // A wish that was durable before the end is granted, also when nothing is left to be ended.
@@ -224,7 +268,9 @@ impl<'a> Running<'a> {
     /// Starts and skips what the plan says; `true` once nothing is left to do.
     fn go_on(&mut self) -> Result<bool, RunError> {
         let definition = self.definition.clone();
+        let planning = self.job.handling(self.claim, Place::Plan);
         let next = plan::next(&definition.pipeline, &definition.selected, &self.ended, &self.running);
+        drop(planning);
         for (slug, reason) in &next.skip {
             self.skip(slug, reason)?;
         }
@@ -232,6 +278,11 @@ impl<'a> Running<'a> {
             self.start(slug);
         }
         Ok(next.done)
+    }
+
+    /// Whether another holds the job by now, or has ended it.
+    fn overtaken(&self) -> bool {
+        !lock(&self.hold).holds()
     }
 
     fn start(&mut self, slug: &Slug) {
@@ -265,10 +316,17 @@ impl<'a> Running<'a> {
     }
 
     fn take_in(&mut self, slug: &Slug, record: StepRecord) -> Result<(), RunError> {
+        pipelinex_common::fault_point!("worker.recording");
+        // It may have been long until it ended: a holder that was overtaken meanwhile records and draws nothing.
+        if self.overtaken() {
+            return Ok(());
+        }
         self.running.remove(slug);
         self.record(slug, record)?;
+        pipelinex_common::fault_point!("worker.end-recorded");
         // Only now may its container go: the end is on disk.
         self.steps.remove_container(slug);
+        pipelinex_common::fault_point!("worker.between-steps");
         Ok(())
     }
 
@@ -290,6 +348,9 @@ impl<'a> Running<'a> {
 
     /// A step's container is gone: it is run again in the next attempt, as long as the budget lasts.
     fn try_again(&mut self, slug: &Slug, ran_in: u32) -> Result<(), RunError> {
+        if self.overtaken() {
+            return Ok(());
+        }
         tracing::warn!(job = %self.job.id(), step = %slug, "the container of a step is gone");
         let definition = self.definition.clone();
         let Some(step) = definition.step(slug) else { return Ok(()) };
@@ -309,6 +370,7 @@ impl<'a> Running<'a> {
     }
 
     fn finish(&mut self) -> Result<Left, RunError> {
+        let _finishing = self.job.handling(self.claim, Place::Finish);
         let (state, reason, error) = match self.stop.clone() {
             Some(stop) => {
                 self.skip_the_rest(&stop)?;
@@ -316,7 +378,12 @@ impl<'a> Running<'a> {
             }
             None => outcome::of_job(&self.definition, &self.ended, &self.board),
         };
+        pipelinex_common::fault_point!("worker.before-final");
+        if self.overtaken() {
+            return Ok(Left::Open);
+        }
         let won = self.job.finish(&self.board.draw_end(state, reason, error))?;
+        pipelinex_common::fault_point!("worker.after-final");
         tracing::info!(job = %self.job.id(), %state, won, "the job has ended");
         Ok(Left::Finished)
     }

@@ -68,6 +68,9 @@ impl Services {
     pub async fn start(&self) -> Result<Option<Ending>, StepError> {
         // A former holder that died before the step's own container was made may have left some: nobody watched those.
         for name in self.names() {
+            if !(self.holds)() {
+                return Err(StepError::NotMine);
+            }
             self.engine.remove_container(name).await?;
         }
         if let Some(database) = &self.database {
@@ -87,7 +90,9 @@ impl Services {
             }
             if ready {
                 self.engine.start(&spec.name).await?;
-            } else if let Err(error) = self.engine.create(spec).await {
+                return Ok(());
+            }
+            if let Err(error) = self.engine.create(spec).await {
                 let cause = "it was removed while the job ran".to_owned();
                 let missing = error.is_missing_image();
                 return Err(if missing {
@@ -95,6 +100,11 @@ impl Services {
                 } else {
                     error.into()
                 });
+            }
+            if !(self.holds)() {
+                // Made too late: see how a step's own container is made.
+                self.engine.remove_unstarted(&spec.name).await?;
+                return Err(StepError::NotMine);
             }
         }
         Ok(())

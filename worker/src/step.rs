@@ -79,9 +79,18 @@ impl Run<'_> {
         };
         let Some(made) = made else { return Ok(Ending::Lost) };
         // Only now: a log says that there was a container.
-        let log = (self.open_log)()?;
+        let log = self.take_log()?;
         let output = match made {
-            Made::Fresh => self.start().await?,
+            Made::Fresh | Made::NotStarted => match self.start().await {
+                // An older holder that woke up has removed what it made too late.
+                Err(StepError::Engine(error)) if error.is_absent() => return Ok(Ending::Lost),
+                Ok(output) if made == Made::Fresh => output,
+                // That older holder may have started it, before our connection was there: the engine's record has every line.
+                started => {
+                    drop(started?);
+                    self.engine.logs(&self.spec.name)
+                }
+            },
             // It ended while nobody watched, in time or not at all: only its log is left to be taken in.
             Made::Before(status) if status.phase == Phase::Ended => {
                 deadline = Instant::now() + self.timeout;
@@ -95,10 +104,11 @@ impl Run<'_> {
     /// Makes the container, unless it was made before; `None` when that one is gone.
     async fn make(&self) -> Result<Option<Made>, StepError> {
         if self.fresh && self.create().await? {
+            self.not_too_late().await?;
             return Ok(Some(Made::Fresh));
         }
         Ok(self.engine.inspect(&self.spec.name).await?.map(|status| match status.phase {
-            Phase::Created => Made::Fresh,
+            Phase::Created => Made::NotStarted,
             Phase::Running | Phase::Ended => Made::Before(status),
         }))
     }
@@ -108,22 +118,50 @@ impl Run<'_> {
         if !(self.holds)() {
             return Err(StepError::NotMine);
         }
+        pipelinex_common::fault_point!("worker.creating");
         match self.engine.create(self.spec).await {
             Err(error) if error.is_missing_image() => {
                 let cause = "it was removed while the job ran".to_owned();
                 Err(StepError::NoImage { image: self.spec.image.clone(), cause })
             }
-            other => Ok(other?),
+            other => {
+                let fresh = other?;
+                pipelinex_common::fault_event!("create", container = self.spec.name, fresh = fresh);
+                Ok(fresh)
+            }
         }
     }
 
     async fn start(&self) -> Result<Output, StepError> {
         let output = self.engine.attach(&self.spec.name).await?;
+        pipelinex_common::fault_point!("worker.created");
         if !(self.holds)() {
             return Err(StepError::NotMine);
         }
+        pipelinex_common::fault_event!("start", container = self.spec.name);
         self.engine.start(&self.spec.name).await?;
+        pipelinex_common::fault_point!("worker.started");
         Ok(output)
+    }
+
+    /// Removes what was made too late: between the look before it and the engine's making it, another may have taken the job over
+    /// and looked for the job's containers in vain, and so may make one of its next attempt. A container that was made in time is
+    /// found by every successor, who goes on with it: to start that one too late changes nothing.
+    async fn not_too_late(&self) -> Result<(), StepError> {
+        if (self.holds)() {
+            return Ok(());
+        }
+        tracing::warn!(container = %self.spec.name, "made too late, by a holder that was overtaken: removed");
+        self.engine.remove_unstarted(&self.spec.name).await?;
+        Err(StepError::NotMine)
+    }
+
+    /// The log, cut to what text and index agree on. Whoever opens it takes it from everybody who had it open before.
+    fn take_log(&self) -> Result<LogWriter, StepError> {
+        if !(self.holds)() {
+            return Err(StepError::NotMine);
+        }
+        Ok((self.open_log)()?)
     }
 
     /// Takes in what the container prints until it has ended. A stream that breaks says nothing about the container: the
@@ -140,12 +178,12 @@ impl Run<'_> {
             let (settled, synced) = tokio::join!(self.settled(deadline), syncing);
             synced?;
             match settled? {
-                Settled::Is(ending) => return log.finish().map(|()| ending).map_err(Into::into),
+                Settled::Is(ending) if !log.was_taken() => return log.finish().map(|()| ending).map_err(Into::into),
                 Settled::Stop(ending) => return self.stop(log, output, ending).await,
-                Settled::StillRunning => {
+                Settled::StillRunning | Settled::Is(_) => {
                     // Cut to whole lines first: the engine's record is skipped by lines, and a piece of one would be doubled.
                     drop(log);
-                    log = (self.open_log)()?;
+                    log = self.take_log()?;
                     output = self.engine.logs(&self.spec.name);
                 }
             }
@@ -167,6 +205,8 @@ impl Run<'_> {
                 () = &mut timeout => return Ok(Drained::Stop(Ending::Ended(self.too_long.clone()))),
                 ending = &mut told => return Ok(Drained::Stop(ending)),
                 piece = output.next() => match piece {
+                    // By the successor of a holder that was overtaken; or by one that woke up between its look and its opening it.
+                    Some(Ok(_)) if log.was_taken() => return Ok(Drained::Closed),
                     Some(Ok(bytes)) => {
                         if log.append_following(&bytes)? == Appended::TooMuch {
                             let stop = Stop::new(Reason::LogLimit, "it printed more than it may");
@@ -220,6 +260,10 @@ impl Run<'_> {
 
     /// Ends the container, and takes in what it still has to say meanwhile.
     async fn stop(&self, mut log: LogWriter, mut output: Output, ending: Ending) -> Result<Ending, StepError> {
+        // A holder that slept through the deadline does not end the container of its successor.
+        if !(self.holds)() {
+            return Err(StepError::NotMine);
+        }
         let stopped = {
             let mut stopping = pin!(self.engine.stop(&self.spec.name, GRACE));
             let mut last_words = pin!(async {
@@ -269,9 +313,12 @@ pub(crate) async fn killed_or_removed(engine: &Engine, name: &str, status: Conta
     Ending::Exited(status)
 }
 
+#[derive(PartialEq)]
 enum Made {
-    /// Not started yet.
+    /// By us, and not started yet.
     Fresh,
+    /// By a former holder, who did not start it; it may be about to, if it was only stopped.
+    NotStarted,
     /// By a former holder, who started it.
     Before(ContainerStatus),
 }

@@ -40,7 +40,7 @@ pub async fn find(
 ) -> Result<Left, RunError> {
     let latest = job.latest_attempt()?;
     if latest == 0 {
-        let attempt = job.begin_attempt(&lock(claim))?;
+        let attempt = job.begin_attempt(&lock(claim), 0)?;
         return Ok(Left { attempt, running: BTreeMap::new(), lost: Vec::new() });
     }
     let labels = [format!("{LABEL_INSTANCE}={}", store.instance().as_str()), format!("{LABEL_JOB}={}", job.id())];

@@ -19,7 +19,7 @@ use pipelinex_common::{
 use crate::{
     engine::{Engine, VolumeSpec},
     errand::{self, Errand, Rights},
-    spec::{JobContext, LABEL_INSTANCE, MountSource, TreeKind},
+    spec::{JobContext, LABEL_CREATED, LABEL_INSTANCE, MountSource, TreeKind},
 };
 
 /// Why a tree could not be made.
@@ -137,12 +137,14 @@ pub async fn probe(engine: &Engine, store: &Store, on_engine: &Path, image: &str
     }
     // One at a time, so that whatever another probe left was left by a worker that died over it.
     let _alone = probe_lock(store).await?;
-    let labels: BTreeMap<String, String> =
-        [(LABEL_INSTANCE.to_owned(), store.instance().as_str().to_owned()), (LABEL_PROBE.to_owned(), "1".to_owned())]
+    let mut labels: BTreeMap<String, String> =
+        [(LABEL_INSTANCE, store.instance().as_str().to_owned()), (LABEL_PROBE, "1".to_owned())]
+            .map(|(key, value)| (key.to_owned(), value))
             .into();
     let mine: Vec<String> = labels.iter().map(|(name, value)| format!("{name}={value}")).collect();
     let inside = store.layout().root().join(".probe");
     clear_probes(engine, store, &mine, &inside).await;
+    labels.insert(LABEL_CREATED.to_owned(), jiff::Timestamp::now().as_second().to_string());
     let name = format!("pipelinex-probe-{}", uuid::Uuid::new_v4().as_simple());
     let result = probe_in(engine, &name, &inside, &on_engine.join(".probe"), image, labels).await;
     clear_probes(engine, store, &mine, &inside).await;

@@ -161,6 +161,7 @@ impl<'a> Work<'a> {
                     return Err(Halt::Stopped);
                 }
                 self.write_file(file, &mut inflater, &mut folder)?;
+                pipelinex_common::fault_point!("intake.mid-extract");
             }
         }
     }

@@ -6,10 +6,10 @@ use axum::{
     http::StatusCode,
     response::{IntoResponse, Response},
 };
-use pipelinex_common::queue::QueueHealth;
+use pipelinex_common::{queue::QueueHealth, store::Store};
 use serde::Serialize;
 
-use crate::app::App;
+use crate::{app::App, error::ApiError};
 
 /// The answer of `/health`.
 #[derive(Serialize)]
@@ -40,8 +40,16 @@ const UP: Part = Part { status: "UP", detail: None };
 
 /// `GET /readyz`: 503 when no job can be admitted. Without Redis jobs are admitted and found later, so that is 200 DEGRADED.
 pub async fn ready(State(app): State<App>) -> Response {
-    let workspaces = match app.read(|store| Ok(store.stage().map(drop)?)).await {
+    let room = app.room.clone();
+    let look = move |store: &Store| {
+        room.check(store)?;
+        Ok(store.stage().map(drop)?)
+    };
+    let workspaces = match app.read(look).await {
         Ok(()) => UP,
+        Err(error @ (ApiError::LowSpace { .. } | ApiError::Full)) => {
+            Part { status: "DOWN", detail: Some(error.tell().detail) }
+        }
         Err(error) => {
             drop(error.into_response());
             Part { status: "DOWN", detail: Some("the workspaces folder cannot be written to".to_owned()) }

@@ -10,12 +10,15 @@ use pipelinex_common::{
     metadata::AdmissionStatus,
     request::Stack,
     state::{JobState, Reason},
-    store::{JobView, Store, StoreError},
+    store::{JobView, Quarantine, Store, StoreError},
 };
 use serde::{Deserialize, Serialize};
 
 use super::job::address;
-use crate::{app::App, error::ApiError};
+use crate::{
+    app::App,
+    error::{ApiError, UNREADABLE},
+};
 
 /// Jobs on a page when nothing is said.
 const PAGE: usize = 20;
@@ -47,7 +50,7 @@ pub struct JobsPage {
 #[serde(untagged)]
 enum Row {
     Whole(Box<WholeRow>),
-    Broken { job_id: JobId, broken: &'static str, link: String },
+    Broken { job_id: JobId, broken: String, link: String },
 }
 
 #[derive(Debug, Serialize)]
@@ -69,6 +72,9 @@ struct WholeRow {
     started_at: Option<Timestamp>,
     finished_at: Option<Timestamp>,
     cancel_wished: bool,
+    /// Why no worker goes on with it, where its files are the reason.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    broken: Option<String>,
     link: String,
 }
 
@@ -112,7 +118,8 @@ impl Filter {
 }
 
 fn page(store: &Store, query: &Wanted) -> Result<JobsPage, ApiError> {
-    let ids: Vec<_> = store.ids()?.into_iter().filter(|id| query.before.is_none_or(|before| *id < before)).collect();
+    let known = store.known_ids()?;
+    let ids = older(&known, query.before);
     let (mut jobs, mut last) = (Vec::new(), None);
     for id in ids.iter().take(OPENED_MAX) {
         if jobs.len() == query.limit {
@@ -125,6 +132,11 @@ fn page(store: &Store, query: &Wanted) -> Result<JobsPage, ApiError> {
     Ok(JobsPage { jobs, next })
 }
 
+/// Those of a list, newest first, that are older than a job.
+pub(crate) fn older(ids: &[JobId], than: Option<JobId>) -> &[JobId] {
+    &ids[than.map_or(0, |than| ids.partition_point(|id| *id >= than))..]
+}
+
 fn row(store: &Store, id: JobId, query: &Wanted) -> Option<Row> {
     match store.job(id).and_then(|job| job.view()) {
         Ok(view) => {
@@ -135,17 +147,24 @@ fn row(store: &Store, id: JobId, query: &Wanted) -> Option<Row> {
         // Not there any more, or a foreign file of that name.
         Err(StoreError::NoSuchJob(_)) => None,
         Err(error) => {
-            tracing::warn!(job = %id, %error, "a job cannot be read");
-            let broken = "the files of this job cannot be read; the server's log says which";
+            let broken = why_broken(id, &error);
             let filtered = query.state.is_some() || query.project.is_some();
             (!filtered).then(|| Row::Broken { job_id: id, broken, link: address(id) })
         }
     }
 }
 
+/// What is said of a job that cannot be shown. What its files say is not logged with each look; `doctor` names their paths.
+pub(crate) fn why_broken(id: JobId, error: &StoreError) -> String {
+    Quarantine::of(error).map(|quarantine| quarantine.to_string()).unwrap_or_else(|| {
+        tracing::warn!(job = %id, %error, "a job cannot be read");
+        UNREADABLE.to_owned()
+    })
+}
+
 impl From<JobView> for WholeRow {
     fn from(view: JobView) -> Self {
-        let JobView { metadata, execution, cancel_wished } = view;
+        let JobView { metadata, execution, cancel_wished, quarantine } = view;
         Self {
             job_id: metadata.job_id,
             state: execution.state,
@@ -164,6 +183,7 @@ impl From<JobView> for WholeRow {
             started_at: execution.started_at,
             finished_at: execution.finished_at,
             cancel_wished,
+            broken: quarantine.map(|quarantine| quarantine.to_string()),
             link: address(metadata.job_id),
         }
     }

@@ -7,7 +7,7 @@ mod findings;
 mod github;
 mod health;
 mod job;
-mod jobs;
+pub(crate) mod jobs;
 mod logs;
 mod path;
 mod precheck;

@@ -58,6 +58,8 @@ fn pack(store: &Store, id: JobId) -> Result<(File, u64), ApiError> {
     for (name, stage) in &execution.stages {
         archive.stage(&job, name, stage)?;
     }
+    // What was packed is whole if the job is still there: it is removed by one rename.
+    store.job(id)?;
     let mut file = archive.zip.finish().map_err(zip_failed)?;
     let bytes = file.seek(SeekFrom::End(0)).map_err(ApiError::io)?;
     file.rewind().map_err(ApiError::io)?;

@@ -22,7 +22,11 @@ use super::{
     lines::{Lines, host_of},
     page, words,
 };
-use crate::{app::App, error::Problem};
+use crate::{
+    app::App,
+    error::Problem,
+    routes::jobs::{older, why_broken},
+};
 
 /// Jobs on a page.
 const JOBS: usize = 20;
@@ -60,7 +64,7 @@ pub struct Verdict {
 
 enum Row {
     Whole(Box<WholeRow>),
-    Broken(JobId),
+    Broken(JobId, String),
 }
 
 struct WholeRow {
@@ -118,25 +122,26 @@ fn as_sent(form: &Form) -> Texts {
 }
 
 fn rows(store: &Store, before: Option<JobId>) -> Result<(Vec<Row>, Option<JobId>), StoreError> {
-    let ids: Vec<_> = store.ids()?.into_iter().filter(|id| before.is_none_or(|before| *id < before)).collect();
+    let known = store.known_ids()?;
+    let ids = older(&known, before);
     let now = Timestamp::now();
     let shown = &ids[..ids.len().min(JOBS)];
     let row = |id: &JobId| match store.job(*id).and_then(|job| job.view()) {
         Ok(view) => Some(Row::Whole(Box::new(WholeRow::new(*id, view, now)))),
         Err(StoreError::NoSuchJob(_)) => None,
-        Err(_) => Some(Row::Broken(*id)),
+        Err(error) => Some(Row::Broken(*id, why_broken(*id, &error))),
     };
     Ok((shown.iter().filter_map(row).collect(), shown.last().copied().filter(|_| ids.len() > JOBS)))
 }
 
 impl WholeRow {
     fn new(id: JobId, view: JobView, now: Timestamp) -> Self {
-        let JobView { metadata, execution, cancel_wished } = view;
+        let JobView { metadata, execution, cancel_wished, quarantine } = view;
         let canceling = cancel_wished && !execution.state.is_final();
         let took = execution.started_at.map(|from| words::since(from, execution.finished_at.unwrap_or(now)));
         Self {
             id,
-            word: words::job_word(execution.state),
+            word: if quarantine.is_some() { "broken" } else { words::job_word(execution.state) },
             project: metadata.project,
             run: metadata.run_number,
             pipeline: metadata.pipeline_name,

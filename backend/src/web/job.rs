@@ -85,7 +85,7 @@ pub async fn page(
 }
 
 fn draw(job: &Job, host: &str) -> Result<JobPage, ApiError> {
-    let JobView { metadata, execution, cancel_wished } = job.view().map_err(ApiError::broken)?;
+    let JobView { metadata, execution, cancel_wished, quarantine } = job.view().map_err(ApiError::broken)?;
     let now = Timestamp::now();
     let first_bad =
         execution.stages.iter().find(|(_, stage)| stage.status == StepState::Failed).map(|(name, _)| name.clone());
@@ -96,7 +96,9 @@ fn draw(job: &Job, host: &str) -> Result<JobPage, ApiError> {
     let unreadable = page.unreadable.into_iter().map(|step| format!("{}: {}", step.stage, step.reason));
     let found = page.findings.into_iter().take(FINDINGS_SHOWN).map(|row| (row.stage, row.finding));
     let findings: Vec<_> = found.collect();
-    let warnings = metadata.warnings.iter().chain(&execution.warnings).cloned().chain(unreadable).collect();
+    let set_aside = quarantine.map(|quarantine| quarantine.to_string());
+    let told = metadata.warnings.iter().chain(&execution.warnings).cloned();
+    let warnings = set_aside.into_iter().chain(told).chain(unreadable).collect();
     let stages = execution.stages.iter().map(|(name, stage)| StageView::new(job, name, stage, open(name, stage), now));
     let request = sent(&metadata);
     Ok(JobPage {

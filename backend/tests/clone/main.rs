@@ -89,6 +89,7 @@ async fn a_report_is_taken_and_nothing_else_is() {
         assert!(matches!(ended, Err(CloneError::Ours(_))), "{name}: {ended:?}");
     }
     assert!(matches!(world.clone("aborts").await, Err(CloneError::TooLarge(_))));
+    assert!(matches!(world.clone("has-no-space").await, Err(CloneError::Full)));
     assert!(matches!(world.clone("floods").await, Err(CloneError::Ours(_) | CloneError::TooSlow { .. })));
 }
 

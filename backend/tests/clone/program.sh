@@ -14,6 +14,7 @@ case $order in
     exit 3
     ;;
   *team/crashes\"*) kill -SEGV $$ ;;
+  *team/has-no-space\"*) kill -BUS $$ ;;
   *team/aborts\"*) kill -ABRT $$ ;;
   *team/floods\"*) yes ;;
   *team/hangs\"*)

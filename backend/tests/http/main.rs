@@ -12,6 +12,7 @@ mod cancel;
 mod connections;
 mod files;
 mod findings;
+mod full;
 mod listing;
 mod multipart;
 mod once;

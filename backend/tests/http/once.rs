@@ -227,6 +227,43 @@ async fn a_client_that_gets_no_reply_sends_it_again_and_there_is_one_job() {
 }
 
 #[tokio::test]
+async fn a_server_that_is_told_to_stop_answers_what_it_decided_and_leaves_nothing_half_done() {
+    // With a grace, every submission that was begun is answered; without one, answers are lost, and no job is.
+    for drain in [Duration::from_secs(20), Duration::ZERO] {
+        let server = TestServer::start_with(|config| config.connections.drain = drain).await;
+        let keys: Vec<String> = (0..6).map(|number| format!("key-{number}")).collect();
+        let sent: Vec<_> = keys.iter().map(|key| tokio::spawn(server.keyed(key, good_form()).send())).collect();
+        while server.store.ids().unwrap().is_empty() {
+            tokio::time::sleep(Duration::from_millis(1)).await;
+        }
+        let store = server.store.clone();
+        let folder = server.stop_and_keep().await;
+        let mut answered = Vec::new();
+        for sent in sent {
+            if let Ok(answer) = sent.await.unwrap() {
+                assert!(answer.status() == 201, "{answer:?}");
+                answered.push(answer.headers()["location"].to_str().unwrap().rsplit('/').next().unwrap().to_owned());
+            }
+        }
+        let made: Vec<String> = store.ids().unwrap().iter().map(ToString::to_string).collect();
+        assert!(answered.iter().all(|id| made.contains(id)), "{answered:?} {made:?}");
+        if !drain.is_zero() {
+            assert_eq!(answered.len(), made.len(), "what was decided was told");
+        }
+
+        let server = TestServer::start_over(folder, queue::in_process().0, |_| ()).await;
+        for key in &keys {
+            assert_eq!(server.upload_with(key, good_form()).await.status, 201);
+        }
+        let now: Vec<String> = store.ids().unwrap().iter().map(ToString::to_string).collect();
+        assert_eq!(now.len(), keys.len(), "one for each, whatever became of the first try");
+        assert!(made.iter().all(|id| now.contains(id)));
+        server.assert_nothing_staged().await;
+        server.stop().await;
+    }
+}
+
+#[tokio::test]
 async fn two_servers_over_the_same_folder_make_one_job_of_one_key() {
     let one = TestServer::start().await;
     let two = TestServer::start_over(one.folder.clone(), queue::in_process().0, |_| ()).await;

@@ -3,6 +3,7 @@
 
 mod pipeline;
 mod project;
+mod scale;
 mod server;
 
 use std::{
@@ -59,13 +60,14 @@ static STOP: AtomicBool = AtomicBool::new(false);
 type Part = (&'static [&'static str], fn(&Place) -> Vec<Row>);
 
 fn run(place: &Place, mut results: Results) {
-    let parts: [Part; 6] = [
+    let parts: [Part; 7] = [
         (&[UNPACK], unpack),
         (&[DURABLE, HEALTH, HEALTH_IDLE, HEALTH_BESIDE], upload),
         (&[READS], reads),
         (&[AT_REST], at_rest),
         (&[GROWTH], growth),
         (&[pipeline::SCANS], pipeline::scans),
+        (&scale::NAMES, scale::rows),
     ];
     for (names, part) in parts {
         if STOP.load(Ordering::Relaxed) {

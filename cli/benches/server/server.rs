@@ -73,7 +73,17 @@ pub struct Server {
 impl Server {
     /// Starts a backend and waits until it listens.
     pub fn start(workspaces: &Path, redis: &str) -> Self {
-        let mut process = Process::start(&["backend", "--listen", "127.0.0.1:0"], workspaces, redis);
+        Self::listen(Process::start(&["backend", "--listen", "127.0.0.1:0"], workspaces, redis))
+    }
+
+    /// Starts API and worker in one process, without an engine, and waits until it listens.
+    pub fn serve_without_engine(workspaces: &Path, redis: &str, health_file: &str) -> Self {
+        let engine = "unix:///nonexistent/docker.sock";
+        let flags = ["serve", "--listen", "127.0.0.1:0", "--health-file", health_file, "--docker-host", engine];
+        Self::listen(Process::start(&flags, workspaces, redis))
+    }
+
+    fn listen(mut process: Process) -> Self {
         let address = process.says("http://");
         let address = address.split_whitespace().next().expect("an address").to_owned();
         Self { process, address }

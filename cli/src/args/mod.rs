@@ -13,7 +13,7 @@ use pipelinex_common::{id::JobId, state::JobState};
 
 pub use self::{
     db::DbCommand,
-    server::{BackendArgs, CommonServerArgs, LogFormat, WorkerArgs},
+    server::{BackendArgs, CommonServerArgs, KeepArgs, LogFormat, WorkerArgs},
     submit::{GitArgs, ProjectArgs, StageName},
 };
 use crate::exit::Exit;
@@ -159,6 +159,20 @@ pub enum Command {
         #[command(flatten)]
         server: ServerAddress,
     },
+    /// Remove what is left of nothing that lives, and old jobs as far as --keep-* says so. Workers do it by themselves
+    Gc {
+        /// Only say what would be removed
+        #[arg(long, env = "PIPELINEX_DRY_RUN", value_parser = FalseyValueParser::new())]
+        dry_run: bool,
+        #[command(flatten)]
+        keep: KeepArgs,
+        /// The folder where jobs live, as the server names it
+        #[arg(long, env = "PIPELINEX_WORKSPACES", value_name = "DIR")]
+        workspaces: Option<PathBuf>,
+        /// The engine [default: DOCKER_HOST, else its usual socket]
+        #[arg(long, env = "PIPELINEX_DOCKER_HOST", value_name = "ADDR")]
+        docker_host: Option<String>,
+    },
     /// Ask whether a server, or a worker, is well: for health checks of containers and services
     Health {
         /// The file that the worker writes after each pass; without it the server is asked
@@ -172,6 +186,13 @@ pub enum Command {
     /// Clone one repository as the server orders on standard input; the server runs this
     #[command(hide = true)]
     GitClone,
+    /// Handle one job as the worker orders on standard input; the worker runs this when other processes died over that job
+    #[command(hide = true)]
+    HandleJob {
+        /// How the log on standard error is written
+        #[arg(long, env = "PIPELINEX_LOG_FORMAT", value_enum, default_value_t)]
+        log_format: LogFormat,
+    },
 }
 
 /// Which server a client talks to.

@@ -1,6 +1,6 @@
 //! Flags of what runs as a server. Each names the same thing in `serve`, `backend` and `worker`.
 
-use std::{net::SocketAddr, path::PathBuf, time::Duration};
+use std::{fmt, net::SocketAddr, path::PathBuf, time::Duration};
 
 use clap::{Args, ValueEnum, builder::FalseyValueParser};
 use pipelinex_backend::intake::git::{GitProxy, Host, InvalidProxy};
@@ -9,6 +9,7 @@ use pipelinex_common::{
     limits::{IntakeLimits, StepLimits},
     pipeline::model::Switch,
     policy::{FailOn, Policy},
+    store::Keep,
 };
 use secrecy::{ExposeSecret, SecretString};
 
@@ -31,6 +32,9 @@ pub struct CommonServerArgs {
     pub policy: PolicyArgs,
     #[command(flatten)]
     pub database: DatabaseArgs,
+    /// Space that must be free where jobs live for one more to be taken in; 0 asks for none [default: 512MiB]
+    #[arg(long, env = "PIPELINEX_MIN_FREE", value_name = "SIZE", value_parser = values::bytes_or_none)]
+    pub min_free: Option<u64>,
     /// How the log on standard error is written; PIPELINEX_LOG or RUST_LOG says how much
     #[arg(long, env = "PIPELINEX_LOG_FORMAT", value_enum, default_value_t)]
     pub log_format: LogFormat,
@@ -101,6 +105,15 @@ pub enum LogFormat {
     Text,
     /// One JSON object a line, for machines.
     Json,
+}
+
+impl fmt::Display for LogFormat {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Text => "text",
+            Self::Json => "json",
+        })
+    }
 }
 
 /// Flags of the HTTP side.
@@ -269,6 +282,36 @@ pub struct WorkerArgs {
     /// Size of /tmp in a step; it counts as memory [default: 512MiB]
     #[arg(long, env = "PIPELINEX_TMP", value_name = "SIZE", value_parser = values::bytes)]
     pub tmp: Option<u64>,
+    #[command(flatten)]
+    pub keep: KeepArgs,
+}
+
+/// What is cleared up, and how much of what has ended is kept.
+#[derive(Args, Clone, Debug)]
+pub struct KeepArgs {
+    /// Remove jobs that ended more than so many days ago [default: keep them]
+    #[arg(long, env = "PIPELINEX_KEEP_DAYS", value_name = "DAYS", value_parser = clap::value_parser!(u32).range(1..))]
+    pub keep_days: Option<u32>,
+    /// Of the jobs that have ended, keep the latest so many [default: all]
+    #[arg(long, env = "PIPELINEX_KEEP_JOBS", value_name = "N", value_parser = clap::value_parser!(u32).range(1..))]
+    pub keep_jobs: Option<u32>,
+    /// Of the jobs that have ended, keep the latest that take no more room than this [default: all]
+    #[arg(long, env = "PIPELINEX_KEEP_BYTES", value_name = "SIZE", value_parser = values::bytes)]
+    pub keep_bytes: Option<u64>,
+    /// How old something of ours on the engine or aside must be before it is removed, where no end of its job says so
+    #[arg(long, env = "PIPELINEX_GRACE", value_name = "TIME", default_value = "1h", value_parser = values::duration)]
+    pub grace: Duration,
+}
+
+impl KeepArgs {
+    /// What is kept.
+    pub fn keep(&self) -> Keep {
+        Keep {
+            age: self.keep_days.map(|days| Duration::from_secs(u64::from(days) * 24 * 60 * 60)),
+            jobs: self.keep_jobs.map(|jobs| jobs as usize),
+            bytes: self.keep_bytes,
+        }
+    }
 }
 
 impl WorkerArgs {

@@ -11,6 +11,11 @@ use pipelinex_common::{
 };
 use secrecy::SecretString;
 
+/// A size that may be 0.
+pub fn bytes_or_none(text: &str) -> Result<u64, String> {
+    if text == "0" { Ok(0) } else { bytes(text) }
+}
+
 /// `50MiB`, `4G`, `1048576`: binary multiples, because that is what engines count in.
 pub fn bytes(text: &str) -> Result<u64, String> {
     let digits = text.find(|c: char| !c.is_ascii_digit()).unwrap_or(text.len());

@@ -194,6 +194,8 @@ pub struct Listed {
     pub canceling: bool,
     /// When it was admitted.
     pub created_at: Option<Timestamp>,
+    /// Why no worker goes on with it, and what to do, where its files are the reason.
+    pub broken: Option<String>,
 }
 
 impl Listed {
@@ -206,14 +208,16 @@ impl Listed {
         let find = |field: &str| row.get(field).filter(|found| !found.is_null());
         let text = |field: &str| find(field).and_then(Value::as_str).map(str::to_owned);
         let goes_on = find("finished_at").is_none();
+        let broken = text("broken");
         Self {
             canceling: goes_on && find("cancel_wished").is_some_and(|wished| wished == true),
             id: text("job_id").unwrap_or_else(|| "?".to_owned()),
             project: text("project").unwrap_or_default(),
             run_number: find("run_number").and_then(Value::as_u64),
-            state: text("state").unwrap_or_else(|| if row.get("broken").is_some() { "BROKEN" } else { "?" }.to_owned()),
+            state: if broken.is_some() { "BROKEN".to_owned() } else { text("state").unwrap_or_else(|| "?".to_owned()) },
             current_stage: text("current_stage"),
             created_at: text("created_at").and_then(|time| time.parse().ok()),
+            broken,
         }
     }
 }

@@ -30,6 +30,11 @@ pub async fn list(client: &Client, out: &Output, state: Option<JobState>, limit:
     for line in show::job_table(&rows, Timestamp::now()) {
         out.data(line)?;
     }
+    for row in &rows {
+        if let Some(why) = &row.broken {
+            out.say(show::warning(&format!("{}: {why}", row.id)));
+        }
+    }
     Ok(Exit::Passed)
 }
 

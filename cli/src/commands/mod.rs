@@ -6,6 +6,7 @@ mod completions;
 mod db;
 mod doctor;
 mod findings;
+mod gc;
 mod health;
 mod job;
 mod list;
@@ -27,6 +28,7 @@ use crate::{
     exit::Exit,
     failure::Failure,
     output::Output,
+    telemetry,
 };
 
 /// How long work that was given up may take to let go when a client ends.
@@ -71,11 +73,18 @@ pub fn run(cli: Cli, out: &Output) -> Result<Exit, Failure> {
             let client = connect(&server, ca_certs)?;
             interruptible(doctor::doctor(&client, out, &Settings::new(&common, ca_certs)?, &worker))
         }
+        Command::Gc { dry_run, keep, workspaces, docker_host } => {
+            interruptible(gc::gc(out, workspaces.as_deref(), docker_host.as_deref(), &keep, dry_run))
+        }
         Command::Health { health_file: Some(file), .. } => health::worker(&file, out),
         Command::Health { health_file: None, server } => {
             interruptible(health::server(&connect(&server, ca_certs)?, out))
         }
         Command::Completions { shell } => completions::print(shell, out),
+        Command::HandleJob { log_format } => {
+            telemetry::start(log_format)?;
+            pipelinex_worker::poison::run().map(|()| Exit::Passed).map_err(Failure::errored)
+        }
         Command::GitClone => child::run().map(|()| Exit::Passed).map_err(Failure::from),
     }
 }

@@ -11,6 +11,7 @@ use pipelinex_common::{
     id::InstanceId,
     policy::Policy,
     queue::{self, Doorbell, JobBackend, RedisConfig},
+    room::Watermark,
     store::Store,
 };
 use pipelinex_worker::config::WorkerConfig;
@@ -37,6 +38,8 @@ pub struct Settings {
     pub policy: Policy,
     /// The database that projects may ask for.
     pub database: DatabaseConfig,
+    /// What must be free where jobs live for one more to be taken in.
+    pub min_free: Watermark,
     /// How the log is written.
     pub log_format: LogFormat,
 }
@@ -51,6 +54,7 @@ impl Settings {
             ca_certs: ca_certs.map(Path::to_owned),
             policy: common.policy.policy(),
             database: common.database.config(),
+            min_free: common.min_free.map_or_else(Watermark::default, Watermark::of_bytes),
             log_format: common.log_format,
         })
     }
@@ -100,6 +104,7 @@ impl Settings {
             allowed_origins: given(&args.allowed_origins),
             policy: self.policy.clone(),
             database: self.database.clone(),
+            min_free: self.min_free.clone(),
             git: GitConfig {
                 hosts: args.git.hosts(),
                 tokens: args.git.git_tokens.clone(),
@@ -132,6 +137,14 @@ impl Settings {
             engine_workspaces: args.engine_workspaces.clone(),
             copy_trees: args.copy_trees,
             health_file: args.health_file.clone(),
+            apart: default
+                .apart
+                .iter()
+                .cloned()
+                .chain(["--log-format".to_owned(), self.log_format.to_string()])
+                .collect(),
+            leftover_grace: args.keep.grace,
+            keep: args.keep.keep(),
         }
     }
 }

@@ -2,6 +2,7 @@
 
 #![allow(missing_docs, clippy::unwrap_used)]
 
+mod clearing;
 mod db;
 mod fake;
 mod logs;

@@ -35,8 +35,8 @@ impl Stack {
         let pipelines = shell_stack(world, "egress");
         let file = repository().join("Dockerfile");
         let different = format!(
-            "services:\n  backend:\n    build: !override {{context: {}, dockerfile: {}, labels: ['{}'], \
-             args: {{PROGRAM: given, BINARY: pipelinex, BASE: '{base}'}}}}\n    \
+            "services:\n  backend:\n    build: {{context: {}, dockerfile: {}, labels: ['{}'], \
+             args: {{BINARY: pipelinex}}}}\n    \
              environment: {{PIPELINEX_PIPELINES: /pipelines}}\n    volumes: ['{pipelines}:/pipelines:ro']\n",
             context.display(),
             file.display(),
@@ -48,6 +48,8 @@ impl Stack {
         let variables = vec![
             ("COMPOSE_PROJECT_NAME", world.name()),
             ("PIPELINEX_IMAGE", world.name()),
+            ("PIPELINEX_PROGRAM", "given".to_owned()),
+            ("PIPELINEX_BASE", base),
             ("PIPELINEX_REDIS_IMAGE", redis),
             ("PIPELINEX_DOCKER_SOCKET", socket()),
             ("PIPELINEX_PORT", port.to_string()),
@@ -55,6 +57,16 @@ impl Stack {
         let compose = repository().join("docker-compose.yml");
         let files = [compose, path].map(|path| path.to_str().unwrap().to_owned());
         Self { files, variables, url: format!("http://127.0.0.1:{port}") }
+    }
+
+    /// `make up`, with what is different here.
+    async fn make_up(&self) -> Said {
+        let mut command = tokio::process::Command::new("make");
+        command.arg("-C").arg(repository()).arg("up").env("COMPOSE_FILE", self.files.join(":"));
+        command.envs(self.variables.iter().map(|(name, value)| (name, value))).kill_on_drop(true);
+        let said = said(command.output().await.unwrap());
+        assert_eq!(said.code, 0, "make up: {}{}", said.out, said.err);
+        said
     }
 
     async fn compose(&self, args: &[&str]) -> Said {
@@ -99,7 +111,8 @@ async fn submit(world: &World, stack: &Stack, project: Vec<u8>) -> String {
 fn the_compose_stack_takes_jobs_from_people_and_programs_and_survives_restarts() {
     story(async |world| {
         let stack = Stack::new(world).await;
-        stack.compose(&["up", "--detach", "--build", "--wait"]).await;
+        let said = stack.make_up().await;
+        assert!(said.err.contains(&format!("the form is on {}", stack.url)), "{said:?}");
         let volume = format!("{}_workspaces", world.name());
         let mountpoint = docker(&["volume", "inspect", "--format", "{{.Mountpoint}}", &volume]).await;
         world.workspaces = PathBuf::from(mountpoint.trim());

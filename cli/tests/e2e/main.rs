@@ -18,11 +18,14 @@ mod host;
 mod isolation;
 mod pages;
 mod people;
+#[cfg(feature = "faults")]
+mod poison;
 mod product;
 mod projects;
 mod queue;
 mod scanning;
 mod server;
+mod socket_proxy;
 mod succession;
 mod uploads;
 mod without_root;

@@ -119,9 +119,15 @@ impl World {
 
     /// Starts `worker` or whatever else goes on until it is stopped.
     pub fn start(&mut self, args: &[&str]) -> Process {
+        self.start_with(args, &[])
+    }
+
+    /// The same, with variables besides.
+    pub fn start_with(&mut self, args: &[&str], variables: &[(&str, &str)]) -> Process {
         self.processes += 1;
         let log = self.log(self.processes);
         let mut command = self.command(args);
+        command.envs(variables.iter().copied());
         let child = command.stdout(Stdio::null()).stderr(File::create(&log).unwrap()).spawn().unwrap();
         Process { child, log }
     }

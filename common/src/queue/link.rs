@@ -7,9 +7,8 @@ use tokio::time::timeout;
 
 use super::{Backoff, MOST_WAITING, RedisConfig, health::Reporter};
 
-/// How long connecting and logging in may take.
-const CONNECT_LIMIT: Duration = Duration::from_secs(5);
-/// How long Redis may think about a command: far above what a slow one needs, so that slowness is never taken for death.
+/// How long Redis may think about a command, or about a login: far above what a slow one needs, so that slowness is never
+/// taken for death.
 pub(super) const ANSWER_LIMIT: Duration = Duration::from_secs(10);
 /// An idle connection is asked this often whether it still works.
 pub(super) const IDLE_CHECK: Duration = Duration::from_secs(5);
@@ -130,20 +129,19 @@ impl Link {
     async fn connect(&mut self) -> Result<MultiplexedConnection, Trouble> {
         // The limits are kept here, around each command: the library's own would cut off a command that waits on purpose.
         let options = AsyncConnectionConfig::new().set_connection_timeout(None).set_response_timeout(None);
-        let connecting = async {
-            let client = &self.config.client;
-            let mut connection = client.get_multiplexed_async_connection_with_config(&options).await?;
-            let client_id = redis::cmd("CLIENT").arg("ID").query_async(&mut connection).await.ok();
-            Ok((connection, client_id))
+        let connecting = self.config.client.get_multiplexed_async_connection_with_config(&options);
+        let mut connection = match timeout(ANSWER_LIMIT, connecting).await {
+            Ok(Ok(connection)) => connection,
+            Ok(Err(error)) => return Err(self.trouble(&error)),
+            Err(_) => return Err(self.silence(ANSWER_LIMIT)),
         };
-        match timeout(CONNECT_LIMIT, connecting).await {
-            Ok(Ok((connection, client_id))) => {
-                self.client_id = client_id;
-                Ok(self.connection.insert(connection).clone())
-            }
-            Ok(Err(error)) => Err(self.trouble(&error)),
-            Err(_) => Err(self.silence(CONNECT_LIMIT)),
-        }
+        // Each question has its own time: a Redis that takes seconds for an answer takes them for each.
+        let name = redis::cmd("CLIENT").arg("ID").to_owned();
+        self.client_id = match timeout(ANSWER_LIMIT, name.query_async(&mut connection)).await {
+            Ok(answer) => answer.ok(),
+            Err(_) => return Err(self.silence(ANSWER_LIMIT)),
+        };
+        Ok(self.connection.insert(connection).clone())
     }
 
     /// Trims the list: a write to our key, so it fails where a bell would (login, rights, read-only, full disk).

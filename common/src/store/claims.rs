@@ -1,64 +1,37 @@
 //! Who holds a job: numbered claim files, each locked and beaten by its holder.
 //!
-//! A claim counts as dead when its lock is free (seen from the same boot of the same machine), or when its heartbeat stood
-//! still for [`STILL_FOR`] over at least [`STILL_LOOKS`] looks by the watcher's own monotonic clock. No wall clocks are
-//! compared, so a clock that jumps cannot take a job from anybody.
+//! A claim counts as dead when its lock is free (seen from the same boot of the same machine, on a file system whose locks are
+//! believed), or when its heartbeat stood still for [`STILL_FOR`] over at least [`STILL_LOOKS`] looks by the watcher's own
+//! monotonic clock. No wall clocks are compared, so a clock that jumps cannot take a job from anybody. A holder that stands
+//! still on the watcher's own machine is killed before its job is taken: it may only have been stopped.
+
+mod holder;
+mod lease;
+mod watch;
 
 use std::{
-    collections::HashMap,
     fs::{self, File, OpenOptions},
     io::Write,
     os::unix::fs::{FileExt, OpenOptionsExt},
     path::{Path, PathBuf},
-    time::{Duration, Instant},
+    time::Instant,
 };
 
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
-use super::{Job, StoreError};
-use crate::{
-    disk::{self, DiskError, Versioned},
-    id::JobId,
+use self::holder::Put;
+pub use self::{
+    holder::{ProcessMark, WorkerIdentity},
+    lease::Lease,
+    watch::{HeartbeatWatch, STILL_FOR, STILL_LOOKS},
 };
+use super::{Job, Snapshot, StoreError};
+use crate::disk::{self, DiskError, Versioned};
 
-/// How long a heartbeat must stand still before its claim counts as dead.
-pub const STILL_FOR: Duration = Duration::from_secs(20);
-/// How many looks must have seen it stand still.
-pub const STILL_LOOKS: u32 = 4;
 /// Width of the heartbeat counter at the end of a claim file: it is overwritten in place, which needs no space on a full disk.
 const COUNTER_WIDTH: usize = 20;
-
-/// Who a worker process is.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct WorkerIdentity {
-    /// Unique to this process.
-    pub worker: String,
-    /// Name of the machine, for people.
-    pub host: String,
-    /// Random id of this boot of the machine.
-    pub boot_id: String,
-    /// Process id, in the process's own namespace.
-    pub pid: u32,
-}
-
-impl WorkerIdentity {
-    /// The identity of this process.
-    pub fn of_this_process() -> Self {
-        let read = |path: &str| fs::read_to_string(path).map(|text| text.trim().to_owned()).ok();
-        let host = read("/proc/sys/kernel/hostname").unwrap_or_else(|| "unknown".to_owned());
-        let pid = std::process::id();
-        let unique = Uuid::new_v4().as_simple().to_string();
-        Self {
-            worker: format!("{host}-{pid}-{}", &unique[..12]),
-            host,
-            // Without a boot id no lock is believed: a random one never equals another's.
-            boot_id: read("/proc/sys/kernel/random/boot_id").unwrap_or(unique),
-            pid,
-        }
-    }
-}
 
 /// The text of a claim file, before its counter.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -75,6 +48,20 @@ impl Versioned for ClaimRecord {
     const SCHEMA: u32 = 1;
 }
 
+impl ClaimRecord {
+    /// Refuses the text of a claim that a newer program made; whatever else is wrong with it is no reason to.
+    pub(super) fn refuse_newer(path: &Path, text: &[u8]) -> Result<(), DiskError> {
+        let line = text.split(|byte| *byte == b'\n').next().unwrap_or_default();
+        let record = serde_json::from_slice::<serde_json::Value>(line).ok();
+        match record.and_then(|record| record.get("schema")?.as_u64()) {
+            Some(found) if found > u64::from(Self::SCHEMA) => {
+                Err(DiskError::FutureSchema { path: path.to_owned(), found, known: Self::SCHEMA })
+            }
+            _ => Ok(()),
+        }
+    }
+}
+
 /// A hold on a job. Its lock is free again when this is dropped, or when the process ends in whatever way.
 #[derive(Debug)]
 pub struct Claim {
@@ -82,6 +69,9 @@ pub struct Claim {
     file: File,
     counter_at: u64,
     beats: u64,
+    /// Whether watchers on other machines see a beat only once it is synced.
+    shared: bool,
+    own: PathBuf,
     next: PathBuf,
     ended: PathBuf,
 }
@@ -92,18 +82,23 @@ impl Claim {
         self.number
     }
 
-    /// Shows that the holder lives.
+    /// Shows that the holder lives. Blocks for as long as the disk does.
     ///
     /// # Errors
     /// Those of the system, when the file cannot be written.
     pub fn beat(&mut self) -> std::io::Result<()> {
         self.beats += 1;
-        self.file.write_all_at(format!("{:0COUNTER_WIDTH$}", self.beats).as_bytes(), self.counter_at)
+        self.file.write_all_at(format!("{:0COUNTER_WIDTH$}", self.beats).as_bytes(), self.counter_at)?;
+        // A client of the network keeps what was written to itself for longer than a heartbeat may stand still.
+        if self.shared { self.file.sync_data() } else { Ok(()) }
     }
 
-    /// Whether this claim is the latest and the job has not ended: looked at before each create and start.
+    /// Whether this claim is the latest and the job has not ended: looked at before each create and start, and before anything
+    /// is written that a reader believes. What cannot be looked at is not held.
     pub fn holds(&self) -> bool {
-        !self.next.exists() && !self.ended.exists()
+        let absent = |path: &Path| matches!(path.try_exists(), Ok(false));
+        // A job whose folder was removed is nobody's.
+        absent(&self.next) && absent(&self.ended) && matches!(self.own.try_exists(), Ok(true))
     }
 }
 
@@ -121,67 +116,34 @@ pub enum ClaimOutcome {
     Ended,
 }
 
-/// Remembers heartbeats between looks. One for each watcher; forgets what it is told to.
-#[derive(Debug, Default)]
-pub struct HeartbeatWatch {
-    seen: HashMap<(JobId, u64), Sighting>,
-}
-
-#[derive(Debug)]
-struct Sighting {
-    counter: Vec<u8>,
-    since: Instant,
-    looks: u32,
-}
-
-impl HeartbeatWatch {
-    /// One look at the counter of a claim; `true` once it has stood still long enough.
-    fn stands_still(&mut self, job: JobId, claim: u64, counter: Vec<u8>, now: Instant) -> bool {
-        let sighting = self.seen.entry((job, claim)).or_insert_with(|| Sighting {
-            counter: counter.clone(),
-            since: now,
-            looks: 0,
-        });
-        if sighting.counter != counter {
-            *sighting = Sighting { counter, since: now, looks: 0 };
-        }
-        sighting.looks += 1;
-        sighting.looks >= STILL_LOOKS && now.duration_since(sighting.since) >= STILL_FOR
-    }
-
-    /// Forgets every job that `keep` does not name.
-    pub fn retain(&mut self, keep: impl Fn(JobId) -> bool) {
-        self.seen.retain(|(job, _), _| keep(*job));
-    }
-}
-
 impl Job {
     /// Tries to become the holder of this job.
     ///
     /// # Errors
     /// [`StoreError::Disk`].
     pub fn claim(&self, me: &WorkerIdentity, watch: &mut HeartbeatWatch) -> Result<ClaimOutcome, StoreError> {
-        if self.paths().final_record().exists() {
+        if self.look() == Snapshot::Ended {
             return Ok(ClaimOutcome::Ended);
         }
         let folder = self.paths().claims();
         disk::make_dir(&folder, 0o2750)?;
+        let lease = Lease::of(&folder)?;
         let latest = latest_claim(&folder)?;
-        if latest > 0 && !self.is_dead(latest, me, watch)? {
+        if latest > 0 && !self.is_dead(latest, me, watch, &lease)? {
             return Ok(ClaimOutcome::Held { number: latest });
         }
         let number = latest + 1;
-        let Some(claim) = self.create_claim(number, me)? else {
+        let Some(claim) = self.create_claim(number, me, &lease)? else {
             return Ok(ClaimOutcome::Held { number });
         };
         // Between the first look and the claim the former holder may have written the end.
-        if self.paths().final_record().exists() {
+        if self.look() == Snapshot::Ended {
             return Ok(ClaimOutcome::Ended);
         }
         Ok(ClaimOutcome::Won(claim))
     }
 
-    fn create_claim(&self, number: u64, me: &WorkerIdentity) -> Result<Option<Claim>, StoreError> {
+    fn create_claim(&self, number: u64, me: &WorkerIdentity, lease: &Lease) -> Result<Option<Claim>, StoreError> {
         let (folder, path) = (self.paths().claims(), self.paths().claim(number));
         let temp = folder.join(format!(".new-{}", Uuid::new_v4().as_simple()));
         let record = ClaimRecord { schema: ClaimRecord::SCHEMA, holder: me.clone(), claimed_at: Timestamp::now() };
@@ -208,22 +170,50 @@ impl Job {
         match linked {
             Ok(()) => disk::sync_dir(&folder)?,
             Err(error) if error.kind() == std::io::ErrorKind::AlreadyExists => return Ok(None),
-            Err(error) => return Err(DiskError::io("create", path)(error).into()),
+            Err(error) => return Err(DiskError::io("create", &path)(error).into()),
         }
         let (next, ended) = (self.paths().claim(number + 1), self.paths().final_record());
-        Ok(Some(Claim { number, file, counter_at, beats: 0, next, ended }))
+        Ok(Some(Claim { number, file, counter_at, beats: 0, shared: !lease.is_lock(), own: path, next, ended }))
     }
 
-    fn is_dead(&self, number: u64, me: &WorkerIdentity, watch: &mut HeartbeatWatch) -> Result<bool, StoreError> {
+    /// Whether the holder of a claim does nothing any more; one that might wake up on this machine does not after this.
+    fn is_dead(
+        &self,
+        number: u64,
+        me: &WorkerIdentity,
+        watch: &mut HeartbeatWatch,
+        lease: &Lease,
+    ) -> Result<bool, StoreError> {
         let path = self.paths().claim(number);
-        let text = disk::read_file(&path, 64 * 1024)?.unwrap_or_default();
+        let text = match disk::read_file(&path, 64 * 1024) {
+            Ok(text) => text.unwrap_or_default(),
+            // A link or a folder: nobody can beat in it.
+            Err(DiskError::Torn { .. }) => {
+                return Ok(watch.stands_still(self.id(), number, Vec::new(), Instant::now()));
+            }
+            Err(error) => return Err(error.into()),
+        };
         let line = text.split(|byte| *byte == b'\n').next().unwrap_or_default();
         // A claim that cannot be read still has a heartbeat; only its lock is not believed.
-        let same_boot = serde_json::from_slice::<ClaimRecord>(line).is_ok_and(|r| r.holder.boot_id == me.boot_id);
-        if same_boot && lock_is_free(&path)? {
+        let holder = serde_json::from_slice::<ClaimRecord>(line).map(|record| record.holder).ok();
+        let same_boot = holder.as_ref().is_some_and(|holder| holder.boot_id == me.boot_id);
+        if same_boot && lease.is_lock() && lock_is_free(&path)? {
             return Ok(true);
         }
-        Ok(watch.stands_still(self.id(), number, text, Instant::now()))
+        if !watch.stands_still(self.id(), number, text, Instant::now()) {
+            return Ok(false);
+        }
+        if let Some(holder) = holder {
+            match holder.put_down(me) {
+                Put::Down => {
+                    tracing::warn!(job = %self.id(), holder = holder.worker, "a holder that stood still was killed")
+                }
+                Put::Untouched => {
+                    tracing::warn!(job = %self.id(), holder = holder.worker, "a holder stands still: its job is taken over");
+                }
+            }
+        }
+        Ok(true)
     }
 }
 
@@ -236,7 +226,7 @@ fn lock_is_free(path: &Path) -> Result<bool, StoreError> {
     }
 }
 
-fn latest_claim(folder: &Path) -> Result<u64, StoreError> {
+pub(super) fn latest_claim(folder: &Path) -> Result<u64, StoreError> {
     let entries = fs::read_dir(folder).map_err(DiskError::io("list", folder))?;
     Ok(entries.filter_map(|entry| entry.ok()?.file_name().to_str()?.parse::<u64>().ok()).max().unwrap_or(0))
 }
@@ -244,20 +234,41 @@ fn latest_claim(folder: &Path) -> Result<u64, StoreError> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::{id::JobId, layout::JobPaths};
 
     #[test]
-    fn a_heartbeat_is_dead_only_after_enough_looks_and_enough_time() {
-        let (job, start) = (JobId::generate(), Instant::now());
-        let mut watch = HeartbeatWatch::default();
-        let mut look = |counter: &str, seconds: u64| {
-            watch.stands_still(job, 1, counter.as_bytes().to_vec(), start + Duration::from_secs(seconds))
-        };
-        assert!(!look("1", 0));
-        assert!(!look("1", 60), "time alone does not kill: this process itself may have been stopped");
-        assert!(!look("1", 61));
-        assert!(look("1", 62));
-        assert!(!look("2", 63), "a beat revives it");
-        assert!(!look("2", 64) && !look("2", 65) && !look("2", 66), "looks alone do not kill");
-        assert!(look("2", 83));
+    fn a_free_lock_is_believed_on_a_local_file_system_only() {
+        let dir = tempfile::tempdir().unwrap();
+        let job = Job::new(JobId::generate(), JobPaths::at(dir.path()));
+        fs::create_dir(job.paths().claims()).unwrap();
+        let me = WorkerIdentity::of_this_process();
+        let local = Lease::Lock { file_system: "ext4" };
+        let shared = Lease::Heartbeat { file_system: "nfs".to_owned() };
+        let mut claim = job.create_claim(1, &me, &shared).unwrap().unwrap();
+        claim.beat().unwrap();
+        let dead = |lease: &Lease| job.is_dead(1, &me, &mut HeartbeatWatch::default(), lease).unwrap();
+        assert!(!dead(&local), "its lock is held");
+        drop(claim);
+        assert!(dead(&local));
+        assert!(!dead(&shared), "there a lock is free for other reasons as well");
+    }
+
+    #[test]
+    fn what_cannot_be_looked_at_is_not_held() {
+        let dir = tempfile::tempdir().unwrap();
+        let job = Job::new(JobId::generate(), JobPaths::at(dir.path()));
+        fs::create_dir(job.paths().claims()).unwrap();
+        let lease = Lease::of(dir.path()).unwrap();
+        let claim = job.create_claim(1, &WorkerIdentity::of_this_process(), &lease).unwrap().unwrap();
+        assert!(claim.holds());
+        let aside = dir.path().with_extension("thrown-away");
+        fs::rename(dir.path(), &aside).unwrap();
+        assert!(!claim.holds(), "the job is gone");
+        fs::rename(&aside, dir.path()).unwrap();
+        fs::remove_file(job.paths().claim(1)).unwrap();
+        fs::remove_dir(job.paths().claims()).unwrap();
+        // Something else in its place: a look there is an error, and not the answer that nothing is there.
+        fs::write(job.paths().claims(), "").unwrap();
+        assert!(!claim.holds());
     }
 }

@@ -1,19 +1,30 @@
 //! The file store: stage, admit, load, list. What a worker alone does (claim, record, finish) is in the files beside this one.
 
 mod claims;
+mod handling;
+mod ids;
 mod keys;
+mod leftovers;
+mod quarantine;
 mod read;
 mod record;
 mod reserve;
+mod retention;
 mod staging;
 mod takeover;
 mod wish;
 
-use std::path::Path;
+use std::{path::Path, sync::Arc};
 
-pub use claims::{Claim, ClaimOutcome, ClaimRecord, HeartbeatWatch, WorkerIdentity};
+pub use claims::{
+    Claim, ClaimOutcome, ClaimRecord, HeartbeatWatch, Lease, ProcessMark, STILL_FOR, STILL_LOOKS, WorkerIdentity,
+};
+pub use handling::{Deaths, Handling, Place};
 pub use keys::{Fingerprint, KEPT_FOR, KeyRecord};
+pub use quarantine::{Quarantine, QuarantineKind};
 pub use read::{Job, JobView, Snapshot};
+pub use record::AttemptRecord;
+pub use retention::{Because, EndedJob, Keep, surplus};
 pub use staging::Staging;
 pub use takeover::{RUNNER_GID, RUNNER_UID, give_to_runner, make_runner_dir};
 pub use wish::{CancelWish, Wished};
@@ -34,9 +45,6 @@ pub enum StoreError {
     /// There is no job of that id.
     #[error("there is no job {0}")]
     NoSuchJob(JobId),
-    /// A job without its admission record: it is listed as broken and left alone.
-    #[error("job {0} has no metadata.json: its folder is incomplete; move it away")]
-    NoMetadata(JobId),
     /// The table of states does not know such a change.
     #[error(transparent)]
     Transition(#[from] InvalidTransition),
@@ -50,6 +58,7 @@ pub enum StoreError {
 pub struct Store {
     layout: Layout,
     instance: InstanceId,
+    known: Arc<ids::IdList>,
 }
 
 impl Store {
@@ -70,7 +79,18 @@ impl Store {
             }
         }
         let instance = open_instance(&layout)?;
-        Ok(Self { layout, instance })
+        Ok(Self { layout, instance, known: Arc::default() })
+    }
+
+    /// Opens a workspaces folder that is there, and changes nothing; `None` where there is none.
+    ///
+    /// # Errors
+    /// [`StoreError::Disk`] when its id cannot be read.
+    pub fn find(root: &Path) -> Result<Option<Self>, StoreError> {
+        let Ok(root) = root.canonicalize() else { return Ok(None) };
+        let layout = Layout::new(root);
+        let instance = read_instance(&layout)?;
+        Ok(instance.map(|instance| Self { layout, instance, known: Arc::default() }))
     }
 
     /// The paths.
@@ -97,19 +117,21 @@ impl Store {
         }
     }
 
-    /// The ids of all jobs, newest first.
+    /// The ids of all jobs, newest first: the folder is read.
     ///
     /// # Errors
     /// [`StoreError::Disk`] when the folder cannot be read.
     pub fn ids(&self) -> Result<Vec<JobId>, StoreError> {
-        let root = self.layout.root();
-        let mut ids = Vec::new();
-        for entry in std::fs::read_dir(root).map_err(DiskError::io("list", root))? {
-            let entry = entry.map_err(DiskError::io("list", root))?;
-            ids.extend(entry.file_name().to_str().and_then(|name| name.parse::<JobId>().ok()));
-        }
-        ids.sort_unstable_by(|a, b| b.cmp(a));
-        Ok(ids)
+        ids::list(self.layout.root())
+    }
+
+    /// The same from memory, as long as the folder did not change. Of a folder so large that reading it takes long, it may
+    /// miss what other processes did in the last seconds.
+    ///
+    /// # Errors
+    /// [`StoreError::Disk`] when the folder cannot be read.
+    pub fn known_ids(&self) -> Result<Arc<Vec<JobId>>, StoreError> {
+        self.known.get(self.layout.root())
     }
 }
 
@@ -125,14 +147,19 @@ fn give_to_owner_of(root: &Path, folder: &Path) -> Result<(), StoreError> {
     Ok(())
 }
 
+fn read_instance(layout: &Layout) -> Result<Option<InstanceId>, StoreError> {
+    let path = layout.instance();
+    let Some(text) = disk::read_file(&path, 1024)? else { return Ok(None) };
+    let text = String::from_utf8_lossy(&text);
+    let torn = || DiskError::Torn { path, reason: "it should hold 32 hexadecimal digits".to_owned() };
+    Ok(Some(InstanceId::parse(text.trim()).ok_or_else(torn)?))
+}
+
 fn open_instance(layout: &Layout) -> Result<InstanceId, StoreError> {
     let path = layout.instance();
     loop {
-        if let Some(text) = disk::read_file(&path, 1024)? {
-            let text = String::from_utf8_lossy(&text);
-            return InstanceId::parse(text.trim()).ok_or_else(|| {
-                DiskError::Torn { path, reason: "it should hold 32 hexadecimal digits".to_owned() }.into()
-            });
+        if let Some(instance) = read_instance(layout)? {
+            return Ok(instance);
         }
         // Made aside and linked, so that two processes that start at once agree on one id.
         let temp = path.with_file_name(format!(".instance-{}", InstanceId::generate().as_str()));

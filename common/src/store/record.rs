@@ -16,14 +16,16 @@ use crate::{
 
 /// One attempt: `attempts/<n>`.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-struct AttemptRecord {
-    schema: u32,
+pub struct AttemptRecord {
+    /// Schema version of the file.
+    pub schema: u32,
     /// The claim that began it.
-    claim: u64,
-    begun_at: Timestamp,
+    pub claim: u64,
+    /// When.
+    pub begun_at: Timestamp,
     /// The same moment as deadlines go by it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    clock: Option<Stamp>,
+    pub clock: Option<Stamp>,
 }
 
 impl Versioned for AttemptRecord {
@@ -74,7 +76,9 @@ impl Job {
     /// [`StoreError::Disk`].
     pub fn record_end(&self, step: &Slug, end: &StepEnd) -> Result<bool, StoreError> {
         disk::make_dir(&self.paths().ends(), 0o750)?;
-        self.create(&self.paths().end(step), end, Room::Small)
+        let won = self.create(&self.paths().end(step), end, Room::Small)?;
+        crate::fault_event!("end", job = self.id(), step = step, claim = end.claim, won = won);
+        Ok(won)
     }
 
     /// Redraws the live record. On a full disk the old drawing stays, until the next one: it is a picture of other files.
@@ -124,22 +128,20 @@ impl Job {
         Ok(numbers.max().unwrap_or(0))
     }
 
-    /// Begins the next attempt and returns its number.
+    /// Begins the attempt that follows `after` and returns its number. If another holder has begun it, it is the same one: an
+    /// older holder that wakes up here raises nothing.
     ///
     /// # Errors
     /// [`StoreError::Disk`].
-    pub fn begin_attempt(&self, claim: &Claim) -> Result<u32, StoreError> {
+    pub fn begin_attempt(&self, claim: &Claim, after: u32) -> Result<u32, StoreError> {
         disk::make_dir(&self.paths().attempts(), 0o750)?;
-        let mut number = self.latest_attempt()?;
-        loop {
-            number += 1;
-            let clock = Stamp::now();
-            let (schema, begun_at) = (AttemptRecord::SCHEMA, clock.at);
-            let record = AttemptRecord { schema, claim: claim.number(), begun_at, clock: Some(clock) };
-            if self.create(&self.paths().attempt(number), &record, Room::Small)? {
-                return Ok(number);
-            }
+        let (number, clock) = (after + 1, Stamp::now());
+        let (schema, begun_at) = (AttemptRecord::SCHEMA, clock.at);
+        let record = AttemptRecord { schema, claim: claim.number(), begun_at, clock: Some(clock) };
+        if self.create(&self.paths().attempt(number), &record, Room::Small)? {
+            crate::fault_event!("attempt", job = self.id(), attempt = number, claim = claim.number());
         }
+        Ok(number)
     }
 
     /// Ends the job: creates final.json, which nothing ever replaces, and draws state.json like it. `false` when the job had
@@ -152,6 +154,7 @@ impl Job {
             return Err(InvalidTransition { from: JobState::Running, to: end.state }.into());
         }
         let won = self.create(&self.paths().final_record(), end, Room::Large)?;
+        crate::fault_event!("final", job = self.id(), state = end.state, won = won);
         self.release();
         if won {
             self.draw_state(end)?;

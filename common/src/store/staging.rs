@@ -119,13 +119,18 @@ impl Store {
         let paths = &staging.paths;
         disk::make_dir(&paths.wishes(), 0o750)?;
         disk::place_json(&paths.state(), &metadata.initial_execution())?;
+        crate::fault_point!("intake.before-metadata");
         disk::place_json(&paths.metadata(), metadata)?;
+        crate::fault_point!("intake.after-metadata");
         disk::sync_file_system(paths.root())?;
         let target = self.layout.job(metadata.job_id);
         if !disk::publish(paths.root(), target.root())? {
             return Err(StoreError::Taken(metadata.job_id));
         }
         staging.kept = true;
+        self.known.add(metadata.job_id);
+        crate::fault_event!("admit", job = metadata.job_id);
+        crate::fault_point!("intake.after-rename");
         Ok(())
     }
 

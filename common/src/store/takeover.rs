@@ -59,8 +59,15 @@ impl Store {
             set_mode(&folder, FOLDER_MODE, paths.root())?;
             take_entries(&folder, ours, paths.root())?;
         }
-        for folder in [paths.ends(), paths.attempts(), paths.starts(), paths.logs(), paths.reports(), paths.artifacts()]
-        {
+        for folder in [
+            paths.ends(),
+            paths.attempts(),
+            paths.starts(),
+            paths.handling(),
+            paths.logs(),
+            paths.reports(),
+            paths.artifacts(),
+        ] {
             disk::make_dir(&folder, FOLDER_MODE)?;
         }
         // Passed through by the engine only, and by nobody's name: each step's own folder below is the runner's.
@@ -72,12 +79,13 @@ impl Store {
 }
 
 /// Names that the worker makes: found before the worker made them, they are a forgery.
-const WORKERS_OWN: [&str; 12] = [
+const WORKERS_OWN: [&str; 13] = [
     "final.json",
     "claims",
     "ends",
     "attempts",
     "starts",
+    "handling",
     "logs",
     "reports",
     "artifacts",
@@ -101,6 +109,8 @@ fn take_entries(folder: &OwnedFd, ours: Ownership, at: &Path) -> Result<(), Stor
         match text.as_ref() {
             // The backend's for good; what is in it is input.
             "." | ".." | "wishes" => {}
+            // Put aside for a person to look at, whoever made it; no program reads it.
+            torn if torn.starts_with("state.json.torn-") => {}
             "metadata.json" => take_file(folder, &name, ours, at)?,
             // One that is no file is put aside later, and drawn again.
             "state.json" => _ = take_file(folder, &name, ours, at),
@@ -116,11 +126,7 @@ fn take_entries(folder: &OwnedFd, ours: Ownership, at: &Path) -> Result<(), Stor
                     give_tree(&source, runner, at, 0)?;
                 }
             }
-            own if WORKERS_OWN.contains(&own)
-                || own.starts_with(".collecting-")
-                || own.starts_with(".tmp-")
-                || own.starts_with("state.json.torn-") =>
-            {
+            own if WORKERS_OWN.contains(&own) || own.starts_with(".collecting-") || own.starts_with(".tmp-") => {
                 let stat = statat(folder, &*name, AtFlags::SYMLINK_NOFOLLOW).map_err(io("look at"))?;
                 if stat.st_uid != Uid::ROOT.as_raw() {
                     return Err(foreign(at, &name, "only a worker makes it, and somebody else did").into());

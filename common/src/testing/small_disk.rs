@@ -77,6 +77,8 @@ impl SmallDisk {
     /// Gives the space back.
     pub fn make_room(&self) {
         let _ = std::fs::remove_file(self.root.join(FILLER));
+        // A journal gives blocks to others once their removal is written.
+        crate::disk::sync_file_system(&self.root).expect("a disk that can be synced");
     }
 }
 

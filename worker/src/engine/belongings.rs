@@ -3,6 +3,7 @@
 use std::collections::{BTreeMap, HashMap};
 
 use bollard::{models::VolumeCreateRequest, query_parameters as q};
+use serde::Serialize;
 
 use super::{Engine, EngineError, convert};
 
@@ -15,6 +16,29 @@ pub struct VolumeSpec {
     pub options: BTreeMap<String, String>,
     /// How it is found again.
     pub labels: BTreeMap<String, String>,
+}
+
+/// What something on the engine is. In this order they are removed: containers hold the others.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Kind {
+    /// A container, running or not.
+    Container,
+    /// A volume.
+    Volume,
+    /// A network.
+    Network,
+}
+
+/// Something on the engine that carries labels.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Thing {
+    /// What it is.
+    pub kind: Kind,
+    /// Its name.
+    pub name: String,
+    /// All its labels.
+    pub labels: HashMap<String, String>,
 }
 
 /// Names of what was found by label.
@@ -132,20 +156,35 @@ impl Engine {
         Ok(containers.filter_map(pair).collect())
     }
 
-    /// The values of the label `key` among everything that carries `label`.
+    /// Everything that carries all of these labels, with all labels it has.
     ///
     /// # Errors
     /// [`EngineError`].
-    pub async fn labels_with(&self, label: &str, key: &str) -> Result<Vec<String>, EngineError> {
-        let filters = convert::label_filter(&[label.to_owned()]);
-        let containers = q::ListContainersOptionsBuilder::default().all(true).filters(&filters).build();
+    pub async fn things(&self, labels: &[String]) -> Result<Vec<Thing>, EngineError> {
+        let filters = convert::label_filter(labels);
         let volumes = q::ListVolumesOptionsBuilder::default().filters(&filters).build();
         let networks = q::ListNetworksOptionsBuilder::default().filters(&filters).build();
-        let containers = self.docker.list_containers(Some(containers)).await?.into_iter().filter_map(|c| c.labels);
-        let volumes = self.docker.list_volumes(Some(volumes)).await?.volumes.unwrap_or_default().into_iter();
-        let networks = self.docker.list_networks(Some(networks)).await?.into_iter().filter_map(|n| n.labels);
-        let all = containers.chain(volumes.map(|v| v.labels)).chain(networks);
-        Ok(all.filter_map(|mut labels| labels.remove(key)).collect())
+        let containers = self.labelled_containers(labels).await?;
+        let volumes = self.docker.list_volumes(Some(volumes)).await?.volumes.unwrap_or_default();
+        let networks = self.docker.list_networks(Some(networks)).await?;
+        let containers = containers.into_iter().map(|(name, labels)| Thing { kind: Kind::Container, name, labels });
+        let volumes = volumes.into_iter().map(|v| Thing { kind: Kind::Volume, name: v.name, labels: v.labels });
+        let network = |n: bollard::models::Network| {
+            Some(Thing { kind: Kind::Network, name: n.name?, labels: n.labels.unwrap_or_default() })
+        };
+        Ok(containers.chain(volumes).chain(networks.into_iter().filter_map(network)).collect())
+    }
+
+    /// Removes one thing. One that is gone is fine.
+    ///
+    /// # Errors
+    /// [`EngineError`].
+    pub async fn remove_thing(&self, kind: Kind, name: &str) -> Result<(), EngineError> {
+        match kind {
+            Kind::Container => self.remove_container(name).await,
+            Kind::Volume => self.remove_volume(name).await,
+            Kind::Network => self.remove_network(name).await,
+        }
     }
 
     /// Removes what [`Self::find`] found: containers first, since they hold the others.

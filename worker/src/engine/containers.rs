@@ -176,6 +176,20 @@ impl Engine {
         }
     }
 
+    /// Removes a container that was never started; one that runs is left alone, and one that is gone is fine.
+    ///
+    /// # Errors
+    /// [`EngineError`].
+    pub async fn remove_unstarted(&self, name: &str) -> Result<(), EngineError> {
+        let options = q::RemoveContainerOptionsBuilder::default().force(false).v(true).build();
+        match self.docker.remove_container(name, Some(options)).await.map_err(EngineError::from) {
+            // The engine says no to a container that runs.
+            Err(EngineError::Answered { status: 409, .. }) => Ok(()),
+            Err(error) => error.or_absent(),
+            Ok(()) => Ok(()),
+        }
+    }
+
     /// Removes a container, running or not, with its anonymous volumes. One that is gone is fine.
     ///
     /// # Errors

@@ -38,6 +38,11 @@ impl EngineError {
         }
     }
 
+    /// Whether it says that something is not there.
+    pub fn is_absent(&self) -> bool {
+        matches!(self, Self::Answered { status: 404, .. })
+    }
+
     /// Whether it says that the name is taken; any other error stays one.
     pub(super) fn or_there_already(self) -> Result<(), Self> {
         match self {

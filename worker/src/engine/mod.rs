@@ -17,7 +17,7 @@ use bollard::{Docker, query_parameters as q};
 use futures::TryStreamExt;
 
 pub use self::{
-    belongings::{Belongings, VolumeSpec},
+    belongings::{Belongings, Kind, Thing, VolumeSpec},
     containers::{ContainerStatus, Output, Phase},
     error::EngineError,
     host::HostPathError,

@@ -161,6 +161,7 @@ impl JobSteps {
         let services = self.services(step, &spec, &context, fresh).await?;
         self.remember(step, &spec, services.as_ref());
         if fresh {
+            self.still_held()?;
             self.put_old_log_aside(step, attempt)?;
         }
         self.make_ready(step, &spec, producers.filter(|_| fresh)).await?;

@@ -9,11 +9,13 @@ use pipelinex_common::{
     pipeline::model::Step,
     slug::Slug,
     state::{Reason, StepState},
+    store::Place,
 };
 
 use super::{JobSteps, carry::Ran};
 use crate::{
     collect::Collector,
+    lock,
     run::RunError,
     step::{StepError, Stop},
     tree::TreeError,
@@ -43,12 +45,19 @@ impl JobSteps {
         let me = self.clone();
         let root = self.paths.root();
         match tokio::task::spawn_blocking(move || me.collect(&step, record, beside)).await {
-            Ok(done) => done.map_err(|error| Some(error.into())),
+            Ok(done) => done.map_err(|error| Some(error.into()))?.ok_or(None),
             Err(panic) => Err(Some(DiskError::io("collect the reports of", root)(std::io::Error::other(panic)).into())),
         }
     }
 
-    fn collect(&self, step: &Step, mut record: StepRecord, beside: Option<PathBuf>) -> Result<StepRecord, DiskError> {
+    /// `None`: another holds the job by now, and nothing was published.
+    fn collect(
+        &self,
+        step: &Step,
+        mut record: StepRecord,
+        beside: Option<PathBuf>,
+    ) -> Result<Option<StepRecord>, DiskError> {
+        let _handling = self.job.handling(self.claim_number, Place::Collect(step.slug.clone()));
         let voice = self.voice(step);
         let collector = Collector {
             paths: &self.paths,
@@ -65,8 +74,12 @@ impl JobSteps {
         verdict::apply(&mut record, &collected, voice);
         let allowed = step.allow_failure.allows(record.exit_code);
         verdict::gate(&mut record, self.worker.config.policy.fail_on, allowed);
+        // Gathering may have taken its time.
+        if !lock(&self.claim).holds() {
+            return Ok(None);
+        }
         collector.publish(&record, &collected)?;
-        Ok(record)
+        Ok(Some(record))
     }
 
     fn reports_to(&self, step: &Step) -> PathBuf {

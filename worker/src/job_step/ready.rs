@@ -27,6 +27,7 @@ impl JobSteps {
         spec: &ContainerSpec,
         producers: Option<Vec<Slug>>,
     ) -> Result<(), StepError> {
+        self.still_held()?;
         make_runner_dir(&self.paths.outbox_of(&step.slug)).map_err(TreeError::from)?;
         self.write_script(step)?;
         let volume = self.volume.get_or_try_init(|| self.engine_volume());
@@ -91,12 +92,18 @@ impl JobSteps {
         self.aside("copy what others left for", copy).await
     }
 
+    /// A holder that was overtaken makes nothing ready: its successor may be at it.
+    pub(super) fn still_held(&self) -> Result<(), StepError> {
+        if lock(&self.claim).holds() { Ok(()) } else { Err(StepError::NotMine) }
+    }
+
     /// Does work on files on a thread for that.
     async fn aside(
         &self,
         action: &'static str,
         work: impl FnOnce() -> Result<(), TreeError> + Send + 'static,
     ) -> Result<(), StepError> {
+        self.still_held()?;
         let done = tokio::task::spawn_blocking(work).await;
         done.map_err(|panic| DiskError::io(action, self.paths.root())(std::io::Error::other(panic)))??;
         Ok(())

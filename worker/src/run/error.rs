@@ -1,6 +1,8 @@
 //! Why a job could not be brought to an end now.
 
-use pipelinex_common::{disk::DiskError, store::StoreError};
+use std::path::PathBuf;
+
+use pipelinex_common::{disk::DiskError, layout::JobPaths, store::StoreError};
 
 use crate::engine::{EngineError, HostPathError};
 
@@ -19,14 +21,16 @@ pub enum RunError {
 }
 
 impl RunError {
-    /// Whether it is the job's own files that cannot be read: trying again does not help.
-    pub fn is_about_the_job(&self) -> bool {
+    /// The job's own file that cannot be read, where it is that: trying again does not help before it is another one.
+    pub fn file_of_the_job(&self, job: &JobPaths) -> Option<PathBuf> {
         match self {
-            Self::Store(StoreError::Disk(DiskError::Torn { .. } | DiskError::FutureSchema { .. })) => true,
-            Self::Store(
-                StoreError::NoMetadata(_) | StoreError::NoSuchJob(_) | StoreError::Taken(_) | StoreError::Transition(_),
-            ) => true,
-            Self::Store(StoreError::Disk(DiskError::Io { .. })) | Self::Engine(_) | Self::HostPath(_) => false,
+            Self::Store(StoreError::Disk(DiskError::Torn { path, .. } | DiskError::FutureSchema { path, .. })) => {
+                Some(path.clone())
+            }
+            Self::Store(StoreError::NoSuchJob(_) | StoreError::Taken(_) | StoreError::Transition(_)) => {
+                Some(job.metadata())
+            }
+            Self::Store(StoreError::Disk(DiskError::Io { .. })) | Self::Engine(_) | Self::HostPath(_) => None,
         }
     }
 }

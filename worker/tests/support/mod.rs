@@ -9,7 +9,7 @@ use pipelinex_common::{
     execution::Execution,
     id::JobId,
     metadata::Metadata,
-    store::{Job, Store},
+    store::{HeartbeatWatch, Job, STILL_FOR, Store, WorkerIdentity},
     testing::sample,
 };
 use pipelinex_worker::{StopOrders, Worker, config::WorkerConfig, engine::Engine, spec::LABEL_INSTANCE};
@@ -107,8 +107,14 @@ impl World {
 
     /// Starts a worker.
     pub fn work(&self) -> Working {
-        let orders = StopOrders::default();
-        let worker: Arc<Worker> = Worker::new(self.config.clone(), self.store.clone(), orders.clone());
+        self.work_as(WorkerIdentity::of_this_process(), STILL_FOR)
+    }
+
+    /// Starts a worker that says who it is, and for which a heartbeat is dead after that time.
+    pub fn work_as(&self, identity: WorkerIdentity, still_for: Duration) -> Working {
+        let (config, store, orders) = (self.config.clone(), self.store.clone(), StopOrders::default());
+        let watch = HeartbeatWatch::new(still_for);
+        let worker: Arc<Worker> = Worker::known_as(identity, watch, config, store, orders.clone());
         Working { orders, task: tokio::spawn(async move { worker.reconcile().await }) }
     }
 

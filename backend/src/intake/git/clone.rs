@@ -79,6 +79,8 @@ fn died(status: ExitStatus) -> CloneError {
         Some(Signal::XFSZ) => {
             CloneError::TooLarge("the repository has a file that is larger than what is taken".to_owned())
         }
+        // libgit2 writes packs through a mapping, and the kernel has no other word for a page that found no space.
+        Some(Signal::BUS) => CloneError::Full,
         _ => CloneError::Ours(format!("the process that clones ended without a report: {status}")),
     }
 }

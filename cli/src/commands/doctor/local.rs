@@ -3,11 +3,17 @@
 use std::path::Path;
 
 use pipelinex_backend::stacks::Stacks;
-use pipelinex_common::limits::IntakeLimits;
+use pipelinex_common::{
+    room::Watermark,
+    store::{Lease, Quarantine, QuarantineKind, STILL_FOR, Store},
+    words::counted,
+};
 
 use super::Check;
 use crate::client::Client;
 
+/// So many jobs that are set aside are named.
+const NAMED_MAX: usize = 5;
 /// Room below which a server soon runs into trouble, in bytes: some of the largest projects with what they build.
 const LITTLE_ROOM: u64 = 5 * 1024 * 1024 * 1024;
 
@@ -24,17 +30,64 @@ pub fn workspaces(path: &Path) -> Check {
 }
 
 /// Whether there is room for jobs.
-pub fn room(workspaces: &Path) -> Option<Check> {
+pub fn room(workspaces: &Path, min_free: &Watermark) -> Option<Check> {
     let there = workspaces.ancestors().find(|ancestor| ancestor.exists())?;
     let stat = rustix::fs::statvfs(there).ok()?;
     let free = stat.f_bavail.saturating_mul(stat.f_frsize);
     let shown = format!("{:.1} GiB free", free as f64 / f64::from(1 << 30));
     let advice = "make room, or name a folder on a larger disk with --workspaces";
     Some(match free {
-        free if free < IntakeLimits::default().unpacked_bytes => Check::bad("disk", shown, advice),
+        _ if let Ok(Some(lacking)) = min_free.lacking(there) => {
+            Check::bad("disk", format!("{lacking}: submissions are refused"), advice)
+        }
         free if free < LITTLE_ROOM => Check::note("disk", shown, advice),
         _ => Check::ok("disk", shown),
     })
+}
+
+/// By what a worker tells that the holder of a job is dead: docs/claims.md says what each can promise.
+pub fn claims(workspaces: &Path) -> Option<Check> {
+    let there = workspaces.ancestors().find(|ancestor| ancestor.exists())?;
+    let seconds = STILL_FOR.as_secs();
+    Some(match Lease::of(there) {
+        Ok(lease @ Lease::Lock { .. }) => {
+            let found = format!("{lease}: a dead holder is seen at once, a stopped one after {seconds} s and killed");
+            Check::ok("claims", found)
+        }
+        Ok(lease @ Lease::Heartbeat { .. }) => Check::note(
+            "claims",
+            format!("{lease}: locks of this file system are not believed; any dead holder is seen after {seconds} s"),
+            "a local file system is quicker; on one that is shared, mount options matter: see docs/claims.md",
+        ),
+        Err(error) => Check::bad("claims", error.to_string(), "name another folder with --workspaces"),
+    })
+}
+
+/// Whether the files of all jobs can be read; each is opened once.
+pub fn jobs(workspaces: &Path) -> Option<Check> {
+    let store = match Store::find(workspaces) {
+        Ok(store) => store?,
+        Err(error) => return Some(Check::bad("jobs", error.to_string(), "restore that file from a backup")),
+    };
+    let ids = match store.ids() {
+        Ok(ids) => ids,
+        Err(error) => return Some(Check::bad("jobs", error.to_string(), "look at that folder's owner and mode")),
+    };
+    let aside: Vec<Quarantine> = ids.iter().filter_map(|id| store.job(*id).ok()?.quarantine()).collect();
+    if aside.is_empty() {
+        return Some(Check::ok("jobs", format!("{}, all can be read", counted(ids.len() as u64, "job"))));
+    }
+    let named = aside.iter().take(NAMED_MAX).map(|quarantine| {
+        let what = match &quarantine.kind {
+            QuarantineKind::Unreadable(reason) => reason.clone(),
+            QuarantineKind::Newer(found, known) => format!("schema version {found}, known are {known}"),
+        };
+        format!("{} ({what}): {}", quarantine.path.display(), quarantine.advice())
+    });
+    let more = aside.len().saturating_sub(NAMED_MAX);
+    let more = (more > 0).then(|| format!("and {more} more"));
+    let advice: Vec<String> = named.chain(more).collect();
+    Some(Check::note("jobs", format!("{} of {} set aside", aside.len(), ids.len()), advice.join("; ")))
 }
 
 /// Whether a folder holds stacks that can be used.
@@ -68,12 +121,31 @@ mod tests {
     use crate::commands::doctor::CheckResult;
 
     #[test]
+    fn a_job_that_is_set_aside_is_named_with_its_path_and_what_to_do() {
+        let dir = tempfile::tempdir().unwrap();
+        assert_eq!(jobs(dir.path()), None, "nothing is made");
+        assert_eq!(fs::read_dir(dir.path()).unwrap().count(), 0);
+        let store = Store::open(dir.path()).unwrap();
+        let ids = pipelinex_common::testing::crowd::waiting(&store, 3).unwrap();
+        assert_eq!(jobs(dir.path()).unwrap().found, "3 jobs, all can be read");
+        fs::write(store.layout().job(ids[1]).metadata(), "").unwrap();
+        let check = jobs(dir.path()).unwrap();
+        assert_eq!((check.result, check.found.as_str()), (CheckResult::Note, "1 of 3 set aside"));
+        let expected = format!("{}/metadata.json (it is empty): restore the file from a backup", ids[1]);
+        assert!(check.advice.contains(&expected), "{}", check.advice);
+    }
+
+    #[test]
     fn what_is_missing_says_what_to_do() {
         let dir = tempfile::tempdir().unwrap();
         assert_eq!(workspaces(dir.path()).result, CheckResult::Ok);
         assert!(workspaces(&dir.path().join("a/b")).found.ends_with("(will be made)"));
         assert!(!dir.path().join("a").exists());
         assert_eq!(workspaces(Path::new("/proc/none")).result, CheckResult::Bad);
+        let by_lock = claims(dir.path()).unwrap();
+        assert!(by_lock.result == CheckResult::Ok && by_lock.found.starts_with("by lock ("), "{}", by_lock.found);
+        let by_heart = claims(Path::new("/proc")).unwrap();
+        assert!(by_heart.result == CheckResult::Note && by_heart.found.contains("20 s"), "{}", by_heart.found);
         let missing = pipelines(Some(&dir.path().join("none")));
         assert_eq!(missing.result, CheckResult::Bad);
         assert!(missing.advice.contains("--pipelines"));

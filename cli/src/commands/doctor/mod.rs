@@ -70,7 +70,9 @@ impl Check {
 pub async fn doctor(client: &Client, out: &Output, settings: &Settings, worker: &WorkerArgs) -> Result<Exit, Failure> {
     let mut checks = vec![Check::ok("version", env!("PIPELINEX_VERSION"))];
     checks.push(local::workspaces(&settings.workspaces));
-    checks.extend(local::room(&settings.workspaces));
+    checks.extend(local::room(&settings.workspaces, &settings.min_free));
+    checks.extend(local::claims(&settings.workspaces));
+    checks.extend(local::jobs(&settings.workspaces));
     checks.push(local::pipelines(settings.pipelines.as_deref()));
     checks.push(policy::policy(&settings.policy));
     checks.push(policy::advisories(&settings.workspaces, &settings.policy, Timestamp::now()));

@@ -2,6 +2,9 @@
 
 #![expect(clippy::unwrap_used, reason = "helpers of tests are not recognised as tests")]
 
+mod faults;
+mod proxy;
+
 use std::{future::poll_fn, time::Duration};
 
 use apalis_core::{backend::Backend, worker::context::WorkerContext};

@@ -1,0 +1,70 @@
+//! README.md as the tests read it: its blocks of commands, and what is shown below each command.
+
+use std::{fs, path::Path};
+
+/// A line that somebody types, with what the page shows of the answer.
+#[derive(Debug)]
+pub struct Line {
+    /// With its continuations.
+    pub command: String,
+    /// As the page has it, without empty lines.
+    pub shown: Vec<String>,
+}
+
+/// The root of the repository.
+pub fn root() -> &'static Path {
+    Path::new(env!("CARGO_MANIFEST_DIR")).parent().unwrap()
+}
+
+pub fn readme() -> String {
+    fs::read_to_string(root().join("README.md")).unwrap()
+}
+
+/// The lines of each section that are to be run, and those that need what a test must not count on.
+pub struct Section {
+    pub title: String,
+    pub run: Vec<Line>,
+    pub elsewhere: Vec<String>,
+}
+
+/// Sections with commands, in the order of the page.
+pub fn sections() -> Vec<Section> {
+    let mut sections: Vec<Section> = Vec::new();
+    let (mut title, mut inside) = (String::new(), false);
+    for line in readme().lines() {
+        if let Some(name) = line.strip_prefix("## ").filter(|_| !inside) {
+            name.clone_into(&mut title);
+        } else if line.starts_with("```") {
+            assert!(inside || line == "```console", "commands stand in blocks of `console`: {line}");
+            inside = !inside;
+        } else if inside {
+            if sections.last().is_none_or(|section| section.title != title) {
+                sections.push(Section { title: title.clone(), run: Vec::new(), elsewhere: Vec::new() });
+            }
+            take(sections.last_mut().unwrap(), line);
+        }
+    }
+    assert!(!inside, "a block is not closed");
+    sections
+}
+
+fn take(section: &mut Section, line: &str) {
+    if let Some(command) = line.strip_prefix("$ ") {
+        section.run.push(Line { command: command.to_owned(), shown: Vec::new() });
+    } else if let Some(command) = line.strip_prefix("% ") {
+        section.elsewhere.push(command.to_owned());
+    } else if let Some(last) = section.elsewhere.last_mut().filter(|command| goes_on(command)) {
+        last.push_str(line);
+    } else {
+        let last = section.run.last_mut().unwrap_or_else(|| panic!("a line without a prompt: {line}"));
+        match goes_on(&last.command) {
+            true => last.command.push_str(&format!("\n{line}")),
+            false => last.shown.push(line.trim().to_owned()),
+        }
+    }
+}
+
+/// Whether a shell would read another line.
+fn goes_on(command: &str) -> bool {
+    command.ends_with('\\') || command.matches('\'').count() % 2 == 1
+}

@@ -1,0 +1,98 @@
+//! The table of settings against the program: neither knows a flag that the other does not, and the defaults are the same.
+
+use std::{collections::BTreeMap, process::Command};
+
+use crate::page::readme;
+
+/// Flags of every command, which are no settings.
+const OF_EVERY_COMMAND: [&str; 3] = ["--help", "--json", "--quiet"];
+const COMMANDS: [&str; 12] = [
+    "serve",
+    "backend",
+    "worker",
+    "submit",
+    "precheck",
+    "status",
+    "logs",
+    "list",
+    "reports",
+    "findings",
+    "artifacts",
+    "doctor",
+];
+
+/// The flags of a command, each with its default if it has one.
+fn flags(command: &[&str]) -> BTreeMap<String, Option<String>> {
+    let output =
+        Command::new(env!("CARGO_BIN_EXE_pipelinex")).args(command).arg("--help").env_clear().output().unwrap();
+    let help = String::from_utf8(output.stdout).unwrap();
+    let mut flags = BTreeMap::new();
+    let mut current = None;
+    for line in help.lines().map(str::trim) {
+        let named =
+            line.strip_prefix("--").or_else(|| Some(line.split_once(", --").filter(|(short, _)| short.len() == 2)?.1));
+        if let Some(named) = named {
+            let flag = format!("--{}", named.split([' ', '=']).next().unwrap());
+            flags.insert(flag.clone(), String::new());
+            current = Some(flag);
+        } else if let Some(text) = current.as_ref().and_then(|flag| flags.get_mut(flag)) {
+            text.push_str(line);
+            text.push(' ');
+        }
+    }
+    let default = |text: &String| Some(text.split_once("[default: ")?.1.split_once(']')?.0.to_owned());
+    flags.iter().map(|(flag, text)| (flag.clone(), default(text))).collect()
+}
+
+/// The flags of the table with the default that stands beside each.
+fn table() -> Vec<(String, String)> {
+    let page = readme();
+    let rows = page.lines().skip_while(|line| !line.starts_with("| flag | default |")).skip(2);
+    let rows = rows.take_while(|line| line.starts_with('|'));
+    let plain = |cell: &str| cell.split(", ").map(|item| item.trim().replace('`', "")).collect::<Vec<_>>();
+    rows.flat_map(|row| {
+        let cells: Vec<_> = row.split('|').collect();
+        let (flags, defaults) = (plain(cells[1]), plain(cells[2]));
+        // The only default with a comma in it stands alone.
+        let defaults = if flags.len() == 1 { vec![defaults.join(", ")] } else { defaults };
+        assert_eq!(flags.len(), defaults.len(), "a default for each flag: {row}");
+        flags.into_iter().zip(defaults).collect::<Vec<_>>()
+    })
+    .collect()
+}
+
+#[test]
+fn the_table_has_every_setting_of_the_server_once_with_its_default_and_no_other() {
+    let mut program = flags(&["serve"]);
+    program.retain(|flag, _| !OF_EVERY_COMMAND.contains(&flag.as_str()));
+    assert!(program.len() > 35, "the help was read: {program:?}");
+    for (flag, shown) in table() {
+        let default = program.remove(&flag).unwrap_or_else(|| panic!("{flag} is no flag of serve, or stands twice"));
+        match default {
+            // What is a sentence is told in the table's own words.
+            Some(default) if default.contains(' ') => assert_ne!(shown, "none", "{flag}: {default}"),
+            Some(default) => assert_eq!(shown, default, "{flag}"),
+            None => assert_eq!(shown, "none", "{flag} has no default"),
+        }
+    }
+    assert!(program.is_empty(), "not in README's table: {:?}", program.keys());
+}
+
+#[test]
+fn no_flag_and_no_variable_of_the_page_is_invented() {
+    let mut known: Vec<String> = COMMANDS.iter().flat_map(|command| flags(&[command]).into_keys()).collect();
+    known.extend(["import", "update", "info"].iter().flat_map(|command| flags(&["db", command]).into_keys()));
+    // Those of other programs.
+    known.extend(["--release", "--package", "--detach", "--build"].map(str::to_owned));
+    let page = readme();
+    let word = |c: char| c.is_ascii_alphanumeric() || "-_".contains(c);
+    for text in page.split(|c| !word(c)) {
+        if text.starts_with("--") && text.len() > 3 && text.chars().any(char::is_alphabetic) {
+            assert!(known.iter().any(|flag| flag == text), "{text} is a flag of nothing");
+        }
+        if let Some(name) = text.strip_prefix("PIPELINEX_").filter(|name| *name != "LOG") {
+            let flag = format!("--{}", name.to_lowercase().replace('_', "-"));
+            assert!(known.contains(&flag), "{text} is a variable of nothing");
+        }
+    }
+}
