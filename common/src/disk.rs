@@ -373,7 +373,7 @@ mod tests {
         }
         let dir = tempfile::tempdir().unwrap();
         let path = dir.path().join("record.json");
-        let mut read = |content: &str| {
+        let read = |content: &str| {
             fs::write(&path, content).unwrap();
             read_json::<Third>(&path).map_err(|error| error.to_string())
         };

@@ -1,5 +1,7 @@
 //! Stories about what is left behind: ours goes once nobody needs it, and what is not ours is never touched.
 
+#![expect(clippy::unwrap_used, reason = "a test that cannot go on says so")]
+
 mod support;
 
 use std::{collections::BTreeMap, time::Duration};

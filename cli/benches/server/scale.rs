@@ -56,8 +56,8 @@ pub fn rows(place: &Place) -> Vec<Row> {
     let (last, server) = restart(place, &root);
     ready.push(last);
     let (list, home) = (reads(&server, "/api/jobs"), reads(&server, "/"));
+    let done = AtomicBool::new(false);
     let busy = thread::scope(|scope| {
-        let done = AtomicBool::new(false);
         scope.spawn(|| {
             while !done.load(Ordering::Relaxed) {
                 crowd::waiting(&store, 1).expect("one more");

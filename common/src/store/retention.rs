@@ -54,7 +54,7 @@ pub struct EndedJob {
 
 /// Which jobs are too many. A job that has not ended is not among those that are asked about.
 pub fn surplus(mut ended: Vec<EndedJob>, keep: &Keep, now: SystemTime) -> Vec<(EndedJob, Because)> {
-    ended.sort_unstable_by(|a, b| (b.ended, b.id).cmp(&(a.ended, a.id)));
+    ended.sort_unstable_by_key(|job| std::cmp::Reverse((job.ended, job.id)));
     let (mut bytes, mut removed) = (0u64, Vec::new());
     for (place, job) in ended.into_iter().enumerate() {
         bytes = bytes.saturating_add(job.bytes);
