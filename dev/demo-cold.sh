@@ -53,18 +53,21 @@ create_alone() {
   create --privileged --cgroupns host --volume /var/tmp/pipelinex-engines --volume /workspaces
 }
 
-# As `docker` works here it works inside: the same socket, the same client at the same place.
+# As `docker` works here it works inside: the same socket, the same client at the same place. The worker finds out where the
+# engine has its workspaces folder, which is a named volume.
 create_beside() {
   local client
   client=$(dirname "$(dirname "$(command -v docker)")")
   [ -d "$client/config" ] || die "--kept is for an engine of dev/engine.sh"
+  docker volume create --label pipelinex.cache=demo "$name" >/dev/null
   create --volume "${DOCKER_HOST#unix://}:${DOCKER_HOST#unix://}" --volume "$client/bin:$client/bin:ro" --volume "$client/lib:$client/lib:ro" \
-    --volume "$DOCKER_CONFIG:$DOCKER_CONFIG:ro" --volume /workspaces
+    --volume "$DOCKER_CONFIG:$DOCKER_CONFIG:ro" --volume "$name:/workspaces"
 }
 
-forget() { docker rm --force --volumes "$name" >/dev/null 2>&1 || true; }
+forget() { { docker rm --force --volumes "$name"; docker volume rm --force "$name"; } >/dev/null 2>&1 || true; }
 
 clone() { # what a stranger types before `make demo`; a later time what somebody does who comes back
+  inside 'rm -rf /tmp/pipelinex.git' # of one that was interrupted
   docker cp "$work/pipelinex.git" "$name:/tmp/" >/dev/null
   docker cp "$work/more.pem" "$name:/more.pem" >/dev/null
   inside 'command -v git >/dev/null && command -v make >/dev/null || { apt-get -qq update && apt-get install -y -qq --no-install-recommends git make; } >/dev/null
