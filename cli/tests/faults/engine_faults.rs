@@ -13,7 +13,7 @@ use crate::{
 
 const HANG: Duration = Duration::from_secs(3);
 /// Prints in pieces for a while, so that streams can be cut in the middle of lines.
-pub const TALKING: &str = "echo begun\nmkdir -p made \"$REPORTS_DIR/${STAGE,,}\"\necho note > \"$REPORTS_DIR/${STAGE,,}/note.txt\"\n\
+const TALKING: &str = "echo begun\nmkdir -p made \"$REPORTS_DIR/${STAGE,,}\"\necho note > \"$REPORTS_DIR/${STAGE,,}/note.txt\"\n\
     for n in $(seq 200); do echo \"line $n of $STAGE\"; sleep 0.01; done\necho done\n";
 /// Waits in its first step until it is released, and prints that it was.
 const HELD: &str = "echo begun\nmkdir -p made \"$REPORTS_DIR/${STAGE,,}\"\necho note > \"$REPORTS_DIR/${STAGE,,}/note.txt\"\n\
@@ -118,7 +118,11 @@ pub fn is_whole(world: &World, id: &str) -> bool {
     [("build", "BUILD"), ("test", "TEST")].into_iter().all(|(step, stage)| {
         let log = text(world.job(id).join(format!("logs/{step}.log")));
         let expected = (1..=200).map(|n| format!("line {n} of {stage}"));
-        log.lines().filter(|line| line.starts_with("line ")).eq(expected)
+        let whole = log.lines().filter(|line| line.starts_with("line ")).eq(expected);
+        if !whole {
+            println!("the log of {step} of {id}:\n{log}");
+        }
+        whole
     })
 }
 

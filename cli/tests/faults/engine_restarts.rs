@@ -6,7 +6,7 @@ use std::{process::Stdio, time::Duration};
 use serde_json::json;
 
 use crate::{
-    engine_faults::{TALKING, is_whole},
+    engine_faults::is_whole,
     figures::{chance, times},
     projects::{printed, repository},
     trial::Trial,
@@ -16,6 +16,11 @@ use crate::{
 /// Long enough that a restart mostly falls into the middle of a step.
 const SLOW: &str = "echo begun\nmkdir -p made \"$REPORTS_DIR/${STAGE,,}\"\necho note > \"$REPORTS_DIR/${STAGE,,}/note.txt\"\n\
     sleep 4\necho done\n";
+
+/// Goes on for longer than the engine is away: of what ends meanwhile the engine knows neither code nor last words (it says 255),
+/// so that such a step is lost, too.
+const PATIENT: &str = "echo begun\nmkdir -p made\n[ \"$STAGE\" = BUILD ] && pause=0.1 || pause=0.001\n\
+    for n in $(seq 200); do echo \"line $n of $STAGE\"; sleep $pause; done\necho done\n";
 
 /// An engine that is told so leaves its containers running when it ends, and finds them again.
 const LIVE_RESTORE: &str = r#"{"live-restore": true}"#;
@@ -58,7 +63,7 @@ fn an_engine_that_leaves_containers_running_while_it_is_away_costs_nothing() {
         let backend = trial.backend("", &[]).await;
         let worker = trial.worker("", &[]);
         for _ in 0..times(1, 5) {
-            let id = trial.submit(&backend, TALKING).await;
+            let id = trial.submit(&backend, PATIENT).await;
             printed(trial.world, &id, "line 20 of BUILD\n").await;
             engine("down", &suite, LIVE_RESTORE).await;
             engine("up", &suite, LIVE_RESTORE).await;
