@@ -348,5 +348,5 @@ mod remove;
 #[cfg(test)]
 mod tests;
 
-pub use measure::measure;
+pub use measure::{measure, measure_up_to};
 pub use remove::remove_tree;

@@ -78,6 +78,8 @@ pub struct StepLimits {
     pub collected_files: u64,
     /// Size of the tmpfs at /tmp, in bytes (it counts as memory of the container).
     pub tmp_bytes: u64,
+    /// What its tree and its reports may take on the disk, in bytes, before it is ended with `disk_limit`.
+    pub disk_bytes: u64,
 }
 
 impl Default for StepLimits {
@@ -93,6 +95,8 @@ impl Default for StepLimits {
             artifact_bytes: 512 * MIB,
             collected_files: 10_000,
             tmp_bytes: 512 * MIB,
+            // A Maven build with its repository stays below 1 GiB.
+            disk_bytes: 10 * 1024 * MIB,
         }
     }
 }

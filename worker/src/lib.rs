@@ -10,6 +10,7 @@ pub mod definition;
 pub mod engine;
 pub mod errand;
 pub mod gc;
+pub mod growth;
 pub mod images;
 pub mod inputs;
 pub mod job_step;

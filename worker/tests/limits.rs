@@ -63,6 +63,22 @@ fn a_step_that_fails_with_all_its_processes_is_told_so() {
 }
 
 #[test]
+fn a_step_that_fills_the_disk_is_ended_before_it_has() {
+    story(async |world| {
+        world.config.limits.disk_bytes = 20 << 20;
+        let fill = "head -c 30m /dev/zero > $APP_DIR/large; echo written; sleep 1000";
+        let flood = "mkdir flood; cd flood; seq 30000 | xargs touch; echo written; sleep 1000";
+        for script in [fill, &fill.replace("$APP_DIR", "$REPORTS_DIR"), flood] {
+            let (step, log) = one_step(world, script, "network: none").await;
+            assert_eq!((step.status, step.reason), (StepState::Failed, Some(Reason::DiskLimit)), "{step:?} {log}");
+            assert!(step.message.contains("20 MiB") && step.message.contains("--step-disk"), "{step:?}");
+        }
+        let (step, _) = one_step(world, "head -c 5m /dev/zero > large; sleep 2", "network: none").await;
+        assert_eq!(step.status, StepState::Success, "{step:?}");
+    });
+}
+
+#[test]
 fn too_long_is_a_timeout_even_when_the_script_ignores_the_wish_to_end() {
     story(async |world| {
         world.config.limits.timeout_seconds = 2;

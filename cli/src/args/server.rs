@@ -282,6 +282,9 @@ pub struct WorkerArgs {
     /// Size of /tmp in a step; it counts as memory [default: 512MiB]
     #[arg(long, env = "PIPELINEX_TMP", value_name = "SIZE", value_parser = values::bytes)]
     pub tmp: Option<u64>,
+    /// What one step may write on the disk; looked at while it runs, and ended beyond that [default: 10GiB]
+    #[arg(long, env = "PIPELINEX_STEP_DISK", value_name = "SIZE", value_parser = values::bytes)]
+    pub step_disk: Option<u64>,
     #[command(flatten)]
     pub keep: KeepArgs,
 }
@@ -327,6 +330,7 @@ impl WorkerArgs {
             log_stored_bytes: stored,
             log_raw_bytes: stored.saturating_mul(4),
             tmp_bytes: self.tmp.unwrap_or(default.tmp_bytes),
+            disk_bytes: self.step_disk.unwrap_or(default.disk_bytes),
             ..default
         }
     }

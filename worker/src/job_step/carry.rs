@@ -16,7 +16,7 @@ use super::JobSteps;
 use crate::{
     advisories,
     engine::{Belongings, ContainerStatus, Phase},
-    inputs, lock,
+    growth, inputs, lock,
     logs::LogPlace,
     modes::ScanMode,
     peak::{Peak, Sampler},
@@ -234,6 +234,11 @@ impl JobSteps {
         // Once the checks are over, a former holder may have ended the application itself.
         let watched = services.as_ref().filter(|_| *live);
         let watching = watched.map(|services| watch_over(services.clone(), tell.clone()));
+        let growing = AbortOnDropHandle::new(tokio::spawn(tell_when_outgrown(
+            vec![self.paths.tree(self.definition.tree_owner(step)), self.paths.outbox_of(&step.slug)],
+            self.worker.config.limits.disk_bytes,
+            tell.clone(),
+        )));
         let mut order = self.order.subscribe();
         let ending_beside = end_when_ordered(order.clone(), services.clone(), tell);
         let run = Run {
@@ -250,7 +255,7 @@ impl JobSteps {
             holds: self.holds(),
         };
         let ending = run.to_the_end().await?;
-        drop(watching);
+        drop((watching, growing));
         let ordered = order.borrow_and_update().clone();
         match (ordered, services) {
             (Some(stop), _) => {
@@ -290,6 +295,12 @@ fn watch_over(services: Services, tell: watch::Sender<Option<Ending>>) -> AbortO
             Err(error) => tracing::warn!(%error, "what runs beside a step cannot be watched"),
         }
     }))
+}
+
+/// Tells how the step ends once it wrote more than it may.
+async fn tell_when_outgrown(folders: Vec<PathBuf>, most: u64, tell: watch::Sender<Option<Ending>>) {
+    let stop = growth::outgrown(folders, most).await;
+    let _ = tell.send(Some(Ending::Ended(stop)));
 }
 
 /// Once all steps of the job are ordered to end, tells this one, and ends what runs beside it at the same time: one after the
