@@ -170,7 +170,8 @@ fn belief(job: &Job) -> BTreeMap<String, String> {
         for entry in fs::read_dir(&folder).unwrap().map(Result::unwrap) {
             let path = entry.path();
             let name = path.strip_prefix(job.paths().root()).unwrap().display().to_string();
-            let passing = [".collecting", "handling", "claims", "trees", "outbox", "inputs", "source", "logs"];
+            let passing =
+                [".collecting", "handling", "claims", "trees", "outbox", "inputs", "source", "logs", ".reserve"];
             if passing.iter().any(|passing| name.starts_with(passing)) {
                 continue;
             }
