@@ -2,6 +2,7 @@
 
 mod claims;
 mod handling;
+mod handover;
 mod ids;
 mod keys;
 mod leftovers;
@@ -20,13 +21,13 @@ pub use claims::{
     Claim, ClaimOutcome, ClaimRecord, HeartbeatWatch, Lease, ProcessMark, STILL_FOR, STILL_LOOKS, WorkerIdentity,
 };
 pub use handling::{Deaths, Handling, Place};
+pub use handover::{RUNNER_GID, RUNNER_UID, give_to_runner, make_runner_dir};
 pub use keys::{Fingerprint, KEPT_FOR, KeyRecord};
 pub use quarantine::{Quarantine, QuarantineKind};
 pub use read::{Job, JobView, Snapshot};
 pub use record::AttemptRecord;
 pub use retention::{Because, EndedJob, Keep, surplus};
 pub use staging::Staging;
-pub use takeover::{RUNNER_GID, RUNNER_UID, give_to_runner, make_runner_dir};
 pub use wish::{CancelWish, Wished};
 
 use crate::{

@@ -5,38 +5,24 @@
 
 use std::{
     ffi::{CStr, CString},
-    fs::File,
-    os::fd::{AsFd, OwnedFd},
+    os::fd::OwnedFd,
     path::Path,
 };
 
 use rustix::{
-    fs::{AtFlags, CWD, Dir, FileType, Gid, Mode, OFlags, Uid, chownat, fchmod, fchown, fstat, openat, statat},
+    fs::{AtFlags, CWD, Dir, Gid, Uid, fstat, statat},
     io::Errno,
 };
 
-use super::{Job, Store, StoreError};
+use super::{
+    Job, Store, StoreError,
+    handover::{Modes, Ownership, RUNNER_UID, foreign, give, give_tree, open_dir_at, open_plain, set_mode},
+};
 use crate::disk::{self, DiskError};
-
-/// User id of everything that runs in a runner container.
-pub const RUNNER_UID: u32 = 10001;
-/// Group id of everything that runs in a runner container.
-pub const RUNNER_GID: u32 = 10001;
 
 /// Mode of a job's folder and of those in it: the worker writes, the backend's group reads, and what is made in them belongs to
 /// that group too.
 const FOLDER_MODE: u32 = 0o2750;
-
-/// Folders nested deeper than this are not a project that admission let in.
-const DEEPEST: u32 = 128;
-
-#[derive(Clone, Copy)]
-struct Ownership {
-    uid: Uid,
-    gid: Gid,
-    /// Modes of files and folders; `None` leaves them.
-    modes: Option<(Mode, Mode)>,
-}
 
 impl Store {
     /// Takes over the folder of a job and its known entries; doing it again changes nothing.
@@ -48,11 +34,12 @@ impl Store {
     pub fn take_over(&self, job: &Job) -> Result<(), StoreError> {
         let paths = job.paths();
         if !rustix::process::geteuid().is_root() {
-            lend_tree(&paths.source())?;
+            let source = open_dir_at(CWD, c_path(&paths.source())?.as_c_str(), paths.root())?;
+            give_tree(&source, Ownership::LENT, paths.root(), 0)?;
         } else {
             let root = open_dir_at(CWD, c_path(self.layout.root())?.as_c_str(), paths.root())?;
             let group = fstat(&root).map_err(|e| DiskError::io("look at", self.layout.root())(e.into()))?.st_gid;
-            let ours = Ownership { uid: Uid::ROOT, gid: Gid::from_raw(group), modes: None };
+            let ours = Ownership { owner: Some((Uid::ROOT, Gid::from_raw(group))), modes: Modes::Kept };
             let folder = open_dir_at(&root, c_path(Path::new(&job.id().to_string()))?.as_c_str(), paths.root())?;
             // First the folder, so that nobody else can change what is in it from here on.
             give(&folder, ours, paths.root())?;
@@ -118,15 +105,14 @@ fn take_entries(folder: &OwnedFd, ours: Ownership, at: &Path) -> Result<(), Stor
             // One that is no file is put aside later, and drawn again.
             "state.json" => _ = take_file(folder, &name, ours, at),
             "pipelines" => {
-                let scripts = (Mode::from_raw_mode(0o644), Mode::from_raw_mode(0o755));
-                give_tree(&open_dir_at(folder, &name, at)?, Ownership { modes: Some(scripts), ..ours }, at, 0)?;
+                let scripts = Ownership { modes: Modes::Scripts, ..ours };
+                give_tree(&open_dir_at(folder, &name, at)?, scripts, at, 0)?;
             }
             "source" => {
                 let source = open_dir_at(folder, &name, at)?;
-                let runner = Ownership { uid: Uid::from_raw(RUNNER_UID), gid: Gid::from_raw(RUNNER_GID), modes: None };
                 // The folder itself comes last, so its owner says whether the whole was done before.
                 if !fstat(&source).is_ok_and(|stat| stat.st_uid == RUNNER_UID) {
-                    give_tree(&source, runner, at, 0)?;
+                    give_tree(&source, Ownership::of_runner(), at, 0)?;
                 }
             }
             own if WORKERS_OWN.contains(&own) || own.starts_with(".collecting-") || own.starts_with(".tmp-") => {
@@ -143,142 +129,11 @@ fn take_entries(folder: &OwnedFd, ours: Ownership, at: &Path) -> Result<(), Stor
 
 fn take_file(folder: &OwnedFd, name: &CStr, ours: Ownership, at: &Path) -> Result<(), StoreError> {
     let file = open_plain(folder, name, at)?;
-    give(&file, Ownership { modes: None, ..ours }, at)?;
+    give(&file, ours, at)?;
     set_mode(&file, 0o640, at)
-}
-
-/// Opens a regular file of one name, following no link and waiting for no pipe.
-fn open_plain(folder: &OwnedFd, name: &CStr, at: &Path) -> Result<OwnedFd, StoreError> {
-    let flags = OFlags::RDONLY | OFlags::NOFOLLOW | OFlags::NONBLOCK | OFlags::CLOEXEC;
-    let file = openat(folder, name, flags, Mode::empty()).map_err(|e| DiskError::io("take over", at)(e.into()))?;
-    let stat = fstat(&file).map_err(|e| DiskError::io("look at", at)(e.into()))?;
-    if FileType::from_raw_mode(stat.st_mode) != FileType::RegularFile || stat.st_nlink != 1 {
-        return Err(foreign(at, name, "it is not a regular file of one name").into());
-    }
-    Ok(file)
-}
-
-fn set_mode(fd: &impl AsFd, mode: u32, at: &Path) -> Result<(), StoreError> {
-    Ok(fchmod(fd, Mode::from_raw_mode(mode)).map_err(|e| DiskError::io("set the mode of", at)(e.into()))?)
-}
-
-/// Gives everything below an open folder, then the folder itself.
-fn give_tree(folder: &OwnedFd, to: Ownership, at: &Path, depth: u32) -> Result<(), StoreError> {
-    let io = |action| move |e: Errno| DiskError::io(action, at)(e.into());
-    if depth > DEEPEST {
-        return Err(foreign(at, c"", "its folders are nested too deep").into());
-    }
-    for entry in Dir::read_from(folder).map_err(io("list"))? {
-        let entry = entry.map_err(io("list"))?;
-        let name = entry.file_name();
-        if name == c"." || name == c".." {
-            continue;
-        }
-        let stat = statat(folder, name, AtFlags::SYMLINK_NOFOLLOW).map_err(io("look at"))?;
-        match FileType::from_raw_mode(stat.st_mode) {
-            FileType::Directory => give_tree(&open_dir_at(folder, name, at)?, to, at, depth + 1)?,
-            // Through its descriptor: what is given away is what was looked at.
-            FileType::RegularFile => {
-                let file = open_plain(folder, name, at)?;
-                give(&file, Ownership { modes: None, ..to }, at)?;
-                if let Some((mode, _)) = to.modes {
-                    fchmod(&file, mode).map_err(io("set the mode of"))?;
-                }
-            }
-            FileType::Symlink => {
-                chownat(folder, name, Some(to.uid), Some(to.gid), AtFlags::SYMLINK_NOFOLLOW).map_err(io("chown"))?;
-            }
-            _ => return Err(foreign(at, name, "it is neither file, folder nor link").into()),
-        }
-    }
-    give(folder, to, at)?;
-    if let Some((_, mode)) = to.modes {
-        fchmod(folder, mode).map_err(io("set the mode of"))?;
-    }
-    Ok(())
-}
-
-fn give(fd: &impl AsFd, to: Ownership, at: &Path) -> Result<(), StoreError> {
-    Ok(fchown(fd, Some(to.uid), Some(to.gid)).map_err(|e| DiskError::io("chown", at)(e.into()))?)
-}
-
-fn open_dir_at(parent: impl AsFd, name: &CStr, at: &Path) -> Result<OwnedFd, StoreError> {
-    let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::NOFOLLOW | OFlags::CLOEXEC;
-    let opened = openat(parent, name, flags, Mode::empty());
-    Ok(opened.map_err(|e| DiskError::io("open", at.join(name.to_string_lossy().as_ref()))(e.into()))?)
 }
 
 fn c_path(path: &Path) -> Result<CString, StoreError> {
     use std::os::unix::ffi::OsStrExt;
     CString::new(path.as_os_str().as_bytes()).map_err(|e| DiskError::io("open", path)(e.into()).into())
-}
-
-fn foreign(at: &Path, name: &CStr, reason: &str) -> DiskError {
-    DiskError::Torn { path: at.join(name.to_string_lossy().as_ref()), reason: reason.to_owned() }
-}
-
-/// Makes a folder for the runner inside one of ours: mode 0755, owned by [`RUNNER_UID`]; without root it stays ours, and is
-/// lent.
-///
-/// # Errors
-/// [`StoreError::Disk`].
-pub fn make_runner_dir(path: &Path) -> Result<(), StoreError> {
-    if !rustix::process::geteuid().is_root() {
-        return Ok(disk::make_dir(path, LENT_DIR)?);
-    }
-    disk::make_dir(path, 0o755)?;
-    let dir = File::open(path).map_err(DiskError::io("open", path))?;
-    let to = Ownership { uid: Uid::from_raw(RUNNER_UID), gid: Gid::from_raw(RUNNER_GID), modes: None };
-    give(&dir, to, path)
-}
-
-/// Makes a file that was just written the runner's, or lends it without root.
-///
-/// # Errors
-/// [`StoreError::Disk`].
-pub fn give_to_runner(file: &File, path: &Path, executable: bool) -> Result<(), StoreError> {
-    if !rustix::process::geteuid().is_root() {
-        return set_mode(file, if executable { LENT_DIR } else { LENT_FILE }, path);
-    }
-    let to = Ownership { uid: Uid::from_raw(RUNNER_UID), gid: Gid::from_raw(RUNNER_GID), modes: None };
-    give(file, to, path)?;
-    set_mode(file, if executable { 0o755 } else { 0o644 }, path)
-}
-
-/// What a worker without root cannot give away it lets everybody write. Who can get there is decided above: a job's folder is
-/// open to its owner and group alone, and a runner sees nothing but what is mounted for it.
-const LENT_DIR: u32 = 0o777;
-const LENT_FILE: u32 = 0o666;
-
-/// Lends everything of ours below a folder to the runner, the folder itself last; following no link, and leaving alone what
-/// belongs to somebody else. Doing it again changes nothing.
-fn lend_tree(path: &Path) -> Result<(), StoreError> {
-    let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::NOFOLLOW | OFlags::CLOEXEC;
-    let folder = openat(CWD, path, flags, Mode::empty()).map_err(|e| DiskError::io("open", path)(e.into()))?;
-    lend_below(&folder, rustix::process::geteuid(), path, 0)
-}
-
-fn lend_below(folder: &OwnedFd, me: Uid, at: &Path, depth: u32) -> Result<(), StoreError> {
-    let io = |action| move |e: Errno| DiskError::io(action, at)(e.into());
-    if depth > DEEPEST {
-        return Err(foreign(at, c"", "its folders are nested too deep").into());
-    }
-    for entry in Dir::read_from(folder).map_err(io("list"))? {
-        let entry = entry.map_err(io("list"))?;
-        let name = entry.file_name();
-        if name == c"." || name == c".." {
-            continue;
-        }
-        let stat = statat(folder, name, AtFlags::SYMLINK_NOFOLLOW).map_err(io("look at"))?;
-        let kind = FileType::from_raw_mode(stat.st_mode);
-        if stat.st_uid != me.as_raw() || !matches!(kind, FileType::Directory | FileType::RegularFile) {
-            continue;
-        }
-        if kind == FileType::Directory {
-            lend_below(&open_dir_at(folder, name, at)?, me, at, depth + 1)?;
-        } else if stat.st_nlink == 1 {
-            set_mode(&open_plain(folder, name, at)?, LENT_FILE | (stat.st_mode & 0o111), at)?;
-        }
-    }
-    set_mode(folder, LENT_DIR, at)
 }
