@@ -122,6 +122,15 @@ impl Turn {
     }
 }
 
+impl Turn {
+    /// Says that the job was made: a key whose job is removed makes another one then, and never the same again.
+    pub fn used(&self, store: &Store) {
+        if let Err(error) = store.key_was_used(&self.key) {
+            tracing::warn!(%error, "that the job of a key was made could not be written down");
+        }
+    }
+}
+
 fn reused(job: JobId) -> ApiError {
     let problem = Problem {
         rule: REUSED.to_owned(),

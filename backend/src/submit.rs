@@ -231,7 +231,11 @@ async fn admit(app: &App, mut judged: Judged, turn: Option<Turn>, gone: Cancella
         }
         let id = turn.as_ref().map_or_else(|| Ok(JobId::generate()), |turn| turn.bind(&app.store))?;
         let metadata = judged.into_metadata(id, run_number, app.config.intake.clone());
-        match app.store.admit(staging, &metadata) {
+        let admitted = app.store.admit(staging, &metadata);
+        if let (Ok(()), Some(turn)) = (&admitted, &turn) {
+            turn.used(&app.store);
+        }
+        match admitted {
             // Another server made the job of this key meanwhile.
             Err(StoreError::Taken(id)) if turn.is_some() => {
                 let metadata = app.store.job(id)?.metadata().map_err(ApiError::broken)?;

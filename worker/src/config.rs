@@ -42,7 +42,8 @@ pub struct WorkerConfig {
     pub keep: Keep,
     /// Never use an overlay for trees, even where the engine can.
     pub copy_trees: bool,
-    /// The command that handles one job in a process of its own: this program, also after its file was replaced.
+    /// The command that handles one job in a process of its own: this program, also after its file was replaced. Empty in such a
+    /// process.
     pub apart: Vec<String>,
 }
 

@@ -95,8 +95,9 @@ impl Clearing {
             }
         }
         if let Err(error) = store.empty_trash() {
-            tracing::warn!(%error, "not everything that was thrown away could be removed");
+            tracing::warn!(%error, "not everything that was thrown away could be removed; a worker tries again");
         }
+        removed.folders.retain(|folder| !folder.path.exists());
         removed
     }
 }

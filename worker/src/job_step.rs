@@ -188,11 +188,14 @@ impl JobSteps {
         let slug = step.slug.clone();
         // Who only has to end what is there waits for no place.
         let _slot = tokio::select! {
+            biased;
+            () = self.let_go.cancelled() => return StepReport::LetGo,
             slot = self.worker.step_slots.acquire() => slot.ok(),
             _ = self.ordered() => None,
         };
         let (started_at, attempt) = (Timestamp::now(), self.attempt());
         let carried = tokio::select! {
+            biased;
             () = self.let_go.cancelled() => return StepReport::LetGo,
             carried = self.carry_out(&step, attempt) => carried,
         };

@@ -30,6 +30,7 @@ pub mod sweep;
 pub mod take_up;
 pub mod trash;
 pub mod tree;
+pub mod upkeep;
 pub mod verdict;
 
 use std::sync::{Arc, Mutex};

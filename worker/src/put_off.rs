@@ -59,8 +59,9 @@ impl PutOff {
         self.0.retain(|job, later| match later {
             Later::At(again) => *again > Instant::now(),
             Later::Changed(file, seen) => {
-                let ended = store.layout().job(*job).final_record();
-                std::fs::symlink_metadata(ended).is_err() && stamp(file) == *seen
+                let paths = store.layout().job(*job);
+                let is_there = |path: &Path| std::fs::symlink_metadata(path).is_ok();
+                is_there(paths.root()) && !is_there(&paths.final_record()) && stamp(file) == *seen
             }
         });
     }

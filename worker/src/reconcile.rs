@@ -12,18 +12,19 @@ use pipelinex_common::{
     store::{Claim, ClaimOutcome, HeartbeatWatch, Job, Quarantine, Snapshot, StoreError},
 };
 use tokio::sync::{Notify, OwnedSemaphorePermit, Semaphore, oneshot};
+use tokio_util::task::AbortOnDropHandle;
 
 use crate::{
     Worker,
     engine::Engine,
-    gc, lock, poison,
+    lock, poison,
     put_off::{PutOff, TRY_AGAIN},
     run::{Left, RunError, run_job},
     sweep,
 };
 
-/// Pause between two looks for what jobs that have ended left behind.
-const SWEEP_EVERY: Duration = Duration::from_secs(60);
+/// How long a job may take to be let go of, such as one in whose middle a large artifact is collected.
+const LETTING_GO: Duration = Duration::from_secs(20);
 /// Jobs that are ended at the same time because somebody wishes it, besides those that run.
 const PARALLEL_ENDS: usize = 4;
 
@@ -34,15 +35,17 @@ pub struct Desk {
     ends: Arc<Semaphore>,
     /// Jobs this process runs, and what is rung when their wishes are worth a look.
     mine: Mutex<HashMap<JobId, Arc<Notify>>>,
-    /// Jobs known to have ended: never looked at again.
+    /// Jobs known to have ended: never looked at again, as long as they are there.
     ended: Mutex<HashSet<JobId>>,
+    /// The list of jobs at the last pass.
+    listed: Mutex<Option<Arc<Vec<JobId>>>>,
     /// Jobs that could not be run to their end.
     put_off: Mutex<PutOff>,
     /// What the engine last said instead of an answer: told once, not with each pass.
     engine_away: Mutex<Option<String>>,
     watch: Mutex<HeartbeatWatch>,
     /// The room that jobs take which have ended, in bytes, as far as it was looked up.
-    sizes: Mutex<HashMap<JobId, u64>>,
+    pub(crate) sizes: Mutex<HashMap<JobId, u64>>,
     /// Held by the thread that empties the trash.
     pub(crate) trash: Mutex<()>,
     /// Rung when a pass is worth making before its time.
@@ -56,6 +59,7 @@ impl Desk {
             ends: Arc::new(Semaphore::new(PARALLEL_ENDS)),
             mine: Mutex::default(),
             ended: Mutex::default(),
+            listed: Mutex::default(),
             put_off: Mutex::default(),
             engine_away: Mutex::default(),
             watch: Mutex::new(watch),
@@ -83,12 +87,9 @@ impl Desk {
 impl Worker {
     /// Makes passes until told to stop, then waits until every job was let go of.
     pub async fn reconcile(self: &Arc<Self>) {
-        let mut swept: Option<Instant> = None;
+        // Beside the passes: to remove what was left may take long, and nobody's job waits for it.
+        let _upkeep = AbortOnDropHandle::new(tokio::spawn(self.clone().keep_up()));
         while self.stop.takes_work() {
-            if swept.is_none_or(|at| at.elapsed() >= SWEEP_EVERY) {
-                self.sweep().await;
-                swept = Some(Instant::now());
-            }
             if let Err(error) = self.reconcile_once().await {
                 tracing::warn!(%error, "a pass over the folders failed; trying again");
             }
@@ -106,8 +107,13 @@ impl Worker {
             let _ = self.desk.ends.acquire_many(PARALLEL_ENDS as u32).await;
         };
         let mut let_go = std::pin::pin!(let_go);
-        while tokio::time::timeout(self.config.reconcile_every, &mut let_go).await.is_err() {
+        let mut told = None;
+        while tokio::time::timeout(self.config.reconcile_every.min(LETTING_GO), &mut let_go).await.is_err() {
             self.show_life();
+            if self.stop.let_go.is_cancelled() && told.get_or_insert_with(Instant::now).elapsed() >= LETTING_GO {
+                tracing::warn!("a job is not let go of in time: this process ends, and the next worker takes it up");
+                return;
+            }
         }
     }
 
@@ -166,8 +172,8 @@ impl Worker {
         answers
     }
 
-    /// A bell rang for a job: runs it if it can be claimed, and returns when it was let go of, or no more work is taken. For one that runs here it means
-    /// that there is a wish to look at.
+    /// A bell rang for a job: runs it if it can be claimed, and returns when it was let go of, or no more work is taken. For one
+    /// that runs here it means that there is a wish to look at.
     pub async fn answer(self: &Arc<Self>, id: JobId) {
         if let Some(bell) = lock(&self.desk.mine).get(&id) {
             bell.notify_one();
@@ -187,7 +193,8 @@ impl Worker {
 
     /// Claims a job, and runs it on a thread of its own if it is ours. The receiver ends when the job was let go of.
     fn take(self: &Arc<Self>, id: JobId, slot: OwnedSemaphorePermit) -> Option<oneshot::Receiver<()>> {
-        if !self.stop.takes_work() || lock(&self.desk.ended).contains(&id) {
+        // A bell may ring for one that has ended.
+        if !self.stop.takes_work() || (self.desk.has_ended(id) && !self.is_open(id)) {
             return None;
         }
         let bell = match lock(&self.desk.mine).entry(id) {
@@ -292,14 +299,16 @@ impl Worker {
         lock(&self.desk.put_off).look(&self.store);
         let all = self.store.known_ids()?;
         let mut ended = lock(&self.desk.ended);
-        if ended.len() > all.len() {
-            // Jobs were removed: what is remembered of them goes, too.
+        let mut listed = lock(&self.desk.listed);
+        if listed.as_ref().is_none_or(|before| !Arc::ptr_eq(before, &all)) {
+            // Of jobs that were removed nothing is remembered.
             ended.retain(|id| all.binary_search_by(|other| id.cmp(other)).is_ok());
+            *listed = Some(Arc::clone(&all));
         }
         let (mine, put_off) = (lock(&self.desk.mine), lock(&self.desk.put_off));
         let open = |id: &JobId| !ended.contains(id) && !mine.contains_key(id) && !put_off.contains(*id);
         let ids: Vec<JobId> = all.iter().rev().copied().filter(open).collect();
-        lock(&self.desk.watch).retain(|id| ids.binary_search(&id).is_ok());
+        lock(&self.desk.watch).retain(|id| mine.contains_key(&id) || ids.binary_search(&id).is_ok());
         Ok(ids)
     }
 
@@ -317,37 +326,5 @@ impl Worker {
         }
         lock(&self.desk.ended).insert(id);
         false
-    }
-
-    async fn sweep(self: &Arc<Self>) {
-        let engine = self.engine().await.ok();
-        if let Some(engine) = &engine {
-            match sweep::leftovers(engine, &self.store, self.config.leftover_grace).await {
-                Ok(left) => {
-                    for gone in sweep::remove_leftovers(engine, &self.store, left).await {
-                        tracing::info!(kind = ?gone.kind, name = gone.name, why = ?gone.why, "removed a leftover");
-                    }
-                }
-                Err(error) => tracing::warn!(%error, "the container engine cannot be asked for what is left on it"),
-            }
-        }
-        self.remove_old_jobs(engine.as_ref()).await;
-        self.empty_trash();
-    }
-
-    /// Jobs that have ended and are more than the operator keeps: each by one rename, while everything else goes on.
-    async fn remove_old_jobs(self: &Arc<Self>, engine: Option<&Engine>) {
-        let me = self.clone();
-        let look = move || me.store.surplus(&me.config.keep, &mut lock(&me.desk.sizes));
-        let old = match tokio::task::spawn_blocking(look).await {
-            Ok(Ok(old)) => old,
-            Ok(Err(error)) => return tracing::warn!(%error, "old jobs cannot be looked for"),
-            Err(panic) => std::panic::resume_unwind(panic.into_panic()),
-        };
-        for (job, because) in old {
-            if gc::remove_job(engine, &self.store, job.id).await {
-                tracing::info!(job = %job.id, ?because, "removed an old job");
-            }
-        }
     }
 }

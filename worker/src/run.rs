@@ -4,6 +4,7 @@
 //! The loop runs on a thread of its own and speaks to its steps over a channel, so that durable writes of one job stall
 //! nobody else. Everything it decides, it decides from the files: a successor comes to the same answers.
 
+mod ends;
 mod error;
 mod outcome;
 mod stopping;
@@ -19,25 +20,22 @@ use pipelinex_common::{
     disk::{DiskError, Versioned},
     execution::{StepEnd, StepRecord},
     metadata::Metadata,
-    pipeline::{
-        Pipeline,
-        plan::{self, Ended, SkipReason},
-    },
+    pipeline::plan::{self, Ended, SkipReason},
     slug::Slug,
-    state::{JobState, Reason, StepState},
-    store::{Claim, Deaths, Handling, Job, Place},
+    state::{Reason, StepState},
+    store::{Claim, Handling, Job, Place},
 };
 use tokio::sync::{Notify, mpsc};
 use tokio_util::{sync::CancellationToken, task::AbortOnDropHandle};
 
-pub use self::error::RunError;
+pub use self::{ends::end_poisoned, error::RunError};
 use crate::{
     Worker,
     board::Board,
     definition::Definition,
     engine::Engine,
     job_step::{JobSteps, StepReport},
-    lock, poison,
+    lock,
     step::Stop,
     sweep, take_up,
 };
@@ -87,21 +85,19 @@ pub fn run_job(
     if job.latest_attempt()? == 0
         && let Some(words) = job.cancel_wish()
     {
-        let won = job.finish(&stopping::never_begun(&metadata, &stopping::canceled(&words), number))?;
-        tracing::info!(job = %job.id(), won, "the job was canceled before it began");
-        sweep::remove_folders(&worker.store, job)?;
-        return Ok(Left::Finished);
+        let end = stopping::never_begun(&metadata, &stopping::canceled(&words), number);
+        return ends::at_once(worker, job, lock(&claim).holds(), &end);
     }
     let Some(engine) = engine else { return Ok(Left::Open) };
     let started_at = job.view()?.execution.started_at.unwrap_or_else(Timestamp::now);
-    let mut running = match Running::prepare(worker, engine, job, &metadata, planning, (claim, let_go), started_at)? {
-        Ok(running) => running,
-        Err(refused) => {
-            end_unrunnable(job, &metadata, refused, number, started_at)?;
-            sweep::remove_folders(&worker.store, job)?;
-            return Ok(Left::Finished);
-        }
-    };
+    let mut running =
+        match Running::prepare(worker, engine, job, &metadata, planning, (claim.clone(), let_go), started_at)? {
+            Ok(running) => running,
+            Err(refused) => {
+                let end = ends::unrunnable(job, &metadata, refused, number, started_at);
+                return ends::at_once(worker, job, lock(&claim).holds(), &end);
+            }
+        };
     let _watching = stopping::watch(worker, job, bell, running.events.0.clone())?;
     let left = running.run_to_the_end()?;
     if left == Left::Finished {
@@ -131,41 +127,6 @@ fn beat(worker: &Worker, claim: &Arc<Mutex<Claim>>, let_go: &CancellationToken) 
             }
         }
     }))
-}
-
-/// A job whose definition cannot be run: it ends, with the reason.
-fn end_unrunnable(
-    job: &Job,
-    metadata: &Metadata,
-    refused: Stop,
-    claim: u64,
-    started_at: Timestamp,
-) -> Result<(), RunError> {
-    let board = Board::new(metadata, &Pipeline { stages: Vec::new(), steps: Vec::new() }, started_at, claim);
-    job.finish(&board.draw_end(JobState::Failed, Some(refused.reason), Some(refused.message)))?;
-    Ok(())
-}
-
-/// A job over whose data too many processes died, the last of them started for that alone: it ends, and takes no other along.
-///
-/// # Errors
-/// [`RunError`].
-pub fn end_poisoned(
-    worker: &Arc<Worker>,
-    engine: &Engine,
-    job: &Job,
-    claim: &Claim,
-    deaths: &Deaths,
-) -> Result<Left, RunError> {
-    // Drawn over the last drawing, which is ours: what the job itself brought is not looked at again.
-    let end = poison::end(job.view()?.execution, claim.number(), deaths, Timestamp::now());
-    if !claim.holds() {
-        return Ok(Left::Open);
-    }
-    job.finish(&end)?;
-    tracing::warn!(job = %job.id(), place = %deaths.place, "the job was ended: its data ends the process that handles it");
-    worker.runtime.block_on(sweep::job(engine, &worker.store, job))?;
-    Ok(Left::Finished)
 }
 
 /// A job that is being run.

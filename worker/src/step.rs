@@ -86,6 +86,12 @@ impl Run<'_> {
         // Only now: a log says that there was a container.
         let log = self.take_log()?;
         let output = match made {
+            // Ordered to end before it began, it does not begin.
+            Made::Fresh(id) if self.told.borrow().is_some() => {
+                self.engine.remove_unstarted(&id).await?;
+                let ending = self.told.borrow().clone();
+                return Ok(ending.unwrap_or(Ending::Lost));
+            }
             Made::Fresh(id) => match self.start(&id).await {
                 // Somebody has removed it.
                 Err(StepError::Engine(error)) if error.is_absent() => return Ok(Ending::Lost),

@@ -14,7 +14,7 @@ use crate::{
     engine::Engine,
     lock,
     run::RunError,
-    spec::{LABEL_INSTANCE, LABEL_JOB, LABEL_SERVICE, LABEL_STEP},
+    spec::{LABEL_ATTEMPT, LABEL_INSTANCE, LABEL_JOB, LABEL_SERVICE, LABEL_STEP},
 };
 
 /// What was found.
@@ -46,8 +46,8 @@ pub async fn find(engine: &Engine, store: &Store, job: &Job, claim: &Mutex<Claim
     }
     let labels = [format!("{LABEL_INSTANCE}={}", store.instance().as_str()), format!("{LABEL_JOB}={}", job.id())];
     let mut found = engine.labelled_containers(&labels).await?;
-    // Of two attempts the later one, whose name sorts behind.
-    found.sort_by(|(name, _), (other, _)| name.cmp(other));
+    // Of two attempts the later one.
+    found.sort_by_key(|(_, labels)| labels.get(LABEL_ATTEMPT).and_then(|attempt| attempt.parse::<u32>().ok()));
     let of_step = |(name, labels): (String, HashMap<String, String>)| {
         // What runs beside a step is found by its name once the step is taken up.
         let beside = labels.contains_key(LABEL_SERVICE);

@@ -7,7 +7,7 @@ use crate::{
     Worker,
     engine::Belongings,
     errand::{self, Errand, Rights},
-    spec::{LABEL_INSTANCE, MountSource},
+    spec::{LABEL_CREATED, LABEL_INSTANCE, MountSource},
 };
 
 /// Where the errand sees the trash.
@@ -18,6 +18,10 @@ const PATIENCE: Duration = Duration::from_secs(30 * 60);
 impl Worker {
     /// Removes what was thrown away, on a thread of its own that nobody waits for: a tree may have millions of files.
     pub(crate) fn empty_trash(self: &Arc<Self>) {
+        // A process for one job ends with it: its worker does this.
+        if self.config.apart.is_empty() {
+            return;
+        }
         let me = self.clone();
         std::thread::spawn(move || {
             let Ok(_alone) = me.desk.trash.try_lock() else { return };
@@ -48,7 +52,10 @@ impl Worker {
             rights: Rights::Cleaner,
             shows: MountSource::Bind(site.workspaces.join(".trash")),
             at: TRASH.to_owned(),
-            labels: BTreeMap::from([(LABEL_INSTANCE.to_owned(), self.store.instance().as_str().to_owned())]),
+            labels: BTreeMap::from([
+                (LABEL_INSTANCE.to_owned(), self.store.instance().as_str().to_owned()),
+                (LABEL_CREATED.to_owned(), jiff::Timestamp::now().as_second().to_string()),
+            ]),
             patience: PATIENCE,
         };
         let done = errand::run(&engine, errand).await;

@@ -145,7 +145,7 @@ pub struct GitServerArgs {
     /// alone where a single host is allowed
     #[arg(long, env = "PIPELINEX_GIT_TOKENS", value_name = "DIR")]
     pub git_tokens: Option<PathBuf>,
-    /// The proxy that clones go through, such as http://proxy.example:3128; HTTPS_PROXY is not looked at. The variable keeps a
+    /// The proxy that clones go through, such as `http://proxy.example:3128`; HTTPS_PROXY is not looked at. The variable keeps a
     /// password out of the list of processes
     #[arg(long, env = "PIPELINEX_GIT_PROXY", value_name = "URL", hide_env_values = true, value_parser = values::secret)]
     pub git_proxy: Option<SecretString>,

@@ -59,7 +59,8 @@ fn remove_entry(top: &OwnedFd, name: &CStr, number: &mut u64) -> Result<(), Fore
                 let aside = CString::new(format!(".removing-{number}")).unwrap_or_default();
                 match renameat(&folder, &*inner, top, &*aside) {
                     // The name is taken by what an interrupted removal left: it is emptied in a later round.
-                    Ok(()) | Err(Errno::NOTEMPTY | Errno::EXIST | Errno::NOTDIR) => {}
+                    // Or somebody else has removed it.
+                    Ok(()) | Err(Errno::NOTEMPTY | Errno::EXIST | Errno::NOTDIR | Errno::NOENT) => {}
                     Err(error) => return Err(failed(&told, error.into())),
                 }
             }

@@ -64,6 +64,9 @@ pub struct KeyRecord {
     pub body: Fingerprint,
     /// Since when the key is kept.
     pub kept_since: Timestamp,
+    /// Whether the job was made: if it is not there any more, it was removed, and is not made again.
+    #[serde(default)]
+    pub made: bool,
 }
 
 impl Versioned for KeyRecord {
@@ -87,14 +90,15 @@ impl Store {
     }
 
     /// Binds a key to what is submitted, durably, and returns the record that counts. A key is bound anew only while no job
-    /// has come of it: by another body, which gets an id of its own. The same body always gets the same id.
+    /// has come of it, by another body, or once its job was removed: then it gets an id of its own. Until then the same body
+    /// always gets the same id.
     ///
     /// # Errors
     /// [`StoreError::Disk`].
     pub fn bind_key(&self, key: &Fingerprint, body: &Fingerprint) -> Result<KeyRecord, StoreError> {
         let _lock = self.lock_keys()?;
         if let Some(known) = self.key(key)?
-            && (known.body == *body || self.job_is_there(known.job_id)?)
+            && ((known.body == *body && !known.made) || self.job_is_there(known.job_id)?)
         {
             return Ok(known);
         }
@@ -103,9 +107,22 @@ impl Store {
             job_id: JobId::generate(),
             body: body.clone(),
             kept_since: Timestamp::now(),
+            made: false,
         };
         disk::write_json(&self.key_path(key), &record)?;
         Ok(record)
+    }
+
+    /// Says that the job of a key was made.
+    ///
+    /// # Errors
+    /// [`StoreError::Disk`]; the job is there all the same.
+    pub fn key_was_used(&self, key: &Fingerprint) -> Result<(), StoreError> {
+        let _lock = self.lock_keys()?;
+        if let Some(known) = self.key(key)? {
+            disk::write_json(&self.key_path(key), &KeyRecord { made: true, ..known })?;
+        }
+        Ok(())
     }
 
     /// Removes keys that were bound longer ago than [`KEPT_FOR`], and what a writer that died has left. Returns how many.

@@ -1,9 +1,9 @@
 //! What the holder of a job writes: ends of steps, attempts, the live record, and the one final record.
 
-use std::fs;
+use std::{fs, path::Path};
 
 use jiff::Timestamp;
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Serialize, de::DeserializeOwned};
 
 use super::{Claim, Job, StoreError, reserve::Room};
 use crate::{
@@ -59,7 +59,7 @@ impl Job {
     /// # Errors
     /// [`StoreError::Disk`].
     pub fn start_of(&self, step: &Slug) -> Result<Option<Stamp>, StoreError> {
-        Ok(disk::read_json::<StartRecord>(&self.paths().start(step))?.map(|record| record.clock))
+        Ok(readable::<StartRecord>(&self.paths().start(step))?.map(|record| record.clock))
     }
 
     /// When the first worker began to run the job; `None` before that, and where nobody has recorded it.
@@ -67,7 +67,7 @@ impl Job {
     /// # Errors
     /// [`StoreError::Disk`].
     pub fn began(&self) -> Result<Option<Stamp>, StoreError> {
-        Ok(disk::read_json::<AttemptRecord>(&self.paths().attempt(1))?.and_then(|record| record.clock))
+        Ok(readable::<AttemptRecord>(&self.paths().attempt(1))?.and_then(|record| record.clock))
     }
 
     /// Records how a step ended. `false` when another holder did so first: what stands there counts.
@@ -160,5 +160,16 @@ impl Job {
             self.draw_state(end)?;
         }
         Ok(won)
+    }
+}
+
+/// A record that the job can do without: one that cannot be read is as good as none.
+fn readable<T: DeserializeOwned + Versioned>(path: &Path) -> Result<Option<T>, DiskError> {
+    match disk::read_json(path) {
+        Err(error @ (DiskError::Torn { .. } | DiskError::FutureSchema { .. })) => {
+            tracing::warn!(%error, "a deadline is counted without this record");
+            Ok(None)
+        }
+        read => read,
     }
 }

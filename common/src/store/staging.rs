@@ -2,9 +2,14 @@
 
 use std::{
     fs::{self, File},
+    os::fd::OwnedFd,
     path::Path,
 };
 
+use rustix::{
+    fs::{CWD, Mode, OFlags, openat, renameat},
+    io::Errno,
+};
 use sha2::{Digest, Sha256};
 use uuid::Uuid;
 
@@ -160,12 +165,19 @@ impl Store {
     /// # Errors
     /// [`StoreError::Disk`].
     pub fn throw_away(&self, folder: &Path) -> Result<(), StoreError> {
-        let target = self.layout.trash().join(Uuid::new_v4().to_string());
-        match fs::rename(folder, target) {
-            Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
-                Err(DiskError::io("throw away", folder)(error).into())
-            }
-            _ => Ok(()),
+        // Neither the folder that it lies in nor the trash may be a link: the backend could make one, and the worker may be root.
+        let name = folder
+            .file_name()
+            .ok_or_else(|| DiskError::io("throw away", folder)(std::io::ErrorKind::InvalidInput.into()))?;
+        let from = match open_folder(folder.parent().unwrap_or(Path::new("/"))) {
+            Err(Errno::NOENT) => return Ok(()),
+            opened => opened.map_err(|error| DiskError::io("throw away", folder)(error.into()))?,
+        };
+        let trash = self.layout.trash();
+        let to = open_folder(&trash).map_err(|error| DiskError::io("open", &trash)(error.into()))?;
+        match renameat(&from, name, &to, Uuid::new_v4().to_string()) {
+            Ok(()) | Err(Errno::NOENT) => Ok(()),
+            Err(error) => Err(DiskError::io("throw away", folder)(error.into()).into()),
         }
     }
 
@@ -176,4 +188,9 @@ impl Store {
     pub fn empty_trash(&self) -> Result<(), ForeignError> {
         foreign::remove_tree(&self.layout.trash())
     }
+}
+
+fn open_folder(path: &Path) -> Result<OwnedFd, Errno> {
+    let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::NOFOLLOW | OFlags::CLOEXEC;
+    openat(CWD, path, flags, Mode::empty())
 }

@@ -10,7 +10,7 @@ use bollard::{
 };
 use futures::StreamExt;
 
-use super::{Engine, EngineError, convert, insist};
+use super::{Engine, EngineError, TRIES, TRY_AGAIN, convert, insist};
 use crate::spec::ContainerSpec;
 
 /// What the engine says of a container.
@@ -125,12 +125,26 @@ impl Engine {
         self.docker.logs(name, Some(options)).map(bytes_of).boxed()
     }
 
-    /// Starts a container; one that runs already is fine.
+    /// Starts a container; one that runs already is fine. Asked again after a failure of the engine only as long as it was never
+    /// started: an engine starts one that has ended once more, without a word.
     ///
     /// # Errors
     /// [`EngineError`].
     pub async fn start(&self, name: &str) -> Result<(), EngineError> {
-        insist(|| self.docker.start_container(name, None)).await
+        let mut tried = 1;
+        loop {
+            match self.docker.start_container(name, None).await.map_err(EngineError::from) {
+                Err(EngineError::Answered { status: 500.., message }) if tried < TRIES => {
+                    tracing::warn!(message, tried, "the container engine failed to start a container; asking again");
+                    tokio::time::sleep(TRY_AGAIN).await;
+                    if self.inspect(name).await?.is_some_and(|status| status.phase != Phase::Created) {
+                        return Ok(());
+                    }
+                    tried += 1;
+                }
+                answer => return answer,
+            }
+        }
     }
 
     /// Waits until a started container does not run any more; `true` when the engine says that it ended with code 0. What else

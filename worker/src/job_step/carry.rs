@@ -177,6 +177,7 @@ impl JobSteps {
     fn began(&self, step: &Step, found: Option<&ContainerStatus>) -> Result<Instant, StepError> {
         let now = Stamp::now();
         let Some(status) = found.filter(|status| status.phase != Phase::Created) else {
+            self.still_held()?;
             self.job.record_start(&step.slug, &now).map_err(TreeError::from)?;
             return Ok(Instant::now());
         };

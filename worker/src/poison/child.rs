@@ -4,19 +4,26 @@ use std::{
     io::{self, BufRead, Read},
     panic::resume_unwind,
     sync::Arc,
-    time::Duration,
+    time::{Duration, Instant},
 };
 
-use pipelinex_common::{id::JobId, store::Store};
+use pipelinex_common::{
+    id::JobId,
+    store::{Store, StoreError},
+};
+use tokio::signal::unix::{SignalKind, signal};
 
 use super::Order;
 use crate::{
     StopOrders, Worker,
+    config::WorkerConfig,
     run::{RunError, run_job},
 };
 
 /// Pause between two tries to claim the job.
 const TRY_AGAIN: Duration = Duration::from_secs(1);
+/// How long it is tried: longer than a heartbeat has to stand still.
+const PATIENCE: Duration = Duration::from_secs(40);
 
 /// Takes an order from standard input, and runs that job until it has ended, or until that input does.
 ///
@@ -35,7 +42,10 @@ pub fn run() -> Result<(), String> {
     let runtime = runtime.map_err(|error| format!("cannot start: {error}"))?;
     let stop = StopOrders::default();
     let _entered = runtime.enter();
-    let worker = Worker::new(order.config, store, stop.clone());
+    let config = WorkerConfig { apart: Vec::new(), ..order.config };
+    let worker = Worker::new(config, store, stop.clone());
+    // Signals to a whole group are the worker's: our order is our standard input, and to die of one would look like dying of the job.
+    let _heard = [SignalKind::terminate(), SignalKind::interrupt()].map(signal);
     std::thread::spawn(move || {
         // The worker holds our standard input. When it is gone, by whichever way, so is our order.
         let _ = io::stdin().lock().read(&mut [0]);
@@ -46,12 +56,16 @@ pub fn run() -> Result<(), String> {
 }
 
 fn handle(worker: &Arc<Worker>, job: JobId) -> Result<(), RunError> {
-    while !worker.stop.let_go.is_cancelled() {
+    let began = Instant::now();
+    // Who holds it for longer than that goes on with it; our worker looks again later.
+    while !worker.stop.let_go.is_cancelled() && began.elapsed() < PATIENCE {
         if let Some((engine, job, claim)) = worker.claim(job)? {
             // No bell rings here: a wish is seen a second later.
             return run_job(worker, engine, &job, claim, &Arc::default()).map(|_| ());
         }
-        if worker.desk.has_ended(job) {
+        let found = worker.store.job(job);
+        let set_aside = found.as_ref().is_ok_and(|found| found.quarantine().is_some());
+        if worker.desk.has_ended(job) || set_aside || matches!(found, Err(StoreError::NoSuchJob(_))) {
             return Ok(());
         }
         worker.runtime.block_on(async {

@@ -113,7 +113,8 @@ impl Running<'_> {
         for step in lost {
             self.record_ended(step, stop)?;
         }
-        for step in self.steps.adopted() {
+        let open = |step: &Slug| !self.ended.contains_key(step);
+        for step in self.steps.adopted().into_iter().filter(open).collect::<Vec<_>>() {
             self.start(&step);
         }
         Ok(())
@@ -122,6 +123,9 @@ impl Running<'_> {
     /// Records a step that ran, and whose container is gone.
     pub(super) fn record_ended(&mut self, slug: &Slug, stop: &Stop) -> Result<(), RunError> {
         self.running.remove(slug);
+        if self.overtaken() {
+            return Ok(());
+        }
         let Some(name) = self.definition.step(slug).map(|step| step.name.clone()) else { return Ok(()) };
         let canceled = stop.reason == Reason::CanceledByUser;
         let state = if canceled { StepState::Canceled } else { StepState::Failed };

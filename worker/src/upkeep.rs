@@ -1,0 +1,50 @@
+//! What a worker clears away by itself, again and again, beside its passes: leftovers on the engine, old jobs, and the trash.
+
+use std::{sync::Arc, time::Duration};
+
+use crate::{Worker, gc, lock, sweep};
+
+/// Pause between two rounds.
+const EVERY: Duration = Duration::from_secs(60);
+
+impl Worker {
+    /// Goes on until it is dropped.
+    pub(crate) async fn keep_up(self: Arc<Self>) {
+        loop {
+            self.sweep().await;
+            self.remove_old_jobs().await;
+            self.empty_trash();
+            tokio::time::sleep(EVERY).await;
+        }
+    }
+
+    async fn sweep(&self) {
+        // That it is away is told where a job waits for it.
+        let Ok(engine) = self.engine().await else { return };
+        match sweep::leftovers(&engine, &self.store, self.config.leftover_grace).await {
+            Ok(left) => {
+                for gone in sweep::remove_leftovers(&engine, &self.store, left).await {
+                    tracing::info!(kind = ?gone.kind, name = gone.name, why = ?gone.why, "removed a leftover");
+                }
+            }
+            Err(error) => tracing::warn!(%error, "the container engine cannot be asked for what is left on it"),
+        }
+    }
+
+    /// Jobs that have ended and are more than the operator keeps: each by one rename, while everything else goes on. What one of
+    /// them may have left on the engine goes with the leftovers.
+    async fn remove_old_jobs(self: &Arc<Self>) {
+        let me = self.clone();
+        let look = move || me.store.surplus(&me.config.keep, &mut lock(&me.desk.sizes));
+        let old = match tokio::task::spawn_blocking(look).await {
+            Ok(Ok(old)) => old,
+            Ok(Err(error)) => return tracing::warn!(%error, "old jobs cannot be looked for"),
+            Err(panic) => std::panic::resume_unwind(panic.into_panic()),
+        };
+        for (job, because) in old {
+            if gc::remove_job(None, &self.store, job.id).await {
+                tracing::info!(job = %job.id, ?because, "removed an old job");
+            }
+        }
+    }
+}
