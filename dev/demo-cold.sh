@@ -94,7 +94,8 @@ demo() {
   say "$1: make demo ended with exit code $code after $((SECONDS - begun)) s"
   [ "$code" = 0 ] || return "$code"
   page=$(sed -n 's/^demo: its page: *//p' "$work/said")
-  inside "curl -fsS '$page'" | grep -q 'class="sentence"' || die "the page that the demo names does not show the job: $page"
+  inside "curl -fsS '$page'" >"$work/page"
+  grep -q 'class="sentence"' "$work/page" || die "the page that the demo names does not show the job: $page"
 }
 
 cold() {

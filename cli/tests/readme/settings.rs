@@ -6,7 +6,7 @@ use crate::page::readme;
 
 /// Flags of every command, which are no settings.
 const OF_EVERY_COMMAND: [&str; 3] = ["--help", "--json", "--quiet"];
-const COMMANDS: [&str; 12] = [
+const COMMANDS: [&str; 15] = [
     "serve",
     "backend",
     "worker",
@@ -19,6 +19,9 @@ const COMMANDS: [&str; 12] = [
     "findings",
     "artifacts",
     "doctor",
+    "cancel",
+    "gc",
+    "health",
 ];
 
 /// The flags of a command, each with its default if it has one.
