@@ -27,8 +27,9 @@ pub const LIST: &str = "scale: p99 of GET /api/jobs";
 pub const LIST_P50: &str = "scale: p50 of GET /api/jobs";
 pub const HOME: &str = "scale: p99 of the page of jobs";
 pub const LIST_BUSY: &str = "scale: p99 of GET /api/jobs, a job made each 200 ms";
+pub const HEALTH: &str = "scale: p99 of /health, which opens nothing";
 pub const MEMORY: &str = "scale: memory of the server";
-pub const NAMES: [&str; 7] = [RESTART, PASS, LIST, LIST_P50, HOME, LIST_BUSY, MEMORY];
+pub const NAMES: [&str; 8] = [RESTART, PASS, LIST, LIST_P50, HOME, LIST_BUSY, HEALTH, MEMORY];
 
 const ENDED: usize = 100_000;
 const WAITING: usize = 10_000;
@@ -54,7 +55,7 @@ pub fn rows(place: &Place) -> Vec<Row> {
     let mut ready: Vec<f64> = (1..RESTARTS).map(|_| restart(place, &root).0).collect();
     let (last, server) = restart(place, &root);
     ready.push(last);
-    let (list, home) = (reads(&server, "/api/jobs"), reads(&server, "/"));
+    let (list, home, health) = (reads(&server, "/api/jobs"), reads(&server, "/"), reads(&server, "/health"));
     let done = AtomicBool::new(false);
     let busy = thread::scope(|scope| {
         scope.spawn(|| {
@@ -77,6 +78,7 @@ pub fn rows(place: &Place) -> Vec<Row> {
         Row::alone(LIST_P50, "ms", of(&list, 50)),
         Row::beside(HOME, "ms", of(&home, 99), noticed, LIST_MS).goal(1.0),
         Row::beside(LIST_BUSY, "ms", of(&busy, 99), noticed, LIST_MS).goal(1.0),
+        Row::alone(HEALTH, "ms", of(&health, 99)),
         Row::beside(MEMORY, "MiB", memory, "the goal", MEMORY_MIB).goal(1.0),
     ]
 }
