@@ -29,8 +29,11 @@ pub(crate) const ASK_AGAIN: Duration = Duration::from_secs(1);
 
 /// A container whose output has ended ends itself within this time, or its output was cut off before the end.
 const SOON: Duration = Duration::from_millis(500);
-/// How often the record of a container that has ended is read for what a stream that broke did not tell.
+/// How often the record of a container that has ended is read for what a stream that ended early did not tell: that a connection
+/// ends without a word may mean nothing.
 const READINGS: u32 = 3;
+/// How often when it is sure that the stream broke.
+const READINGS_OF_BROKEN: u32 = 20;
 
 /// Exit codes from here on are of programs that a signal ended, or of which the engine does not know how they did.
 const SIGNALLED: i64 = 128;
@@ -210,8 +213,11 @@ impl Run<'_> {
             // A connection may end without a word, too: output that ended long before its container was cut off.
             let cut = broken || took > SOON;
             match settled? {
-                Settled::Is(Ending::Exited(_)) if cut && readings < READINGS => {
+                Settled::Is(Ending::Exited(_))
+                    if cut && readings < if broken { READINGS_OF_BROKEN } else { READINGS } =>
+                {
                     readings += 1;
+                    tokio::time::sleep(SOON.min(took)).await;
                     deadline = Instant::now() + self.timeout;
                     drop(log);
                     log = self.take_log()?;

@@ -94,9 +94,10 @@ impl Proxy {
 }
 
 impl State {
-    fn fault_of(&self, head: &str) -> Option<Fault> {
+    async fn fault_of(&self, head: &str) -> Option<Fault> {
         let mut words = head.split_whitespace();
         let (method, path) = (words.next()?, words.next()?);
+        let path = &self.by_name(path).await;
         let mut rules = self.rules.lock().unwrap();
         let meant = |rule: &&mut Rule| {
             rule.times > 0 && rule.method == method && fits(path, rule.path) && path.contains(&rule.job)
@@ -105,6 +106,31 @@ impl State {
         rule.times -= 1;
         *self.made.lock().unwrap().entry(rule.job.clone()).or_default() += 1;
         Some(rule.fault.clone())
+    }
+}
+
+impl State {
+    /// A path that names a container by its id, with its name instead: rules know no ids.
+    async fn by_name(&self, path: &str) -> String {
+        let is_id = |part: &&str| part.len() == 64 && part.bytes().all(|byte| byte.is_ascii_hexdigit());
+        let Some(id) = path.split(['/', '?']).find(is_id).filter(|_| !self.rules.lock().unwrap().is_empty()) else {
+            return path.to_owned();
+        };
+        match self.name_of(id).await {
+            Ok(Some(name)) => path.replacen(id, &name, 1),
+            _ => path.to_owned(),
+        }
+    }
+
+    async fn name_of(&self, id: &str) -> std::io::Result<Option<String>> {
+        let mut engine = UnixStream::connect(&self.engine).await?;
+        let ask = format!("GET /containers/{id}/json HTTP/1.1\r\nHost: engine\r\nConnection: close\r\n\r\n");
+        engine.write_all(ask.as_bytes()).await?;
+        let mut answer = Vec::new();
+        engine.read_to_end(&mut answer).await?;
+        let text = String::from_utf8_lossy(&answer);
+        let name = text.split_once("\"Name\":\"/").and_then(|(_, rest)| rest.split_once('"'));
+        Ok(name.map(|(name, _)| name.to_owned()))
     }
 }
 
@@ -124,7 +150,7 @@ async fn serve(listener: UnixListener, state: Arc<State>) {
 
 async fn hand_on(mut client: UnixStream, state: &State) -> std::io::Result<()> {
     let Some((head, rest)) = read_head(&mut client).await? else { return Ok(()) };
-    let fault = state.fault_of(&head);
+    let fault = state.fault_of(&head).await;
     match fault {
         Some(Fault::Refused) => return Ok(()),
         Some(Fault::Answer(status, message)) => {
