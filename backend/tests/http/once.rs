@@ -178,7 +178,30 @@ async fn a_key_is_one_of_its_route() {
 
 /// Makes it look as if the server had died after it bound the key and before the rename: the job is gone, the key is not.
 fn undo_the_rename(store: &Store, id: JobId) {
+    remove(store, id);
+    for path in keys(store) {
+        let record: KeyRecord = disk::read_json(&path).unwrap().unwrap();
+        disk::write_json(&path, &KeyRecord { made: false, ..record }).unwrap();
+    }
+}
+
+fn remove(store: &Store, id: JobId) {
     std::fs::rename(store.layout().job(id).root(), store.layout().staging().join("left")).unwrap();
+}
+
+#[tokio::test]
+async fn a_job_that_was_removed_is_not_made_again_under_its_id() {
+    let server = TestServer::start().await;
+    let first = server.upload_with(KEY, good_form()).await;
+    let id: JobId = first.json()["job_id"].as_str().unwrap().parse().unwrap();
+    Worker::take(&server.store.job(id).unwrap()).finish(JobState::Failed, Some(Reason::ScriptFailure), None);
+    // As retention does: a worker that remembers that it has ended would never run another job of that id.
+    remove(&server.store, id);
+    let again = server.upload_with(KEY, good_form()).await;
+    assert_eq!((again.status, again.header("idempotent-replayed")), (201, ""), "{}", again.text());
+    assert_ne!(again.json()["job_id"], id.to_string());
+    assert_same(&again, &server.upload_with(KEY, good_form()).await);
+    server.stop().await;
 }
 
 #[tokio::test]
