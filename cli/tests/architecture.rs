@@ -65,7 +65,7 @@ fn backend_and_worker_never_see_each_other() {
 fn a_job_has_one_finisher_and_only_the_store_creates_records() {
     let callers: Vec<String> =
         sources().into_iter().filter(|(_, text)| text.contains("job.finish(")).map(|(path, _)| path).collect();
-    assert_eq!(callers, ["worker/src/run.rs"]);
+    assert_eq!(callers, ["worker/src/run.rs", "worker/src/run/ends.rs"]);
     only_in("fn become_", &["common/src/state.rs"]);
     only_in("openat2(", &["common/src/foreign"]);
 }

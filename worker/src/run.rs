@@ -1,4 +1,4 @@
-//! One job, from its claim to its end: plan, start what may run, take in what ended, and finish. The only caller of
+//! One job, from its claim to its end: plan, start what may run, take in what ended, and finish. Only this room calls
 //! `Job::finish`.
 //!
 //! The loop runs on a thread of its own and speaks to its steps over a channel, so that durable writes of one job stall
