@@ -56,12 +56,10 @@ create_alone() {
 # As `docker` works here it works inside: the same socket, the same client at the same place. The worker finds out where the
 # engine has its workspaces folder, which is a named volume.
 create_beside() {
-  local client
-  client=$(dirname "$(dirname "$(command -v docker)")")
-  [ -d "$client/config" ] || die "--kept is for an engine of dev/engine.sh"
+  [ -d "$engine/config" ] || die "--kept is for an engine of dev/engine.sh"
   docker volume create --label pipelinex.cache=demo "$name" >/dev/null
-  create --volume "${DOCKER_HOST#unix://}:${DOCKER_HOST#unix://}" --volume "$client/bin:$client/bin:ro" --volume "$client/lib:$client/lib:ro" \
-    --volume "$DOCKER_CONFIG:$DOCKER_CONFIG:ro" --volume "$name:/workspaces"
+  create --volume "${DOCKER_HOST#unix://}:${DOCKER_HOST#unix://}" --volume "$engine/bin:$engine/bin:ro" --volume "$engine/lib:$engine/lib:ro" \
+    --volume "$engine/config:$engine/config:ro" --volume "$name:/workspaces"
 }
 
 forget() { { docker rm --force --volumes "$name"; docker volume rm --force "$name"; } >/dev/null 2>&1 || true; }
@@ -118,13 +116,14 @@ cold() {
 # Built without the optimizer's last word: this is about whether `make demo` works. It has the time of a test.
 kept() {
   name=pipelinex-demo
-  environment+=(--env "DOCKER_HOST=$DOCKER_HOST" --env "DOCKER_CONFIG=$DOCKER_CONFIG" --env BUILDX_CONFIG=/root/.buildx
-    --env "PATH=/opt/rust/bin:$(dirname "$(command -v docker)"):/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
+  engine=$(dirname "$(dirname "${DOCKER_HOST#unix://}")") # its own client: what else is on the path is that of another engine
+  environment+=(--env "DOCKER_HOST=$DOCKER_HOST" --env "DOCKER_CONFIG=$engine/config" --env BUILDX_CONFIG=/root/.buildx
+    --env "PATH=/opt/rust/bin:$engine/bin:/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
     --env CARGO_PROFILE_RELEASE_LTO=off --env CARGO_PROFILE_RELEASE_OPT_LEVEL=1 --env CARGO_PROFILE_RELEASE_CODEGEN_UNITS=16)
   exec 9>"${DOCKER_HOST#unix://}.demo-lock"; flock 9
   trap 'docker stop --time 5 "$name" >/dev/null 2>&1; rm -rf "$work"' EXIT
   # One that cannot be started any more was made with a toolchain or an engine that moved.
-  docker start "$name" >/dev/null 2>&1 || { forget; create_beside; docker start "$name" >/dev/null; }
+  docker start "$name" >/dev/null 2>&1 && inside 'docker version' >/dev/null 2>&1 || { forget; create_beside; docker start "$name" >/dev/null; }
   clone
   demo "in the kept container"
   # The server clears up after the job for a moment yet: it ends first.

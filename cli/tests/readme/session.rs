@@ -126,8 +126,17 @@ impl Session {
         for what in ["container", "volume", "network"] {
             let label = format!("label=pipelinex.instance={}", instance.trim());
             let all = if what == "container" { "--all" } else { "--quiet" };
-            let left = Command::new("docker").args([what, "ls", "--quiet", all, "--filter", &label]).output().unwrap();
-            assert_eq!(String::from_utf8_lossy(&left.stdout), "", "{what} left behind");
+            let mut list = Command::new("docker");
+            list.args([what, "ls", "--quiet", all, "--filter", &label]);
+            // A job is told to have ended before its worker has cleared up behind it.
+            let left = (0..600).map(|_| list.output().unwrap().stdout).find(|left| {
+                let none = left.is_empty();
+                if !none {
+                    thread::sleep(Duration::from_millis(100));
+                }
+                none
+            });
+            assert!(left.is_some(), "{what} left behind");
         }
     }
 }
