@@ -7,6 +7,7 @@ use crate::{
     figures::is_long,
     projects::{printed, release, shell, shell_project},
     proxy::{Fault, Proxy, Rule},
+    server::{Process, Server},
     trial::{QUICK, Trial, ran_once},
     world::{World, docker, names, story, text, until},
 };
@@ -39,6 +40,14 @@ fn rule(method: &'static str, path: &'static str, times: usize, fault: Fault) ->
 
 fn proxy(world: &World) -> Proxy {
     Proxy::new(&world.path("engine.sock"), &socket())
+}
+
+/// A backend, and a worker whose engine can be made to fail.
+async fn with_engine_between(trial: &mut Trial<'_>) -> (Server, Proxy, Process) {
+    let backend = trial.backend("", &[]).await;
+    let engine = proxy(trial.world);
+    let worker = trial.worker("", &["--docker-host", &engine.host]);
+    (backend, engine, worker)
 }
 
 /// What goes wrong once or a few times, and after which a job ends as if nothing had been.
@@ -223,10 +232,7 @@ fn a_container_that_somebody_pauses_holds_its_job_no_longer_than_its_time() {
 fn an_image_that_is_not_there_is_said_and_no_other_job_waits_for_it() {
     story(async |world| {
         let mut trial = Trial::new(world);
-        let backend = trial.backend("", &[]).await;
-        let engine = proxy(trial.world);
-        let host = engine.host.clone();
-        let worker = trial.worker("", &["--docker-host", &host]);
+        let (backend, engine, worker) = with_engine_between(&mut trial).await;
         let missing = Fault::Answer(404, "No such image: pipelinex/scan:1");
         engine.inject(&[rule("POST", CREATE, 1, missing)]);
         let id = backend.submit(shell_project(QUICK), &shell()).await;
@@ -245,10 +251,7 @@ fn an_image_that_is_not_there_is_said_and_no_other_job_waits_for_it() {
 fn an_engine_that_goes_on_failing_ends_the_job_and_says_so() {
     story(async |world| {
         let mut trial = Trial::new(world);
-        let backend = trial.backend("", &[]).await;
-        let engine = proxy(trial.world);
-        let host = engine.host.clone();
-        let worker = trial.worker("", &["--docker-host", &host]);
+        let (backend, engine, worker) = with_engine_between(&mut trial).await;
         engine.inject(&[rule("POST", START, usize::MAX, Fault::Answer(500, "injected"))]);
         let id = trial.submit(&backend, QUICK).await;
         let status = backend.end_of(&id).await;
