@@ -1,15 +1,14 @@
 //! A job once more: a new job of the same source and request, which names the old one. The source is copied, never shared:
 //! what happens to one job's folder must not reach another.
 
-use std::{fs, io, os::unix::fs::OpenOptionsExt, os::unix::fs::PermissionsExt, path::Path, sync::Arc};
+use std::{path::Path, sync::Arc};
 
 use pipelinex_common::{
-    disk,
     foreign::Beneath,
     id::JobId,
     metadata::{Metadata, SourceInfo},
     request::JobRequest,
-    store::{Job, StoreError},
+    store::{Copying, Job, TreeError, Whose, copy_tree},
 };
 use tokio::{sync::OwnedSemaphorePermit, task::spawn_blocking};
 
@@ -72,26 +71,8 @@ fn ended(job: &Job) -> Result<Metadata, ApiError> {
     Err(ApiError::NotYet { detail })
 }
 
-/// Copies files, folders and links; the links as they are, followed by nobody.
-fn copy(from: &Path, to: &Path) -> Result<(), ApiError> {
-    let source = Beneath::open(from)?;
-    let walk = source.walk(usize::MAX)?;
-    let make = |path: &Path| disk::make_dir(path, 0o755).map_err(|error| ApiError::from(StoreError::from(error)));
-    make(to)?;
-    for folder in &walk.folders {
-        make(&to.join(folder))?;
-    }
-    for found in &walk.files {
-        let mut file = source.file(&found.path)?;
-        let executable = file.metadata().map_err(ApiError::io)?.permissions().mode() & 0o111 != 0;
-        let mode = if executable { 0o755 } else { 0o644 };
-        let target = fs::OpenOptions::new().write(true).create_new(true).mode(mode).open(to.join(&found.path));
-        // The kernel shares the blocks where the file system can.
-        io::copy(&mut file, &mut target.map_err(ApiError::io)?).map_err(ApiError::io)?;
-    }
-    for link in &walk.links {
-        let target = source.link_target(link)?;
-        std::os::unix::fs::symlink(target, to.join(link)).map_err(ApiError::io)?;
-    }
-    Ok(())
+/// Copies what was submitted; its links as they are, followed by nobody.
+fn copy(from: &Path, to: &Path) -> Result<(), TreeError> {
+    let how = Copying { whose: Whose::Ours, links: true, file_bytes: u64::MAX };
+    copy_tree(&Beneath::open(from)?, to, how)
 }

@@ -3,6 +3,8 @@
 //! What the client can do something about is told in full, with a rule, a path and a hint for each problem. What only the
 //! operator can do something about is logged with a number, and the client gets the number.
 
+mod from;
+
 use axum::{
     Json,
     http::{HeaderValue, StatusCode, header},
@@ -10,22 +12,11 @@ use axum::{
 };
 use pipelinex_common::{
     disk::is_full,
-    foreign::ForeignError,
-    id::InvalidJobId,
     state::{JobState, Reason},
     store::{Quarantine, StoreError},
 };
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
-
-use crate::{
-    admission::{self, AdmissionError},
-    intake::{
-        IntakeError, Refusal,
-        git::{CloneError, TokenError},
-    },
-    stacks::UnknownStack,
-};
 
 /// Why a request is not answered as it wished.
 #[derive(Debug)]
@@ -305,96 +296,5 @@ impl IntoResponse for ApiError {
             headers.insert(header::RETRY_AFTER, HeaderValue::from_static(seconds));
         }
         response
-    }
-}
-
-impl From<InvalidJobId> for ApiError {
-    fn from(error: InvalidJobId) -> Self {
-        Self::NotFound { detail: format!("there is no such job: {error}") }
-    }
-}
-
-impl From<StoreError> for ApiError {
-    fn from(error: StoreError) -> Self {
-        match error {
-            StoreError::NoSuchJob(_) => Self::NotFound { detail: error.to_string() },
-            StoreError::Disk(ref disk) if disk.is_full() => Self::Full,
-            StoreError::Disk(_) | StoreError::Taken(_) | StoreError::Transition(_) => Self::internal(error),
-        }
-    }
-}
-
-impl From<ForeignError> for ApiError {
-    fn from(error: ForeignError) -> Self {
-        match error {
-            ForeignError::Missing(_) | ForeignError::Refused { .. } => Self::NotFound { detail: error.to_string() },
-            ForeignError::TooMuch(_) | ForeignError::Io { .. } => Self::internal(error),
-        }
-    }
-}
-
-impl From<IntakeError> for ApiError {
-    fn from(error: IntakeError) -> Self {
-        match error {
-            IntakeError::Refused(refusal) => Self::Refused { code: "zip-refused", problems: vec![refusal.into()] },
-            IntakeError::Full => Self::Full,
-            IntakeError::Io { .. } => Self::internal(error),
-        }
-    }
-}
-
-impl From<CloneError> for ApiError {
-    fn from(error: CloneError) -> Self {
-        match error {
-            CloneError::Refused(problem) => Self::Refused { code: GIT_REFUSED, problems: vec![problem] },
-            CloneError::TooLarge(detail) => Self::TooLarge { detail },
-            CloneError::TooSlow { .. } => Self::CloneTooSlow {
-                detail: format!("{error}; a smaller branch may be faster, or a ZIP of the project"),
-            },
-            CloneError::Unreachable(detail) => Self::HostUnreachable { detail },
-            CloneError::Full => Self::Full,
-            CloneError::Gone => Self::client_gone(),
-            CloneError::Ours(_) => Self::internal(error),
-        }
-    }
-}
-
-impl From<TokenError> for ApiError {
-    fn from(error: TokenError) -> Self {
-        match error {
-            TokenError::Refused(problem) => Self::Refused { code: GIT_REFUSED, problems: vec![problem] },
-            TokenError::Unusable(cause) => Self::internal(cause),
-        }
-    }
-}
-
-impl From<AdmissionError> for ApiError {
-    fn from(error: AdmissionError) -> Self {
-        match error {
-            AdmissionError::Refused(refused) => {
-                Self::Refused { code: NOT_ADMITTED, problems: refused.problems.into_iter().map(Into::into).collect() }
-            }
-            AdmissionError::Io(error) => Self::internal(error),
-        }
-    }
-}
-
-impl From<UnknownStack> for ApiError {
-    fn from(unknown: UnknownStack) -> Self {
-        Self::Refused { code: NOT_ADMITTED, problems: vec![unknown.problem().into()] }
-    }
-}
-
-impl From<Refusal> for Problem {
-    fn from(refusal: Refusal) -> Self {
-        let message = refusal.rule.says().to_owned();
-        Self { rule: refusal.rule.to_string(), path: refusal.entry, message, hint: refusal.hint }
-    }
-}
-
-impl From<admission::Problem> for Problem {
-    fn from(problem: admission::Problem) -> Self {
-        let admission::Problem { rule, path, message, hint } = problem;
-        Self { rule: rule.to_string(), path, message, hint }
     }
 }

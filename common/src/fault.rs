@@ -3,7 +3,7 @@
 //!
 //! Both are configured by the environment, once, at the start of the program. `PIPELINEX_FAULTS` names places and what happens
 //! there: `worker.claimed=1*kill;intake.admitted=abort`. `kill` and `stop` send this process SIGKILL and SIGSTOP, `abort` ends
-//! it as a crash would; everything else is an action of the `fail` crate, whose whole grammar holds: `3*off->1*kill` is the
+//! it as a crash would, `overflow` uses up the stack; everything else is an action of the `fail` crate, whose whole grammar holds: `3*off->1*kill` is the
 //! fourth time. `PIPELINEX_EVENTS` names a file that gets one line of JSON for each event, appended in one write, so that
 //! processes share it.
 
@@ -87,7 +87,7 @@ mod armed {
             let cut = term.rfind(['*', '%']).map_or(0, |at| at + 1);
             let (times, action) = term.split_at(cut);
             match action {
-                "kill" | "stop" | "abort" => format!("{times}return({action})"),
+                "kill" | "stop" | "abort" | "overflow" => format!("{times}return({action})"),
                 _ => term.to_owned(),
             }
         };
@@ -109,8 +109,14 @@ mod armed {
                 std::thread::sleep(STANDING);
             }
             "abort" => process::abort(),
+            "overflow" => _ = deeper(0),
             _ => {}
         }
+    }
+
+    /// Calls itself until there is no stack left.
+    fn deeper(depth: u64) -> u64 {
+        if depth == u64::MAX { depth } else { std::hint::black_box(deeper(std::hint::black_box(depth + 1))) + 1 }
     }
 
     /// Appends one event. What cannot be written is lost: a test that needs it sees that it is not there.
@@ -136,6 +142,7 @@ mod armed {
             assert_eq!(understood("kill"), "return(kill)");
             assert_eq!(understood("1*kill"), "1*return(kill)");
             assert_eq!(understood("3*off->1*stop"), "3*off->1*return(stop)");
+            assert_eq!(understood("overflow"), "return(overflow)");
             assert_eq!(understood("10%abort -> sleep(5)"), "10%return(abort)->sleep(5)");
         }
 

@@ -10,7 +10,7 @@
 //! | `EndOf`, `LatestAttempt`, `LabelledContainers` | `Running::prepare` in `worker/src/run.rs`, `worker/src/take_up.rs` |
 //! | `BeginAttempt` | `Job::begin_attempt` in `common/src/store/record.rs` |
 //! | `Holds` | `Claim::holds`, wherever `worker/src/{run,step,job_step}.rs` asks it |
-//! | `Create`, `NotTooLate`, `TakeLog`, `Start`, `Inspect`, `DiscardLog`, `RemoveUnstarted`, `Settled` | `worker/src/step.rs` |
+//! | `Create`, `NotTooLate`, `TakeLog`, `Start`, `Inspect`, `DiscardLog`, `RemoveUnstarted`, `Settled` | `worker/src/step.rs`, `step/following.rs` |
 //! | `RecordEnd` | `Job::record_end`, with the renames of `worker/src/collect.rs`, which are exclusive in the same way |
 //! | `RemoveContainer`, `Sweep` | `worker/src/job_step.rs`, `worker/src/sweep.rs` |
 //! | `Finish` | `Job::finish` |

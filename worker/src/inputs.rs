@@ -1,23 +1,15 @@
 //! What a step gets of what others have left: copies of their published artifacts, in a folder of its own that a runner reads
 //! and cannot write. Their names were given by foreign code, so they are read like everything else of that kind.
 
-use std::{
-    fs::{OpenOptions, Permissions},
-    os::unix::fs::PermissionsExt,
-    path::Path,
-};
-
 use pipelinex_common::{
-    disk::{self, DiskError},
+    disk,
     foreign::{Beneath, ForeignError},
     layout::JobPaths,
     limits::StepLimits,
     pipeline::model::{Pipeline, Step, StepKind},
     slug::Slug,
-    store::Store,
+    store::{Copying, Store, TreeError, Whose, copy_tree},
 };
-
-use crate::tree::TreeError;
 
 /// The steps whose artifacts a step gets, or `None` when it has no use for any: a scan gets those of all it needs, as far as
 /// they are to be handed on, and the step whose artifacts its target is made of.
@@ -53,38 +45,24 @@ pub fn prepare(
     disk::make_dir(&folder, 0o755)?;
     for producer in producers {
         let to = folder.join(producer.as_str());
-        disk::make_dir(&to, 0o755)?;
         match Beneath::open(&paths.artifacts_of(producer)) {
             // It published nothing.
-            Err(ForeignError::Missing(_)) => {}
-            artifacts => copy(&artifacts?, &to, limits)?,
+            Err(ForeignError::Missing(_)) => disk::make_dir(&to, 0o755)?,
+            artifacts => {
+                let how = Copying { whose: Whose::Ours, links: false, file_bytes: limits.artifact_bytes };
+                copy_tree(&artifacts?, &to, how)?;
+            }
         }
-    }
-    Ok(())
-}
-
-fn copy(artifacts: &Beneath, to: &Path, limits: &StepLimits) -> Result<(), TreeError> {
-    let walk = artifacts.walk(usize::MAX)?;
-    for folder in &walk.folders {
-        disk::make_dir(&to.join(folder), 0o755)?;
-    }
-    for found in &walk.files {
-        let path = to.join(&found.path);
-        let from = artifacts.file(&found.path)?;
-        let executable = from.metadata().is_ok_and(|meta| meta.permissions().mode() & 0o111 != 0);
-        let created = OpenOptions::new().write(true).create_new(true).open(&path);
-        let mut file = created.map_err(DiskError::io("create", &path))?;
-        // The kernel shares the blocks where the file system can.
-        artifacts.copy(&found.path, &mut file, limits.artifact_bytes)?;
-        let mode = if executable { 0o755 } else { 0o644 };
-        file.set_permissions(Permissions::from_mode(mode)).map_err(DiskError::io("set the mode of", &path))?;
     }
     Ok(())
 }
 
 #[cfg(test)]
 mod tests {
-    use std::fs;
+    use std::{
+        fs::{self, Permissions},
+        os::unix::fs::PermissionsExt,
+    };
 
     use super::*;
 

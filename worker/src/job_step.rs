@@ -3,6 +3,7 @@
 mod carry;
 mod end;
 mod ready;
+mod watched;
 
 use std::{
     collections::BTreeMap,

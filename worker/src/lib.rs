@@ -7,6 +7,7 @@ pub mod collect;
 pub mod config;
 pub mod consumer;
 pub mod definition;
+pub mod desk;
 pub mod engine;
 pub mod errand;
 pub mod gc;
@@ -42,7 +43,7 @@ use pipelinex_common::{
 use tokio::sync::Semaphore;
 use tokio_util::sync::CancellationToken;
 
-use crate::{config::WorkerConfig, engine::Engine, reconcile::Desk, site::Site};
+use crate::{config::WorkerConfig, desk::Desk, engine::Engine, site::Site};
 
 /// How a worker is told to stop.
 #[derive(Clone, Debug, Default)]

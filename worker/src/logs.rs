@@ -4,12 +4,15 @@
 //! a line. Whoever takes a step over cuts both files to what they agree on and skips that many whole lines of the engine's
 //! log: never bytes, because engines replace invalid UTF-8 in their record and so change lengths, but not line ends.
 
+mod taken_up;
+#[cfg(test)]
+mod tests;
+
 use std::{
     collections::VecDeque,
-    fs::{self, File, OpenOptions},
-    io::{Read, Write},
-    os::unix::fs::OpenOptionsExt,
-    path::{Path, PathBuf},
+    fs::{self, File},
+    io::Write,
+    path::PathBuf,
     sync::Arc,
     time::{Duration, Instant},
 };
@@ -21,11 +24,11 @@ use pipelinex_common::{
     slug::Slug,
 };
 
+use self::taken_up::{SkipLines, agreed, restart};
+
 /// How much of the end of a log is kept when it is too long to store.
 const TAIL_BYTES: usize = 64 * 1024;
 
-/// The largest index that is read, in bytes: a row each 4 KiB of the largest log, and one each 200 ms of a day.
-const INDEX_MAX: u64 = 64 * 1024 * 1024;
 /// A row of the index is written when so much was stored since the last one,
 const ROW_BYTES: u64 = 4096;
 /// or when so much time has passed.
@@ -309,164 +312,5 @@ impl LogWriter {
         let surplus = tail.len().saturating_sub(TAIL_BYTES);
         tail.drain(..surplus);
         Ok(())
-    }
-}
-
-/// What text and index agree on: whole lines, bytes of text, bytes of index.
-fn agreed(text: &Path, index: &Path) -> Result<(u64, u64, u64), DiskError> {
-    let rows = disk::read_file(index, INDEX_MAX)?.unwrap_or_default();
-    let rows = String::from_utf8_lossy(&rows);
-    let stored = fs::symlink_metadata(text).map_or(0, |meta| meta.len());
-    let mut agreed = (0, 0, 0);
-    let mut at = 0;
-    for row in rows.split_inclusive('\n') {
-        at += row.len() as u64;
-        let mut numbers = row.trim_end().split(' ').map(str::parse::<u64>);
-        let (Some(Ok(lines)), Some(Ok(end)), true) = (numbers.next(), numbers.next(), row.ends_with('\n')) else {
-            break;
-        };
-        if end > stored {
-            break;
-        }
-        agreed = (lines, end, at);
-    }
-    Ok(agreed)
-}
-
-/// A new file with the first `keep` bytes of the one at `path`, in its place.
-fn restart(path: &Path, keep: u64) -> Result<File, DiskError> {
-    let create = |path: &Path| {
-        let file = OpenOptions::new().append(true).create_new(true).mode(0o640).open(path);
-        file.map_err(DiskError::io("create", path))
-    };
-    if !path.exists() {
-        return create(path);
-    }
-    let aside = path.with_extension("new");
-    let _ = fs::remove_file(&aside);
-    let mut file = create(&aside)?;
-    let old = File::open(path).map_err(DiskError::io("open", path))?;
-    std::io::copy(&mut old.take(keep), &mut file).map_err(DiskError::io("write", &aside))?;
-    fs::rename(&aside, path).map_err(DiskError::io("replace", path))?;
-    Ok(file)
-}
-
-/// Passes on what follows after a number of whole lines: for an engine's record of which the beginning is stored already.
-#[derive(Clone, Copy, Debug)]
-struct SkipLines(u64);
-
-impl SkipLines {
-    /// The part of `bytes` that is not stored yet.
-    fn pass<'a>(&mut self, mut bytes: &'a [u8]) -> &'a [u8] {
-        while self.0 > 0 {
-            match bytes.iter().position(|byte| *byte == b'\n') {
-                Some(end) => bytes = &bytes[end + 1..],
-                None => return &[],
-            }
-            self.0 -= 1;
-        }
-        bytes
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use pipelinex_common::{limits::MIB, testing::SmallDisk};
-
-    use super::*;
-
-    fn limits(stored: u64, raw: u64) -> StepLimits {
-        StepLimits { log_stored_bytes: stored, log_raw_bytes: raw, ..Default::default() }
-    }
-
-    fn place() -> (tempfile::TempDir, JobPaths, Slug) {
-        let dir = tempfile::tempdir().unwrap();
-        let paths = JobPaths::at(dir.path());
-        fs::create_dir(paths.logs()).unwrap();
-        (dir, paths, Slug::of("build"))
-    }
-
-    #[test]
-    fn a_log_is_taken_up_where_text_and_index_agree() {
-        let (_dir, paths, step) = place();
-        let mut first = LogWriter::open(&paths, &step, &limits(1000, 1000)).unwrap();
-        first.append(b"one\ntwo\n").unwrap();
-        first.append(b"three\nhalf a li").unwrap();
-        // The first holder is stopped here; another goes on.
-        let mut second = LogWriter::open(&paths, &step, &limits(1000, 1000)).unwrap();
-        assert_eq!(second.lines(), 2, "a write that did not end on a line has no row");
-        for piece in ["on", "e\ntwo\nthr", "ee\nhalf a line\n"] {
-            second.append_following(piece.as_bytes()).unwrap();
-        }
-        assert!(first.was_taken() && !second.was_taken());
-        first.append(b"a holder that wakes up\n").unwrap();
-        assert_eq!(fs::read_to_string(paths.log(&step)).unwrap(), "one\ntwo\nthree\nhalf a line\n");
-    }
-
-    #[test]
-    fn on_a_full_disk_a_log_says_where_something_is_missing_and_goes_on_once_there_is_space() {
-        let disks = [Some(SmallDisk::in_memory()), SmallDisk::ext4()];
-        for disk in disks.into_iter().flatten() {
-            let (paths, step) = (JobPaths::at(disk.path()), Slug::of("build"));
-            fs::create_dir(paths.logs()).unwrap();
-            let mut log = LogWriter::open(&paths, &step, &limits(MIB, MIB)).unwrap();
-            log.append(b"before\n").unwrap();
-            disk.leave(0);
-            let long = format!("{}\n", "x".repeat(200 * 1024));
-            for _ in 0..3 {
-                assert_eq!(log.append(long.as_bytes()).unwrap(), Appended::Taken);
-            }
-            assert_eq!(fs::read_to_string(paths.log(&step)).unwrap(), format!("before\n{GAP_MARKER}"));
-            // Whoever takes over now gets from the engine what the disk had no space for.
-            disk.make_room();
-            let mut successor = LogWriter::open(&paths, &step, &limits(MIB, MIB)).unwrap();
-            assert_eq!(successor.lines(), 1);
-            successor.append_following(format!("before\n{long}after\n").as_bytes()).unwrap();
-            assert_eq!(fs::read_to_string(paths.log(&step)).unwrap(), format!("before\n{long}after\n"));
-        }
-    }
-
-    #[test]
-    fn a_log_with_a_gap_still_agrees_with_its_index() {
-        let disk = SmallDisk::in_memory();
-        let (paths, step) = (JobPaths::at(disk.path()), Slug::of("build"));
-        fs::create_dir(paths.logs()).unwrap();
-        let mut log = LogWriter::open(&paths, &step, &limits(64 * MIB, 64 * MIB)).unwrap();
-        let mut printed = String::new();
-        for round in 0..30 {
-            disk.leave([0, 4096, 8192, 1 << 20][round % 4]);
-            for number in 0..200 {
-                let line = format!("{round} {number} {}\n", "y".repeat(100));
-                log.append(line.as_bytes()).unwrap();
-                printed += &line;
-            }
-        }
-        disk.make_room();
-        log.append(b"last\n").unwrap();
-        log.finish().unwrap();
-        let gaps = fs::read_to_string(paths.log(&step)).unwrap().matches(GAP_MARKER).count();
-        assert!(gaps > 3, "{gaps}");
-        // A successor skips what the index counts and goes on behind it: nothing is there twice, nothing is torn.
-        let mut successor = LogWriter::open(&paths, &step, &limits(64 * MIB, 64 * MIB)).unwrap();
-        successor.append_following(format!("{printed}last\n").as_bytes()).unwrap();
-        let text = fs::read_to_string(paths.log(&step)).unwrap();
-        let kept: Vec<&str> = text.lines().filter(|line| !line.is_empty() && !line.starts_with('[')).collect();
-        let mut whole = printed.lines().chain(["last"]);
-        assert!(kept.iter().all(|line| whole.any(|printed| printed == *line)), "in order, each once");
-        assert!(text.ends_with("last\n"));
-    }
-
-    #[test]
-    fn a_long_log_keeps_its_head_and_its_tail_and_a_longer_one_ends_the_step() {
-        let (_dir, paths, step) = place();
-        let mut log = LogWriter::open(&paths, &step, &limits(10, 100)).unwrap();
-        assert_eq!(log.append(b"0123456789abc\n").unwrap(), Appended::Taken);
-        assert_eq!(log.append(b"more\n").unwrap(), Appended::Taken);
-        assert_eq!(log.append(&[b'x'; 100]).unwrap(), Appended::TooMuch);
-        log.finish().unwrap();
-        let text = fs::read_to_string(paths.log(&step)).unwrap();
-        assert!(text.starts_with("0123456789\n[pipelinex]"), "{text}");
-        let tail = fs::read_to_string(paths.log_tail(&step)).unwrap();
-        assert!(tail.starts_with("abc\nmore\n"), "{tail}");
     }
 }

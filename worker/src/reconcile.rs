@@ -1,89 +1,31 @@
 //! Finding work: one pass over the folders takes every job that nobody holds, whether a message ever came for it or not.
 
 use std::{
-    collections::{HashMap, HashSet, hash_map::Entry},
+    collections::hash_map::Entry,
     panic::{AssertUnwindSafe, catch_unwind},
-    sync::{Arc, Mutex, MutexGuard},
+    sync::Arc,
     time::{Duration, Instant},
 };
 
 use pipelinex_common::{
     id::JobId,
-    store::{Claim, ClaimOutcome, HeartbeatWatch, Job, Quarantine, Snapshot, StoreError},
+    store::{Claim, ClaimOutcome, Job, Quarantine, Snapshot, StoreError},
 };
-use tokio::sync::{Notify, OwnedSemaphorePermit, Semaphore, oneshot};
+use tokio::sync::{Notify, OwnedSemaphorePermit, oneshot};
 use tokio_util::task::AbortOnDropHandle;
 
 use crate::{
     Worker,
+    desk::PARALLEL_ENDS,
     engine::Engine,
     lock, poison,
-    put_off::{PutOff, TRY_AGAIN},
+    put_off::TRY_AGAIN,
     run::{Left, RunError, run_job},
     sweep,
 };
 
 /// How long a job may take to be let go of, such as one in whose middle a large artifact is collected.
 const LETTING_GO: Duration = Duration::from_secs(20);
-/// Jobs that are ended at the same time because somebody wishes it, besides those that run.
-const PARALLEL_ENDS: usize = 4;
-
-/// What this process has in hand.
-pub struct Desk {
-    slots: Arc<Semaphore>,
-    /// Places for jobs that nobody holds and that only have to be ended: none of them waits for those that run.
-    ends: Arc<Semaphore>,
-    /// Jobs this process runs, and what is rung when their wishes are worth a look.
-    mine: Mutex<HashMap<JobId, Arc<Notify>>>,
-    /// Jobs known to have ended: never looked at again, as long as they are there.
-    ended: Mutex<HashSet<JobId>>,
-    /// The list of jobs at the last pass.
-    listed: Mutex<Option<Arc<Vec<JobId>>>>,
-    /// Jobs that could not be run to their end.
-    put_off: Mutex<PutOff>,
-    /// What the engine last said instead of an answer: told once, not with each pass.
-    engine_away: Mutex<Option<String>>,
-    watch: Mutex<HeartbeatWatch>,
-    /// The room that jobs take which have ended, in bytes, as far as it was looked up.
-    pub(crate) sizes: Mutex<HashMap<JobId, u64>>,
-    /// Held by the thread that empties the trash.
-    pub(crate) trash: Mutex<()>,
-    /// Rung when a pass is worth making before its time.
-    pub(crate) look: Notify,
-}
-
-impl Desk {
-    pub(crate) fn new(parallel: usize, watch: HeartbeatWatch) -> Self {
-        Self {
-            slots: Arc::new(Semaphore::new(parallel)),
-            ends: Arc::new(Semaphore::new(PARALLEL_ENDS)),
-            mine: Mutex::default(),
-            ended: Mutex::default(),
-            listed: Mutex::default(),
-            put_off: Mutex::default(),
-            engine_away: Mutex::default(),
-            watch: Mutex::new(watch),
-            sizes: Mutex::default(),
-            trash: Mutex::default(),
-            look: Notify::new(),
-        }
-    }
-
-    /// What is remembered of heartbeats.
-    pub(crate) fn watch(&self) -> MutexGuard<'_, HeartbeatWatch> {
-        lock(&self.watch)
-    }
-
-    /// Whether a job is known to have ended.
-    pub(crate) fn has_ended(&self, id: JobId) -> bool {
-        lock(&self.ended).contains(&id)
-    }
-
-    fn waits_for_another_try(&self) -> bool {
-        lock(&self.put_off).waits()
-    }
-}
-
 impl Worker {
     /// Makes passes until told to stop, then waits until every job was let go of.
     pub async fn reconcile(self: &Arc<Self>) {
@@ -246,7 +188,7 @@ impl Worker {
             true => None,
             false => Some(self.runtime.block_on(self.engine())?),
         };
-        match job.claim(&self.identity, &mut lock(&self.desk.watch))? {
+        match job.claim(&self.identity, &mut self.desk.watch())? {
             ClaimOutcome::Ended => _ = lock(&self.desk.ended).insert(id),
             ClaimOutcome::Held { .. } => {}
             ClaimOutcome::Won(claim) => return Ok(Some((engine, job, claim))),
@@ -308,7 +250,7 @@ impl Worker {
         let (mine, put_off) = (lock(&self.desk.mine), lock(&self.desk.put_off));
         let open = |id: &JobId| !ended.contains(id) && !mine.contains_key(id) && !put_off.contains(*id);
         let ids: Vec<JobId> = all.iter().rev().copied().filter(open).collect();
-        lock(&self.desk.watch).retain(|id| mine.contains_key(&id) || ids.binary_search(&id).is_ok());
+        self.desk.watch().retain(|id| mine.contains_key(&id) || ids.binary_search(&id).is_ok());
         Ok(ids)
     }
 

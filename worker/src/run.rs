@@ -4,29 +4,30 @@
 //! The loop runs on a thread of its own and speaks to its steps over a channel, so that durable writes of one job stall
 //! nobody else. Everything it decides, it decides from the files: a successor comes to the same answers.
 
+mod beat;
 mod ends;
 mod error;
 mod outcome;
+mod records;
 mod stopping;
 
 use std::{
     collections::{BTreeMap, BTreeSet},
     sync::{Arc, Mutex},
-    time::Duration,
 };
 
 use jiff::Timestamp;
 use pipelinex_common::{
-    disk::{DiskError, Versioned},
-    execution::{StepEnd, StepRecord},
+    disk::DiskError,
+    execution::StepRecord,
     metadata::Metadata,
-    pipeline::plan::{self, Ended, SkipReason},
+    pipeline::plan::{self, Ended},
     slug::Slug,
-    state::{Reason, StepState},
+    state::StepState,
     store::{Claim, Handling, Job, Place},
 };
 use tokio::sync::{Notify, mpsc};
-use tokio_util::{sync::CancellationToken, task::AbortOnDropHandle};
+use tokio_util::sync::CancellationToken;
 
 pub use self::{ends::end_poisoned, error::RunError};
 use crate::{
@@ -39,9 +40,6 @@ use crate::{
     step::Stop,
     sweep, take_up,
 };
-
-/// Pause between two heartbeats: a claim that stands still for 20 s is taken for dead.
-const BEAT_EVERY: Duration = Duration::from_secs(2);
 
 /// How this worker let go of a job.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -77,7 +75,7 @@ pub fn run_job(
     let number = claim.number();
     let claim = Arc::new(Mutex::new(claim));
     let let_go = worker.stop.let_go.child_token();
-    let _beating = beat(worker, &claim, &let_go);
+    let _beating = beat::beat(worker, &claim, &let_go);
     worker.store.take_over(job)?;
     let planning = job.handling(number, Place::Plan);
     let metadata = job.metadata()?;
@@ -104,29 +102,6 @@ pub fn run_job(
         running.clean_up();
     }
     Ok(left)
-}
-
-/// Shows that the claim's holder lives, until the guard is dropped; lets go of a job that another holds by now.
-fn beat(worker: &Worker, claim: &Arc<Mutex<Claim>>, let_go: &CancellationToken) -> AbortOnDropHandle<()> {
-    let (claim, let_go) = (claim.clone(), let_go.clone());
-    AbortOnDropHandle::new(worker.runtime.spawn(async move {
-        let mut ticks = tokio::time::interval(BEAT_EVERY);
-        loop {
-            ticks.tick().await;
-            let (claim, let_go) = (claim.clone(), let_go.clone());
-            // On a thread for that: a disk that hangs must stall nobody else's heart.
-            let beaten = tokio::task::spawn_blocking(move || {
-                let mut claim = lock(&claim);
-                if !claim.holds() {
-                    let_go.cancel();
-                }
-                claim.beat()
-            });
-            if let Ok(Err(error)) = beaten.await {
-                tracing::warn!(%error, "a heartbeat could not be written");
-            }
-        }
-    }))
 }
 
 /// A job that is being run.
@@ -265,81 +240,6 @@ impl<'a> Running<'a> {
             // The receiver is gone once the job was let go of.
             let _ = events.send(Event::Step(report));
         });
-    }
-
-    fn skip(&mut self, slug: &Slug, reason: &SkipReason) -> Result<(), RunError> {
-        let Some(step) = self.definition.step(slug) else { return Ok(()) };
-        let (reason, message) = match reason {
-            SkipReason::NotSelected => (Reason::NotSelected, "not selected".to_owned()),
-            SkipReason::DependencyFailed { step } => (Reason::DependencyFailed, format!("{step} did not succeed")),
-            SkipReason::ManualNotRun => (Reason::ManualNotRun, "it is started by hand".to_owned()),
-        };
-        let record = StepRecord::bare(&step.name, StepState::Skipped, Some(reason), message);
-        self.record(slug, record)
-    }
-
-    fn take_in(&mut self, slug: &Slug, record: StepRecord) -> Result<(), RunError> {
-        pipelinex_common::fault_point!("worker.recording");
-        // It may have been long until it ended: a holder that was overtaken meanwhile records and draws nothing.
-        if self.overtaken() {
-            return Ok(());
-        }
-        self.running.remove(slug);
-        self.record(slug, record)?;
-        pipelinex_common::fault_point!("worker.end-recorded");
-        // Only now may its container go: the end is on disk.
-        self.steps.remove_container(slug);
-        pipelinex_common::fault_point!("worker.between-steps");
-        Ok(())
-    }
-
-    fn record(&mut self, slug: &Slug, mut record: StepRecord) -> Result<(), RunError> {
-        let step = self.definition.step(slug);
-        record.allow_failure = step.is_some_and(|step| outcome::is_allowed(step, &record));
-        let stage = step.map(|step| step.stage.clone()).unwrap_or_default();
-        let end = StepEnd { schema: StepEnd::SCHEMA, stage, claim: self.claim, record };
-        let record = if self.job.record_end(slug, &end)? {
-            end.record
-        } else {
-            // Another holder was first: what stands there counts.
-            self.job.end_of(slug)?.map_or(end.record, |end| end.record)
-        };
-        self.put_end(slug, record);
-        Ok(())
-    }
-
-    fn put_end(&mut self, slug: &Slug, record: StepRecord) {
-        self.ended.insert(slug.clone(), outcome::of(&record));
-        self.board.put(slug, record);
-    }
-
-    /// A step's container is gone: it is run again in the next attempt, as long as the budget lasts.
-    fn try_again(&mut self, slug: &Slug, ran_in: u32) -> Result<(), RunError> {
-        if self.overtaken() {
-            return Ok(());
-        }
-        if let Some(end) = self.job.end_of(slug)? {
-            // An older holder recorded it after we had looked, and only then removed the container.
-            self.running.remove(slug);
-            self.put_end(slug, end.record);
-            return Ok(());
-        }
-        tracing::warn!(job = %self.job.id(), step = %slug, "the container of a step is gone");
-        let definition = self.definition.clone();
-        let Some(step) = definition.step(slug) else { return Ok(()) };
-        // What others have built in the same tree must stay.
-        let shared = definition.pipeline.steps.iter().any(|other| {
-            other.slug != *slug && other.tree_owner() == step.tree_owner() && self.ended.contains_key(&other.slug)
-        });
-        let attempt = self.steps.start_over(self.job, step, ran_in, shared)?;
-        self.board.set_attempt(attempt);
-        self.running.remove(slug);
-        if attempt > self.worker.config.attempt_budget {
-            let message = format!("its container was lost; {} attempts were made", attempt - 1);
-            let record = StepRecord::bare(&step.name, StepState::Failed, Some(Reason::WorkerLost), message);
-            return self.record(slug, record);
-        }
-        Ok(())
     }
 
     fn finish(&mut self) -> Result<Left, RunError> {

@@ -1,42 +1,29 @@
 //! One step's container, from its making to its end: make, attach, start, follow, wait.
 
 mod ending;
+mod following;
+mod lost;
 
 use std::{
-    pin::pin,
     sync::Arc,
     time::{Duration, Instant},
 };
 
-use futures::StreamExt;
-use pipelinex_common::state::Reason;
 use tokio::{sync::watch, time::timeout_at};
 use tokio_util::sync::CancellationToken;
 
 pub use self::ending::{Ending, StepError, Stop};
+pub(crate) use self::lost::ended_or_lost;
 use crate::{
-    engine::{ContainerStatus, Engine, EngineError, Output, Phase},
-    logs::{Appended, LogPlace, LogWriter},
+    engine::{ContainerStatus, Engine, Output, Phase},
+    logs::{LogPlace, LogWriter},
     spec::ContainerSpec,
 };
 
 /// Seconds a container has between TERM and KILL.
 pub(crate) const GRACE: Duration = Duration::from_secs(10);
-/// How long the last words of a container that was ended are waited for.
-const LAST_WORDS: Duration = Duration::from_secs(2);
 /// Pause before an engine that does not answer is asked again.
 pub(crate) const ASK_AGAIN: Duration = Duration::from_secs(1);
-
-/// A container whose output has ended ends itself within this time, or its output was cut off before the end.
-const SOON: Duration = Duration::from_millis(500);
-/// How often the record of a container that has ended is read for what a stream that ended early did not tell: that a connection
-/// ends without a word may mean nothing.
-const READINGS: u32 = 3;
-/// How often when it is sure that the stream broke.
-const READINGS_OF_BROKEN: u32 = 20;
-
-/// Exit codes from here on are of programs that a signal ended, or of which the engine does not know how they did.
-const SIGNALLED: i64 = 128;
 
 /// How a step's container is brought to an end from outside while it runs.
 pub type Told = watch::Receiver<Option<Ending>>;
@@ -187,198 +174,6 @@ impl Run<'_> {
         self.still_held()?;
         Ok(self.log.open()?)
     }
-
-    /// Takes in what the container prints until it has ended. A stream that breaks says nothing about the container: the
-    /// engine is asked, and its record is followed on from the line where ours ends.
-    async fn follow(
-        &mut self,
-        mut log: LogWriter,
-        mut output: Output,
-        mut deadline: Instant,
-    ) -> Result<Ending, StepError> {
-        let mut readings = 0;
-        loop {
-            let mut broken = false;
-            match self.drain(&mut log, &mut output, deadline).await? {
-                Drained::Stop(ending) => return self.stop(log, output, ending).await,
-                Drained::Detach => return Ok(Ending::Detached),
-                Drained::Closed => {}
-                Drained::Broken => broken = true,
-            }
-            let closed = Instant::now();
-            // Its last words are made durable while the engine brings the container to its end.
-            let settling = async { (self.settled(deadline).await, closed.elapsed()) };
-            let ((settled, took), synced) = tokio::join!(settling, log.sync());
-            synced?;
-            // A connection may end without a word, too: output that ended long before its container was cut off.
-            let cut = broken || took > SOON;
-            match settled? {
-                Settled::Is(Ending::Exited(_))
-                    if cut && readings < if broken { READINGS_OF_BROKEN } else { READINGS } =>
-                {
-                    readings += 1;
-                    tokio::time::sleep(SOON.min(took)).await;
-                    deadline = Instant::now() + self.timeout;
-                    drop(log);
-                    log = self.take_log()?;
-                    output = self.engine.logs(&self.spec.name);
-                }
-                Settled::Is(ending) if !log.was_taken() => return log.finish().map(|()| ending).map_err(Into::into),
-                Settled::Stop(ending) => return self.stop(log, output, ending).await,
-                Settled::StillRunning | Settled::Is(_) => {
-                    // Cut to whole lines first: the engine's record is skipped by lines, and a piece of one would be doubled.
-                    drop(log);
-                    log = self.take_log()?;
-                    output = self.engine.logs(&self.spec.name);
-                }
-            }
-        }
-    }
-
-    async fn drain(
-        &mut self,
-        log: &mut LogWriter,
-        output: &mut Output,
-        deadline: Instant,
-    ) -> Result<Drained, StepError> {
-        let mut timeout = pin!(tokio::time::sleep_until(deadline.into()));
-        let mut told = pin!(told(&mut self.told));
-        loop {
-            tokio::select! {
-                biased;
-                () = self.detach.cancelled() => return Ok(Drained::Detach),
-                () = &mut timeout => return Ok(Drained::Stop(Ending::Ended(self.too_long.clone()))),
-                ending = &mut told => return Ok(Drained::Stop(ending)),
-                piece = output.next() => match piece {
-                    // By the successor of a holder that was overtaken; or by one that woke up between its look and its opening it.
-                    Some(Ok(_)) if log.was_taken() => return Ok(Drained::Closed),
-                    Some(Ok(bytes)) => {
-                        if log.append_following(&bytes)? == Appended::TooMuch {
-                            let stop = Stop::new(Reason::LogLimit, "it printed more than it may");
-                            return Ok(Drained::Stop(Ending::Ended(stop)));
-                        }
-                    }
-                    Some(Err(error)) => {
-                        tracing::debug!(container = %self.spec.name, %error, "the stream of a container broke");
-                        return Ok(Drained::Broken);
-                    }
-                    None => return Ok(Drained::Closed),
-                },
-            }
-        }
-    }
-
-    /// What became of the container, asked until the engine answers. Its output ends a moment before it does.
-    async fn settled(&self, deadline: Instant) -> Result<Settled, StepError> {
-        let name = self.spec.name.as_str();
-        // A container whose output has ended is about to end; one that closed its output by itself is not.
-        let limit = deadline.min(Instant::now() + Duration::from_secs(2));
-        if let Ok(true) = timeout_at(limit.into(), self.engine.wait(name)).await
-            && !self.doubted
-        {
-            return Ok(Settled::Is(Ending::Exited(ContainerStatus::success())));
-        }
-        let mut away = false;
-        loop {
-            match self.engine.inspect(name).await {
-                Ok(None) => return Ok(Settled::Is(Ending::Lost)),
-                Ok(Some(status)) if status.phase == Phase::Ended => {
-                    return Ok(Settled::Is(ended_or_lost(self.engine, name, status, away).await));
-                }
-                Ok(Some(_)) if Instant::now() >= deadline => {
-                    return Ok(Settled::Stop(Ending::Ended(self.too_long.clone())));
-                }
-                Ok(Some(_)) => return Ok(Settled::StillRunning),
-                Err(error) if error.is_unreachable() => {
-                    tracing::warn!(container = name, %error, "asking again");
-                    away = true;
-                }
-                Err(EngineError::Answered { status, .. }) if status >= 500 && Instant::now() < deadline => {}
-                Err(error) => return Err(error.into()),
-            }
-            let mut orders = self.told.clone();
-            tokio::select! {
-                () = self.detach.cancelled() => return Ok(Settled::Is(Ending::Detached)),
-                ending = told(&mut orders) => return Ok(Settled::Stop(ending)),
-                () = tokio::time::sleep(ASK_AGAIN) => {}
-            }
-        }
-    }
-
-    /// Ends the container, and takes in what it still has to say meanwhile.
-    async fn stop(&self, mut log: LogWriter, mut output: Output, ending: Ending) -> Result<Ending, StepError> {
-        // A holder that slept through the deadline does not end the container of its successor.
-        self.still_held()?;
-        let stopped = {
-            let mut stopping = pin!(self.engine.stop(&self.spec.name, GRACE));
-            let mut last_words = pin!(async {
-                while let Some(Ok(bytes)) = output.next().await {
-                    if !matches!(log.append_following(&bytes), Ok(Appended::Taken)) {
-                        break;
-                    }
-                }
-                // A stream that nobody reads holds the container back, also from its end.
-                output = futures::stream::empty().boxed();
-            });
-            tokio::select! {
-                stopped = &mut stopping => {
-                    let _ = tokio::time::timeout(LAST_WORDS, last_words).await;
-                    stopped
-                }
-                () = &mut last_words => stopping.await,
-            }
-        };
-        stopped?;
-        log.finish()?;
-        Ok(ending)
-    }
-}
-
-/// Waits until the step is told to end; for ever where nobody is there to tell it.
-async fn told(told: &mut Told) -> Ending {
-    if let Ok(ending) = told.wait_for(Option::is_some).await
-        && let Some(ending) = &*ending
-    {
-        return ending.clone();
-    }
-    std::future::pending().await
-}
-
-/// How a container ended that did not end well, or while its engine was `away`. Somebody who removes a container by force kills
-/// it first, and an engine that stops ends all of them with itself: in both cases it is lost, and no step has failed.
-pub(crate) async fn ended_or_lost(engine: &Engine, name: &str, status: ContainerStatus, mut away: bool) -> Ending {
-    if (status.exit_code == 0 && !away) || status.oom_killed {
-        return Ending::Exited(status);
-    }
-    let signalled = status.exit_code >= SIGNALLED;
-    // For a moment one that is being removed looks like one that was killed.
-    let mut pause = if signalled { ASK_AGAIN } else { Duration::ZERO };
-    loop {
-        tokio::time::sleep(pause).await;
-        pause = ASK_AGAIN;
-        match look_again(engine, name).await {
-            Ok(None) => return Ending::Lost,
-            // A program that is asked to end does so with any code; one that a signal ended says so also to who comes later.
-            Ok(Some((_, true))) if away || signalled => return Ending::Lost,
-            // What killed it may have been told only now.
-            Ok(Some((status, _))) => return Ending::Exited(status),
-            Err(error) if error.is_unreachable() => {
-                tracing::warn!(container = name, %error, "it has ended, perhaps with its engine; asking again");
-                away = true;
-            }
-            Err(_) => return Ending::Exited(status),
-        }
-    }
-}
-
-/// What the engine says of a container, and whether that ended before this engine began. Asked on a connection of its own, which an
-/// engine that is about to stop refuses.
-async fn look_again(engine: &Engine, name: &str) -> Result<Option<(ContainerStatus, bool)>, EngineError> {
-    let engine = engine.anew().await?;
-    let Some(status) = engine.inspect(name).await? else { return Ok(None) };
-    let (ended, since) = (status.finished_at, engine.running_since().await?);
-    let before = matches!((ended, since), (Some(ended), Some(since)) if ended < since) && !status.oom_killed;
-    Ok(Some((status, before)))
 }
 
 enum Made {
@@ -386,18 +181,4 @@ enum Made {
     Fresh(String),
     /// By a former holder, who started it.
     Before(ContainerStatus),
-}
-
-enum Drained {
-    Closed,
-    /// In the middle of what was said.
-    Broken,
-    Stop(Ending),
-    Detach,
-}
-
-enum Settled {
-    Is(Ending),
-    Stop(Ending),
-    StillRunning,
 }

@@ -3,7 +3,7 @@
 use std::{
     collections::BTreeMap,
     fs::{self, File, OpenOptions},
-    os::unix::fs::{OpenOptionsExt, PermissionsExt},
+    os::unix::fs::OpenOptionsExt,
     path::Path,
     time::Duration,
 };
@@ -13,7 +13,7 @@ use pipelinex_common::{
     foreign::{Beneath, ForeignError},
     layout::JobPaths,
     slug::Slug,
-    store::{Store, StoreError, give_to_runner, make_runner_dir},
+    store::{Copying, Store, TreeError, Whose, copy_tree, make_runner_dir},
 };
 
 use crate::{
@@ -21,23 +21,6 @@ use crate::{
     errand::{self, Errand, Rights},
     spec::{JobContext, LABEL_CREATED, LABEL_INSTANCE, MountSource, TreeKind},
 };
-
-/// Why a tree could not be made.
-#[derive(Debug, thiserror::Error)]
-pub enum TreeError {
-    /// Our own files.
-    #[error(transparent)]
-    Store(#[from] StoreError),
-    /// The submitted files.
-    #[error(transparent)]
-    Foreign(#[from] ForeignError),
-}
-
-impl From<DiskError> for TreeError {
-    fn from(error: DiskError) -> Self {
-        Self::Store(error.into())
-    }
-}
 
 /// Makes the folders of a tree; those that are there stay.
 ///
@@ -57,7 +40,8 @@ pub fn prepare(paths: &JobPaths, owner: &Slug, kind: TreeKind) -> Result<(), Tre
             // Aside first: a copy that a dying worker left half made is not taken for a whole one.
             let aside = tree.join(".copy");
             let _ = fs::remove_dir_all(&aside);
-            copy(&paths.source(), &aside)?;
+            let how = Copying { whose: Whose::Runners, links: false, file_bytes: u64::MAX };
+            copy_tree(&Beneath::open(&paths.source())?, &aside, how)?;
             fs::rename(&aside, tree.join("copy")).map_err(DiskError::io("move", &aside))?;
         }
     }
@@ -102,26 +86,6 @@ pub fn open(paths: &JobPaths, owner: &Slug, kind: TreeKind) -> Result<Beneath, F
         TreeKind::Overlay => Beneath::open_overlay(&tree.join("upper"), &paths.source()),
         TreeKind::Copy => Beneath::open(&tree.join("copy")),
     }
-}
-
-fn copy(source: &Path, target: &Path) -> Result<(), TreeError> {
-    let beneath = Beneath::open(source)?;
-    let walk = beneath.walk(usize::MAX)?;
-    make_runner_dir(target)?;
-    for folder in &walk.folders {
-        make_runner_dir(&target.join(folder))?;
-    }
-    for found in &walk.files {
-        let mut from = beneath.file(&found.path)?;
-        let path = target.join(&found.path);
-        let executable = from.metadata().is_ok_and(|meta| meta.permissions().mode() & 0o111 != 0);
-        let to = OpenOptions::new().write(true).create_new(true).mode(0o600).open(&path);
-        let mut to = to.map_err(DiskError::io("create", &path))?;
-        // The kernel shares the blocks where the file system can.
-        std::io::copy(&mut from, &mut to).map_err(DiskError::io("copy to", &path))?;
-        give_to_runner(&to, &path, executable)?;
-    }
-    Ok(())
 }
 
 /// Label of what a probe makes.

@@ -1,6 +1,7 @@
 //! The file store: stage, admit, load, list. What a worker alone does (claim, record, finish) is in the files beside this one.
 
 mod claims;
+mod copies;
 mod handling;
 mod handover;
 mod ids;
@@ -20,8 +21,10 @@ use std::{path::Path, sync::Arc};
 pub use claims::{
     Claim, ClaimOutcome, ClaimRecord, HeartbeatWatch, Lease, ProcessMark, STILL_FOR, STILL_LOOKS, WorkerIdentity,
 };
+pub use copies::{Copying, TreeError, Whose, copy_tree};
 pub use handling::{Deaths, Handling, Place};
-pub use handover::{RUNNER_GID, RUNNER_UID, give_to_runner, make_runner_dir};
+use handover::give_to_runner;
+pub use handover::{RUNNER_GID, RUNNER_UID, make_runner_dir};
 pub use keys::{Fingerprint, KEPT_FOR, KeyRecord};
 pub use quarantine::{Quarantine, QuarantineKind};
 pub use read::{Job, JobView, Snapshot};

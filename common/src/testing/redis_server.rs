@@ -1,8 +1,9 @@
-//! A real Redis for one test: its own process, its own port, nothing on disk, gone at the end.
+//! A real Redis for one test: its own process, its own port, its own folder, gone at the end.
 
 use std::{
     io::{BufRead, BufReader, ErrorKind},
     net::TcpListener,
+    path::PathBuf,
     process::{Child, Command, Stdio},
 };
 
@@ -14,6 +15,7 @@ use secrecy::SecretString;
 pub struct RedisServer {
     port: u16,
     password: Option<String>,
+    folder: tempfile::TempDir,
     process: Option<Child>,
 }
 
@@ -31,7 +33,8 @@ impl RedisServer {
     fn start_with(password: Option<String>) -> Self {
         // Another process may take the port between the look and the start: then try another one.
         for _ in 0..10 {
-            let mut server = Self { port: free_port(), password: password.clone(), process: None };
+            let folder = tempfile::tempdir().expect("a folder");
+            let mut server = Self { port: free_port(), password: password.clone(), folder, process: None };
             if server.try_launch() {
                 return server;
             }
@@ -42,6 +45,11 @@ impl RedisServer {
     /// The port on 127.0.0.1.
     pub fn port(&self) -> u16 {
         self.port
+    }
+
+    /// Where it saves what it holds, when it is told to.
+    pub fn dump(&self) -> PathBuf {
+        self.folder.path().join("dump.rdb")
     }
 
     /// The URL, with the right password if there is one.
@@ -102,7 +110,7 @@ impl RedisServer {
         let mut command = Command::new("redis-server");
         command.args(["--port", &port, "--bind", "127.0.0.1", "--save", "", "--appendonly", "no"]);
         command.args(self.password.iter().flat_map(|password| ["--requirepass", password]));
-        command.current_dir(std::env::temp_dir()).stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::null());
+        command.current_dir(self.folder.path()).stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::null());
         command.spawn().unwrap_or_else(|error| match error.kind() {
             ErrorKind::NotFound => {
                 panic!("redis-server is not installed, and this test needs a real one: apt-get install redis-server")

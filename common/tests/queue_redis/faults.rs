@@ -5,8 +5,10 @@ use std::time::Duration;
 
 use pipelinex_common::{id::JobId, queue::QueueError, testing::RedisServer};
 
+use tokio::time::timeout;
+
 use crate::{
-    Queue,
+    PATIENCE, Queue,
     proxy::{Proxy, Weather},
     queue, until_down_with,
 };
@@ -132,6 +134,61 @@ async fn a_full_redis_is_asked_with_pauses() {
     assert!(error.to_string().contains("OOM"), "{error}");
     assert_nobody_spins(&proxy).await;
     redis.command(&["CONFIG", "SET", "maxmemory", "0"]).await;
+    assert_heals(&mut queue, missed).await;
+}
+
+#[tokio::test]
+async fn a_user_who_may_not_write_any_more_is_told_and_heals() {
+    let redis = RedisServer::start();
+    let set = ["ACL", "SETUSER", "guest", "reset", "on", ">right", "~*", "&*", "+@all"];
+    redis.command(&set).await;
+    let proxy = Proxy::start(redis.port(), Weather::Fair).await;
+    let mut queue = queue(&proxy.url("guest:right@"));
+    queue.both_up().await;
+    redis.command(&["ACL", "SETUSER", "guest", "-@write"]).await;
+    redis.command(&["CLIENT", "KILL", "USER", "guest"]).await;
+    let missed = JobId::generate();
+    let error = queue.doorbell.ring(missed).await.unwrap_err();
+    assert!(error.to_string().contains("has no permissions"), "{error}");
+    until_down_with(queue.backend.health(), "has no permissions").await;
+    assert_nobody_spins(&proxy).await;
+    redis.command(&set).await;
+    assert_heals(&mut queue, missed).await;
+}
+
+/// Has Redis save what it holds, and waits until that came out like this.
+async fn saved(redis: &RedisServer, outcome: &str) {
+    redis.command(&["BGSAVE"]).await;
+    let over = async {
+        loop {
+            let info: String = redis::from_redis_value(redis.command(&["INFO", "persistence"]).await).unwrap();
+            if info.contains("rdb_bgsave_in_progress:0") {
+                return info;
+            }
+            tokio::time::sleep(Duration::from_millis(10)).await;
+        }
+    };
+    let info = timeout(PATIENCE, over).await.expect("the save is over");
+    assert!(info.contains(&format!("rdb_last_bgsave_status:{outcome}")), "{info}");
+}
+
+#[tokio::test]
+async fn a_redis_that_cannot_save_and_so_takes_no_writes_is_told_and_heals() {
+    let redis = RedisServer::start();
+    let proxy = Proxy::start(redis.port(), Weather::Fair).await;
+    let mut queue = queue(&proxy.url(""));
+    queue.both_up().await;
+    redis.command(&["CONFIG", "SET", "save", "86400 1"]).await;
+    // A folder in the place of its file: not even root can write there.
+    std::fs::create_dir(redis.dump()).unwrap();
+    saved(&redis, "err").await;
+    let missed = JobId::generate();
+    let error = queue.doorbell.ring(missed).await.unwrap_err();
+    assert!(error.to_string().contains("MISCONF"), "{error}");
+    until_down_with(queue.doorbell.health(), "MISCONF").await;
+    assert_nobody_spins(&proxy).await;
+    std::fs::remove_dir(redis.dump()).unwrap();
+    saved(&redis, "ok").await;
     assert_heals(&mut queue, missed).await;
 }
 

@@ -9,7 +9,7 @@ use pipelinex_common::{
     pipeline::model::Step,
     slug::Slug,
     state::{Reason, StepState},
-    store::Place,
+    store::{Place, TreeError},
 };
 
 use super::{JobSteps, carry::Ran};
@@ -18,7 +18,6 @@ use crate::{
     lock,
     run::RunError,
     step::{StepError, Stop},
-    tree::TreeError,
     verdict,
 };
 

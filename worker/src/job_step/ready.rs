@@ -6,7 +6,7 @@ use pipelinex_common::{
     disk::{self, DiskError},
     pipeline::model::{Step, StepKind},
     slug::Slug,
-    store::make_runner_dir,
+    store::{TreeError, make_runner_dir},
 };
 
 use super::JobSteps;
@@ -15,7 +15,7 @@ use crate::{
     inputs, lock,
     spec::{ContainerSpec, NetworkPlace, TreeKind},
     step::StepError,
-    tree::{self, TreeError},
+    tree,
 };
 
 impl JobSteps {

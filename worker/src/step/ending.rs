@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use pipelinex_common::{disk::DiskError, state::Reason};
+use pipelinex_common::{disk::DiskError, state::Reason, store::TreeError};
 
 use crate::engine::{ContainerStatus, EngineError};
 
@@ -64,7 +64,7 @@ pub enum StepError {
     Disk(#[from] DiskError),
     /// The tree could not be made.
     #[error(transparent)]
-    Tree(#[from] crate::tree::TreeError),
+    Tree(#[from] TreeError),
     /// Somebody else holds the job now.
     #[error("another worker holds the job")]
     NotMine,

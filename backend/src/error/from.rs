@@ -1,0 +1,117 @@
+//! What each error of the rooms below is to a client.
+
+use pipelinex_common::{
+    foreign::ForeignError,
+    id::InvalidJobId,
+    store::{StoreError, TreeError},
+};
+
+use super::{ApiError, GIT_REFUSED, NOT_ADMITTED, Problem};
+use crate::{
+    admission::{self, AdmissionError},
+    intake::{
+        IntakeError, Refusal,
+        git::{CloneError, TokenError},
+    },
+    stacks::UnknownStack,
+};
+
+impl From<InvalidJobId> for ApiError {
+    fn from(error: InvalidJobId) -> Self {
+        Self::NotFound { detail: format!("there is no such job: {error}") }
+    }
+}
+
+impl From<StoreError> for ApiError {
+    fn from(error: StoreError) -> Self {
+        match error {
+            StoreError::NoSuchJob(_) => Self::NotFound { detail: error.to_string() },
+            StoreError::Disk(ref disk) if disk.is_full() => Self::Full,
+            StoreError::Disk(_) | StoreError::Taken(_) | StoreError::Transition(_) => Self::internal(error),
+        }
+    }
+}
+
+impl From<ForeignError> for ApiError {
+    fn from(error: ForeignError) -> Self {
+        match error {
+            ForeignError::Missing(_) | ForeignError::Refused { .. } => Self::NotFound { detail: error.to_string() },
+            ForeignError::TooMuch(_) | ForeignError::Io { .. } => Self::internal(error),
+        }
+    }
+}
+
+impl From<TreeError> for ApiError {
+    fn from(error: TreeError) -> Self {
+        match error {
+            TreeError::Store(error) => error.into(),
+            TreeError::Foreign(error) => error.into(),
+        }
+    }
+}
+
+impl From<IntakeError> for ApiError {
+    fn from(error: IntakeError) -> Self {
+        match error {
+            IntakeError::Refused(refusal) => Self::Refused { code: "zip-refused", problems: vec![refusal.into()] },
+            IntakeError::Full => Self::Full,
+            IntakeError::Io { .. } => Self::internal(error),
+        }
+    }
+}
+
+impl From<CloneError> for ApiError {
+    fn from(error: CloneError) -> Self {
+        match error {
+            CloneError::Refused(problem) => Self::Refused { code: GIT_REFUSED, problems: vec![problem] },
+            CloneError::TooLarge(detail) => Self::TooLarge { detail },
+            CloneError::TooSlow { .. } => Self::CloneTooSlow {
+                detail: format!("{error}; a smaller branch may be faster, or a ZIP of the project"),
+            },
+            CloneError::Unreachable(detail) => Self::HostUnreachable { detail },
+            CloneError::Full => Self::Full,
+            CloneError::Gone => Self::client_gone(),
+            CloneError::Ours(_) => Self::internal(error),
+        }
+    }
+}
+
+impl From<TokenError> for ApiError {
+    fn from(error: TokenError) -> Self {
+        match error {
+            TokenError::Refused(problem) => Self::Refused { code: GIT_REFUSED, problems: vec![problem] },
+            TokenError::Unusable(cause) => Self::internal(cause),
+        }
+    }
+}
+
+impl From<AdmissionError> for ApiError {
+    fn from(error: AdmissionError) -> Self {
+        match error {
+            AdmissionError::Refused(refused) => {
+                Self::Refused { code: NOT_ADMITTED, problems: refused.problems.into_iter().map(Into::into).collect() }
+            }
+            AdmissionError::Io(error) => Self::internal(error),
+        }
+    }
+}
+
+impl From<UnknownStack> for ApiError {
+    fn from(unknown: UnknownStack) -> Self {
+        Self::Refused { code: NOT_ADMITTED, problems: vec![unknown.problem().into()] }
+    }
+}
+
+impl From<Refusal> for Problem {
+    fn from(refusal: Refusal) -> Self {
+        let message = refusal.rule.says().to_owned();
+        Self { rule: refusal.rule.to_string(), path: refusal.entry, message, hint: refusal.hint }
+    }
+}
+
+impl From<admission::Problem> for Problem {
+    fn from(problem: admission::Problem) -> Self {
+        let admission::Problem { rule, path, message, hint } = problem;
+        Self { rule: rule.to_string(), path, message, hint }
+    }
+}

@@ -1,0 +1,95 @@
+//! A step's own container while it runs, and what else may end it: an order, something beside it, a tree that outgrew its limit.
+
+use std::path::PathBuf;
+
+use tokio::sync::watch;
+use tokio_util::task::AbortOnDropHandle;
+
+use pipelinex_common::pipeline::model::Step;
+
+use super::{JobSteps, carry::Prepared};
+use crate::{
+    growth,
+    logs::LogPlace,
+    services::Services,
+    step::{Ending, GRACE, Run, StepError, Stop},
+};
+
+impl JobSteps {
+    /// Runs the step's own container, and watches over what runs beside it.
+    pub(super) async fn follow(&self, step: &Step, prepared: &Prepared) -> Result<Ending, StepError> {
+        let Prepared { spec, fresh, live, began, services, .. } = prepared;
+        let (tell, told) = watch::channel(None);
+        // Once the checks are over, a former holder may have ended the application itself.
+        let watched = services.as_ref().filter(|_| *live);
+        let watching = watched.map(|services| watch_over(services.clone(), tell.clone()));
+        let growing = AbortOnDropHandle::new(tokio::spawn(tell_when_outgrown(
+            vec![self.paths.tree(self.definition.tree_owner(step)), self.paths.outbox_of(&step.slug)],
+            self.worker.config.limits.disk_bytes,
+            tell.clone(),
+        )));
+        let mut order = self.order.subscribe();
+        let ending_beside = end_when_ordered(order.clone(), services.clone(), tell);
+        let run = Run {
+            engine: &self.engine,
+            spec,
+            fresh: *fresh,
+            log: LogPlace { paths: &self.paths, step: &step.slug, limits: &self.worker.config.limits },
+            began: *began,
+            timeout: self.timeout(step),
+            too_long: self.too_long(step),
+            doubted: self.voice(step).is_doubted(),
+            detach: &self.let_go,
+            told,
+            holds: self.holds(),
+        };
+        let ending = run.to_the_end().await?;
+        drop((watching, growing));
+        let ordered = order.borrow_and_update().clone();
+        match (ordered, services) {
+            (Some(stop), _) => {
+                let _ = ending_beside.await;
+                // Whatever failed while all of it was being ended failed because of that.
+                let failed = matches!(&ending, Ending::Exited(status) if status.exit_code != 0);
+                Ok(if failed { Ending::Ended(stop) } else { ending })
+            }
+            (None, Some(services)) => services.judge(ending, *live).await,
+            (None, None) => Ok(ending),
+        }
+    }
+}
+
+/// Tells how the step ends once something beside it has ended.
+fn watch_over(services: Services, tell: watch::Sender<Option<Ending>>) -> AbortOnDropHandle<()> {
+    AbortOnDropHandle::new(tokio::spawn(async move {
+        match services.watch().await {
+            Ok(ending) => _ = tell.send(Some(ending)),
+            // The step's own container meets the same error, or ends first.
+            Err(error) => tracing::warn!(%error, "what runs beside a step cannot be watched"),
+        }
+    }))
+}
+
+/// Tells how the step ends once it wrote more than it may.
+async fn tell_when_outgrown(folders: Vec<PathBuf>, most: u64, tell: watch::Sender<Option<Ending>>) {
+    let stop = growth::outgrown(folders, most).await;
+    let _ = tell.send(Some(Ending::Ended(stop)));
+}
+
+/// Once all steps of the job are ordered to end, tells this one, and ends what runs beside it at the same time: one after the
+/// other they would have twice the time.
+fn end_when_ordered(
+    mut order: watch::Receiver<Option<Stop>>,
+    services: Option<Services>,
+    tell: watch::Sender<Option<Ending>>,
+) -> AbortOnDropHandle<()> {
+    AbortOnDropHandle::new(tokio::spawn(async move {
+        let Ok(stop) = order.wait_for(Option::is_some).await.map(|stop| stop.clone()) else { return };
+        let _ = tell.send(stop.map(Ending::Ended));
+        if let Some(services) = services
+            && let Err(error) = services.end(GRACE).await
+        {
+            tracing::warn!(%error, "what runs beside a step could not be ended in order");
+        }
+    }))
+}

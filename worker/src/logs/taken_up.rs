@@ -1,0 +1,69 @@
+//! Where a log is taken up that somebody else began.
+
+use std::{
+    fs::{self, File, OpenOptions},
+    io::Read,
+    os::unix::fs::OpenOptionsExt,
+    path::Path,
+};
+
+use pipelinex_common::disk::{self, DiskError};
+
+/// The largest index that is read, in bytes: a row each 4 KiB of the largest log, and one each 200 ms of a day.
+const INDEX_MAX: u64 = 64 * 1024 * 1024;
+/// What text and index agree on: whole lines, bytes of text, bytes of index.
+pub(super) fn agreed(text: &Path, index: &Path) -> Result<(u64, u64, u64), DiskError> {
+    let rows = disk::read_file(index, INDEX_MAX)?.unwrap_or_default();
+    let rows = String::from_utf8_lossy(&rows);
+    let stored = fs::symlink_metadata(text).map_or(0, |meta| meta.len());
+    let mut agreed = (0, 0, 0);
+    let mut at = 0;
+    for row in rows.split_inclusive('\n') {
+        at += row.len() as u64;
+        let mut numbers = row.trim_end().split(' ').map(str::parse::<u64>);
+        let (Some(Ok(lines)), Some(Ok(end)), true) = (numbers.next(), numbers.next(), row.ends_with('\n')) else {
+            break;
+        };
+        if end > stored {
+            break;
+        }
+        agreed = (lines, end, at);
+    }
+    Ok(agreed)
+}
+
+/// A new file with the first `keep` bytes of the one at `path`, in its place.
+pub(super) fn restart(path: &Path, keep: u64) -> Result<File, DiskError> {
+    let create = |path: &Path| {
+        let file = OpenOptions::new().append(true).create_new(true).mode(0o640).open(path);
+        file.map_err(DiskError::io("create", path))
+    };
+    if !path.exists() {
+        return create(path);
+    }
+    let aside = path.with_extension("new");
+    let _ = fs::remove_file(&aside);
+    let mut file = create(&aside)?;
+    let old = File::open(path).map_err(DiskError::io("open", path))?;
+    std::io::copy(&mut old.take(keep), &mut file).map_err(DiskError::io("write", &aside))?;
+    fs::rename(&aside, path).map_err(DiskError::io("replace", path))?;
+    Ok(file)
+}
+
+/// Passes on what follows after a number of whole lines: for an engine's record of which the beginning is stored already.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct SkipLines(pub(super) u64);
+
+impl SkipLines {
+    /// The part of `bytes` that is not stored yet.
+    pub(super) fn pass<'a>(&mut self, mut bytes: &'a [u8]) -> &'a [u8] {
+        while self.0 > 0 {
+            match bytes.iter().position(|byte| *byte == b'\n') {
+                Some(end) => bytes = &bytes[end + 1..],
+                None => return &[],
+            }
+            self.0 -= 1;
+        }
+        bytes
+    }
+}

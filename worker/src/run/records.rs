@@ -1,0 +1,88 @@
+//! What became of each step, on disk first and then on the board.
+
+use pipelinex_common::{
+    disk::Versioned,
+    execution::{StepEnd, StepRecord},
+    pipeline::plan::SkipReason,
+    slug::Slug,
+    state::{Reason, StepState},
+};
+
+use super::{RunError, Running, outcome};
+
+impl Running<'_> {
+    pub(super) fn skip(&mut self, slug: &Slug, reason: &SkipReason) -> Result<(), RunError> {
+        let Some(step) = self.definition.step(slug) else { return Ok(()) };
+        let (reason, message) = match reason {
+            SkipReason::NotSelected => (Reason::NotSelected, "not selected".to_owned()),
+            SkipReason::DependencyFailed { step } => (Reason::DependencyFailed, format!("{step} did not succeed")),
+            SkipReason::ManualNotRun => (Reason::ManualNotRun, "it is started by hand".to_owned()),
+        };
+        let record = StepRecord::bare(&step.name, StepState::Skipped, Some(reason), message);
+        self.record(slug, record)
+    }
+
+    pub(super) fn take_in(&mut self, slug: &Slug, record: StepRecord) -> Result<(), RunError> {
+        pipelinex_common::fault_point!("worker.recording");
+        // It may have been long until it ended: a holder that was overtaken meanwhile records and draws nothing.
+        if self.overtaken() {
+            return Ok(());
+        }
+        self.running.remove(slug);
+        self.record(slug, record)?;
+        pipelinex_common::fault_point!("worker.end-recorded");
+        // Only now may its container go: the end is on disk.
+        self.steps.remove_container(slug);
+        pipelinex_common::fault_point!("worker.between-steps");
+        Ok(())
+    }
+
+    pub(super) fn record(&mut self, slug: &Slug, mut record: StepRecord) -> Result<(), RunError> {
+        let step = self.definition.step(slug);
+        record.allow_failure = step.is_some_and(|step| outcome::is_allowed(step, &record));
+        let stage = step.map(|step| step.stage.clone()).unwrap_or_default();
+        let end = StepEnd { schema: StepEnd::SCHEMA, stage, claim: self.claim, record };
+        let record = if self.job.record_end(slug, &end)? {
+            end.record
+        } else {
+            // Another holder was first: what stands there counts.
+            self.job.end_of(slug)?.map_or(end.record, |end| end.record)
+        };
+        self.put_end(slug, record);
+        Ok(())
+    }
+
+    pub(super) fn put_end(&mut self, slug: &Slug, record: StepRecord) {
+        self.ended.insert(slug.clone(), outcome::of(&record));
+        self.board.put(slug, record);
+    }
+
+    /// A step's container is gone: it is run again in the next attempt, as long as the budget lasts.
+    pub(super) fn try_again(&mut self, slug: &Slug, ran_in: u32) -> Result<(), RunError> {
+        if self.overtaken() {
+            return Ok(());
+        }
+        if let Some(end) = self.job.end_of(slug)? {
+            // An older holder recorded it after we had looked, and only then removed the container.
+            self.running.remove(slug);
+            self.put_end(slug, end.record);
+            return Ok(());
+        }
+        tracing::warn!(job = %self.job.id(), step = %slug, "the container of a step is gone");
+        let definition = self.definition.clone();
+        let Some(step) = definition.step(slug) else { return Ok(()) };
+        // What others have built in the same tree must stay.
+        let shared = definition.pipeline.steps.iter().any(|other| {
+            other.slug != *slug && other.tree_owner() == step.tree_owner() && self.ended.contains_key(&other.slug)
+        });
+        let attempt = self.steps.start_over(self.job, step, ran_in, shared)?;
+        self.board.set_attempt(attempt);
+        self.running.remove(slug);
+        if attempt > self.worker.config.attempt_budget {
+            let message = format!("its container was lost; {} attempts were made", attempt - 1);
+            let record = StepRecord::bare(&step.name, StepState::Failed, Some(Reason::WorkerLost), message);
+            return self.record(slug, record);
+        }
+        Ok(())
+    }
+}

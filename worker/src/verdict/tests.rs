@@ -1,0 +1,106 @@
+use super::*;
+
+fn status(exit_code: i64, oom_killed: bool) -> Ending {
+    Ending::Exited(ContainerStatus { exit_code, oom_killed, ..ContainerStatus::success() })
+}
+
+#[test]
+fn the_engine_says_how_a_container_ended_and_whose_fault_that_is() {
+    use Reason::{Oom, ScriptFailure, ToolError};
+    use Voice::{CustomTool, Project, Scanner};
+    for (code, oom, voice, expected) in [
+        (0, false, Project, None),
+        (0, false, Scanner, None),
+        (0, true, Project, None),
+        (0, true, Scanner, Some(Oom)),
+        (0, true, CustomTool, Some(Oom)),
+        (2, true, Scanner, Some(Oom)),
+        (137, true, Project, Some(Oom)),
+        (1, false, Project, Some(ScriptFailure)),
+        (10, false, Project, Some(ScriptFailure)),
+        (10, false, Scanner, Some(ScriptFailure)),
+        (10, false, CustomTool, Some(ToolError)),
+        (1, false, Scanner, Some(ToolError)),
+        (2, false, CustomTool, Some(ToolError)),
+    ] {
+        assert_eq!(of(&status(code, oom), voice).reason, expected, "{code} {oom} {voice:?}");
+    }
+}
+
+#[test]
+fn what_a_container_was_seen_to_use_tells_limits_apart() {
+    use crate::engine::Usage;
+    use Reason::{Oom, PidsLimit, ScriptFailure};
+    let allowed = Usage { memory_bytes: 64 * MIB, pids: 20 };
+    for (code, oom, used, reason, told) in [
+        (
+            137,
+            true,
+            Some((64, 3)),
+            Some(Oom),
+            "that was its end. It may have 64.0 MiB and was seen with 64.0 MiB; PIPELINEX",
+        ),
+        (7, true, None, Some(Oom), "the rest of it went on. It may have 64.0 MiB; PIPELINEX_MEMORY"),
+        (137, false, Some((64, 3)), Some(Oom), "was killed when all of its memory was used"),
+        (137, false, Some((30, 3)), Some(ScriptFailure), "code 137 (killed)"),
+        (137, false, None, Some(ScriptFailure), "code 137 (killed)"),
+        (1, false, Some((64, 3)), Some(ScriptFailure), "code 1"),
+        (254, false, Some((9, 20)), Some(PidsLimit), "all of the 20 processes and threads"),
+        (254, false, Some((9, 19)), Some(ScriptFailure), "code 254"),
+        (0, false, Some((64, 20)), None, "finished"),
+    ] {
+        let used = used.map(|(mib, pids)| Usage { memory_bytes: mib * MIB, pids });
+        let verdict = with_peak(of(&status(code, oom), Voice::Project), &Peak { used, allowed });
+        assert_eq!(verdict.reason, reason, "{code} {oom} {used:?}");
+        assert!(verdict.message.contains(told), "{}", verdict.message);
+    }
+}
+
+/// The record of a step that ended with this code and said this, with so many high and low findings.
+fn told(code: i64, oom: bool, voice: Voice, said: &str, (high, low): (u64, u64)) -> StepRecord {
+    let verdict = of(&status(code, oom), voice);
+    let mut record = StepRecord::bare("s", verdict.state, verdict.reason, verdict.message);
+    let findings = Some(FindingCounts { high, low, ..FindingCounts::default() });
+    let mut collected = Collected::default();
+    (collected.message, collected.findings) = (Some(said.to_owned()), findings);
+    apply(&mut record, &collected, voice);
+    record
+}
+
+#[test]
+fn a_scanner_is_believed_in_words_and_a_project_beside_them() {
+    use Voice::{CustomTool, Project, Scanner};
+    for (code, oom, voice, said, counts, expected) in [
+        (0, false, Scanner, "12 files", (0, 0), "12 files"),
+        (0, false, Scanner, "12 files", (1, 2), "12 files (1 high, 2 low)"),
+        (0, false, Scanner, "", (1, 2), "passed with 3 findings (1 high, 2 low)"),
+        (0, false, CustomTool, "clean", (1, 0), "passed with 1 finding (1 high)"),
+        (10, false, Scanner, "/health answered 503", (0, 0), "/health answered 503"),
+        (2, false, Scanner, "2 of 9 packages", (1, 0), "2 of 9 packages (1 high)"),
+        (0, false, Scanner, "passed with findings: 1 high", (1, 0), "passed with findings: 1 high"),
+        (1, false, Project, "all is well", (0, 0), "the script ended with code 1 (all is well)"),
+    ] {
+        assert_eq!(told(code, oom, voice, said, counts).message, expected);
+    }
+    let killed = told(2, true, Scanner, "all is well", (0, 0));
+    assert!(killed.message.ends_with("than it may have (all is well)"), "{}", killed.message);
+}
+
+#[test]
+fn the_gate_takes_successes_alone_and_keeps_the_counts() {
+    let judged = |code: i64, limit: &str, counts| {
+        let mut record = told(code, false, Voice::Scanner, "", counts);
+        gate(&mut record, limit.parse().unwrap(), false);
+        (record.reason, record.message, record.findings.map(|findings| findings.total()))
+    };
+    let (reason, message, total) = judged(0, "high", (2, 5));
+    assert_eq!((reason, total), (Some(Reason::PolicyGate), Some(7)));
+    assert_eq!(message, "2 findings of severity high or above, and the operator's limit is high");
+    assert!(judged(0, "low", (0, 1)).1.starts_with("1 finding of severity low"));
+    assert_eq!(judged(0, "critical", (2, 5)).0, None);
+    assert_eq!(judged(0, "none", (2, 5)).0, None);
+    assert_eq!(judged(2, "high", (2, 5)).0, Some(Reason::ToolError), "a scan that broke stays one that broke");
+    let mut forgiven = told(2, false, Voice::Scanner, "", (2, 5));
+    gate(&mut forgiven, "high".parse().unwrap(), true);
+    assert_eq!(forgiven.reason, Some(Reason::PolicyGate), "but where that would not count, its findings do");
+}
