@@ -15,7 +15,7 @@ use pipelinex_common::{
 use serde::Serialize;
 
 use crate::{
-    engine::{Engine, EngineError},
+    engine::Engine,
     sweep::{self, Leftover},
 };
 
@@ -117,14 +117,6 @@ pub async fn remove_job(engine: Option<&Engine>, store: &Store, id: JobId) -> bo
             false
         }
     }
-}
-
-/// What is left on the engine.
-///
-/// # Errors
-/// [`EngineError`].
-pub async fn on_engine(engine: &Engine, store: &Store, grace: Duration) -> Result<Vec<Leftover>, EngineError> {
-    sweep::leftovers(engine, store, grace).await
 }
 
 fn room(path: &Path) -> u64 {

@@ -122,6 +122,24 @@ fn what_belongs_to_no_living_job_is_removed_after_a_grace_and_nothing_that_is_no
     });
 }
 
+/// As an overtaken holder and its successor may: engines before API 1.44 would make two.
+#[test]
+fn a_network_that_several_make_at_once_is_one() {
+    story(async |world| {
+        for round in 0..4 {
+            let tag = JobId::generate().to_string();
+            let labels = BTreeMap::from([("story".to_owned(), tag.clone())]);
+            let (name, engine) = (format!("story-{tag}"), &world.engine);
+            let make = || engine.create_network(&name, true, &labels);
+            let (a, b, c, d) = tokio::join!(make(), make(), make(), make());
+            [a, b, c, d].into_iter().for_each(|made| made.unwrap());
+            let made = world.engine.find(&[format!("story={tag}")]).await.unwrap();
+            world.engine.remove(&made).await.unwrap();
+            assert_eq!(made.networks.len(), 1, "round {round}");
+        }
+    });
+}
+
 #[test]
 fn a_container_goes_when_its_step_has_ended_or_a_later_attempt_has_one_and_never_while_its_attempt_lives() {
     story(async |world| {

@@ -8,8 +8,8 @@ use pipelinex_common::{
 };
 use pipelinex_worker::{
     engine::Engine,
-    gc::{self, Clearing},
-    sweep::Why,
+    gc::Clearing,
+    sweep::{self, Why},
 };
 use serde_json::json;
 
@@ -58,7 +58,7 @@ async fn on_engine(
     found: &mut Clearing,
 ) -> Result<Engine, String> {
     let engine = Engine::connect(docker_host).await.map_err(|error| error.to_string())?;
-    found.engine = gc::on_engine(&engine, store, keep.grace).await.map_err(|error| error.to_string())?;
+    found.engine = sweep::leftovers(&engine, store, keep.grace).await.map_err(|error| error.to_string())?;
     Ok(engine)
 }
 

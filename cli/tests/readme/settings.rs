@@ -2,7 +2,7 @@
 
 use std::{collections::BTreeMap, process::Command};
 
-use crate::page::readme;
+use crate::page::{readme, root};
 
 /// Flags of every command, which are no settings.
 const OF_EVERY_COMMAND: [&str; 3] = ["--help", "--json", "--quiet"];
@@ -96,6 +96,21 @@ fn no_flag_and_no_variable_of_the_page_is_invented() {
         if let Some(name) = text.strip_prefix("PIPELINEX_").filter(|name| *name != "LOG") {
             let flag = format!("--{}", name.to_lowercase().replace('_', "-"));
             assert!(known.contains(&flag), "{text} is a variable of nothing");
+        }
+    }
+}
+
+#[test]
+fn every_setting_can_be_given_to_docker_compose_unless_it_is_a_path_or_set_there() {
+    // Paths need a mount as well, and an engine another file.
+    let others = ["--workspaces", "--pipelines", "--ca-certs", "--git-tokens", "--docker-host", "--engine-workspaces"];
+    let set = ["--listen", "--redis-url", "--health-file"];
+    let compose = std::fs::read_to_string(root().join("docker-compose.yml")).unwrap();
+    let given: Vec<&str> = compose.lines().filter_map(|line| line.trim().strip_suffix(':')).collect();
+    for flag in ["backend", "worker"].iter().flat_map(|command| flags(&[command]).into_keys()) {
+        if others.iter().chain(&set).chain(&OF_EVERY_COMMAND).all(|other| *other != flag) {
+            let name = format!("PIPELINEX_{}", flag[2..].to_uppercase().replace('-', "_"));
+            assert!(given.contains(&name.as_str()), "{name} is not in docker-compose.yml");
         }
     }
 }

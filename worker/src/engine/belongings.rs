@@ -1,9 +1,16 @@
 //! What belongs to a job besides its containers, and finding all of it again by label.
 
-use std::collections::{BTreeMap, HashMap};
+use std::{
+    collections::{BTreeMap, HashMap},
+    time::Duration,
+};
 
-use bollard::{models::VolumeCreateRequest, query_parameters as q};
+use bollard::{
+    models::{Network, VolumeCreateRequest},
+    query_parameters as q,
+};
 use serde::Serialize;
+use uuid::Uuid;
 
 use super::{Engine, EngineError, convert, insist};
 
@@ -35,20 +42,22 @@ pub enum Kind {
 pub struct Thing {
     /// What it is.
     pub kind: Kind,
+    /// What it is removed by: its name, and of a network, whose name another may have as well, its id.
+    pub id: String,
     /// Its name.
     pub name: String,
     /// All its labels.
     pub labels: HashMap<String, String>,
 }
 
-/// Names of what was found by label.
+/// What was found by label, by that by which it is removed.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Belongings {
-    /// Containers, running or not.
+    /// Names of containers, running or not.
     pub containers: Vec<String>,
-    /// Volumes.
+    /// Names of volumes.
     pub volumes: Vec<String>,
-    /// Networks.
+    /// Networks, by id or by a name that no other has.
     pub networks: Vec<String>,
 }
 
@@ -89,6 +98,9 @@ impl Engine {
 
     /// Makes a bridge of its own; `internal`: without a way out. One of that name that is there already is fine.
     ///
+    /// Engines before API 1.44 let several networks have one name, and then use none of them. So whoever made one and sees another
+    /// takes its own away: of two, one at least sees both.
+    ///
     /// # Errors
     /// [`EngineError`].
     pub async fn create_network(
@@ -97,21 +109,37 @@ impl Engine {
         internal: bool,
         labels: &BTreeMap<String, String>,
     ) -> Result<(), EngineError> {
-        // Names of networks are not unique to the engine: two would be made.
-        match self.docker.inspect_network(name, None).await {
-            Ok(_) => return Ok(()),
-            Err(error) => EngineError::from(error).or_absent()?,
+        while self.networks_named(name).await?.is_empty() {
+            let made = match self.docker.create_network(convert::network(name, internal, labels)).await {
+                Ok(made) => made.id,
+                Err(error) => return EngineError::from(error).or_there_already(),
+            };
+            if self.networks_named(name).await?.iter().all(|other| *other == made) {
+                break;
+            }
+            self.remove_network(&made).await?;
+            // Those who saw each other do not try again at the same time.
+            tokio::time::sleep(Duration::from_millis(Uuid::new_v4().as_bytes()[0].into())).await;
         }
-        self.docker.create_network(convert::network(name, internal, labels)).await?;
         Ok(())
     }
 
-    /// Removes a network. One that is gone is fine.
+    /// The ids of all networks of a name.
+    async fn networks_named(&self, name: &str) -> Result<Vec<String>, EngineError> {
+        let filters = HashMap::from([("name".to_owned(), vec![name.to_owned()])]);
+        let options = q::ListNetworksOptionsBuilder::default().filters(&filters).build();
+        let found = insist(|| self.docker.list_networks(Some(options.clone()))).await?;
+        // The filter is for a part of the name.
+        let found = found.into_iter().filter(|network| network.name.as_deref() == Some(name));
+        Ok(found.filter_map(|network| network.id).collect())
+    }
+
+    /// Removes a network by its id, or by a name that no other has. One that is gone is fine.
     ///
     /// # Errors
     /// [`EngineError`].
-    pub async fn remove_network(&self, name: &str) -> Result<(), EngineError> {
-        match self.docker.remove_network(name).await {
+    pub async fn remove_network(&self, network: &str) -> Result<(), EngineError> {
+        match self.docker.remove_network(network).await {
             Ok(()) => Ok(()),
             Err(error) => EngineError::from(error).or_absent(),
         }
@@ -122,19 +150,15 @@ impl Engine {
     /// # Errors
     /// [`EngineError`].
     pub async fn find(&self, labels: &[String]) -> Result<Belongings, EngineError> {
-        let filters = convert::label_filter(labels);
-        let containers = q::ListContainersOptionsBuilder::default().all(true).filters(&filters).build();
-        let volumes = q::ListVolumesOptionsBuilder::default().filters(&filters).build();
-        let networks = q::ListNetworksOptionsBuilder::default().filters(&filters).build();
-        let containers = self.docker.list_containers(Some(containers)).await?;
-        let volumes = self.docker.list_volumes(Some(volumes)).await?.volumes.unwrap_or_default();
-        let networks = self.docker.list_networks(Some(networks)).await?;
-        let name_of = |names: Option<Vec<String>>| Some(names?.first()?.trim_start_matches('/').to_owned());
-        Ok(Belongings {
-            containers: containers.into_iter().filter_map(|c| name_of(c.names)).collect(),
-            volumes: volumes.into_iter().map(|v| v.name).collect(),
-            networks: networks.into_iter().filter_map(|n| n.name).collect(),
-        })
+        let mut found = Belongings::default();
+        for thing in self.things(labels).await? {
+            match thing.kind {
+                Kind::Container => found.containers.push(thing.name),
+                Kind::Volume => found.volumes.push(thing.name),
+                Kind::Network => found.networks.push(thing.id),
+            }
+        }
+        Ok(found)
     }
 
     /// Containers that carry all of these labels: the name of each, and all labels it has.
@@ -166,10 +190,11 @@ impl Engine {
         let containers = self.labelled_containers(labels).await?;
         let volumes = self.docker.list_volumes(Some(volumes)).await?.volumes.unwrap_or_default();
         let networks = self.docker.list_networks(Some(networks)).await?;
-        let containers = containers.into_iter().map(|(name, labels)| Thing { kind: Kind::Container, name, labels });
-        let volumes = volumes.into_iter().map(|v| Thing { kind: Kind::Volume, name: v.name, labels: v.labels });
-        let network = |n: bollard::models::Network| {
-            Some(Thing { kind: Kind::Network, name: n.name?, labels: n.labels.unwrap_or_default() })
+        let plain = |kind, (name, labels): (String, _)| Thing { kind, id: name.clone(), name, labels };
+        let containers = containers.into_iter().map(|pair| plain(Kind::Container, pair));
+        let volumes = volumes.into_iter().map(|volume| plain(Kind::Volume, (volume.name, volume.labels)));
+        let network = |n: Network| {
+            Some(Thing { kind: Kind::Network, id: n.id?, name: n.name?, labels: n.labels.unwrap_or_default() })
         };
         Ok(containers.chain(volumes).chain(networks.into_iter().filter_map(network)).collect())
     }
@@ -178,11 +203,11 @@ impl Engine {
     ///
     /// # Errors
     /// [`EngineError`].
-    pub async fn remove_thing(&self, kind: Kind, name: &str) -> Result<(), EngineError> {
+    pub async fn remove_thing(&self, kind: Kind, id: &str) -> Result<(), EngineError> {
         match kind {
-            Kind::Container => self.remove_container(name).await,
-            Kind::Volume => self.remove_volume(name).await,
-            Kind::Network => self.remove_network(name).await,
+            Kind::Container => self.remove_container(id).await,
+            Kind::Volume => self.remove_volume(id).await,
+            Kind::Network => self.remove_network(id).await,
         }
     }
 

@@ -46,7 +46,11 @@ impl EngineError {
     /// Whether it says that the name is taken; any other error stays one.
     pub(super) fn or_there_already(self) -> Result<(), Self> {
         match self {
-            Self::Answered { status: 409, ref message } if message.contains("already in use") => Ok(()),
+            Self::Answered { status: 409, ref message }
+                if message.contains("already in use") || message.contains("already exists") =>
+            {
+                Ok(())
+            }
             other => Err(other),
         }
     }

@@ -27,6 +27,9 @@ pub struct Leftover {
     pub kind: Kind,
     /// Its name on the engine.
     pub name: String,
+    /// What it is removed by.
+    #[serde(skip)]
+    pub id: String,
     /// Why nobody needs it.
     pub why: Why,
     /// The job it was made for.
@@ -80,7 +83,8 @@ pub async fn find(engine: &Engine, store: &Store, grace: Duration) -> Result<Vec
         let why = why(thing, job.and_then(|job| fates.get(&job)), &latest)?;
         // What does not say when it was made may have been made just now.
         let spared = why != Why::JobEnded && age_seconds.is_none_or(|age| age < grace.as_secs());
-        (!spared).then(|| Leftover { kind: thing.kind, name: thing.name.clone(), why, job, age_seconds })
+        let (name, id) = (thing.name.clone(), thing.id.clone());
+        (!spared).then_some(Leftover { kind: thing.kind, name, id, why, job, age_seconds })
     };
     let mut left: Vec<Leftover> = things.iter().filter_map(judge).collect();
     left.sort_by(|a, b| (a.kind, &a.name).cmp(&(b.kind, &b.name)));
@@ -92,7 +96,7 @@ pub async fn find(engine: &Engine, store: &Store, grace: Duration) -> Result<Vec
 pub async fn remove(engine: &Engine, store: &Store, left: Vec<Leftover>) -> Vec<Leftover> {
     let mut removed = Vec::new();
     for thing in left {
-        match engine.remove_thing(thing.kind, &thing.name).await {
+        match engine.remove_thing(thing.kind, &thing.id).await {
             Ok(()) => removed.push(thing),
             Err(error) => tracing::warn!(name = thing.name, %error, "a leftover could not be removed"),
         }
