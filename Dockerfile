@@ -3,6 +3,8 @@
 #   docker build --tag pipelinex .                                               compiles in the image of PROGRAM=compiled
 #   cargo build --release && docker build --build-arg PROGRAM=given -t pipelinex .    takes the program that is there
 #
+# Compiling trusts an optional secret `ca` (--secret id=ca,src=bundle.pem) on networks that re-sign TLS, and takes the commit
+# that --version tells from PIPELINEX_BUILD_COMMIT: the history is not in the build context.
 # With PROGRAM=given, BINARY is the program's place in the build context; one built elsewhere needs a BASE whose libc is
 # not older.
 ARG BASE=debian:bookworm-slim
@@ -16,8 +18,10 @@ WORKDIR /certificates
 RUN cp /etc/ssl/certs/ca-certificates.crt .
 WORKDIR /build
 COPY . .
-RUN --mount=type=cache,target=/usr/local/cargo/registry --mount=type=cache,target=/build/target \
-    cargo build --release --locked --package pipelinex && cp target/release/pipelinex /pipelinex
+ARG PIPELINEX_BUILD_COMMIT
+RUN --mount=type=secret,id=ca --mount=type=cache,target=/usr/local/cargo/registry --mount=type=cache,target=/build/target \
+    if [ -s /run/secrets/ca ]; then export CARGO_HTTP_CAINFO=/run/secrets/ca; fi \
+ && cargo build --release --locked --package pipelinex && cp target/release/pipelinex /pipelinex
 
 FROM scratch AS given
 ARG BINARY=target/release/pipelinex

@@ -1,4 +1,5 @@
-# Every target works on a bare Debian 12 or Ubuntu, as root, from a fresh clone. `make` alone lists them.
+# `make` alone lists the targets. setup, test, bench, faults and demo work on a bare Debian 12 or Ubuntu, as root, from a fresh
+# clone; images, up, stages and demo-cold need a Docker engine besides, and the rest what `make setup` installs.
 SHELL := /bin/bash
 
 .PHONY: help setup images test bench faults demo demo-cold up fmt lint check stages

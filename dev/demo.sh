@@ -20,6 +20,11 @@ choose_engine() {
   use_engine bookworm
 }
 
+# shellcheck source=../runner-images/versions.env
+. runner-images/versions.env
+# shellcheck source=../runner-images/lib/engine.sh
+. runner-images/lib/engine.sh
+
 has_sca() { docker image inspect "$(runner-images/build.sh --list | grep /sca:)" >/dev/null 2>&1; }
 
 free_port() { # the first from 8000 on at which nobody listens
@@ -46,7 +51,9 @@ start_server() {
 dev/setup.sh demo
 trust_more
 choose_engine
-runner-images/build.sh java17-maven scan &
+wanted=(java17-maven scan)
+! registry_answers "$SYFT_IMAGE" || wanted+=(sca)
+runner-images/build.sh "${wanted[@]}" &
 images=$!
 say "building the program (beside the images)"
 cargo build --release --locked --package pipelinex

@@ -5,7 +5,8 @@
 # (needs root) and the program is built here. Either way the runner images are built first: without them jobs cannot run.
 # Who names bases of their own (PIPELINEX_BASE and PIPELINEX_REDIS_IMAGE, see docker-compose.yml) gets those.
 set -euo pipefail
-root=$(cd "$(dirname "$0")/.." && pwd)
+# shellcheck source=lib.sh
+. "$(dirname "$0")/lib.sh"
 cd "$root"
 
 say() { echo "up: $*" >&2; }
@@ -17,18 +18,35 @@ pulls() { docker image inspect "$1" >/dev/null 2>&1 || timeout 120 docker pull -
 
 named() { [ -n "${PIPELINEX_BASE:-}" ] && [ -n "${PIPELINEX_REDIS_IMAGE:-}" ]; }
 
+# The first Debian whose libc is not older than the one that programs are linked with here, on whatever system that is.
+suite_of_here() {
+  local libc release
+  libc=$(ldd --version | sed -n '1s/.* //p')
+  for release in 2.36:bookworm 2.41:trixie; do
+    if [ "$(printf '%s\n' "${release%%:*}" "$libc" | sort -V | tail -n 1)" = "${release%%:*}" ]; then echo "${release##*:}"; return; fi
+  done
+  echo sid
+}
+
+make_base() { # NAME PACKAGE...
+  local name=$1; shift
+  docker image inspect "$name" >/dev/null 2>&1 || dev/base-image.sh "$name" "$suite" "$@"
+}
+
 if ! named && { ! pulls debian:bookworm-slim || ! pulls redis:7-alpine; }; then
-  suite=$(sed -n 's/^VERSION_CODENAME=//p' /etc/os-release)
-  say "images cannot be pulled here: building on Debian's packages ($suite) and with this machine's cargo"
-  command -v cargo >/dev/null || die "cargo is missing: run dev/setup.sh"
-  docker image inspect "pipelinex/base:$suite" >/dev/null 2>&1 || dev/base-image.sh "pipelinex/base:$suite" "$suite"
-  docker image inspect pipelinex/redis:7 >/dev/null 2>&1 || dev/base-image.sh pipelinex/redis:7 "$suite" redis-server
-  cargo build --release --package pipelinex
+  suite=$(suite_of_here)
+  say "images cannot be pulled here: building on packages of Debian $suite, and with this machine's cargo"
+  dev/setup.sh demo
+  trust_more
+  make_base "pipelinex/base:$suite"
+  make_base "pipelinex/redis:7-$suite" redis-server
+  cargo build --release --locked --package pipelinex
   mkdir -p target/release
   binary=${CARGO_TARGET_DIR:-target}/release/pipelinex
   [ "$binary" -ef target/release/pipelinex ] || cp "$binary" target/release/pipelinex
-  export PIPELINEX_PROGRAM=given PIPELINEX_BASE="pipelinex/base:$suite" PIPELINEX_REDIS_IMAGE=pipelinex/redis:7
+  export PIPELINEX_PROGRAM=given PIPELINEX_BASE="pipelinex/base:$suite" PIPELINEX_REDIS_IMAGE="pipelinex/redis:7-$suite"
 fi
+PIPELINEX_BUILD_COMMIT=$(git rev-parse --short=12 HEAD 2>/dev/null || true); export PIPELINEX_BUILD_COMMIT
 case ${DOCKER_HOST:-} in
   unix://*) export PIPELINEX_DOCKER_SOCKET="${PIPELINEX_DOCKER_SOCKET:-${DOCKER_HOST#unix://}}" ;;
 esac

@@ -140,8 +140,6 @@ struct Envelope {
     state: Option<JobState>,
 }
 
-/// The code of a project that does not keep the contract, or a request that it cannot serve.
-const NOT_ADMITTED: &str = "not-admitted";
 /// The code of a repository that is not cloned.
 pub const GIT_REFUSED: &str = "git-refused";
 /// What is said of a job where it is the system that failed, and not a file of the job.

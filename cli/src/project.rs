@@ -72,7 +72,7 @@ fn request(args: &ProjectArgs, is_folder: bool) -> Result<JobRequest, Failure> {
 pub fn described(args: &ProjectArgs, stack: Stack) -> JobRequest {
     JobRequest {
         stack,
-        versions: Versions { java: args.java.clone(), build_tool: None },
+        versions: Versions { java: args.java.clone(), build_tool: args.build_tool.clone() },
         pipeline: switches(&args.only, &args.skip),
         project: args.project.clone(),
         branch: args.branch.clone(),

@@ -18,6 +18,8 @@ fn sources() -> Vec<(String, String)> {
     assert!(files.len() > 50, "the source was found");
     let text = |path: &PathBuf| {
         let whole = fs::read_to_string(path).unwrap();
+        // Tests in a file of their own are named at the top; those in this one stand at its end.
+        let whole = whole.replace("#[cfg(test)]\nmod tests;\n", "");
         let product = whole.split("#[cfg(test)]").next().unwrap_or_default();
         product.lines().filter(|line| !line.trim_start().starts_with("//")).collect::<Vec<_>>().join("\n")
     };
@@ -53,6 +55,23 @@ fn each_library_has_one_home() {
     only_in("multer::", &["backend/src/"]);
     // Only the process that clones speaks to libgit2.
     only_in("git2::", &["backend/src/intake/git/child"]);
+}
+
+/// Cargo refuses a workspace of which a member is missing: an image that compiles the program has to be given all of them.
+#[test]
+fn images_are_built_of_the_whole_workspace() {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR")).parent().unwrap();
+    let read = |path: &str| fs::read_to_string(root.join(path)).unwrap();
+    let manifest = read("Cargo.toml");
+    let members = manifest.split_once("members = [").and_then(|(_, rest)| rest.split_once(']')).unwrap().0;
+    let members: Vec<&str> = members.split(',').map(|member| member.trim().trim_matches('"')).collect();
+    assert!(members.contains(&"cli"), "{members:?}");
+    for ignored in ["Dockerfile.dockerignore", "runner-images/wrapper/Dockerfile.dockerignore"] {
+        let given = read(ignored);
+        for member in members.iter().chain(&["Cargo.toml", "Cargo.lock", ".cargo"]) {
+            assert!(given.lines().any(|line| line == format!("!{member}")), "{ignored} leaves {member} out");
+        }
+    }
 }
 
 #[test]

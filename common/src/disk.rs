@@ -22,6 +22,7 @@ pub use self::json::{Versioned, create_json, create_json_in, place_json, read_js
 
 /// Mode of the files of a job: the worker writes, the backend's group reads, nobody else.
 const FILE_MODE: u32 = 0o640;
+
 /// What went wrong with a file of ours.
 #[derive(Debug, thiserror::Error)]
 pub enum DiskError {
@@ -77,21 +78,6 @@ impl DiskError {
 pub fn is_full(error: &io::Error) -> bool {
     use io::ErrorKind::{FileTooLarge, QuotaExceeded, StorageFull};
     matches!(error.kind(), StorageFull | QuotaExceeded | FileTooLarge)
-}
-
-/// Gives a whole file its name, unless there is one of that name, and takes its old name away.
-fn link_new(temp: &Path, path: &Path) -> Result<bool, DiskError> {
-    let linked = fs::hard_link(temp, path);
-    let removed = fs::remove_file(temp);
-    match linked {
-        Ok(()) => {
-            removed.map_err(DiskError::io("remove", temp))?;
-            sync_parent(path)?;
-            Ok(true)
-        }
-        Err(taken) if taken.kind() == io::ErrorKind::AlreadyExists => Ok(false),
-        Err(other) => Err(DiskError::io("create", path)(other)),
-    }
 }
 
 /// Makes a file with room for so many bytes, which stays its own however full the disk becomes.

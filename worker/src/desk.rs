@@ -14,7 +14,8 @@ use crate::{lock, put_off::PutOff};
 pub(crate) const PARALLEL_ENDS: usize = 4;
 
 /// What this process has in hand.
-pub struct Desk {
+pub(crate) struct Desk {
+    /// Places for jobs that run.
     pub(crate) slots: Arc<Semaphore>,
     /// Places for jobs that nobody holds and that only have to be ended: none of them waits for those that run.
     pub(crate) ends: Arc<Semaphore>,

@@ -277,7 +277,7 @@ impl JobSteps {
 ///
 /// # Errors
 /// [`StoreError`].
-pub fn clear_lost(store: &Store, paths: &JobPaths, step: &Step, tree_owner: Option<&Slug>) -> Result<(), StoreError> {
+fn clear_lost(store: &Store, paths: &JobPaths, step: &Step, tree_owner: Option<&Slug>) -> Result<(), StoreError> {
     let own = [paths.outbox_of(&step.slug), paths.inputs_of(&step.slug)];
     let tree = tree_owner.map(|owner| paths.tree(owner));
     for folder in own.into_iter().chain(tree).filter(|folder| folder.exists()) {

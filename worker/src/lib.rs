@@ -7,7 +7,7 @@ pub mod collect;
 pub mod config;
 pub mod consumer;
 pub mod definition;
-pub mod desk;
+mod desk;
 pub mod engine;
 pub mod errand;
 pub mod gc;

@@ -127,8 +127,8 @@ const GAP_MARKER: &str = "\n[pipelinex] the disk was full: a part of this log is
 
 impl LogWriter {
     /// Opens the log of a step. What a former holder wrote stays, as far as text and index agree on it; into new files, so that
-    /// an older holder's open descriptor writes into nothing. Returns the writer; [`Self::lines`] says how many whole
-    /// lines of the engine's record are in it already.
+    /// an older holder's open descriptor writes into nothing. A follower of
+    /// the engine's record passes over what is in it already.
     ///
     /// # Errors
     /// [`DiskError`].
@@ -157,7 +157,8 @@ impl LogWriter {
     }
 
     /// Whole lines in the log.
-    pub fn lines(&self) -> u64 {
+    #[cfg(test)]
+    fn lines(&self) -> u64 {
         self.lines
     }
 

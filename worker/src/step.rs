@@ -28,7 +28,7 @@ pub(crate) const ASK_AGAIN: Duration = Duration::from_secs(1);
 /// How a step's container is brought to an end from outside while it runs.
 pub type Told = watch::Receiver<Option<Ending>>;
 
-/// Says whether this worker still holds the job; asked before each create and start.
+/// Says whether this worker still holds the job; asked before each create, start and end, and before a log is opened.
 pub type Holds = Arc<dyn Fn() -> bool + Send + Sync>;
 
 /// What a container is run with.
@@ -41,7 +41,7 @@ pub struct Run<'a> {
     pub fresh: bool,
     /// Where its log is.
     pub log: LogPlace<'a>,
-    /// When its time began, and how much it has.
+    /// When its time began.
     pub began: Instant,
     /// The time it has.
     pub timeout: Duration,

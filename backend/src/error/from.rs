@@ -6,7 +6,7 @@ use pipelinex_common::{
     store::{StoreError, TreeError},
 };
 
-use super::{ApiError, GIT_REFUSED, NOT_ADMITTED, Problem};
+use super::{ApiError, GIT_REFUSED, Problem};
 use crate::{
     admission::{self, AdmissionError},
     intake::{
@@ -15,6 +15,9 @@ use crate::{
     },
     stacks::UnknownStack,
 };
+
+/// The code of a project that does not keep the contract, or a request that it cannot serve.
+const NOT_ADMITTED: &str = "not-admitted";
 
 impl From<InvalidJobId> for ApiError {
     fn from(error: InvalidJobId) -> Self {

@@ -75,7 +75,9 @@ fn cli(request: &Value, git: Option<&str>, server: &str) -> String {
     let plain = ["secret_scan_mode", "sast_mode"]
         .iter()
         .all(|mode| pipeline[*mode].as_str().is_none_or(|mode| mode == "dir" || mode == "default"));
-    if !plain || request["stack"]["requires_db"] == true {
+    let on = BUILT_IN_STAGES.iter().filter(|(_, field)| pipeline[*field] == true);
+    let on: Vec<String> = on.map(|(name, _)| name.to_lowercase()).collect();
+    if !plain || on.is_empty() || request["stack"]["requires_db"] == true {
         return format!("{line} --metadata request.json   # request.json: the JSON of the line above");
     }
     let stack = &request["stack"];
@@ -84,12 +86,12 @@ fn cli(request: &Value, git: Option<&str>, server: &str) -> String {
         " --stack {}",
         quoted(&format!("{}/{}/{}", word("language"), word("framework"), word("build_tool")))
     ));
-    if let Some(java) = request["versions"]["java"].as_str() {
-        line.push_str(&format!(" --java {}", quoted(java)));
+    for (key, flag) in [("java", "--java"), ("build_tool", "--build-tool")] {
+        if let Some(version) = request["versions"][key].as_str() {
+            line.push_str(&format!(" {flag} {}", quoted(version)));
+        }
     }
-    let on = BUILT_IN_STAGES.iter().filter(|(_, field)| pipeline[*field] == true);
-    let on: Vec<String> = on.map(|(name, _)| name.to_lowercase()).collect();
-    if !on.is_empty() && on.len() < BUILT_IN_STAGES.len() {
+    if on.len() < BUILT_IN_STAGES.len() {
         line.push_str(&format!(" --only {}", on.join(",")));
     }
     for name in ["project", "branch", "commit"] {
@@ -119,11 +121,12 @@ mod tests {
     #[test]
     fn a_quote_in_a_name_does_not_end_the_word() {
         let request = json!({"stack": {"language": "java", "framework": "spring-boot", "build_tool": "maven"},
-            "versions": {"java": "17"}, "pipeline": {"run_build": true}, "project": "it's; rm -rf ~"});
+            "versions": {"java": "17", "build_tool": "3.9"}, "pipeline": {"run_build": true}, "project": "it's; rm -rf ~"});
         let lines = Lines::new(&request, "ci.test:8000");
         assert_eq!(
             lines.cli,
-            "pipelinex submit . --wait --server http://ci.test:8000 --stack java/spring-boot/maven --java 17 --only build \
+            "pipelinex submit . --wait --server http://ci.test:8000 --stack java/spring-boot/maven --java 17 --build-tool 3.9 \
+             --only build \
              --project 'it'\\''s; rm -rf ~'"
         );
         let script = format!("set -- {}; printf '%s' \"$6\"", lines.curl);

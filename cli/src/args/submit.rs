@@ -19,6 +19,9 @@ pub struct ProjectArgs {
     /// The Java version to build with [default: the stack's]
     #[arg(long, env = "PIPELINEX_JAVA", value_name = "VERSION")]
     pub java: Option<String>,
+    /// The version of the build tool [default: the stack's]
+    #[arg(long, env = "PIPELINEX_BUILD_TOOL", value_name = "VERSION")]
+    pub build_tool: Option<String>,
     /// Run these stages and what they need; without --only and --skip, the stack's default set
     #[arg(long, env = "PIPELINEX_ONLY", value_name = "STAGE", value_delimiter = ',', value_enum, ignore_case = true)]
     pub only: Vec<StageName>,
@@ -37,7 +40,7 @@ pub struct ProjectArgs {
     pub commit: Option<String>,
     /// The whole request as a JSON file, sent as it is
     #[arg(long, env = "PIPELINEX_METADATA", value_name = "FILE.json")]
-    #[arg(conflicts_with_all = ["stack", "java", "only", "skip", "project", "branch", "commit"])]
+    #[arg(conflicts_with_all = ["stack", "java", "build_tool", "only", "skip", "project", "branch", "commit"])]
     pub metadata: Option<PathBuf>,
     /// Send files of a folder that Git ignores, too
     #[arg(long, env = "PIPELINEX_INCLUDE_IGNORED", value_parser = FalseyValueParser::new())]

@@ -69,6 +69,25 @@ impl Browser {
         self.tools("Emulation.setEmulatedMedia", features).await;
     }
 
+    /// Lets a file fall on an element, as if it came from the desktop.
+    pub async fn drop_file(&self, selector: &str, file: &Path) {
+        let place = self.find(selector).await.rect().await.unwrap();
+        let (x, y) = (place.x + place.width / 2.0, place.y + place.height / 2.0);
+        for kind in ["dragEnter", "dragOver", "drop"] {
+            let data = json!({"items": [], "files": [file], "dragOperationsMask": 1});
+            self.tools("Input.dispatchDragEvent", json!({"type": kind, "x": x, "y": y, "data": data})).await;
+        }
+    }
+
+    /// How bright the page's ground is, from 0 to 255.
+    pub async fn brightness(&self) -> u32 {
+        let script = "return getComputedStyle(document.documentElement).backgroundColor + getComputedStyle(document.body).backgroundColor";
+        let said: String = self.driver.execute(script, vec![]).await.unwrap().convert().unwrap();
+        // Whichever of the two is not transparent: rgb(r, g, b).
+        let colour = said.split("rgb(").nth(1).unwrap_or_else(|| panic!("{said}")).split(')').next().unwrap();
+        colour.split(", ").map(|part| part.parse::<u32>().unwrap()).sum::<u32>() / 3
+    }
+
     /// The one element that a selector names.
     pub async fn find(&self, selector: &str) -> WebElement {
         self.driver.find(By::Css(selector)).await.unwrap_or_else(|error| panic!("{selector}: {error}"))

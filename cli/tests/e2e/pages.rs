@@ -1,6 +1,6 @@
 //! The pages, as a person uses them in a real browser.
 
-use std::fs;
+use std::{fs, path::PathBuf};
 
 use thirtyfour::prelude::*;
 
@@ -10,10 +10,15 @@ use crate::{
     world::{World, story},
 };
 
-async fn choose_file(browser: &Browser, world: &World, zip: Vec<u8>) {
-    // A name of its own: a browser says nothing when the same file is chosen again.
+/// A file of a name of its own: a browser says nothing when the same file is chosen again.
+fn written(world: &World, zip: Vec<u8>) -> PathBuf {
     let path = world.path(&format!("project-{}.zip", zip.len()));
     fs::write(&path, zip).unwrap();
+    path
+}
+
+async fn choose_file(browser: &Browser, world: &World, zip: Vec<u8>) {
+    let path = written(world, zip);
     browser.find("#project_zip").await.send_keys(path.to_str().unwrap()).await.unwrap();
 }
 
@@ -24,7 +29,7 @@ async fn job(browser: &Browser) -> String {
 }
 
 #[test]
-fn a_file_is_checked_when_it_is_chosen_and_the_log_of_its_job_grows() {
+fn a_file_is_checked_when_it_is_chosen_or_dropped_and_the_log_of_its_job_grows() {
     story(async |world| {
         let pipelines = shell_stack(world, "none");
         let server = world.serve(&["serve", "--pipelines", &pipelines]).await;
@@ -33,7 +38,7 @@ fn a_file_is_checked_when_it_is_chosen_and_the_log_of_its_job_grows() {
         choose_file(&browser, world, zip_of(&repository().join("dev"))).await;
         browser.shows("#verdict", "run.sh").await;
         assert!(browser.text("#verdict").await.contains("not admitted"));
-        choose_file(&browser, world, shell_project(GATED)).await;
+        browser.drop_file("#drop", &written(world, shell_project(GATED))).await;
         browser.shows("#verdict", "would be admitted").await;
         browser.find("#project").await.send_keys("shop" + Key::Tab).await.unwrap();
         browser.find("details.lines summary").await.click().await.unwrap();
@@ -90,8 +95,9 @@ fn a_person_without_a_mouse_submits_and_the_pictures_of_the_documentation_are_ta
         choose_file(&browser, world, zip_of(&example("spring-boot-planted-secret"))).await;
         browser.shows("#verdict", "would be admitted").await;
         browser.picture("form").await;
+        assert!(browser.brightness().await > 200, "light for whom nothing is said");
         browser.dark(true).await;
-        browser.picture("form-dark").await;
+        assert!(browser.brightness().await < 60, "dark for whose system is");
         browser.dark(false).await;
         // A picture shows several stages; without one the story needs no more than the scan.
         let (more, shown) =

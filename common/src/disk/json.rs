@@ -11,7 +11,7 @@ use serde::{Serialize, de::DeserializeOwned};
 use serde_json::Value;
 use uuid::Uuid;
 
-use super::{DiskError, FILE_MODE, link_new, nofollow, read_file, sync_parent, write_new};
+use super::{DiskError, FILE_MODE, nofollow, read_file, sync_parent, write_new};
 
 /// The largest JSON file that is read, in bytes: a thousand steps fit many times over.
 const JSON_MAX: u64 = 16 * 1024 * 1024;
@@ -76,6 +76,21 @@ pub fn create_json_in<T: Serialize>(spare: &Path, path: &Path, value: &T) -> Res
         let _ = fs::remove_file(spare);
     }
     written.and_then(|()| link_new(spare, path))
+}
+
+/// Gives a whole file its name, unless there is one of that name, and takes its old name away.
+fn link_new(temp: &Path, path: &Path) -> Result<bool, DiskError> {
+    let linked = fs::hard_link(temp, path);
+    let removed = fs::remove_file(temp);
+    match linked {
+        Ok(()) => {
+            removed.map_err(DiskError::io("remove", temp))?;
+            sync_parent(path)?;
+            Ok(true)
+        }
+        Err(taken) if taken.kind() == io::ErrorKind::AlreadyExists => Ok(false),
+        Err(other) => Err(DiskError::io("create", path)(other)),
+    }
 }
 
 fn json_text<T: Serialize>(path: &Path, value: &T) -> Result<Vec<u8>, DiskError> {

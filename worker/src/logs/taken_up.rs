@@ -11,6 +11,7 @@ use pipelinex_common::disk::{self, DiskError};
 
 /// The largest index that is read, in bytes: a row each 4 KiB of the largest log, and one each 200 ms of a day.
 const INDEX_MAX: u64 = 64 * 1024 * 1024;
+
 /// What text and index agree on: whole lines, bytes of text, bytes of index.
 pub(super) fn agreed(text: &Path, index: &Path) -> Result<(u64, u64, u64), DiskError> {
     let rows = disk::read_file(index, INDEX_MAX)?.unwrap_or_default();

@@ -62,7 +62,7 @@ pub enum StepError {
     /// Our own files.
     #[error(transparent)]
     Disk(#[from] DiskError),
-    /// The tree could not be made.
+    /// A tree, or what belongs to a step beside it, could not be made.
     #[error(transparent)]
     Tree(#[from] TreeError),
     /// Somebody else holds the job now.
