@@ -17,6 +17,8 @@ pub(crate) const PARALLEL_ENDS: usize = 4;
 pub(crate) struct Desk {
     /// Places for jobs that run.
     pub(crate) slots: Arc<Semaphore>,
+    /// Places for jobs that somebody began who let go of them: what runs of them runs anyway, and is watched over at once.
+    pub(crate) orphans: Arc<Semaphore>,
     /// Places for jobs that nobody holds and that only have to be ended: none of them waits for those that run.
     pub(crate) ends: Arc<Semaphore>,
     /// Jobs this process runs, and what is rung when their wishes are worth a look.
@@ -42,6 +44,7 @@ impl Desk {
     pub(crate) fn new(parallel: usize, watch: HeartbeatWatch) -> Self {
         Self {
             slots: Arc::new(Semaphore::new(parallel)),
+            orphans: Arc::new(Semaphore::new(parallel)),
             ends: Arc::new(Semaphore::new(PARALLEL_ENDS)),
             mine: Mutex::default(),
             ended: Mutex::default(),

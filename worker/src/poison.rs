@@ -127,7 +127,8 @@ async fn child_ends(worker: &Worker, job: &Job) -> Result<ExitStatus, RunError> 
 fn claim_again(worker: &Arc<Worker>, job: &Job) -> Result<Option<Claim>, RunError> {
     use pipelinex_common::store::ClaimOutcome;
     while !worker.stop.let_go.is_cancelled() {
-        match job.claim(&worker.identity, &mut worker.desk.watch())? {
+        let claimed = job.claim(&worker.identity, &mut worker.desk.watch())?;
+        match claimed {
             ClaimOutcome::Won(claim) => return Ok(Some(claim)),
             ClaimOutcome::Ended => return Ok(None),
             // Where locks are not believed, its heart has to stand still first.

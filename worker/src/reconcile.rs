@@ -1,28 +1,20 @@
 //! Finding work: one pass over the folders takes every job that nobody holds, whether a message ever came for it or not.
 
+mod taking;
+
 use std::{
-    collections::hash_map::Entry,
-    panic::{AssertUnwindSafe, catch_unwind},
     sync::Arc,
     time::{Duration, Instant},
 };
 
 use pipelinex_common::{
     id::JobId,
-    store::{Claim, ClaimOutcome, Job, Quarantine, Snapshot, StoreError},
+    store::{Snapshot, StoreError},
 };
-use tokio::sync::{Notify, OwnedSemaphorePermit, oneshot};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio_util::task::AbortOnDropHandle;
 
-use crate::{
-    Worker,
-    desk::PARALLEL_ENDS,
-    engine::Engine,
-    lock, poison,
-    put_off::TRY_AGAIN,
-    run::{Left, RunError, run_job},
-    sweep,
-};
+use crate::{Worker, desk::PARALLEL_ENDS, lock, put_off::TRY_AGAIN, sweep};
 
 /// How long a job may take to be let go of, such as one in whose middle a large artifact is collected.
 const LETTING_GO: Duration = Duration::from_secs(20);
@@ -32,8 +24,12 @@ impl Worker {
         // Beside the passes: to remove what was left may take long, and nobody's job waits for it.
         let _upkeep = AbortOnDropHandle::new(tokio::spawn(self.clone().keep_up()));
         while self.stop.takes_work() {
-            if let Err(error) = self.reconcile_once().await {
-                tracing::warn!(%error, "a pass over the folders failed; trying again");
+            tokio::select! {
+                // An engine that does not answer must not hold this back; what the pass still takes up is let go of.
+                () = self.stop.no_more_work() => break,
+                passed = self.reconcile_once() => if let Err(error) = passed {
+                    tracing::warn!(%error, "a pass over the folders failed; trying again");
+                }
             }
             self.show_life();
             let pause = if self.desk.waits_for_another_try() { TRY_AGAIN } else { self.config.reconcile_every };
@@ -45,7 +41,9 @@ impl Worker {
         }
         // Every running job holds a slot until it was let go of.
         let let_go = async {
-            let _ = self.desk.slots.acquire_many(self.config.parallel.max(1) as u32).await;
+            let parallel = self.config.parallel.max(1) as u32;
+            let _ = self.desk.slots.acquire_many(parallel).await;
+            let _ = self.desk.orphans.acquire_many(parallel).await;
             let _ = self.desk.ends.acquire_many(PARALLEL_ENDS as u32).await;
         };
         let mut let_go = std::pin::pin!(let_go);
@@ -80,10 +78,13 @@ impl Worker {
                 if !me.is_open(id) {
                     continue;
                 }
-                let Some(slot) = me.place_for(id) else { continue };
-                // Asked once: without it ten thousand jobs would each learn for themselves that it is away.
-                if *engine.get_or_insert_with(|| me.engine_answers()) || me.is_wished(id) {
-                    me.take(id, slot);
+                // Asked once: without it ten thousand jobs would each learn for themselves that it is away. And before there is a place:
+                // who waits for an answer must hold none.
+                let answers = *engine.get_or_insert_with(|| me.engine_answers());
+                if (answers || me.is_wished(id))
+                    && let Some(slot) = me.place_for(id)
+                {
+                    let _ = me.take(id, slot);
                 }
             }
             Ok(())
@@ -92,12 +93,17 @@ impl Worker {
         passed.unwrap_or_else(|panic| std::panic::resume_unwind(panic.into_panic()))
     }
 
-    /// A place to run a job in; when all are taken, one to end it in, if that is all that somebody wishes for.
+    /// A place to run a job in; when all are taken, one to go on with what somebody else began, or one to end it in, if that is
+    /// all that somebody wishes for.
     fn place_for(&self, id: JobId) -> Option<OwnedSemaphorePermit> {
-        if let Ok(slot) = self.desk.slots.clone().try_acquire_owned() {
-            return Some(slot);
-        }
-        self.is_wished(id).then(|| self.desk.ends.clone().try_acquire_owned().ok()).flatten()
+        let place = |places: &Arc<Semaphore>| places.clone().try_acquire_owned().ok();
+        let orphan = || self.is_begun(id).then(|| place(&self.desk.orphans)).flatten();
+        let end = || self.is_wished(id).then(|| place(&self.desk.ends)).flatten();
+        place(&self.desk.slots).or_else(orphan).or_else(end)
+    }
+
+    fn is_begun(&self, id: JobId) -> bool {
+        self.store.layout().job(id).claim(1).exists()
     }
 
     fn is_wished(&self, id: JobId) -> bool {
@@ -112,128 +118,6 @@ impl Worker {
             tracing::warn!(error, "jobs wait for the container engine");
         }
         answers
-    }
-
-    /// A bell rang for a job: runs it if it can be claimed, and returns when it was let go of, or no more work is taken. For one
-    /// that runs here it means that there is a wish to look at.
-    pub async fn answer(self: &Arc<Self>, id: JobId) {
-        if let Some(bell) = lock(&self.desk.mine).get(&id) {
-            bell.notify_one();
-            return;
-        }
-        let Ok(slot) = self.desk.slots.clone().acquire_owned().await else { return };
-        pipelinex_common::fault_point!("worker.bell");
-        let me = self.clone();
-        if let Ok(Some(done)) = tokio::task::spawn_blocking(move || me.take(id, slot)).await {
-            // Jobs that are brought to their end before this process stops keep their places, and need no handler.
-            tokio::select! {
-                _ = done => {}
-                () = self.stop.no_more_work() => {}
-            }
-        }
-    }
-
-    /// Claims a job, and runs it on a thread of its own if it is ours. The receiver ends when the job was let go of.
-    fn take(self: &Arc<Self>, id: JobId, slot: OwnedSemaphorePermit) -> Option<oneshot::Receiver<()>> {
-        // A bell may ring for one that has ended.
-        if !self.stop.takes_work() || (self.desk.has_ended(id) && !self.is_open(id)) {
-            return None;
-        }
-        let bell = match lock(&self.desk.mine).entry(id) {
-            Entry::Occupied(_) => return None,
-            Entry::Vacant(free) => free.insert(Arc::default()).clone(),
-        };
-        let claimed = match self.claim(id) {
-            Ok(Some(claimed)) => claimed,
-            Ok(None) => {
-                lock(&self.desk.mine).remove(&id);
-                return None;
-            }
-            Err(error) => {
-                self.put_off(id, &error);
-                lock(&self.desk.mine).remove(&id);
-                return None;
-            }
-        };
-        let (done, waiting) = oneshot::channel();
-        let me = self.clone();
-        let run = move || {
-            me.run(id, claimed, &bell);
-            lock(&me.desk.mine).remove(&id);
-            drop(slot);
-            me.desk.look.notify_one();
-            drop(done);
-        };
-        if let Err(error) = std::thread::Builder::new().name(format!("job {id}")).spawn(run) {
-            tracing::error!(job = %id, %error, "no thread for a job; its claim is free again");
-            lock(&self.desk.mine).remove(&id);
-            return None;
-        }
-        Some(waiting)
-    }
-
-    pub(crate) fn claim(self: &Arc<Self>, id: JobId) -> Result<Option<(Option<Engine>, Job, Claim)>, RunError> {
-        let job = match self.store.job(id) {
-            Ok(job) => job,
-            // Not here, or not yet: a forged bell, or a folder that arrives later than its bell.
-            Err(StoreError::NoSuchJob(_)) => return Ok(None),
-            Err(error) => return Err(error.into()),
-        };
-        if let Some(quarantine) = job.quarantine() {
-            self.set_aside(id, &quarantine);
-            return Ok(None);
-        }
-        // Without an engine nothing is claimed but what is canceled before it began: the job waits, visibly queued.
-        let engine = match job.latest_attempt()? == 0 && job.cancel_wish().is_some() {
-            true => None,
-            false => Some(self.runtime.block_on(self.engine())?),
-        };
-        match job.claim(&self.identity, &mut self.desk.watch())? {
-            ClaimOutcome::Ended => _ = lock(&self.desk.ended).insert(id),
-            ClaimOutcome::Held { .. } => {}
-            ClaimOutcome::Won(claim) => return Ok(Some((engine, job, claim))),
-        }
-        Ok(None)
-    }
-
-    fn run(self: &Arc<Self>, id: JobId, (engine, job, claim): (Option<Engine>, Job, Claim), bell: &Arc<Notify>) {
-        tracing::info!(job = %id, claim = claim.number(), "claimed");
-        pipelinex_common::fault_event!("claim", job = id, claim = claim.number());
-        pipelinex_common::fault_point!("worker.claimed");
-        // A panic over one job's data must not take the others along, nor come again at once.
-        let ran = catch_unwind(AssertUnwindSafe(|| match (poison::suspected(&job), &engine) {
-            (Some(deaths), Some(engine)) => poison::run_apart(self, engine, &job, claim, &deaths),
-            _ => run_job(self, engine, &job, claim, bell),
-        }));
-        match ran {
-            Ok(Ok(Left::Finished)) => _ = lock(&self.desk.ended).insert(id),
-            Ok(Ok(Left::Open)) => {}
-            Ok(Ok(Left::Apart)) => lock(&self.desk.put_off).for_a_while(id),
-            Ok(Err(error)) => self.put_off(id, &error),
-            Err(_) => {
-                tracing::error!(job = %id, "handling this job panicked");
-                lock(&self.desk.put_off).for_a_while(id);
-            }
-        }
-    }
-
-    /// A job that could not be run stays as it is on disk. One that cannot be read is not opened again and again.
-    fn put_off(&self, id: JobId, error: &RunError) {
-        match error.file_of_the_job(&self.store.layout().job(id)) {
-            Some(file) => {
-                tracing::error!(job = %id, %error, "a job could not be run to its end, and waits until that file is another one");
-                lock(&self.desk.put_off).until_it_changes(id, file);
-            }
-            None => {
-                tracing::error!(job = %id, %error, "a job could not be run to its end; trying again");
-                lock(&self.desk.put_off).for_a_while(id);
-            }
-        }
-    }
-
-    fn set_aside(&self, id: JobId, quarantine: &Quarantine) {
-        tracing::error!(job = %id, path = %quarantine.path.display(), "a job is set aside: {quarantine}");
-        lock(&self.desk.put_off).until_it_changes(id, quarantine.path.clone());
     }
 
     /// The jobs that are not known to have ended and that nobody of us has in hand, oldest first. Nothing is looked at.

@@ -34,6 +34,9 @@ use crate::{
 /// How long work that was given up may take to let go when a client ends.
 const LETTING_GO: Duration = Duration::from_millis(100);
 
+/// The same of a server, in which a step's artifacts may be on their way to the disk.
+const CLOSING: Duration = Duration::from_secs(2);
+
 /// Does what was asked for.
 pub fn run(cli: Cli, out: &Output) -> Result<Exit, Failure> {
     let ca_certs = cli.global.ca_certs.as_deref();
@@ -119,9 +122,13 @@ fn interruptible(work: impl Future<Output = Result<Exit, Failure>>) -> Result<Ex
     done
 }
 
-/// Runs a server; it hears signals itself.
+/// Runs a server; it hears signals itself. Work on files that is still under way when it has ended is not waited for for ever:
+/// whatever it leaves half done, whoever comes next does again.
 fn server(work: impl Future<Output = Result<Exit, Failure>>) -> Result<Exit, Failure> {
-    runtime(&mut Builder::new_multi_thread())?.block_on(work)
+    let runtime = runtime(&mut Builder::new_multi_thread())?;
+    let done = runtime.block_on(work);
+    runtime.shutdown_timeout(CLOSING);
+    done
 }
 
 fn runtime(builder: &mut Builder) -> Result<Runtime, Failure> {

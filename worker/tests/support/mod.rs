@@ -3,7 +3,12 @@
 
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on says so")]
 
-use std::{path::Path, sync::Arc, time::Duration};
+use std::{
+    panic::{AssertUnwindSafe, catch_unwind, resume_unwind},
+    path::Path,
+    sync::Arc,
+    time::Duration,
+};
 
 use pipelinex_common::{
     execution::Execution,
@@ -52,15 +57,20 @@ impl Working {
 /// Runs a story. Whatever it leaves on the engine fails it.
 pub fn story(run: impl AsyncFnOnce(&mut World)) {
     let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build().unwrap();
-    runtime.block_on(async {
-        let mut world = World::new().await;
-        run(&mut world).await;
-        let label = format!("{LABEL_INSTANCE}={}", world.store.instance().as_str());
-        let left = world.engine.find(&[label]).await.unwrap();
-        world.engine.remove(&left).await.unwrap();
-        assert!(left.is_empty(), "left on the engine: {left:?}");
-        world.remove_folder().await;
-    });
+    let told = catch_unwind(AssertUnwindSafe(|| {
+        runtime.block_on(async {
+            let mut world = World::new().await;
+            run(&mut world).await;
+            let label = format!("{LABEL_INSTANCE}={}", world.store.instance().as_str());
+            let left = world.engine.find(&[label]).await.unwrap();
+            world.engine.remove(&left).await.unwrap();
+            assert!(left.is_empty(), "left on the engine: {left:?}");
+            world.remove_folder().await;
+        })
+    }));
+    // A thread that hangs fails its story, and not everybody's.
+    runtime.shutdown_timeout(Duration::from_secs(10));
+    told.unwrap_or_else(|panic| resume_unwind(panic));
 }
 
 impl World {
@@ -119,6 +129,7 @@ impl World {
     }
 
     /// Runs a job to its end with a worker of its own.
+    #[allow(dead_code, reason = "not every story runs one job alone")]
     pub async fn run(&self, job: &Job) -> Execution {
         let working = self.work();
         let end = self.end_of(job).await;
