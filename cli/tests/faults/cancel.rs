@@ -37,8 +37,7 @@ fn a_canceled_job_ends_soon_whatever_its_script_says_to_that() {
                 let answer = backend.answer(backend.http.post(backend.url(&format!("/api/jobs/{id}/cancel")))).await;
                 assert_eq!(answer.status, 202, "{}", answer.text());
                 trial.faults += 1;
-                let died = async || died(&trial, &id);
-                let died = until("its container has ended", died).await;
+                let died = until("its container has ended", async || trial.died(&id)).await;
                 took.push(Duration::from_nanos((died - asked).max(0) as u64));
                 assert_eq!(backend.end_of(&id).await["execution"]["state"], "CANCELED");
             }
@@ -48,11 +47,4 @@ fn a_canceled_job_ends_soon_whatever_its_script_says_to_that() {
         worker.stop().await;
         backend.process.stop().await;
     });
-}
-
-/// When the engine says that a container of a job ended.
-fn died(trial: &Trial<'_>, id: &str) -> Option<i64> {
-    let events = trial.events();
-    let died = events.iter().rfind(|event| event.text("action") == "die" && event.job() == id);
-    died.map(|event| event.at_ns)
 }

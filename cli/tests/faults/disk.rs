@@ -14,7 +14,7 @@ use crate::{
     figures::times,
     projects::{printed, release, shell, shell_project},
     trial::{QUICK, Trial},
-    world::{names, story, text},
+    world::{names, story, text, until},
 };
 
 const HELD: &str = "echo begun\nmkdir -p made\n\
@@ -56,9 +56,9 @@ fn a_full_disk_refuses_what_does_not_fit_and_costs_no_job() {
         let mut trial = Trial::new(world);
         // To the last byte: by default nothing would be taken in with so little space.
         let backend = trial.backend("", &["--min-free", "0"]).await;
-        let worker = trial.worker_of(1, "", &[]);
+        let mut worker = trial.worker_of(1, "", &[]);
         let mut refused = 0;
-        for _ in 0..times(1, 5) {
+        for round in 0..times(2, 6) {
             let held = trial.submit(&backend, HELD).await;
             printed(trial.world, &held, "begun").await;
             // They wait for the one that is held.
@@ -72,8 +72,13 @@ fn a_full_disk_refuses_what_does_not_fit_and_costs_no_job() {
             }
             assert_eq!(names(&trial.world.workspaces.join(".staging")), Vec::<String>::new(), "nothing is left");
             assert_eq!(backend.get(&format!("/api/jobs/{held}/status")).await.status, 200, "what is there can be read");
-            // It ends while nothing can be written, or later.
+            // Its step ends while nothing can be written; in each second round its worker, too, and another comes.
             release(trial.world, &held);
+            until("its step has ended", async || trial.died(&held)).await;
+            if round % 2 == 1 {
+                trial.kill(worker);
+                worker = trial.worker_of(1, "", &[]);
+            }
             fs::remove_file(filler).unwrap();
             backend.end_of(&held).await;
             let answer = backend.post("/api/jobs/upload", Some(shell_project(QUICK)), Some(&shell().to_string())).await;

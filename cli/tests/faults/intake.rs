@@ -59,6 +59,39 @@ fn a_backend_killed_at_each_place_of_intake_leaves_a_whole_job_or_nothing() {
     });
 }
 
+#[test]
+fn a_client_that_comes_again_with_its_key_has_one_job_wherever_the_backend_died() {
+    story(async |world| {
+        let redis = RedisServer::start();
+        let url = redis.url().expose_secret().to_owned();
+        let mut trial = Trial::new(world);
+        let mut quiet = trial.backend("", &["--redis-url", &url]).await;
+        let worker = trial.worker("", &["--redis-url", &url]);
+        for round in 0..times(1, 20) {
+            for (place, faults, _, _) in PLACES.iter().filter(|(_, faults, _, _)| !faults.is_empty()) {
+                let (key, before) = (format!("{}-{round}", place.replace(' ', "-")), trial.jobs().len());
+                let mut server = trial.backend(faults, &["--redis-url", &url]).await;
+                let first = submit_once(&server, Some(&key)).await;
+                until("the backend dies", async || server.process.child.try_wait().unwrap()).await;
+                trial.faults += 1;
+                let again = submit_once(&quiet, Some(&key)).await.expect("an answer");
+                assert!(first.is_none_or(|first| first == again), "{place}: another job");
+                assert_eq!(trial.jobs().len() - before, 1, "{place}: one key, one job");
+                trial.answered.insert(again);
+                // The next one comes to a process that remembers nothing.
+                quiet.process.stop().await;
+                quiet = trial.backend("", &["--redis-url", &url]).await;
+            }
+        }
+        trial.judged("the same, and the client comes again with its key", "SUCCEEDED", "").await;
+        for id in trial.jobs().keys() {
+            ran_once(trial.world, id);
+        }
+        worker.stop().await;
+        quiet.process.stop().await;
+    });
+}
+
 /// Begins a request, and kills the server that waits for the rest of it.
 fn connect(server: &mut Server) -> Option<String> {
     let address = server.url.trim_start_matches("http://");
@@ -68,15 +101,23 @@ fn connect(server: &mut Server) -> Option<String> {
     None
 }
 
-/// Submits a project that is more than one piece long; the id of the job if there is an answer.
 async fn submit(server: &Server) -> Option<String> {
+    submit_once(server, None).await
+}
+
+/// Submits a project that is more than one piece long; the id of the job if there is an answer.
+async fn submit_once(server: &Server, key: Option<&str>) -> Option<String> {
     // What cannot be packed stays as long as it is.
     let mut noise = vec![0; 700 * 1024];
     fastrand::Rng::with_seed(1).fill(&mut noise);
     let project = ZipBuilder::new().file("run.sh", QUICK).file("noise.bin", noise).build();
     let form = Form::new().part("project_zip", Part::bytes(project).file_name("app.zip"));
     let form = form.text("metadata", shell().to_string());
-    let answer = server.http.post(server.url("/api/jobs/upload")).multipart(form).send().await.ok()?;
+    let mut request = server.http.post(server.url("/api/jobs/upload")).multipart(form);
+    if let Some(key) = key {
+        request = request.header("idempotency-key", key);
+    }
+    let answer = request.send().await.ok()?;
     assert_eq!(answer.status(), 201);
     let metadata: serde_json::Value = answer.json().await.ok()?;
     Some(metadata["job_id"].as_str()?.to_owned())

@@ -153,6 +153,13 @@ impl<'w> Trial<'w> {
         events
     }
 
+    /// When the engine says that a container of a job ended.
+    pub fn died(&self, id: &str) -> Option<i64> {
+        let events = self.events();
+        let died = events.iter().rfind(|event| event.text("action") == "die" && event.job() == id);
+        died.map(|event| event.at_ns)
+    }
+
     /// The jobs that are there, each with the state it ended in.
     pub fn jobs(&self) -> BTreeMap<String, Option<String>> {
         let ids = names(&self.world.workspaces).into_iter().filter(|name| name.parse::<JobId>().is_ok());
@@ -173,7 +180,8 @@ impl<'w> Trial<'w> {
         }
         for id in self.jobs().keys() {
             let passing = |name: &String| {
-                ["trees", "outbox", "inputs"].contains(&name.as_str()) || name.starts_with(".collecting")
+                ["trees", "outbox", "inputs", ".reserve"].contains(&name.as_str())
+                    || [".collecting", ".tmp"].iter().any(|passing| name.starts_with(passing))
             };
             left.extend(names(&self.world.job(id)).into_iter().filter(passing).map(|name| format!("{id}/{name}")));
         }
