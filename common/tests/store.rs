@@ -231,7 +231,7 @@ fn taking_over_hands_the_source_to_the_runner_and_follows_no_link() {
     assert_eq!(fs::metadata(job.paths().metadata()).unwrap().mode() & 0o777, 0o640);
 
     assert_eq!(fs::metadata(job.paths().root()).unwrap().mode() & 0o7777, 0o2750);
-    for plant in ["metadata.json", "pipelines", "source/twin", "ends", "logs", "unheard-of"] {
+    for plant in ["metadata.json", "pipelines", "source/twin", "ends", "logs", "unheard-of", "unheard-of-folder"] {
         let job = admitted(&store);
         let path = job.paths().root().join(plant);
         match plant {
@@ -241,6 +241,7 @@ fn taking_over_hands_the_source_to_the_runner_and_follows_no_link() {
                 fs::create_dir(&path).unwrap();
                 std::os::unix::fs::chown(&path, Some(1234), None).unwrap();
             }
+            "unheard-of-folder" => fs::create_dir(&path).unwrap(),
             other => {
                 let _ = fs::remove_file(&path).or_else(|_| fs::remove_dir(&path));
                 symlink(if other == "pipelines" { dir.path() } else { &outside }, &path).unwrap();
@@ -250,6 +251,8 @@ fn taking_over_hands_the_source_to_the_runner_and_follows_no_link() {
             }
         }
         assert!(store.take_over(&job).is_err(), "{plant}");
+        // What lies in the submission is not looked at for this: there may be a hundred thousand files.
+        assert!(job.quarantine().is_some() || plant == "source/twin", "nobody is told of {plant}");
         assert_eq!(owner(&outside), 0, "{plant}");
     }
 }
