@@ -14,7 +14,7 @@ use std::{
     io::Write,
     os::unix::fs::{FileExt, OpenOptionsExt},
     path::{Path, PathBuf},
-    time::Instant,
+    time::{Instant, SystemTime},
 };
 
 use jiff::Timestamp;
@@ -82,15 +82,19 @@ impl Claim {
         self.number
     }
 
-    /// Shows that the holder lives. Blocks for as long as the disk does.
+    /// Shows that the holder lives. Blocks for as long as the disk does. Where a disk is full on which nothing is overwritten in
+    /// place (btrfs, zfs, bcachefs, nilfs), only the time of the file changes: that takes no block of data.
     ///
     /// # Errors
     /// Those of the system, when the file cannot be written.
     pub fn beat(&mut self) -> std::io::Result<()> {
         self.beats += 1;
-        self.file.write_all_at(format!("{:0COUNTER_WIDTH$}", self.beats).as_bytes(), self.counter_at)?;
+        let written = self.file.write_all_at(format!("{:0COUNTER_WIDTH$}", self.beats).as_bytes(), self.counter_at);
         // A client of the network keeps what was written to itself for longer than a heartbeat may stand still.
-        if self.shared { self.file.sync_data() } else { Ok(()) }
+        match written.and_then(|()| if self.shared { self.file.sync_data() } else { Ok(()) }) {
+            Err(error) if disk::is_full(&error) => self.file.set_modified(SystemTime::now()),
+            beaten => beaten,
+        }
     }
 
     /// Whether this claim is the latest and the job has not ended: looked at before each create and start, and before anything
@@ -200,7 +204,7 @@ impl Job {
         if same_boot && lease.is_lock() && lock_is_free(&path)? {
             return Ok(true);
         }
-        if !watch.stands_still(self.id(), number, text, Instant::now()) {
+        if !watch.stands_still(self.id(), number, watch::pulse(&path, text), Instant::now()) {
             return Ok(false);
         }
         if let Some(holder) = holder {
@@ -251,6 +255,23 @@ mod tests {
         drop(claim);
         assert!(dead(&local));
         assert!(!dead(&shared), "there a lock is free for other reasons as well");
+    }
+
+    #[test]
+    fn a_beat_for_which_a_full_disk_has_no_space_is_seen_all_the_same() {
+        let disk = crate::testing::SmallDisk::in_memory();
+        let job = Job::new(JobId::generate(), JobPaths::at(disk.path()));
+        fs::create_dir(job.paths().claims()).unwrap();
+        let (me, path) = (WorkerIdentity::of_this_process(), job.paths().claim(1));
+        let mut claim = job.create_claim(1, &me, &Lease::of(disk.path()).unwrap()).unwrap().unwrap();
+        // As where nothing is overwritten in place: the counter needs a block that nobody has.
+        claim.counter_at = 1024 * 1024;
+        disk.leave(0);
+        let text = || disk::read_file(&path, 64 * 1024).unwrap().unwrap();
+        let (before, pulse) = (text(), watch::pulse(&path, text()));
+        claim.beat().unwrap();
+        assert_eq!(text(), before, "there was no space");
+        assert_ne!(watch::pulse(&path, text()), pulse);
     }
 
     #[test]
