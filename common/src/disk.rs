@@ -171,6 +171,19 @@ pub fn read_file(path: &Path, max: u64) -> Result<Option<Vec<u8>>, DiskError> {
     Ok(Some(content))
 }
 
+/// Waits until nobody else has this file locked, and locks it until the answer is dropped. It is made where there is none, and
+/// stays. A file that is open for writing: the lock of one goes to the server of a network file system, that of a folder does not.
+///
+/// # Errors
+/// [`DiskError::Io`].
+pub fn lock_file(path: &Path) -> Result<File, DiskError> {
+    let mut options = OpenOptions::new();
+    options.write(true).create(true).truncate(false).mode(FILE_MODE).custom_flags(nofollow());
+    let file = options.open(path).map_err(DiskError::io("open", path))?;
+    file.lock().map_err(DiskError::io("lock", path))?;
+    Ok(file)
+}
+
 /// Makes a folder that is not there yet; one that is there is fine.
 ///
 /// # Errors

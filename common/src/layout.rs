@@ -36,6 +36,11 @@ impl Layout {
         self.root.join(".keys")
     }
 
+    /// Locked by whoever binds a key or sweeps them.
+    pub fn keys_lock(&self) -> PathBuf {
+        self.index().join("keys.lock")
+    }
+
     /// What was thrown away and is being removed.
     pub fn trash(&self) -> PathBuf {
         self.root.join(".trash")

@@ -11,11 +11,11 @@ use std::{
 
 use pipelinex_common::{
     disk::Versioned,
-    execution::{StepEnd, StepRecord},
+    execution::{Execution, StepEnd, StepRecord},
     id::JobId,
     slug::Slug,
     state::{JobState, StepState},
-    store::{ClaimOutcome, HeartbeatWatch, Job, Snapshot, Store, WorkerIdentity},
+    store::{ClaimOutcome, DEFINITION_MAX, HeartbeatWatch, Job, Snapshot, Store, WorkerIdentity},
     testing::sample,
 };
 
@@ -161,6 +161,55 @@ fn a_claim_that_cannot_be_read_counts_as_dead_once_it_stands_still_and_one_of_a_
         assert_eq!(job.quarantine(), None, "{harm:?}");
         // A link that leads to a claim whose holder is gone is not followed to its lock.
         assert!(matches!(claim(&job), ClaimOutcome::Held { number: 1 }), "{harm:?}: not before it has stood still");
+    }
+}
+
+#[test]
+fn what_an_editor_leaves_beside_a_mended_record_keeps_nobody_from_going_on() {
+    let (_dir, store) = store();
+    let job = running(&store);
+    for copy in ["metadata.json~", "metadata.json.bak", ".metadata.json.swp", "state.json~"] {
+        fs::write(job.paths().root().join(copy), "what was there before").unwrap();
+    }
+    store.take_over(&job).unwrap();
+    assert_eq!(job.quarantine(), None);
+}
+
+#[test]
+fn a_job_that_nobody_can_take_over_is_set_aside_and_says_why() {
+    let (dir, store) = store();
+    let outside = dir.path().join("outside");
+    fs::write(&outside, "stages: [S]\n").unwrap();
+    let second_name = |job: &Job| fs::hard_link(job.paths().metadata(), outside.with_file_name("second")).unwrap();
+    let in_its_place = |path: PathBuf, make: &dyn Fn(&Path)| {
+        let _ = fs::remove_file(&path).or_else(|_| fs::remove_dir_all(&path));
+        make(&path);
+        path
+    };
+    let link = |path: &Path| symlink(&outside, path).unwrap();
+    let folder = |path: &Path| fs::create_dir(path).unwrap();
+    let large = |path: &Path| fs::write(path, "#".repeat(DEFINITION_MAX as usize + 1)).unwrap();
+    let harms: [&dyn Fn(&Job) -> PathBuf; 7] = [
+        &|job| in_its_place(job.paths().root().join("before"), &folder),
+        &|job| in_its_place(job.paths().root().join("metadata.json.bak"), &link),
+        &|job| in_its_place(job.paths().source(), &link),
+        &|job| in_its_place(job.paths().definition(), &link),
+        &|job| in_its_place(job.paths().definition(), &folder),
+        &|job| in_its_place(job.paths().definition(), &large),
+        &|job| {
+            second_name(job);
+            job.paths().metadata()
+        },
+    ];
+    for harm in harms {
+        let job = running(&store);
+        let path = harm(&job);
+        let told = job.quarantine().unwrap_or_else(|| panic!("nobody is told of {}", path.display()));
+        assert_eq!(told.path, path);
+        assert_eq!(job.view().unwrap().execution.error, Some(told.to_string()));
+        // What has ended is nobody's to take over: it costs no such look, and is as it was.
+        job.finish(&Execution { state: JobState::Failed, ..job.view().unwrap().execution }).unwrap();
+        assert_eq!(job.quarantine(), None, "{}", path.display());
     }
 }
 

@@ -1,6 +1,10 @@
 //! Stories about the file store: what makes a job, who holds it, and what ends it.
 
-#![expect(clippy::unwrap_used, reason = "a test that cannot go on says so")]
+#![expect(
+    clippy::unwrap_used,
+    clippy::print_stdout,
+    reason = "a test that cannot go on says so, and who won how often"
+)]
 
 use std::{
     fs,
@@ -231,7 +235,7 @@ fn taking_over_hands_the_source_to_the_runner_and_follows_no_link() {
     assert_eq!(fs::metadata(job.paths().metadata()).unwrap().mode() & 0o777, 0o640);
 
     assert_eq!(fs::metadata(job.paths().root()).unwrap().mode() & 0o7777, 0o2750);
-    for plant in ["metadata.json", "pipelines", "source/twin", "ends", "logs", "unheard-of"] {
+    for plant in ["metadata.json", "pipelines", "source/twin", "ends", "logs", "unheard-of", "unheard-of-folder"] {
         let job = admitted(&store);
         let path = job.paths().root().join(plant);
         match plant {
@@ -241,6 +245,7 @@ fn taking_over_hands_the_source_to_the_runner_and_follows_no_link() {
                 fs::create_dir(&path).unwrap();
                 std::os::unix::fs::chown(&path, Some(1234), None).unwrap();
             }
+            "unheard-of-folder" => fs::create_dir(&path).unwrap(),
             other => {
                 let _ = fs::remove_file(&path).or_else(|_| fs::remove_dir(&path));
                 symlink(if other == "pipelines" { dir.path() } else { &outside }, &path).unwrap();
@@ -250,6 +255,8 @@ fn taking_over_hands_the_source_to_the_runner_and_follows_no_link() {
             }
         }
         assert!(store.take_over(&job).is_err(), "{plant}");
+        // What lies in the submission is not looked at for this: there may be a hundred thousand files.
+        assert!(job.quarantine().is_some() || plant == "source/twin", "nobody is told of {plant}");
         assert_eq!(owner(&outside), 0, "{plant}");
     }
 }
@@ -288,9 +295,9 @@ fn a_wish_to_cancel_is_made_once_and_only_its_being_there_is_believed() {
 }
 
 #[test]
-fn of_wish_and_end_the_first_durable_one_wins_and_everybody_hears_which() {
+fn of_wish_and_end_at_the_same_moment_either_may_win_and_the_end_tells_which() {
     let (_dir, store) = store();
-    let (mut granted, mut too_late) = (0, 0);
+    let (mut granted, mut in_vain, mut too_late) = (0, 0, 0);
     let job = admitted(&store);
     for round in 0..1000 {
         let ready = std::sync::Barrier::new(2);
@@ -317,7 +324,9 @@ fn of_wish_and_end_the_first_durable_one_wins_and_everybody_hears_which() {
                 assert_eq!((told.state, state), (JobState::Succeeded, JobState::Succeeded), "the end that won is told");
                 too_late += 1;
             }
-            Wished::Durable => granted += 1,
+            Wished::Durable if state == JobState::Canceled => granted += 1,
+            // It came between the last look and the end, and was answered before the end was there.
+            Wished::Durable => in_vain += 1,
         }
         // Whatever the first answer was, from now on everybody is told the end.
         assert!(matches!(job.wish_cancel("again").unwrap(), Wished::Ended(told) if told.state == state));
@@ -326,6 +335,6 @@ fn of_wish_and_end_the_first_durable_one_wins_and_everybody_hears_which() {
         fs::remove_file(job.paths().final_record()).unwrap();
         let _ = fs::remove_file(job.paths().cancel_wish());
     }
-    assert_eq!(granted + too_late, 1000);
-    assert!(granted > 0 && too_late > 0, "{granted} granted, {too_late} too late: both sides were tried");
+    println!("{granted} granted, {in_vain} in vain, {too_late} too late");
+    assert!(granted + in_vain > 0 && too_late > 0, "both sides were tried");
 }

@@ -15,15 +15,13 @@ use pipelinex_common::{
     policy::Policy,
     slug::Slug,
     state::Reason,
+    store::DEFINITION_MAX,
 };
 
 use crate::{
     modes::{self, ScanMode},
     step::Stop,
 };
-
-/// The largest definition that is read, in bytes.
-const DEFINITION_MAX: u64 = 1024 * 1024;
 
 /// What a job runs.
 #[derive(Clone, Debug)]

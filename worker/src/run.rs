@@ -19,7 +19,7 @@ use std::{
 use jiff::Timestamp;
 use pipelinex_common::{
     disk::DiskError,
-    execution::StepRecord,
+    execution::{Execution, StepRecord},
     metadata::Metadata,
     pipeline::plan::{self, Ended},
     slug::Slug,
@@ -183,8 +183,6 @@ impl<'a> Running<'a> {
             }
             let done = if self.stop.is_none() { self.go_on()? } else { self.running.is_empty() };
             if done {
-                // A wish that was durable before the end is granted, also when nothing is left to be ended.
-                self.heed_wish();
                 return self.finish();
             }
             // Once a round, while what was started is under way: the drawing keeps nobody waiting.
@@ -242,8 +240,8 @@ impl<'a> Running<'a> {
         });
     }
 
-    fn finish(&mut self) -> Result<Left, RunError> {
-        let _finishing = self.job.handling(self.claim, Place::Finish);
+    /// The end as it stands now.
+    fn end(&mut self) -> Result<Execution, RunError> {
         let (state, reason, error) = match self.stop.clone() {
             Some(stop) => {
                 self.skip_the_rest(&stop)?;
@@ -251,13 +249,25 @@ impl<'a> Running<'a> {
             }
             None => outcome::of_job(&self.definition, &self.ended, &self.board),
         };
+        Ok(self.board.draw_end(state, reason, error))
+    }
+
+    fn finish(&mut self) -> Result<Left, RunError> {
+        let _finishing = self.job.handling(self.claim, Place::Finish);
+        let mut end = self.end()?;
         pipelinex_common::fault_point!("worker.before-final");
         if self.overtaken() {
             return Ok(Left::Open);
         }
-        let won = self.job.finish(&self.board.draw_end(state, reason, error))?;
+        // A wish that is there by now is granted, also when nothing is left to be ended. After this look the end is only written
+        // and synced: a wish of that very moment comes too late.
+        if self.stop.is_none() {
+            self.heed_wish();
+            end = if self.stop.is_some() { self.end()? } else { end };
+        }
+        let won = self.job.finish(&end)?;
         pipelinex_common::fault_point!("worker.after-final");
-        tracing::info!(job = %self.job.id(), %state, won, "the job has ended");
+        tracing::info!(job = %self.job.id(), state = %end.state, won, "the job has ended");
         Ok(Left::Finished)
     }
 

@@ -3,7 +3,10 @@
 
 mod leftovers;
 
-use std::fs;
+use std::{
+    fs,
+    path::{Path, PathBuf},
+};
 
 use pipelinex_common::{
     disk::DiskError,
@@ -42,19 +45,52 @@ pub async fn job(engine: &Engine, store: &Store, job: &Job) -> Result<(), RunErr
 /// [`StoreError`].
 pub fn remove_folders(store: &Store, job: &Job) -> Result<(), StoreError> {
     let paths = job.paths();
-    let entries = match fs::read_dir(paths.root()) {
-        Ok(entries) => entries,
-        // The whole job was thrown away meanwhile.
-        Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(()),
-        Err(error) => return Err(DiskError::io("list", paths.root())(error).into()),
-    };
-    let of_a_moment = |name: &str| name.starts_with(".collecting-") || name.starts_with(".tmp-");
-    let collecting = entries.flatten().filter(|entry| of_a_moment(&entry.file_name().to_string_lossy()));
+    let of_a_moment = [left_in(paths.root())?, left_in(&paths.logs())?].concat();
     // The outbox last: every job that ran a step has one, so as long as it is there something may be left.
-    for folder in
-        collecting.map(|entry| entry.path()).chain([paths.reserve(), paths.trees(), paths.inputs(), paths.outbox()])
-    {
+    for folder in of_a_moment.into_iter().chain([paths.reserve(), paths.trees(), paths.inputs(), paths.outbox()]) {
         store.throw_away(&folder)?;
     }
     Ok(())
+}
+
+/// What was to be there for a moment only, and outlived whoever made it.
+fn left_in(folder: &Path) -> Result<Vec<PathBuf>, StoreError> {
+    let entries = match fs::read_dir(folder) {
+        Ok(entries) => entries,
+        // There is no log yet, or the whole job was thrown away meanwhile.
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(Vec::new()),
+        Err(error) => return Err(DiskError::io("list", folder)(error).into()),
+    };
+    let of_a_moment = |name: &str| name.starts_with(".collecting-") || name.starts_with(".tmp-");
+    let left = entries.flatten().filter(|entry| of_a_moment(&entry.file_name().to_string_lossy()));
+    Ok(left.map(|entry| entry.path()).collect())
+}
+
+#[cfg(test)]
+mod tests {
+    use pipelinex_common::testing::sample;
+
+    use super::*;
+
+    #[test]
+    fn what_a_death_left_of_a_log_or_a_record_goes_with_the_end_and_the_logs_stay() {
+        let dir = tempfile::tempdir().unwrap();
+        let store = Store::open(dir.path()).unwrap();
+        let id = JobId::generate();
+        store.admit(store.stage().unwrap(), &sample::metadata(id, ["BUILD"])).unwrap();
+        let job = store.job(id).unwrap();
+        remove_folders(&store, &job).unwrap();
+        fs::create_dir(job.paths().logs()).unwrap();
+        for left in [".tmp-1", ".collecting-1", "logs/.tmp-2", "logs/build.log"] {
+            fs::write(job.paths().root().join(left), "").unwrap();
+        }
+        remove_folders(&store, &job).unwrap();
+        let names = |folder: &Path| {
+            let mut names: Vec<_> = fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().file_name()).collect();
+            names.sort();
+            names
+        };
+        assert_eq!(names(&job.paths().logs()), ["build.log"]);
+        assert_eq!(names(job.paths().root()), ["logs", "metadata.json", "pipelines", "source", "state.json", "wishes"]);
+    }
 }

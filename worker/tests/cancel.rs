@@ -4,7 +4,7 @@
 
 mod support;
 
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use pipelinex_common::{
     execution::Execution,
@@ -13,6 +13,7 @@ use pipelinex_common::{
     store::{Job, Wished},
 };
 use pipelinex_worker::engine::Phase;
+use rustix::fs::{CWD, FileType, Mode, mknodat};
 use support::{World, story, text, until};
 
 /// Two steps that wish neither to end nor to be ended, and what would come after them, of which one comes always.
@@ -89,6 +90,29 @@ fn what_runs_is_ended_and_canceled_and_what_has_not_begun_is_skipped() {
         let log = text(job.paths().log(&Slug::of("left")));
         assert!(log.contains("asked to end\n"), "it was asked first, and its last words are kept: {log}");
         assert!(matches!(job.wish_cancel("again").unwrap(), Wished::Ended(told) if *told == end));
+    });
+}
+
+#[test]
+fn a_wish_is_granted_until_the_end_is_written() {
+    story(async |world| {
+        let obedient = r#"
+stages: [S]
+S: {stage: S, image: scan, script: ["trap 'exit 0' TERM; echo begun; while :; do sleep 0.1; done"]}
+"#;
+        let job = world.submit(obedient, &[]);
+        let working = world.work();
+        begun(&job, "S").await;
+        // The worker marks that it makes the end, and a pipe lets nobody write before somebody reads.
+        let mark = job.paths().handling().join("1.finish");
+        mknodat(CWD, &mark, FileType::Fifo, Mode::from_raw_mode(0o600), 0).unwrap();
+        world.engine.stop(&name(&job, "s"), Duration::from_secs(10)).await.unwrap();
+        let ended = until("its step has ended", async || job.end_of(&Slug::of("S")).unwrap()).await;
+        assert_eq!(ended.record.status, StepState::Success);
+        wish(&job);
+        let _read = std::fs::File::open(&mark).unwrap();
+        assert_canceled(&world.end_of(&job).await);
+        working.stop().await;
     });
 }
 

@@ -118,3 +118,23 @@ fn a_tree_of_any_depth_is_removed_without_following_a_link() {
     assert_eq!(fs::read_dir(&tree).unwrap().count(), 0);
     assert!(outside.join("kept").exists());
 }
+
+#[test]
+fn what_cannot_be_removed_keeps_nothing_behind_it() {
+    if !rustix::process::geteuid().is_root() {
+        return; // nothing can be mounted
+    }
+    // A folder in which something is mounted can be emptied, and not removed.
+    let disk = crate::testing::SmallDisk::in_memory();
+    let trash = disk.path().parent().unwrap();
+    fs::write(disk.path().join("file"), "").unwrap();
+    for n in 0..50 {
+        fs::create_dir_all(trash.join(format!("{n}/a/b"))).unwrap();
+        fs::write(trash.join(format!("{n}/a/b/file")), "").unwrap();
+    }
+    let error = remove_tree(trash).unwrap_err();
+    assert!(error.to_string().contains("disk"), "{error}");
+    let left: Vec<_> = fs::read_dir(trash).unwrap().map(|entry| entry.unwrap().file_name()).collect();
+    assert_eq!(left, ["disk"]);
+    assert_eq!(fs::read_dir(disk.path()).unwrap().count(), 0);
+}

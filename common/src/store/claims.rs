@@ -7,6 +7,8 @@
 
 mod holder;
 mod lease;
+#[cfg(test)]
+mod tests;
 mod watch;
 
 use std::{
@@ -14,7 +16,7 @@ use std::{
     io::Write,
     os::unix::fs::{FileExt, OpenOptionsExt},
     path::{Path, PathBuf},
-    time::Instant,
+    time::{Instant, SystemTime},
 };
 
 use jiff::Timestamp;
@@ -82,15 +84,19 @@ impl Claim {
         self.number
     }
 
-    /// Shows that the holder lives. Blocks for as long as the disk does.
+    /// Shows that the holder lives. Blocks for as long as the disk does. Where a disk is full on which nothing is overwritten in
+    /// place (btrfs, zfs, bcachefs, nilfs), only the time of the file changes: that takes no block of data.
     ///
     /// # Errors
     /// Those of the system, when the file cannot be written.
     pub fn beat(&mut self) -> std::io::Result<()> {
         self.beats += 1;
-        self.file.write_all_at(format!("{:0COUNTER_WIDTH$}", self.beats).as_bytes(), self.counter_at)?;
+        let written = self.file.write_all_at(format!("{:0COUNTER_WIDTH$}", self.beats).as_bytes(), self.counter_at);
         // A client of the network keeps what was written to itself for longer than a heartbeat may stand still.
-        if self.shared { self.file.sync_data() } else { Ok(()) }
+        match written.and_then(|()| if self.shared { self.file.sync_data() } else { Ok(()) }) {
+            Err(error) if disk::is_full(&error) => self.file.set_modified(SystemTime::now()),
+            beaten => beaten,
+        }
     }
 
     /// Whether this claim is the latest and the job has not ended: looked at before each create and start, and before anything
@@ -200,7 +206,7 @@ impl Job {
         if same_boot && lease.is_lock() && lock_is_free(&path)? {
             return Ok(true);
         }
-        if !watch.stands_still(self.id(), number, text, Instant::now()) {
+        if !watch.stands_still(self.id(), number, watch::pulse(&path, text), Instant::now()) {
             return Ok(false);
         }
         if let Some(holder) = holder {
@@ -229,46 +235,4 @@ fn lock_is_free(path: &Path) -> Result<bool, StoreError> {
 pub(super) fn latest_claim(folder: &Path) -> Result<u64, StoreError> {
     let entries = fs::read_dir(folder).map_err(DiskError::io("list", folder))?;
     Ok(entries.filter_map(|entry| entry.ok()?.file_name().to_str()?.parse::<u64>().ok()).max().unwrap_or(0))
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::{id::JobId, layout::JobPaths};
-
-    #[test]
-    fn a_free_lock_is_believed_on_a_local_file_system_only() {
-        let dir = tempfile::tempdir().unwrap();
-        let job = Job::new(JobId::generate(), JobPaths::at(dir.path()));
-        fs::create_dir(job.paths().claims()).unwrap();
-        let me = WorkerIdentity::of_this_process();
-        let local = Lease::Lock { file_system: "ext4" };
-        let shared = Lease::Heartbeat { file_system: "nfs".to_owned() };
-        let mut claim = job.create_claim(1, &me, &shared).unwrap().unwrap();
-        claim.beat().unwrap();
-        let dead = |lease: &Lease| job.is_dead(1, &me, &mut HeartbeatWatch::default(), lease).unwrap();
-        assert!(!dead(&local), "its lock is held");
-        drop(claim);
-        assert!(dead(&local));
-        assert!(!dead(&shared), "there a lock is free for other reasons as well");
-    }
-
-    #[test]
-    fn what_cannot_be_looked_at_is_not_held() {
-        let dir = tempfile::tempdir().unwrap();
-        let job = Job::new(JobId::generate(), JobPaths::at(dir.path()));
-        fs::create_dir(job.paths().claims()).unwrap();
-        let lease = Lease::of(dir.path()).unwrap();
-        let claim = job.create_claim(1, &WorkerIdentity::of_this_process(), &lease).unwrap().unwrap();
-        assert!(claim.holds());
-        let aside = dir.path().with_extension("thrown-away");
-        fs::rename(dir.path(), &aside).unwrap();
-        assert!(!claim.holds(), "the job is gone");
-        fs::rename(&aside, dir.path()).unwrap();
-        fs::remove_file(job.paths().claim(1)).unwrap();
-        fs::remove_dir(job.paths().claims()).unwrap();
-        // Something else in its place: a look there is an error, and not the answer that nothing is there.
-        fs::write(job.paths().claims(), "").unwrap();
-        assert!(!claim.holds());
-    }
 }

@@ -160,11 +160,8 @@ impl Store {
         self.layout.keys().join(key.as_str())
     }
 
-    /// One binds or sweeps at a time, in whichever process.
+    /// One binds or sweeps at a time, in whichever process, on whichever host.
     fn lock_keys(&self) -> Result<File, StoreError> {
-        let folder = self.layout.keys();
-        let lock = File::open(&folder).map_err(DiskError::io("open", &folder))?;
-        lock.lock().map_err(DiskError::io("lock", &folder))?;
-        Ok(lock)
+        Ok(disk::lock_file(&self.layout.keys_lock())?)
     }
 }

@@ -6,7 +6,7 @@ use std::{
     time::{Duration, SystemTime},
 };
 
-use super::{Store, StoreError};
+use super::{Lease, Store, StoreError, staging::is_spared};
 use crate::disk::DiskError;
 
 impl Store {
@@ -16,7 +16,9 @@ impl Store {
     /// # Errors
     /// [`StoreError::Disk`] when a folder cannot be listed.
     pub fn leftover_folders(&self, grace: Duration) -> Result<Vec<PathBuf>, StoreError> {
-        let staged = children(&self.layout().staging())?.into_iter().filter(|path| is_free(path));
+        let staged = children(&self.layout().staging())?;
+        let lease = Lease::of(self.layout().root())?;
+        let staged = staged.into_iter().filter(|path| is_free(path) && !is_spared(path, &lease));
         let temporary = |path: &PathBuf| {
             path.file_name().and_then(|name| name.to_str()).is_some_and(|name| name.starts_with(".instance-"))
         };
@@ -47,7 +49,7 @@ fn is_free(path: &Path) -> bool {
     !folder || File::open(path).is_ok_and(|lock| lock.try_lock().is_ok())
 }
 
-fn is_old(path: &Path, grace: Duration) -> bool {
+pub(super) fn is_old(path: &Path, grace: Duration) -> bool {
     let changed = fs::symlink_metadata(path).and_then(|meta| meta.modified());
     changed.is_ok_and(|at| SystemTime::now().duration_since(at).is_ok_and(|age| age >= grace))
 }

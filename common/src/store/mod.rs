@@ -2,6 +2,7 @@
 
 mod claims;
 mod copies;
+mod entries;
 mod handling;
 mod handover;
 mod ids;
@@ -22,6 +23,7 @@ pub use claims::{
     Claim, ClaimOutcome, ClaimRecord, HeartbeatWatch, Lease, ProcessMark, STILL_FOR, STILL_LOOKS, WorkerIdentity,
 };
 pub use copies::{Copying, TreeError, Whose, copy_tree};
+pub use entries::DEFINITION_MAX;
 pub use handling::{Deaths, Handling, Place};
 use handover::give_to_runner;
 pub use handover::{RUNNER_GID, RUNNER_UID, make_runner_dir};

@@ -1,7 +1,8 @@
 //! Jobs that are set aside: a file that their record rests on cannot be read, or a newer program wrote it.
 //!
 //! Nothing is written about it. Whoever looks at a job sees it in the job's own files, and once those are mended the job goes
-//! on. What can be drawn again (state.json) sets nothing aside, unless a newer program drew it.
+//! on. What can be drawn again (state.json) sets nothing aside, unless a newer program drew it. What keeps a worker from taking
+//! the folder over sets it aside as well, so that nobody waits for a job that waits for them.
 
 use std::{
     fmt, fs,
@@ -64,7 +65,7 @@ impl Quarantine {
     pub fn advice(&self) -> &'static str {
         match self.kind {
             QuarantineKind::Unreadable(_) => {
-                "restore the file from a backup, or move the job's folder away; all other jobs go on"
+                "restore the file from a backup, take away what does not belong there, or move the job's folder away; all other jobs go on"
             }
             QuarantineKind::Newer(..) => "upgrade this program, or let the newer one end the job; all other jobs go on",
         }
@@ -97,7 +98,8 @@ impl fmt::Display for Quarantine {
 }
 
 impl Job {
-    /// Whether the job is set aside. An open one costs a look into each of its records, one that has ended into two.
+    /// Whether the job is set aside. An open one costs a look into each of its records and at each of its
+    /// names, one that has ended into two.
     pub fn quarantine(&self) -> Option<Quarantine> {
         let ended = self.metadata().and_then(|_| self.final_record());
         match ended {
@@ -109,7 +111,8 @@ impl Job {
 
     /// The same for a job whose admission record can be read, and that has not ended.
     pub(super) fn quarantine_of_open(&self) -> Option<Quarantine> {
-        let checked = self.check_state().and_then(|()| self.check_ends()).and_then(|()| self.check_claims());
+        let records = self.check_state().and_then(|()| self.check_ends()).and_then(|()| self.check_claims());
+        let checked = records.and_then(|()| self.check_entries());
         checked.err().and_then(|error| Quarantine::of(&error))
     }
 

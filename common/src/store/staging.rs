@@ -4,6 +4,7 @@ use std::{
     fs::{self, File},
     os::fd::OwnedFd,
     path::Path,
+    time::Duration,
 };
 
 use rustix::{
@@ -13,13 +14,16 @@ use rustix::{
 use sha2::{Digest, Sha256};
 use uuid::Uuid;
 
-use super::{Store, StoreError};
+use super::{Lease, Store, StoreError, leftovers::is_old};
 use crate::{
     disk::{self, DiskError},
     foreign::{self, ForeignError},
     layout::JobPaths,
     metadata::Metadata,
 };
+
+/// Longer than a submission takes that somebody still waits for.
+const SPARED: Duration = Duration::from_secs(60 * 60);
 
 /// A submission that is not a job yet. Dropped without [`Store::admit`], it leaves nothing behind; left by a process that
 /// died, it is swept once its lock is free.
@@ -95,8 +99,7 @@ impl Store {
         let folder = self.layout.run_numbers(&key);
         disk::make_dir(&folder, 0o750)?;
         // One counts at a time: whoever had read an old highest number would else take one again that was removed since.
-        let counting = File::open(&folder).map_err(DiskError::io("open", &folder))?;
-        counting.lock().map_err(DiskError::io("lock", &folder))?;
+        let _counting = disk::lock_file(&folder.join("lock"))?;
         let entries = fs::read_dir(&folder).map_err(DiskError::io("list", &folder))?;
         let highest = entries.filter_map(|entry| entry.ok()?.file_name().to_str()?.parse::<u64>().ok()).max();
         let mut number = highest.unwrap_or(0) + 1;
@@ -139,17 +142,22 @@ impl Store {
         Ok(())
     }
 
-    /// Removes staging folders that nobody holds any more. Returns how many.
+    /// Removes staging folders that nobody holds any more. Returns how many. Where a lock says nothing about other hosts, a young
+    /// one is spared.
     ///
     /// # Errors
     /// [`StoreError::Disk`] when the folder of them cannot be listed; one that cannot be removed is logged.
     pub fn sweep_staging(&self) -> Result<usize, StoreError> {
+        self.sweep_staged(&Lease::of(&self.layout.staging())?)
+    }
+
+    fn sweep_staged(&self, lease: &Lease) -> Result<usize, StoreError> {
         let folder = self.layout.staging();
         let mut swept = 0;
         for entry in fs::read_dir(&folder).map_err(DiskError::io("list", &folder))?.flatten() {
             let path = entry.path();
             let Ok(lock) = File::open(&path) else { continue };
-            if lock.try_lock().is_err() {
+            if is_spared(&path, lease) || lock.try_lock().is_err() {
                 continue;
             }
             match fs::remove_dir_all(&path) {
@@ -190,7 +198,69 @@ impl Store {
     }
 }
 
+/// Whether a staging folder stays though its lock is free: on a file system of the network each client keeps the lock of a folder to
+/// itself, so another host may be building there.
+pub(super) fn is_spared(path: &Path, lease: &Lease) -> bool {
+    !lease.is_lock() && !is_old(path, SPARED)
+}
+
 fn open_folder(path: &Path) -> Result<OwnedFd, Errno> {
     let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::NOFOLLOW | OFlags::CLOEXEC;
     openat(CWD, path, flags, Mode::empty())
+}
+
+#[cfg(test)]
+mod tests {
+    use std::{os::unix::fs::MetadataExt, time::SystemTime};
+
+    use super::*;
+    use crate::store::Fingerprint;
+
+    #[test]
+    fn where_a_lock_says_nothing_about_other_hosts_a_young_submission_is_spared() {
+        let dir = tempfile::tempdir().unwrap();
+        let store = Store::open(dir.path()).unwrap();
+        // To a host that does not see the lock it looks like that of a dead process.
+        let staged = store.layout().staging().join("of-another-host");
+        fs::create_dir(&staged).unwrap();
+        let shared = Lease::Heartbeat { file_system: "nfs".to_owned() };
+        assert_eq!(store.sweep_staged(&shared).unwrap(), 0);
+        File::open(&staged).unwrap().set_modified(SystemTime::now() - SPARED).unwrap();
+        assert_eq!(store.sweep_staged(&shared).unwrap(), 1, "nobody waits for it any more");
+        fs::create_dir(&staged).unwrap();
+        assert_eq!(
+            store.sweep_staged(&Lease::Lock { file_system: "ext4" }).unwrap(),
+            1,
+            "here a free lock says it all"
+        );
+    }
+
+    #[test]
+    fn keys_and_run_numbers_are_counted_under_the_lock_of_a_file() {
+        let dir = tempfile::tempdir().unwrap();
+        let store = Store::open(dir.path()).unwrap();
+        let _ = store.next_run_number("p", "q").unwrap();
+        let runs = fs::read_dir(store.layout().index().join("runs")).unwrap().next().unwrap().unwrap().path();
+        let (key, body) = (Fingerprint::of(&[b"key"]), Fingerprint::of(&[b"body"]));
+        let waits: [(&Path, &(dyn Fn() + Sync)); 2] = [
+            (&runs.join("lock"), &|| assert_eq!(store.next_run_number("p", "q").unwrap(), 2)),
+            (&store.layout().keys_lock(), &|| _ = store.bind_key(&key, &body).unwrap()),
+        ];
+        for (path, counts) in waits {
+            let lock = disk::lock_file(path).unwrap();
+            std::thread::scope(|scope| {
+                let counting = scope.spawn(counts);
+                while !is_waited_for(&lock) {
+                    assert!(!counting.is_finished(), "{} is not asked for", path.display());
+                    std::thread::yield_now();
+                }
+                drop(lock);
+            });
+        }
+    }
+
+    fn is_waited_for(lock: &File) -> bool {
+        let inode = format!(":{} ", lock.metadata().unwrap().ino());
+        fs::read_to_string("/proc/locks").unwrap().lines().any(|line| line.contains("->") && line.contains(&inode))
+    }
 }

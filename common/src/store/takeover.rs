@@ -15,7 +15,7 @@ use rustix::{
 };
 
 use super::{
-    Job, Store, StoreError,
+    Job, Store, StoreError, entries,
     handover::{Modes, Ownership, RUNNER_UID, foreign, give, give_tree, open_dir_at, open_plain, set_mode},
 };
 use crate::disk::{self, DiskError};
@@ -29,8 +29,9 @@ impl Store {
     /// Without root, nothing changes hands: the folder is the worker's already, and `source/` is lent to the runner.
     ///
     /// # Errors
-    /// [`StoreError::Disk`], also when an entry is a link, has a kind or a name that a job's folder does not hold, or was made
-    /// by somebody else though only a worker makes it.
+    /// [`StoreError::Disk`], also when an entry is a link, has a kind that a job's folder does not hold under that name, or was
+    /// made by somebody else though only a worker makes it. [`Job::quarantine`] tells the same. Files of other names are
+    /// passed over.
     pub fn take_over(&self, job: &Job) -> Result<(), StoreError> {
         let paths = job.paths();
         if !rustix::process::geteuid().is_root() {
@@ -68,23 +69,6 @@ impl Store {
     }
 }
 
-/// Names that the worker makes: found before the worker made them, they are a forgery.
-const WORKERS_OWN: [&str; 13] = [
-    "final.json",
-    "claims",
-    "ends",
-    "attempts",
-    "handling",
-    "starts",
-    "logs",
-    "reports",
-    "artifacts",
-    "trees",
-    "outbox",
-    "inputs",
-    ".reserve",
-];
-
 fn take_entries(folder: &OwnedFd, ours: Ownership, at: &Path) -> Result<(), StoreError> {
     let io = |action| move |e: Errno| DiskError::io(action, at)(e.into());
     let mut names = Vec::new();
@@ -96,11 +80,16 @@ fn take_entries(folder: &OwnedFd, ours: Ownership, at: &Path) -> Result<(), Stor
     }
     for name in names {
         let text = name.to_string_lossy();
+        let found = match statat(folder, &*name, AtFlags::SYMLINK_NOFOLLOW) {
+            Ok(found) => found,
+            // A file of a moment, of a holder that was overtaken.
+            Err(Errno::NOENT) => continue,
+            Err(error) => return Err(io("look at")(error).into()),
+        };
+        if let Some(reason) = entries::refused(&text, &found, Uid::ROOT) {
+            return Err(foreign(at, &name, reason).into());
+        }
         match text.as_ref() {
-            // The backend's for good; what is in it is input.
-            "." | ".." | "wishes" => {}
-            // Put aside for a person to look at, whoever made it; no program reads it.
-            torn if torn.starts_with("state.json.torn-") => {}
             "metadata.json" => take_file(folder, &name, ours, at)?,
             // One that is no file is put aside later, and drawn again.
             "state.json" => _ = take_file(folder, &name, ours, at),
@@ -115,13 +104,11 @@ fn take_entries(folder: &OwnedFd, ours: Ownership, at: &Path) -> Result<(), Stor
                     give_tree(&source, Ownership::of_runner(), at, 0)?;
                 }
             }
-            own if WORKERS_OWN.contains(&own) || own.starts_with(".collecting-") || own.starts_with(".tmp-") => {
-                let stat = statat(folder, &*name, AtFlags::SYMLINK_NOFOLLOW).map_err(io("look at"))?;
-                if stat.st_uid != Uid::ROOT.as_raw() {
-                    return Err(foreign(at, &name, "only a worker makes it, and somebody else did").into());
-                }
+            strange if entries::is_strange(strange) => {
+                tracing::warn!(path = %at.join(strange).display(), "a file that is none of a job's is passed over");
             }
-            _ => return Err(foreign(at, &name, "a job's folder holds nothing of that name").into()),
+            // The wishes stay the backend's for good; everything else is ours.
+            _ => {}
         }
     }
     Ok(())

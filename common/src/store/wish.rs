@@ -2,7 +2,8 @@
 //!
 //! The backend creates it, once, and may do nothing else to a job that a worker has claimed. The worker believes its being
 //! there, and repeats its words cut short and escaped; everything else in `wishes/` is nothing to it. Which of wish and end
-//! was first, only the end says: final.json is created once.
+//! was first, only the end says: final.json is created once. Nothing decides between a wish that becomes durable after its
+//! holder's last look and the end that this holder is creating: the end then stands, and the wish was in vain.
 
 use std::fs;
 
@@ -40,7 +41,7 @@ impl Versioned for CancelWish {
 /// What came of wishing.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Wished {
-    /// The wish is durable, from now or from before: a worker ends the job.
+    /// The wish is durable, from now or from before: a worker ends the job, unless it was writing another end at this very moment.
     Durable,
     /// The job has ended like this, and nothing changes that.
     Ended(Box<Execution>),

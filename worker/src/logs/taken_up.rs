@@ -8,6 +8,7 @@ use std::{
 };
 
 use pipelinex_common::disk::{self, DiskError};
+use uuid::Uuid;
 
 /// The largest index that is read, in bytes: a row each 4 KiB of the largest log, and one each 200 ms of a day.
 const INDEX_MAX: u64 = 64 * 1024 * 1024;
@@ -33,7 +34,8 @@ pub(super) fn agreed(text: &Path, index: &Path) -> Result<(u64, u64, u64), DiskE
     Ok(agreed)
 }
 
-/// A new file with the first `keep` bytes of the one at `path`, in its place.
+/// A new file with the first `keep` bytes of the one at `path`, in its place. What a death leaves of it has a name that nobody reads,
+/// and goes with the end of the job.
 pub(super) fn restart(path: &Path, keep: u64) -> Result<File, DiskError> {
     let create = |path: &Path| {
         let file = OpenOptions::new().append(true).create_new(true).mode(0o640).open(path);
@@ -42,13 +44,15 @@ pub(super) fn restart(path: &Path, keep: u64) -> Result<File, DiskError> {
     if !path.exists() {
         return create(path);
     }
-    let aside = path.with_extension("new");
-    let _ = fs::remove_file(&aside);
-    let mut file = create(&aside)?;
+    let aside = path.with_file_name(format!(".tmp-{}", Uuid::new_v4().as_simple()));
     let old = File::open(path).map_err(DiskError::io("open", path))?;
-    std::io::copy(&mut old.take(keep), &mut file).map_err(DiskError::io("write", &aside))?;
-    fs::rename(&aside, path).map_err(DiskError::io("replace", path))?;
-    Ok(file)
+    let mut file = create(&aside)?;
+    let copied = std::io::copy(&mut old.take(keep), &mut file).map_err(DiskError::io("write", &aside));
+    let replaced = copied.and_then(|_| fs::rename(&aside, path).map_err(DiskError::io("replace", path)));
+    if replaced.is_err() {
+        let _ = fs::remove_file(&aside);
+    }
+    replaced.map(|()| file)
 }
 
 /// Passes on what follows after a number of whole lines: for an engine's record of which the beginning is stored already.

@@ -31,6 +31,24 @@ fn a_log_is_taken_up_where_text_and_index_agree() {
 }
 
 #[test]
+fn two_that_take_a_log_up_at_once_mix_up_nothing_and_leave_nothing() {
+    let (_dir, paths, step) = place();
+    let mut first = LogWriter::open(&paths, &step, &limits(1000, 1000)).unwrap();
+    first.append(b"one\ntwo\n").unwrap();
+    let index = fs::read_to_string(paths.log_index(&step)).unwrap();
+    for _ in 0..200 {
+        std::thread::scope(|scope| {
+            let open = || assert_eq!(LogWriter::open(&paths, &step, &limits(1000, 1000)).unwrap().lines(), 2);
+            scope.spawn(open);
+            scope.spawn(open);
+        });
+        assert_eq!(fs::read_to_string(paths.log(&step)).unwrap(), "one\ntwo\n");
+        assert_eq!(fs::read_to_string(paths.log_index(&step)).unwrap(), index);
+    }
+    assert_eq!(fs::read_dir(paths.logs()).unwrap().count(), 2);
+}
+
+#[test]
 fn on_a_full_disk_a_log_says_where_something_is_missing_and_goes_on_once_there_is_space() {
     let disks = [Some(SmallDisk::in_memory()), SmallDisk::ext4()];
     for disk in disks.into_iter().flatten() {
