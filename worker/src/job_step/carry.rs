@@ -4,7 +4,6 @@ use std::{path::PathBuf, sync::Arc, time::Instant};
 
 use pipelinex_common::{
     clock::Stamp,
-    disk::DiskError,
     execution::StepRecord,
     pipeline::model::Step,
     state::{Reason, StepState},
@@ -158,10 +157,6 @@ impl JobSteps {
         }
         let services = self.services(step, &spec, &context, fresh).await?;
         self.remember(step, &spec, services.as_ref());
-        if fresh {
-            self.still_held()?;
-            self.put_old_log_aside(step, attempt)?;
-        }
         self.make_ready(step, &spec, producers.filter(|_| fresh)).await?;
         let instead = match &services {
             Some(services) if fresh => services.start().await?,
@@ -229,17 +224,6 @@ impl JobSteps {
     pub(super) fn holds(&self) -> Holds {
         let claim = self.claim.clone();
         Arc::new(move || lock(&claim).holds())
-    }
-
-    /// A container that is gone took the rest of its log along: what there is stays, under the number of its attempt.
-    fn put_old_log_aside(&self, step: &Step, attempt: u32) -> Result<(), DiskError> {
-        let (log, index) = (self.paths.log(&step.slug), self.paths.log_index(&step.slug));
-        if log.exists() {
-            let aside = log.with_extension(format!("before-{attempt}.log"));
-            std::fs::rename(&log, &aside).map_err(DiskError::io("move", &log))?;
-            let _ = std::fs::remove_file(&index);
-        }
-        Ok(())
     }
 }
 

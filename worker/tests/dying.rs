@@ -1,0 +1,59 @@
+//! Stories about holders that die between two instructions, and about containers that somebody takes away meanwhile.
+
+#![cfg(feature = "faults")]
+#![expect(clippy::unwrap_used, reason = "a test that cannot go on says so")]
+
+mod holder;
+mod support;
+
+use std::fs;
+
+use holder::Holder;
+use pipelinex_common::{slug::Slug, state::JobState, store::Job};
+use support::{story, text, until};
+
+fn container_of(job: &Job, attempt: u32, step: &str) -> String {
+    format!("pipelinex-{}-a{attempt}-{step}", job.id())
+}
+
+fn log(job: &Job, name: &str) -> String {
+    text(job.paths().logs().join(name))
+}
+
+/// Waits for the story's word.
+const GATED: &str = r#"stages: [S]
+S: {stage: S, image: scan, script: ["echo begun as $(cat /proc/sys/kernel/random/uuid)", "until [ -e $REPORTS_DIR/go ]; do sleep 0.05; done"]}
+"#;
+
+/// Waits until the step has begun, and returns what it has printed.
+async fn begun(job: &Job) -> String {
+    let path = job.paths().log(&Slug::of("S"));
+    let said = async || fs::read_to_string(&path).ok().filter(|text| text.contains("\nbegun as "));
+    until("the step has begun", said).await
+}
+
+#[test]
+fn a_lost_container_is_one_attempt_whoever_dies_before_the_next_is_made() {
+    story(async |world| {
+        // Where the first holder after the loss dies, and the attempt that runs to the end: a death between two files costs one.
+        for (point, attempt) in [("worker.starting-over", 2), ("worker.attempt-begun", 3)] {
+            let job = world.submit(GATED, &[]);
+            let working = world.work();
+            let before = begun(&job).await;
+            working.stop().await;
+            world.engine.remove_container(&container_of(&job, 1, "s")).await.unwrap();
+            for place in [point, "worker.creating", "worker.creating"] {
+                Holder::start(world, None, &format!("{place}=1*kill")).dies().await;
+            }
+            let working = world.work();
+            let after = begun(&job).await;
+            fs::write(job.paths().outbox_of(&Slug::of("S")).join("go"), "").unwrap();
+            let end = world.end_of(&job).await;
+            working.stop().await;
+            assert_eq!((end.state, end.attempt), (JobState::Succeeded, attempt), "{point}: {end:#?}");
+            assert_ne!(before, after, "{point}: two containers");
+            assert_eq!(log(&job, &format!("s.before-{attempt}.log")), before, "{point}: what was printed is kept");
+            assert_eq!(after.matches("\nbegun as ").count(), 1, "{point}: {after}");
+        }
+    });
+}
