@@ -9,7 +9,7 @@ mod support;
 use std::fs;
 
 use holder::Holder;
-use pipelinex_common::{slug::Slug, state::JobState, store::Job};
+use pipelinex_common::{execution::StepRecord, slug::Slug, state::JobState, store::Job};
 use support::{story, text, until};
 
 fn container_of(job: &Job, attempt: u32, step: &str) -> String {
@@ -54,6 +54,44 @@ fn a_lost_container_is_one_attempt_whoever_dies_before_the_next_is_made() {
             assert_ne!(before, after, "{point}: two containers");
             assert_eq!(log(&job, &format!("s.before-{attempt}.log")), before, "{point}: what was printed is kept");
             assert_eq!(after.matches("\nbegun as ").count(), 1, "{point}: {after}");
+        }
+    });
+}
+
+/// A stage of two steps and a stage of one, each of which leaves a number that no other run has.
+const SAYING: &str = r#"
+stages: [PAIR, ALONE]
+default: {image: scan, artifacts: {paths: [target/]}, before_script: ['mkdir -p target "$REPORTS_DIR/pair" "$REPORTS_DIR/alone"; cp /proc/sys/kernel/random/uuid target/run']}
+first: {stage: PAIR, script: ['cp target/run "$REPORTS_DIR/pair/"']}
+second: {stage: PAIR, needs: [first], script: ['cp target/run "$REPORTS_DIR/pair/"']}
+ALONE: {stage: ALONE, script: ['cp target/run "$REPORTS_DIR/alone/"']}
+"#;
+
+/// Of which runs the published report and artifact of a step are.
+fn published(job: &Job, step: &str, reports: &str) -> Option<[String; 2]> {
+    let paths = [job.paths().reports().join(reports), job.paths().artifacts_of(&Slug::of(step)).join("target")];
+    let [report, artifact] = paths.map(|path| fs::read_to_string(path.join("run")).ok());
+    Some([report?, artifact?])
+}
+
+#[test]
+fn what_was_published_without_an_end_goes_with_the_container_that_was_lost() {
+    story(async |world| {
+        // The step over whose end its holder dies, and where its reports are.
+        for (number, step, reports) in [(1, "second", "pair/second"), (2, "alone", "alone")] {
+            let job = world.submit(SAYING, &[]);
+            Holder::start(world, None, &format!("worker.recording={number}*off->1*kill")).dies().await;
+            let first = published(&job, "first", "pair/first").unwrap();
+            let lost = published(&job, step, reports).unwrap();
+            assert!(job.end_of(&Slug::of(step)).unwrap().is_none(), "published, and not recorded");
+            world.engine.remove_container(&container_of(&job, 1, step)).await.unwrap();
+            let end = world.run(&job).await;
+            assert_eq!((end.state, end.attempt), (JobState::Succeeded, 2), "{step}: {end:#?}");
+            let record: StepRecord = job.end_of(&Slug::of(step)).unwrap().unwrap().record;
+            assert_eq!(record.attempt, Some(2));
+            let again = published(&job, step, reports).unwrap();
+            assert!(again[0] == again[1] && again[0] != lost[0], "{step}: {lost:?} {again:?}");
+            assert_eq!(published(&job, "first", "pair/first").unwrap(), first, "what has an end stays");
         }
     });
 }

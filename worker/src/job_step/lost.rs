@@ -40,11 +40,17 @@ impl JobSteps {
         Ok(attempt)
     }
 
-    /// Clears away what a lost container left, so that its step starts clean: reports, the rest of its log, what was copied for it,
-    /// and its tree where no step that has ended works in the same one.
+    /// Clears away what a lost container left, so that its step starts clean: reports and artifacts, also those that were published
+    /// without an end on record, the rest of its log, what was copied for it, and its tree where no step that has ended works in
+    /// the same one.
     fn clear_lost(&self, step: &Step, tree_owner: Option<&Slug>) -> Result<(), StoreError> {
         let paths = &self.paths;
-        let own = [paths.outbox_of(&step.slug), paths.inputs_of(&step.slug)];
+        let own = [
+            paths.outbox_of(&step.slug),
+            paths.inputs_of(&step.slug),
+            self.reports_to(step),
+            paths.artifacts_of(&step.slug),
+        ];
         let tree = tree_owner.map(|owner| paths.tree(owner));
         for folder in own.into_iter().chain(tree).filter(|folder| folder.exists()) {
             self.worker.store.throw_away(&folder)?;
