@@ -11,7 +11,7 @@
 //! | `BeginAttempt` | `Job::begin_attempt` in `common/src/store/record.rs` |
 //! | `PutLogAside` | `worker/src/job_step/lost.rs` |
 //! | `Holds` | `Claim::holds`, wherever `worker/src/{run,step,job_step}.rs` asks it |
-//! | `Create`, `NotTooLate`, `TakeLog`, `Start`, `Inspect`, `DiscardLog`, `RemoveUnstarted`, `Settled` | `worker/src/step.rs`, `step/following.rs` |
+//! | `Create`, `NotTooLate`, `TakeLog`, `Start`, `Inspect`, `DiscardLog`, `RemoveUnstarted`, `Settled` | `worker/src/step.rs`, `step/following.rs`, and for what a former holder left unstarted `job_step/taken_up.rs` |
 //! | `RecordEnd` | `Job::record_end`, with the renames of `worker/src/collect.rs`, which are exclusive in the same way |
 //! | `RemoveContainer`, `Sweep` | `worker/src/job_step.rs`, `worker/src/sweep.rs` |
 //! | `Finish` | `Job::finish` |

@@ -4,6 +4,7 @@ mod carry;
 mod end;
 mod lost;
 mod ready;
+mod taken_up;
 mod watched;
 
 use std::{

@@ -10,6 +10,7 @@ use std::fs;
 
 use holder::Holder;
 use pipelinex_common::{execution::StepRecord, slug::Slug, state::JobState, store::Job};
+use pipelinex_worker::engine::Phase;
 use support::{story, text, until};
 
 fn container_of(job: &Job, attempt: u32, step: &str) -> String {
@@ -18,6 +19,43 @@ fn container_of(job: &Job, attempt: u32, step: &str) -> String {
 
 fn log(job: &Job, name: &str) -> String {
     text(job.paths().logs().join(name))
+}
+
+/// A scan that has everything a scan can have: inputs, a database of advisories, and an application beside it.
+const SCA: &str = r#"
+stages: [PACKAGE, SCA]
+default: {image: scan}
+PACKAGE: {stage: PACKAGE, script: ["mkdir target; echo jar > target/app.jar"], artifacts: {paths: [target/]}}
+SCA: {stage: SCA, needs: [PACKAGE], script: ['cat "$ADVISORIES_DIR/info.json" "$INPUTS_DIR/package/target/app.jar"']}
+.pipelinex:
+  jobs:
+    SCA:
+      kind: scan
+      switch: run_sca
+      advisories: true
+      network: internal
+      target: {artifact_of: PACKAGE, command: "echo up; sleep 1000", health: /up}
+"#;
+
+#[test]
+fn a_scan_whose_holder_died_before_its_start_gets_all_that_it_would_have_had() {
+    story(async |world| {
+        let (advisories, import) = (world.store.layout().advisories(), "00000000-0000-4000-8000-000000000001");
+        fs::create_dir_all(advisories.join(import)).unwrap();
+        fs::write(advisories.join("current.json"), format!(r#"{{"schema": 1, "folder": "{import}"}}"#)).unwrap();
+        let info = r#"{"schema": 1, "imported_at": "2026-01-01T00:00:00Z", "source": "by hand", "ecosystems": {}}"#;
+        fs::write(advisories.join(import).join("info.json"), info).unwrap();
+        let job = world.submit_with(SCA, &[], |metadata| metadata.pipeline.run_sca = true);
+        Holder::start(world, None, "worker.created=1*off->1*kill").dies().await;
+        let left = world.engine.inspect(&container_of(&job, 1, "sca")).await.unwrap();
+        assert_eq!(left.map(|status| status.phase), Some(Phase::Created));
+        let end = world.run(&job).await;
+        let log = log(&job, "sca.log");
+        assert_eq!((end.state, end.attempt, end.claim), (JobState::Succeeded, 1, 2), "{end:#?}\n{log}");
+        assert!(log.contains("by hand") && log.ends_with("jar\n"), "{log}");
+        let logs: Vec<_> = fs::read_dir(job.paths().logs()).unwrap().map(|entry| entry.unwrap().file_name()).collect();
+        assert!(!logs.iter().any(|name| name.to_string_lossy().contains("before")), "nothing was lost: {logs:?}");
+    });
 }
 
 /// Waits for the story's word.

@@ -10,7 +10,6 @@ use pipelinex_common::pipeline::model::Step;
 use super::{JobSteps, carry::Prepared};
 use crate::{
     growth,
-    logs::LogPlace,
     services::Services,
     step::{Ending, GRACE, Run, StepError, Stop},
 };
@@ -34,7 +33,7 @@ impl JobSteps {
             engine: &self.engine,
             spec,
             fresh: *fresh,
-            log: LogPlace { paths: &self.paths, step: &step.slug, limits: &self.worker.config.limits },
+            log: self.log_of(step),
             began: *began,
             timeout: self.timeout(step),
             too_long: self.too_long(step),
