@@ -133,7 +133,7 @@ impl JobSteps {
         let context = JobContext { attempt, ..self.context.clone() };
         let found = adopted.as_ref().and_then(|adopted| adopted.found.as_ref());
         let live = found.is_none_or(|status| status.phase != Phase::Ended);
-        let began = self.began(step, found)?;
+        let (began, overran) = (self.began(step, found)?, self.overran(step, found)?);
         let image = match found.and_then(|status| status.image_id.clone()) {
             // What the name means now is not what that container was made of.
             Some(id) => id,
@@ -157,7 +157,7 @@ impl JobSteps {
             Some(services) if fresh => services.start().await?,
             _ => None,
         };
-        Ok(Prepared { spec, fresh, live, began, services, instead })
+        Ok(Prepared { spec, fresh, live, began, overran, services, instead })
     }
 
     async fn image_id(&self, name: &str) -> Result<String, StepError> {
@@ -218,6 +218,8 @@ pub(super) struct Prepared {
     pub live: bool,
     /// When its time began.
     pub began: Instant,
+    /// Whether it ended after its time, while nobody watched.
+    pub overran: bool,
     /// What runs beside it.
     pub services: Option<Services>,
     /// How the step ends instead of having a container.

@@ -63,4 +63,15 @@ impl JobSteps {
         let ran_for = started.map_or_else(|| status.ran_for(), |stamp| stamp.until(&now, status.started_at));
         Ok(Instant::now().checked_sub(ran_for).unwrap_or_else(Instant::now))
     }
+
+    /// Whether a container that ended while nobody watched did so after its time: it ran on too long, or a former holder was ending
+    /// it for that. Its exit code does not say so.
+    pub(super) fn overran(&self, step: &Step, found: Option<&ContainerStatus>) -> Result<bool, StepError> {
+        let Some((status, ended)) = found.and_then(|status| Some((status, status.finished_at?))) else {
+            return Ok(false);
+        };
+        let began = self.job.start_of(&step.slug).map_err(TreeError::from)?;
+        let took = began.map(|stamp| stamp.until_end(ended, &Stamp::now(), status.started_at));
+        Ok(took.is_some_and(|took| took >= self.timeout(step)))
+    }
 }
