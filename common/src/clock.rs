@@ -37,6 +37,15 @@ impl Stamp {
         let began = engine_says.map_or(self.at, |at| at.max(self.at));
         Duration::try_from(now.at.duration_since(began)).unwrap_or_default()
     }
+
+    /// How much time had passed at an end of which only a clock on the wall is known. One jump of that clock does not make it more:
+    /// where it was before the end, what has passed until `now` less what has passed since the end is right, and where it was after
+    /// the end, the difference between end and beginning is.
+    pub fn until_end(&self, ended: Timestamp, now: &Self, engine_says: Option<Timestamp>) -> Duration {
+        let between = |from, to: Timestamp| Duration::try_from(to.duration_since(from)).unwrap_or_default();
+        let by_boot = self.until(now, engine_says).saturating_sub(between(ended, now.at));
+        by_boot.min(between(self.at, ended))
+    }
 }
 
 #[cfg(test)]
@@ -73,5 +82,25 @@ mod tests {
                 stamp(boot, 5, began).until(&stamp(if boot.is_empty() { "" } else { "c" }, 9, now), engine_says);
             assert_eq!(elapsed, Duration::from_secs(seconds), "{began} {engine_says:?} {now}");
         }
+    }
+
+    #[test]
+    fn no_single_jump_of_the_clock_on_the_wall_makes_it_longer_until_an_end() {
+        let wall = |at: &str| stamp("", 0, at).at;
+        for (what, boot, began, ended, now, seconds) in [
+            ("no jump", "a", "12:00:00", "12:00:20", "12:01:00", 20),
+            ("on before the end", "a", "12:00:00", "13:00:20", "13:01:00", 20),
+            ("on after the end", "a", "12:00:00", "12:00:20", "13:01:00", 0),
+            ("back before the end", "a", "12:00:00", "11:00:20", "11:01:00", 0),
+            ("back after the end", "a", "12:00:00", "12:00:20", "11:01:00", 20),
+            ("another boot", "b", "12:00:00", "12:00:20", "12:01:00", 20),
+        ] {
+            let (began, now) = (stamp("a", 1_000, began), stamp(boot, 61_000, now));
+            assert_eq!(began.until_end(wall(ended), &now, None), Duration::from_secs(seconds), "{what}");
+        }
+        // The clock was behind when it began, and right when its container was started.
+        let (began, now) = (stamp("a", 1_000, "01:00:00"), stamp("b", 61_000, "12:01:00"));
+        let took = began.until_end(wall("12:00:20"), &now, Some(wall("12:00:05")));
+        assert_eq!(took, Duration::from_secs(15));
     }
 }

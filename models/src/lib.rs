@@ -9,8 +9,9 @@
 //! | `LookAtFinal`, `IsDead`, `CreateClaim`, `LookAgain` | the parts of `Job::claim` in `common/src/store/claims.rs`: bells and passes both lead there, so a lost or doubled bell is no event of its own |
 //! | `EndOf`, `LatestAttempt`, `LabelledContainers` | `Running::prepare` in `worker/src/run.rs`, `worker/src/take_up.rs` |
 //! | `BeginAttempt` | `Job::begin_attempt` in `common/src/store/record.rs` |
+//! | `PutLogAside` | `worker/src/job_step/lost.rs` |
 //! | `Holds` | `Claim::holds`, wherever `worker/src/{run,step,job_step}.rs` asks it |
-//! | `Create`, `NotTooLate`, `TakeLog`, `Start`, `Inspect`, `DiscardLog`, `RemoveUnstarted`, `Settled` | `worker/src/step.rs`, `step/following.rs` |
+//! | `Create`, `NotTooLate`, `TakeLog`, `Start`, `Inspect`, `DiscardLog`, `RemoveUnstarted`, `Settled` | `worker/src/step.rs`, `step/following.rs`, and for what a former holder left unstarted `job_step/taken_up.rs` |
 //! | `RecordEnd` | `Job::record_end`, with the renames of `worker/src/collect.rs`, which are exclusive in the same way |
 //! | `RemoveContainer`, `Sweep` | `worker/src/job_step.rs`, `worker/src/sweep.rs` |
 //! | `Finish` | `Job::finish` |

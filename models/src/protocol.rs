@@ -25,6 +25,8 @@ pub struct Guards {
     pub start_by_id: bool,
     /// The log, which says that there was a container, goes before a container that was never started.
     pub log_first: bool,
+    /// The log of a lost container is put aside as soon as the attempt after it is begun, not when that has a container.
+    pub log_aside: bool,
     /// Whoever misses a container looks for the end of its step after that: an older holder removes it once that is on disk.
     pub end_last: bool,
 }
@@ -41,6 +43,7 @@ impl Default for Guards {
             named_attempt: true,
             start_by_id: true,
             log_first: true,
+            log_aside: true,
             end_last: true,
         }
     }
@@ -86,6 +89,7 @@ pub enum Action {
     LatestAttempt(u8),
     LabelledContainers(u8),
     BeginAttempt(u8),
+    PutLogAside(u8),
     Holds(u8),
     Create(u8),
     NotTooLate(u8),
@@ -126,11 +130,13 @@ impl Protocol {
             At::ToList { .. } => Action::LabelledContainers(number),
             At::ToBegin { .. } => Action::BeginAttempt(number),
             At::BeforeRetry { .. }
+            | At::BeforeAside { .. }
             | At::BeforeCreate { .. }
             | At::BeforeStart { .. }
             | At::BeforeRemoveUnstarted { .. }
             | At::BeforeRecord { .. }
             | At::BeforeFinish => Action::Holds(number),
+            At::ToPutAside { .. } => Action::PutLogAside(number),
             At::ToCreate { .. } => Action::Create(number),
             At::Made { .. } => Action::NotTooLate(number),
             At::BeforeLog { .. } | At::BeforeFollow { .. } => Action::TakeLog(number),
@@ -169,8 +175,10 @@ impl Protocol {
             At::Idle => At::SawOpen,
             At::SawOpen if latest > 0 && !world.is_still(latest) => return None,
             At::SawOpen => {
-                let holder = world.claims.last().map(|holder| &mut world.workers[usize::from(*holder)]);
-                if let Some(holder) = holder.filter(|h| self.guards.kill_first && h.life == Life::Stopped) {
+                let stopped = |holder: &u8| world.workers[usize::from(*holder)].life == Life::Stopped;
+                if let Some(holder) = world.claims.last().copied().filter(|h| self.guards.kill_first && stopped(h)) {
+                    world.see_cut_off(holder);
+                    let holder = &mut world.workers[usize::from(holder)];
                     (holder.life, holder.claim, holder.at) = (Life::Dead, 0, At::Idle);
                 }
                 At::SawDead { latest }
@@ -183,6 +191,9 @@ impl Protocol {
                     world.seen.shared_claim = true;
                     world.claims[usize::from(seen)] = number;
                 } else {
+                    if let Some(holder) = world.claims.last().copied() {
+                        world.see_cut_off(holder);
+                    }
                     world.claims.push(number);
                 }
                 world.workers[me].claim = seen + 1;
@@ -209,8 +220,14 @@ impl Protocol {
                 world.see_attempt(attempt);
                 match attempt {
                     spent if spent > BUDGET => At::ToRecord { attempt: BUDGET },
+                    again if after > 0 && self.guards.log_aside => At::BeforeAside { attempt: again },
                     attempt => At::BeforeCreate { attempt },
                 }
+            }
+            At::BeforeAside { attempt } => holds.then_some(At::ToPutAside { attempt })?,
+            At::ToPutAside { attempt } => {
+                world.log = false;
+                At::BeforeCreate { attempt }
             }
             At::BeforeCreate { attempt } => holds.then_some(At::ToCreate { attempt })?,
             At::ToCreate { attempt } => {
@@ -336,16 +353,15 @@ impl Protocol {
     fn strike(world: &mut World, action: Action) {
         match action {
             Action::Crash(number) => {
+                world.see_cut_off(number);
                 let worker = &mut world.workers[usize::from(number)];
                 (worker.life, worker.claim, worker.at) = (Life::Dead, 0, At::Idle);
                 world.crashes -= 1;
-                world.seen.disturbed += 1;
             }
             Action::Restart(number) => world.workers[usize::from(number)].life = Life::Alive,
             Action::Stop(number) => {
                 world.workers[usize::from(number)].life = Life::Stopped;
                 world.stops -= 1;
-                world.seen.disturbed += 1;
             }
             Action::Wake(number) => world.workers[usize::from(number)].life = Life::Alive,
             Action::Exit(attempt) => {

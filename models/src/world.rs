@@ -104,6 +104,12 @@ pub enum At {
     ToBegin {
         after: u8,
     },
+    BeforeAside {
+        attempt: u8,
+    },
+    ToPutAside {
+        attempt: u8,
+    },
     BeforeCreate {
         attempt: u8,
     },
@@ -181,8 +187,8 @@ pub struct Seen {
     pub shared_claim: bool,
     /// Containers that were lost.
     pub lost: u8,
-    /// Workers that crashed, were stopped or were killed.
-    pub disturbed: u8,
+    /// Workers that crashed or were overtaken between a loss and the moment at which the log of what was lost is out of the way.
+    pub cut_off: u8,
 }
 
 impl World {
@@ -231,8 +237,20 @@ impl World {
     /// An attempt was begun.
     pub fn see_attempt(&mut self, number: u8) {
         self.attempts = self.attempts.max(number);
-        // A worker that is cut off between beginning an attempt and making its container takes that attempt along.
-        let disturbed = if self.seen.lost > 0 { self.seen.disturbed } else { 0 };
-        self.seen.attempts_wrong |= self.attempts > 1 + self.seen.lost + disturbed;
+        // Where nothing was lost, nothing is made up for.
+        let cut_off = if self.seen.lost > 0 { self.seen.cut_off } else { 0 };
+        self.seen.attempts_wrong |= self.attempts > 1 + self.seen.lost + cut_off;
+    }
+
+    /// A worker crashes, or another takes its job: where it was making up for a loss, the attempt that it begins may go with it.
+    pub fn see_cut_off(&mut self, number: u8) {
+        let cut_off = match self.workers[usize::from(number)].at {
+            At::ToLookAtEnd { .. } | At::BeforeAside { .. } | At::ToPutAside { .. } => true,
+            At::ToBegin { after } => after > 0,
+            // Past the budget the log stays where it is: it is that of the step's end.
+            At::ToRecord { .. } => self.attempts > BUDGET,
+            _ => false,
+        };
+        self.seen.cut_off += u8::from(cut_off);
     }
 }

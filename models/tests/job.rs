@@ -61,5 +61,6 @@ fn each_guard_is_missed_when_it_is_taken_out() {
     breaks(Guards { named_attempt: false, ..all }, names::ATTEMPTS);
     breaks(Guards { start_by_id: false, ..all }, names::ONE_RUN);
     breaks(Guards { log_first: false, ..all }, names::ATTEMPTS);
+    breaks(Guards { log_aside: false, ..all }, names::ATTEMPTS);
     breaks(Guards { end_last: false, ..all }, names::NO_LATE_START);
 }

@@ -2,7 +2,9 @@
 
 mod carry;
 mod end;
+mod lost;
 mod ready;
+mod taken_up;
 mod watched;
 
 use std::{
@@ -17,12 +19,11 @@ use std::{
 
 use jiff::Timestamp;
 use pipelinex_common::{
-    disk::DiskError,
     execution::StepRecord,
     layout::JobPaths,
     pipeline::model::Step,
     slug::Slug,
-    store::{Claim, Job, Store, StoreError},
+    store::{Claim, Job},
 };
 use tokio::{
     sync::{OnceCell, watch},
@@ -140,24 +141,6 @@ impl JobSteps {
         self.attempt.load(Ordering::Acquire)
     }
 
-    /// A step's container is gone: begins the next attempt, unless another step's loss did so since this one was started,
-    /// and clears away what the lost container left. Returns the number of the attempt.
-    ///
-    /// # Errors
-    /// [`StoreError`].
-    pub fn start_over(&self, job: &Job, step: &Step, ran_in: u32, tree_is_shared: bool) -> Result<u32, StoreError> {
-        if ran_in == self.attempt() {
-            let number = job.begin_attempt(&lock(&self.claim), ran_in)?;
-            self.attempt.store(number, Ordering::Release);
-        }
-        let owner = self.definition.tree_owner(step);
-        if !tree_is_shared {
-            lock(&self.trees).remove(owner);
-        }
-        clear_lost(&self.worker.store, &self.paths, step, (!tree_is_shared).then_some(owner))?;
-        Ok(self.attempt())
-    }
-
     /// Steps whose containers a former holder started, and that nobody has taken up yet.
     pub fn adopted(&self) -> Vec<Slug> {
         lock(&self.adopted).keys().cloned().collect()
@@ -269,24 +252,5 @@ impl JobSteps {
         let own = step.timeout_seconds.is_some_and(|own| own < self.worker.config.limits.timeout_seconds);
         let set_by = if own { "`timeout` in the pipeline" } else { "PIPELINEX_STEP_TIMEOUT of the worker" };
         Stop::timeout(limit, set_by)
-    }
-}
-
-/// Clears away what a lost container left, so that its step starts clean: reports, the rest of its log, what was copied for it,
-/// and its tree where no step that has ended works in the same one.
-///
-/// # Errors
-/// [`StoreError`].
-fn clear_lost(store: &Store, paths: &JobPaths, step: &Step, tree_owner: Option<&Slug>) -> Result<(), StoreError> {
-    let own = [paths.outbox_of(&step.slug), paths.inputs_of(&step.slug)];
-    let tree = tree_owner.map(|owner| paths.tree(owner));
-    for folder in own.into_iter().chain(tree).filter(|folder| folder.exists()) {
-        store.throw_away(&folder)?;
-    }
-    match std::fs::remove_file(paths.log_tail(&step.slug)) {
-        Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
-            Err(DiskError::io("remove", paths.log_tail(&step.slug))(error).into())
-        }
-        _ => Ok(()),
     }
 }

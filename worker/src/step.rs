@@ -15,7 +15,7 @@ use tokio_util::sync::CancellationToken;
 pub use self::ending::{Ending, StepError, Stop};
 pub(crate) use self::lost::ended_or_lost;
 use crate::{
-    engine::{ContainerStatus, Engine, Output, Phase},
+    engine::{Engine, Output, Phase},
     logs::{LogPlace, LogWriter},
     spec::ContainerSpec,
 };
@@ -43,6 +43,8 @@ pub struct Run<'a> {
     pub log: LogPlace<'a>,
     /// When its time began.
     pub began: Instant,
+    /// Whether it had not ended when it was taken up.
+    pub live: bool,
     /// The time it has.
     pub timeout: Duration,
     /// How it ends when that is over.
@@ -87,12 +89,13 @@ impl Run<'_> {
                 Err(StepError::Engine(error)) if error.is_absent() => return Ok(Ending::Lost),
                 started => started?,
             },
-            // It ended while nobody watched, in time or not at all: only its log is left to be taken in.
-            Made::Before(status) if status.phase == Phase::Ended => {
-                deadline = Instant::now() + self.timeout;
+            Made::Before => {
+                if !self.live {
+                    // It ended while nobody watched, in time or not: only its log is left to be taken in.
+                    deadline = Instant::now() + self.timeout;
+                }
                 self.engine.logs(&self.spec.name)
             }
-            Made::Before(_) => self.engine.logs(&self.spec.name),
         };
         self.follow(log, output, deadline).await
     }
@@ -110,7 +113,7 @@ impl Run<'_> {
                 return Ok(Some(Made::Fresh(id)));
             }
             match self.engine.inspect(&self.spec.name).await? {
-                Some(status) if status.phase != Phase::Created => return Ok(Some(Made::Before(status))),
+                Some(status) if status.phase != Phase::Created => return Ok(Some(Made::Before)),
                 None if self.log.is_there() => return Ok(None),
                 Some(unstarted) => {
                     self.still_held()?;
@@ -180,5 +183,5 @@ enum Made {
     /// By us, with this id, and not started yet.
     Fresh(String),
     /// By a former holder, who started it.
-    Before(ContainerStatus),
+    Before,
 }

@@ -12,6 +12,7 @@ use pipelinex_common::{
     state::{JobState, Reason, StepState},
     store::Job,
 };
+use pipelinex_worker::engine::Phase;
 use support::{World, story, text, until};
 
 /// Waits for the story's word.
@@ -32,6 +33,13 @@ async fn left_alone(world: &World) -> Job {
     begun(&job, "S").await;
     working.stop().await;
     job
+}
+
+/// Waits until the container of the only step has ended.
+async fn has_ended(world: &World, job: &Job) {
+    let name = format!("pipelinex-{}-a1-s", job.id());
+    let ended = async || world.engine.inspect(&name).await.unwrap().filter(|status| status.phase == Phase::Ended);
+    until("the container has ended", ended).await;
 }
 
 /// Changes the moment at which something is said to have begun.
@@ -116,6 +124,58 @@ fn f42_neither_a_restart_nor_the_clock_on_the_wall_gives_or_takes_a_step_its_tim
             }
             let end = world.end_of(&job).await;
             working.stop().await;
+            let expected =
+                if in_time { (JobState::Succeeded, None) } else { (JobState::Failed, Some(Reason::Timeout)) };
+            assert_eq!((end.state, end.reason, end.attempt), (expected.0, expected.1, 1), "{what}: {end:#?}");
+        }
+    });
+}
+
+/// Ends with code 0 at the story's word, also when it is asked to end.
+const PATIENT: &str = r#"stages: [S]
+S: {stage: S, image: scan, script: ["wait_for() { until [ -e $REPORTS_DIR/$1 ]; do sleep 0.05; done; }", "trap 'echo asked; wait_for go; exit 0' TERM", "echo begun", "wait_for go"]}
+"#;
+
+#[test]
+fn a_step_that_was_being_ended_for_its_time_has_not_succeeded_whoever_takes_it_up() {
+    story(async |world| {
+        world.config.limits.timeout_seconds = 8;
+        let job = world.submit(PATIENT, &[]);
+        let (working, step) = (world.work(), Slug::of("S"));
+        let log = job.paths().log(&step);
+        let asked = async || fs::read_to_string(&log).ok().filter(|text| text.ends_with("\nasked\n"));
+        until("it is asked to end", asked).await;
+        working.stop().await;
+        fs::write(job.paths().outbox_of(&step).join("go"), "").unwrap();
+        has_ended(world, &job).await;
+        let end = world.run(&job).await;
+        let record = &end.stages["S"].steps[0];
+        assert_eq!((record.status, record.reason), (StepState::Failed, Some(Reason::Timeout)), "{end:#?}");
+        assert!(record.message.contains("PIPELINEX_STEP_TIMEOUT") && end.attempt == 1, "{end:#?}");
+    });
+}
+
+#[test]
+fn a_step_that_ended_while_nobody_watched_took_as_long_as_both_clocks_say() {
+    story(async |world| {
+        type Change = fn(&mut Stamp);
+        let changes: [(&str, Change, bool); 5] = [
+            ("an hour ago", |stamp| (an_hour_ago_on_this_boot(stamp), hours(stamp, -1)).1, false),
+            ("the wall alone says an hour ago", |stamp| hours(stamp, -1), true),
+            ("the wall alone says in an hour", |stamp| hours(stamp, 1), true),
+            ("the wall was set back", an_hour_ago_on_this_boot, true),
+            (
+                "an hour ago on another boot, and the container is younger",
+                |stamp| (hours(stamp, -1), stamp.boot_id = "x".into()).0,
+                true,
+            ),
+        ];
+        for (what, change, in_time) in changes {
+            let job = left_alone(world).await;
+            set_clock(&job.paths().start(&Slug::of("S")), change);
+            fs::write(job.paths().outbox_of(&Slug::of("S")).join("go"), "").unwrap();
+            has_ended(world, &job).await;
+            let end = world.run(&job).await;
             let expected =
                 if in_time { (JobState::Succeeded, None) } else { (JobState::Failed, Some(Reason::Timeout)) };
             assert_eq!((end.state, end.reason, end.attempt), (expected.0, expected.1, 1), "{what}: {end:#?}");

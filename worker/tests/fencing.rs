@@ -1,88 +1,25 @@
-//! Stories about a holder that is stopped, and wakes up when its job is another's. It is a process of its own: this test binary
-//! again, which works as a worker when it is told so by a variable.
+//! Stories about a holder that is stopped, and wakes up when its job is another's.
 
 #![allow(clippy::unwrap_used)]
 
+mod holder;
 mod support;
 
-use std::{
-    collections::BTreeMap,
-    fs,
-    path::Path,
-    process::{Child, Command, Stdio},
-    time::Duration,
-};
+use std::{collections::BTreeMap, fs, time::Duration};
 
+use holder::Holder;
 use pipelinex_common::{
     id::JobId,
     slug::Slug,
     state::JobState,
-    store::{HeartbeatWatch, Job, Store, WorkerIdentity},
+    store::{Job, WorkerIdentity},
 };
-use pipelinex_worker::{StopOrders, Worker, config::WorkerConfig, engine::Phase};
-use rustix::process::{Pid, Signal, kill_process};
-use support::{World, story, text, until};
+use pipelinex_worker::engine::Phase;
+use rustix::process::Signal;
+use support::{story, text, until};
 
-/// Tells this binary to be a worker: the workspaces folder.
-const WORKSPACES: &str = "PIPELINEX_TEST_WORKSPACES";
-/// The boot that it says it is of; its own where this is missing.
-const BOOT: &str = "PIPELINEX_TEST_BOOT";
 /// A heartbeat is dead after so long in these stories: as many looks as ever, in less time.
 const SOON: Duration = Duration::from_secs(1);
-
-/// No test: what the process of a holder does.
-#[test]
-fn being_a_worker() {
-    let Ok(workspaces) = std::env::var(WORKSPACES) else { return };
-    #[cfg(feature = "faults")]
-    pipelinex_common::fault::start().unwrap();
-    let mut identity = WorkerIdentity::of_this_process();
-    identity.boot_id = std::env::var(BOOT).unwrap_or(identity.boot_id);
-    let config = WorkerConfig { reconcile_every: Duration::from_millis(200), ..WorkerConfig::default() };
-    let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build().unwrap();
-    let _entered = runtime.enter();
-    let store = Store::open(Path::new(&workspaces)).unwrap();
-    // It takes nothing back by heartbeat: the stories are about what it does with what it had.
-    let watch = HeartbeatWatch::new(Duration::from_secs(3600));
-    let worker = Worker::known_as(identity, watch, config, store, StopOrders::default());
-    runtime.block_on(worker.reconcile());
-}
-
-/// A holder that can be stopped.
-struct Holder(Child);
-
-impl Holder {
-    fn start(world: &World, boot: Option<&str>, faults: &str) -> Self {
-        let mut command = Command::new(std::env::current_exe().unwrap());
-        command.args(["--exact", "being_a_worker", "--nocapture"]).stdout(Stdio::null());
-        command.env(WORKSPACES, world.store.layout().root()).env("PIPELINEX_FAULTS", faults);
-        command.envs(boot.map(|boot| (BOOT, boot)));
-        Self(command.spawn().unwrap())
-    }
-
-    fn signal(&self, signal: Signal) {
-        kill_process(Pid::from_child(&self.0), signal).unwrap();
-    }
-
-    /// Waits until it has stopped itself.
-    async fn stops(&self) {
-        let stat = format!("/proc/{}/stat", self.0.id());
-        until("the holder has stopped itself", async || text(&stat).contains(") T ").then_some(())).await;
-    }
-
-    /// Waits until it has let go of a job that it held by its first claim.
-    async fn lets_go(&self, job: &Job) {
-        let claim = fs::File::open(job.paths().claim(1)).unwrap();
-        until("the holder lets go", async || claim.try_lock_shared().ok()).await;
-    }
-}
-
-impl Drop for Holder {
-    fn drop(&mut self) {
-        let _ = self.0.kill();
-        let _ = self.0.wait();
-    }
-}
 
 /// Prints numbered lines until the story lets it end.
 const COUNTING: &str = r#"

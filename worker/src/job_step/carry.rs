@@ -3,19 +3,16 @@
 use std::{path::PathBuf, sync::Arc, time::Instant};
 
 use pipelinex_common::{
-    clock::Stamp,
-    disk::DiskError,
     execution::StepRecord,
     pipeline::model::Step,
     state::{Reason, StepState},
-    store::TreeError,
 };
 use tokio::time::timeout_at;
 
-use super::JobSteps;
+use super::{JobSteps, taken_up::TakenUp};
 use crate::{
     advisories,
-    engine::{Belongings, ContainerStatus, Phase},
+    engine::{Belongings, Phase},
     inputs, lock,
     modes::ScanMode,
     peak::{Peak, Sampler},
@@ -71,10 +68,10 @@ impl JobSteps {
     /// Runs a step to the end of its container, or goes on with one that a former holder started.
     pub(super) async fn carry_out(&self, step: &Step, attempt: u32) -> Result<Carried, StepError> {
         let began = Instant::now();
-        let adopted = lock(&self.adopted).remove(&step.slug);
+        let adopted = self.take_up(step).await?;
         let fresh = adopted.is_none();
         let mut extras = Extras { mode: self.mode(step).cloned(), ..Extras::default() };
-        if adopted.is_none() {
+        if fresh {
             if let Some(Err(reason)) = self.definition.modes.get(&step.slug) {
                 return Ok(Carried::ran(Ran::not_begun(Stop::new(Reason::ToolError, reason))));
             }
@@ -129,18 +126,15 @@ impl JobSteps {
         &self,
         step: &Step,
         attempt: u32,
-        adopted: Option<String>,
+        adopted: Option<TakenUp>,
         mut extras: Extras,
     ) -> Result<Prepared, StepError> {
         let fresh = adopted.is_none();
         let context = JobContext { attempt, ..self.context.clone() };
-        let found = match &adopted {
-            Some(name) => self.engine.inspect(name).await?,
-            None => None,
-        };
-        let live = found.as_ref().is_none_or(|status| status.phase != Phase::Ended);
-        let began = self.began(step, found.as_ref())?;
-        let image = match found.and_then(|status| status.image_id) {
+        let found = adopted.as_ref().and_then(|adopted| adopted.found.as_ref());
+        let live = found.is_none_or(|status| status.phase != Phase::Ended);
+        let (began, overran) = (self.began(step, found)?, self.overran(step, found)?);
+        let image = match found.and_then(|status| status.image_id.clone()) {
             // What the name means now is not what that container was made of.
             Some(id) => id,
             None => self.image_id(&step.image).await?,
@@ -149,7 +143,7 @@ impl JobSteps {
         extras.inputs = producers.is_some();
         let owner = self.definition.tree_owner(step);
         let mut spec = spec::container(&context, step, owner, image, &extras);
-        if let Some(name) = adopted {
+        if let Some(TakenUp { name, .. }) = adopted {
             // Its attempt is in its name, and in that of its own network.
             if let Some(place) = spec.network.as_mut().filter(|place| place.network == spec.name) {
                 place.network.clone_from(&name);
@@ -158,30 +152,12 @@ impl JobSteps {
         }
         let services = self.services(step, &spec, &context, fresh).await?;
         self.remember(step, &spec, services.as_ref());
-        if fresh {
-            self.still_held()?;
-            self.put_old_log_aside(step, attempt)?;
-        }
         self.make_ready(step, &spec, producers.filter(|_| fresh)).await?;
         let instead = match &services {
             Some(services) if fresh => services.start().await?,
             _ => None,
         };
-        Ok(Prepared { spec, fresh, live, began, services, instead })
-    }
-
-    /// When the time of a step began. For one whose container a former holder started: as that one wrote it down, or, for a job
-    /// of an older program, as the engine tells it.
-    fn began(&self, step: &Step, found: Option<&ContainerStatus>) -> Result<Instant, StepError> {
-        let now = Stamp::now();
-        let Some(status) = found.filter(|status| status.phase != Phase::Created) else {
-            self.still_held()?;
-            self.job.record_start(&step.slug, &now).map_err(TreeError::from)?;
-            return Ok(Instant::now());
-        };
-        let started = self.job.start_of(&step.slug).map_err(TreeError::from)?;
-        let ran_for = started.map_or_else(|| status.ran_for(), |stamp| stamp.until(&now, status.started_at));
-        Ok(Instant::now().checked_sub(ran_for).unwrap_or_else(Instant::now))
+        Ok(Prepared { spec, fresh, live, began, overran, services, instead })
     }
 
     async fn image_id(&self, name: &str) -> Result<String, StepError> {
@@ -230,29 +206,20 @@ impl JobSteps {
         let claim = self.claim.clone();
         Arc::new(move || lock(&claim).holds())
     }
-
-    /// A container that is gone took the rest of its log along: what there is stays, under the number of its attempt.
-    fn put_old_log_aside(&self, step: &Step, attempt: u32) -> Result<(), DiskError> {
-        let (log, index) = (self.paths.log(&step.slug), self.paths.log_index(&step.slug));
-        if log.exists() {
-            let aside = log.with_extension(format!("before-{attempt}.log"));
-            std::fs::rename(&log, &aside).map_err(DiskError::io("move", &log))?;
-            let _ = std::fs::remove_file(&index);
-        }
-        Ok(())
-    }
 }
 
 /// A step whose own container may be made.
 pub(super) struct Prepared {
     /// It.
     pub spec: ContainerSpec,
-    /// Whether no former holder made it.
+    /// Whether no former holder started it.
     pub fresh: bool,
     /// Whether it had not ended when we took it up.
     pub live: bool,
     /// When its time began.
     pub began: Instant,
+    /// Whether it ended after its time, while nobody watched.
+    pub overran: bool,
     /// What runs beside it.
     pub services: Option<Services>,
     /// How the step ends instead of having a container.

@@ -81,7 +81,8 @@ impl JobSteps {
         Ok(Some(record))
     }
 
-    fn reports_to(&self, step: &Step) -> PathBuf {
+    /// Where the reports of a step belong.
+    pub(super) fn reports_to(&self, step: &Step) -> PathBuf {
         let stage = self.paths.reports_of(&Slug::of(&step.stage));
         if self.definition.is_crowded(&step.stage) { stage.join(step.slug.as_str()) } else { stage }
     }

@@ -10,7 +10,6 @@ use pipelinex_common::pipeline::model::Step;
 use super::{JobSteps, carry::Prepared};
 use crate::{
     growth,
-    logs::LogPlace,
     services::Services,
     step::{Ending, GRACE, Run, StepError, Stop},
 };
@@ -18,7 +17,7 @@ use crate::{
 impl JobSteps {
     /// Runs the step's own container, and watches over what runs beside it.
     pub(super) async fn follow(&self, step: &Step, prepared: &Prepared) -> Result<Ending, StepError> {
-        let Prepared { spec, fresh, live, began, services, .. } = prepared;
+        let Prepared { spec, fresh, live, began, overran, services, .. } = prepared;
         let (tell, told) = watch::channel(None);
         // Once the checks are over, a former holder may have ended the application itself.
         let watched = services.as_ref().filter(|_| *live);
@@ -34,8 +33,9 @@ impl JobSteps {
             engine: &self.engine,
             spec,
             fresh: *fresh,
-            log: LogPlace { paths: &self.paths, step: &step.slug, limits: &self.worker.config.limits },
+            log: self.log_of(step),
             began: *began,
+            live: *live,
             timeout: self.timeout(step),
             too_long: self.too_long(step),
             doubted: self.voice(step).is_doubted(),
@@ -46,16 +46,18 @@ impl JobSteps {
         let ending = run.to_the_end().await?;
         drop((watching, growing));
         let ordered = order.borrow_and_update().clone();
-        match (ordered, services) {
+        let ending = match (ordered, services) {
             (Some(stop), _) => {
                 let _ = ending_beside.await;
                 // Whatever failed while all of it was being ended failed because of that.
                 let failed = matches!(&ending, Ending::Exited(status) if status.exit_code != 0);
-                Ok(if failed { Ending::Ended(stop) } else { ending })
+                if failed { Ending::Ended(stop) } else { ending }
             }
-            (None, Some(services)) => services.judge(ending, *live).await,
-            (None, None) => Ok(ending),
-        }
+            (None, Some(services)) => services.judge(ending, *live).await?,
+            (None, None) => ending,
+        };
+        let too_late = *overran && matches!(ending, Ending::Exited(_));
+        Ok(if too_late { Ending::Ended(self.too_long(step)) } else { ending })
     }
 }
 

@@ -76,7 +76,8 @@ pub(super) fn watch(
     })))
 }
 
-/// What is left of a job's time, which runs from its first attempt on, whoever holds it.
+/// What is left of a job's time, which runs from its first attempt on, whoever holds it. Nothing on the engine is as old as that:
+/// between two boots the clock on the wall alone says how long ago it was.
 fn time_left(job: &Job, limit: Duration) -> Result<Duration, RunError> {
     let elapsed = job.began()?.map(|began| began.until(&Stamp::now(), None)).unwrap_or_default();
     Ok(limit.saturating_sub(elapsed))
