@@ -202,19 +202,37 @@ pub fn make_dir(path: &Path, mode: u32) -> Result<(), DiskError> {
     }
 }
 
-/// Moves a file or folder to a name that must be free, and makes that durable. `false` when the name is taken.
+/// Moves a file, or a folder that is not empty, to a name that must be free, and makes that durable. `false` when the name is taken.
 ///
 /// # Errors
 /// [`DiskError::Io`].
 pub fn publish(from: &Path, to: &Path) -> Result<bool, DiskError> {
-    use rustix::fs::{CWD, RenameFlags, renameat_with};
-    match renameat_with(CWD, from, CWD, to, RenameFlags::NOREPLACE) {
-        Ok(()) => {
-            sync_parent(to)?;
-            Ok(true)
-        }
-        Err(rustix::io::Errno::EXIST) => Ok(false),
-        Err(error) => Err(DiskError::io("publish", to)(error.into())),
+    use rustix::{
+        fs::{CWD, RenameFlags, renameat_with},
+        io::Errno,
+    };
+    let moved = match renameat_with(CWD, from, CWD, to, RenameFlags::NOREPLACE) {
+        // A file system that knows no such rename: network file systems mostly do not.
+        Err(Errno::INVAL | Errno::NOSYS | Errno::OPNOTSUPP) => move_plainly(from, to),
+        other => other.map_err(io::Error::from),
+    };
+    match moved {
+        Ok(()) => sync_parent(to).map(|()| true),
+        Err(taken) if taken.kind() == io::ErrorKind::AlreadyExists => Ok(false),
+        Err(error) => Err(DiskError::io("publish", to)(error)),
+    }
+}
+
+/// The same by what every file system knows: a folder replaces none in which there is something, and no file; a second name of a
+/// file replaces nothing at all.
+fn move_plainly(from: &Path, to: &Path) -> io::Result<()> {
+    let folder = fs::symlink_metadata(from)?.is_dir();
+    let moved = if folder { fs::rename(from, to) } else { fs::hard_link(from, to) };
+    match moved {
+        Ok(()) if folder => Ok(()),
+        Ok(()) => fs::remove_file(from),
+        Err(_) if fs::symlink_metadata(to).is_ok() => Err(io::ErrorKind::AlreadyExists.into()),
+        Err(error) => Err(error),
     }
 }
 

@@ -103,3 +103,27 @@ fn what_cannot_be_read_is_an_error_with_its_path_and_never_absent() {
     fs::create_dir(&path).unwrap();
     assert!(read_json::<Page>(&path).unwrap_err().to_string().contains("not a regular file"));
 }
+
+#[test]
+fn without_an_exclusive_rename_nothing_is_replaced_either() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = |name: &str| dir.path().join(name);
+    for name in ["job", "other", "late"] {
+        fs::create_dir(path(name)).unwrap();
+        fs::write(path(name).join("metadata.json"), name).unwrap();
+    }
+    fs::write(path("file"), "file").unwrap();
+    fs::write(path("second"), "second").unwrap();
+    let moved = |from: &str, to: &str| {
+        move_plainly(&path(from), &path(to)).map_err(|error| error.kind() == io::ErrorKind::AlreadyExists)
+    };
+    assert_eq!(moved("job", "published"), Ok(()));
+    assert_eq!(moved("other", "published"), Err(true));
+    assert_eq!(moved("late", "file"), Err(true));
+    assert_eq!(moved("file", "published"), Err(true));
+    assert_eq!(moved("file", "second"), Err(true));
+    assert_eq!(moved("file", "moved"), Ok(()));
+    assert_eq!(moved("gone", "anywhere"), Err(false));
+    assert_eq!(fs::read_to_string(path("published/metadata.json")).unwrap(), "job");
+    assert!(!path("job").exists() && !path("file").exists() && path("other").exists());
+}
