@@ -140,6 +140,23 @@ fn a_network_that_several_make_at_once_is_one() {
     });
 }
 
+/// As the holder of a job that has ended and another worker's sweeper may: both go on to what the container held.
+#[test]
+fn a_container_that_two_remove_at_once_is_gone_for_both() {
+    story(async |world| {
+        for round in 0..10 {
+            let name = format!("story-{}", JobId::generate());
+            container(&world.engine, &name, BTreeMap::new()).await;
+            world.engine.start(&name).await.unwrap();
+            let remove = || world.engine.remove_container(&name);
+            let (a, b, c) = tokio::join!(remove(), remove(), remove());
+            let left = world.engine.inspect(&name).await.unwrap();
+            assert!(left.is_none(), "round {round}: {left:?}");
+            [a, b, c].into_iter().for_each(|removed| removed.unwrap());
+        }
+    });
+}
+
 #[test]
 fn a_container_goes_when_its_step_has_ended_or_a_later_attempt_has_one_and_never_while_its_attempt_lives() {
     story(async |world| {

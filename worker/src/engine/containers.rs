@@ -13,6 +13,11 @@ use futures::StreamExt;
 use super::{Engine, EngineError, TRIES, TRY_AGAIN, convert, insist};
 use crate::spec::ContainerSpec;
 
+/// Pause between two looks at a container that is being removed,
+const LOOK_AGAIN: Duration = Duration::from_millis(50);
+/// and how long it is waited for.
+const REMOVED_WITHIN: Duration = Duration::from_secs(20);
+
 /// What the engine says of a container.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ContainerStatus {
@@ -215,10 +220,22 @@ impl Engine {
     /// [`EngineError`].
     pub async fn remove_container(&self, name: &str) -> Result<(), EngineError> {
         let options = q::RemoveContainerOptionsBuilder::default().force(true).v(true).build();
-        match self.docker.remove_container(name, Some(options)).await {
+        match self.docker.remove_container(name, Some(options)).await.map_err(EngineError::from) {
             Ok(()) => Ok(()),
-            Err(error) => EngineError::from(error).or_absent(),
+            Err(error) if error.is_being_removed() => self.gone(name, error).await,
+            Err(error) => error.or_absent(),
         }
+    }
+
+    /// Waits until a container is gone that somebody else removes; what it held is free only then.
+    async fn gone(&self, name: &str, being_removed: EngineError) -> Result<(), EngineError> {
+        let gone = async {
+            while self.inspect(name).await?.is_some() {
+                tokio::time::sleep(LOOK_AGAIN).await;
+            }
+            Ok(())
+        };
+        tokio::time::timeout(REMOVED_WITHIN, gone).await.unwrap_or(Err(being_removed))
     }
 }
 

@@ -55,6 +55,11 @@ impl EngineError {
         }
     }
 
+    /// Whether it says that somebody else is removing it.
+    pub(super) fn is_being_removed(&self) -> bool {
+        matches!(self, Self::Answered { status: 409, message } if message.contains("already in progress"))
+    }
+
     /// Whether it says that the image is not there.
     pub fn is_missing_image(&self) -> bool {
         matches!(self, Self::Answered { status: 404, message } if message.to_lowercase().contains("no such image"))
