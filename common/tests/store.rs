@@ -338,3 +338,32 @@ fn of_wish_and_end_at_the_same_moment_either_may_win_and_the_end_tells_which() {
     println!("{granted} granted, {in_vain} in vain, {too_late} too late");
     assert!(granted + in_vain > 0 && too_late > 0, "both sides were tried");
 }
+
+/// A pass of another worker that sees the end while its writer is not through with it.
+#[test]
+fn who_clears_up_behind_an_end_is_in_nobodys_way() {
+    let (_dir, store) = store();
+    let job = admitted(&store);
+    let end = end(&job, JobState::Succeeded);
+    let done = std::sync::atomic::AtomicBool::new(false);
+    std::thread::scope(|scope| {
+        scope.spawn(|| {
+            while !done.load(std::sync::atomic::Ordering::Relaxed) {
+                for entry in fs::read_dir(job.paths().root()).unwrap().flatten() {
+                    let passing = entry.file_name().to_string_lossy().starts_with(".tmp-");
+                    if passing && job.look() == Snapshot::Ended {
+                        let _ = fs::remove_file(entry.path());
+                    }
+                }
+            }
+        });
+        let finished = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| {
+            for _ in 0..300 {
+                assert!(job.finish(&end).unwrap());
+                fs::remove_file(job.paths().final_record()).unwrap();
+            }
+        }));
+        done.store(true, std::sync::atomic::Ordering::Relaxed);
+        finished.unwrap();
+    });
+}

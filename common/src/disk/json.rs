@@ -81,7 +81,11 @@ pub fn create_json_in<T: Serialize>(spare: &Path, path: &Path, value: &T) -> Res
 /// Gives a whole file its name, unless there is one of that name, and takes its old name away.
 fn link_new(temp: &Path, path: &Path) -> Result<bool, DiskError> {
     let linked = fs::hard_link(temp, path);
-    let removed = fs::remove_file(temp);
+    // Whoever sees the new name may be clearing up behind us, and be quicker.
+    let removed = fs::remove_file(temp).or_else(|error| match error.kind() {
+        io::ErrorKind::NotFound => Ok(()),
+        _ => Err(error),
+    });
     match linked {
         Ok(()) => {
             removed.map_err(DiskError::io("remove", temp))?;

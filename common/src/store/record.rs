@@ -14,6 +14,9 @@ use crate::{
     state::{InvalidTransition, JobState},
 };
 
+/// How often a drawing is made that somebody clears away while it is made.
+const DRAWINGS: usize = 3;
+
 /// One attempt: `attempts/<n>`.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct AttemptRecord {
@@ -157,9 +160,23 @@ impl Job {
         crate::fault_event!("final", job = self.id(), state = end.state, won = won);
         self.release();
         if won {
-            self.draw_state(end)?;
+            self.draw_end(end);
         }
         Ok(won)
+    }
+
+    /// Draws state.json like the end, which stands already and which readers see in its place: nothing fails for it. Whoever sees
+    /// the end may be clearing up behind us, and take away what is just being written.
+    fn draw_end(&self, end: &Execution) {
+        for _ in 0..DRAWINGS {
+            match self.draw_state(end) {
+                Ok(()) => return,
+                Err(StoreError::Disk(error)) if error.is_missing() => {}
+                Err(error) => {
+                    return tracing::warn!(job = %self.id(), %error, "the live record is not drawn like the end");
+                }
+            }
+        }
     }
 }
 
