@@ -3,9 +3,10 @@
 //!
 //! Both are configured by the environment, once, at the start of the program. `PIPELINEX_FAULTS` names places and what happens
 //! there: `worker.claimed=1*kill;intake.admitted=abort`. `kill` and `stop` send this process SIGKILL and SIGSTOP, `abort` ends
-//! it as a crash would, `overflow` uses up the stack; everything else is an action of the `fail` crate, whose whole grammar holds: `3*off->1*kill` is the
-//! fourth time. `PIPELINEX_EVENTS` names a file that gets one line of JSON for each event, appended in one write, so that
-//! processes share it.
+//! it as a crash would, `overflow` uses up the stack; everything else is an action of the `fail` crate, whose whole grammar
+//! holds: `3*off->1*kill` is the fourth time. Where `PIPELINEX_FAULTS_OF` names a command, only its processes suffer them, and
+//! none that they start. `PIPELINEX_EVENTS` names a file that gets one line of JSON for each event, appended in one write, so
+//! that processes share it.
 
 /// A named place where a test can end or stop this process; nothing without the feature `faults`.
 #[cfg(feature = "faults")]
@@ -71,6 +72,9 @@ mod armed {
             let file = file.map_err(|error| format!("PIPELINEX_EVENTS: cannot open {path}: {error}"))?;
             let _ = EVENTS.set(file);
             event("process", &[("command", std::env::args().skip(1).take(1).collect())]);
+        }
+        if read("PIPELINEX_FAULTS_OF").is_some_and(|of| std::env::args().nth(1) != Some(of)) {
+            return Ok(());
         }
         for wish in read("PIPELINEX_FAULTS").iter().flat_map(|all| all.split(';')).filter(|wish| !wish.is_empty()) {
             let wrong = |reason: &str| format!("PIPELINEX_FAULTS: `{wish}` cannot be used: {reason}");

@@ -79,7 +79,11 @@ pub(crate) fn run_apart(
     let Some(claim) = claim_again(worker, job)? else { return Ok(Left::Open) };
     // Looked at again by who holds the job: of a mark of the living there is none now.
     match died_after(job, ours) {
-        Some(deaths) => end_poisoned(worker, engine, job, &claim, &deaths),
+        Some(last) => {
+            // It may have died elsewhere than those before it: all of them are told.
+            let claims = job.deaths().into_iter().flat_map(|deaths| deaths.claims).collect();
+            end_poisoned(worker, engine, job, &claim, &Deaths { claims, ..last })
+        }
         None => Ok(Left::Apart),
     }
 }
@@ -144,8 +148,8 @@ fn claim_again(worker: &Arc<Worker>, job: &Job) -> Result<Option<Claim>, RunErro
 /// The end of a job whose data ends the process that handles it, drawn over its last drawing.
 pub(crate) fn end(live: Execution, claim: u64, deaths: &Deaths, now: Timestamp) -> Execution {
     let message = format!(
-        "handling this job's data ended the worker process {} times at the same place ({}): it is not tried again; \
-         the worker's log says how the last one died",
+        "handling this job's data ended the process {} times, at last one that was started for it alone ({}): it is not tried again; \
+         the worker's log says how that one died",
         deaths.claims.len(),
         deaths.place
     );

@@ -16,6 +16,10 @@ use tokio_util::task::AbortOnDropHandle;
 
 use crate::{Worker, desk::PARALLEL_ENDS, lock, put_off::TRY_AGAIN, sweep};
 
+/// Pause between two passes of a worker that has only just begun,
+const SOON: Duration = Duration::from_secs(1);
+/// and for how long it has.
+const YOUNG: Duration = Duration::from_secs(10);
 /// How long a job may take to be let go of, such as one in whose middle a large artifact is collected.
 const LETTING_GO: Duration = Duration::from_secs(20);
 impl Worker {
@@ -23,6 +27,7 @@ impl Worker {
     pub async fn reconcile(self: &Arc<Self>) {
         // Beside the passes: to remove what was left may take long, and nobody's job waits for it.
         let _upkeep = AbortOnDropHandle::new(tokio::spawn(self.clone().keep_up()));
+        let begun = Instant::now();
         while self.stop.takes_work() {
             tokio::select! {
                 // An engine that does not answer must not hold this back; what the pass still takes up is let go of.
@@ -32,7 +37,12 @@ impl Worker {
                 }
             }
             self.show_life();
-            let pause = if self.desk.waits_for_another_try() { TRY_AGAIN } else { self.config.reconcile_every };
+            let pause = match begun.elapsed() < YOUNG {
+                // What a worker left that was there before this one may be free a moment later, such as when its child has let go.
+                true => SOON,
+                false if self.desk.waits_for_another_try() => TRY_AGAIN,
+                false => self.config.reconcile_every,
+            };
             tokio::select! {
                 () = self.stop.no_more_work() => {}
                 () = self.desk.look.notified() => {}

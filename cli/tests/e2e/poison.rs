@@ -38,7 +38,7 @@ fn end_of(world: &World, id: &str) -> Value {
 
 #[test]
 fn the_third_death_over_one_jobs_data_ends_that_job_and_no_other() {
-    for (action, signal) in [("abort", 6), ("kill", 9), ("overflow", 6)] {
+    for (action, signal) in [("abort", 6), ("overflow", 6)] {
         story(async |world| {
             let pipelines = shell_stack(world, "none");
             let boom = boom_stack(world, &pipelines);

@@ -103,6 +103,8 @@ fn an_engine_that_fails_for_a_moment_changes_no_end() {
         }
         // All at once: most of their time they wait until something is tried again.
         let worker = trial.worker_of(8, "", &["--docker-host", &host]);
+        // A call that hangs for good is given up after two minutes.
+        let _ = trial.settled().await;
         let mut ends = Vec::new();
         for (_, id) in &cases {
             ends.push(backend.end_of(id).await);

@@ -76,9 +76,9 @@ impl<'w> Trial<'w> {
     /// Starts a backend, and watches the engine from the first one on.
     pub async fn backend(&mut self, faults: &str, more: &[&str]) -> Server {
         let pipelines = self.pipelines.clone();
-        self.armed(faults);
+        self.armed("backend", faults);
         let server = self.world.serve(&[&["backend", "--pipelines", &pipelines], more].concat()).await;
-        self.armed("");
+        self.armed("", "");
         if self.watches.is_empty() {
             self.watch();
         }
@@ -92,18 +92,20 @@ impl<'w> Trial<'w> {
 
     /// Starts a worker that runs so many jobs at once.
     pub fn worker_of(&mut self, parallel: usize, faults: &str, more: &[&str]) -> Process {
-        self.armed(faults);
+        self.armed("worker", faults);
         let parallel = parallel.to_string();
         let own = ["worker", "--reconcile-every", "1s", "--parallel", &parallel];
         let worker = self.world.start(&[&own, more].concat());
-        self.armed("");
+        self.armed("", "");
         worker
     }
 
-    fn armed(&mut self, faults: &str) {
-        self.world.environment.retain(|(name, _)| *name != "PIPELINEX_FAULTS");
+    /// Only processes of that command suffer the faults: what a worker starts for a suspected job would die of nothing in that job.
+    fn armed(&mut self, command: &str, faults: &str) {
+        self.world.environment.retain(|(name, _)| !name.starts_with("PIPELINEX_FAULTS"));
         if !faults.is_empty() {
             self.world.environment.push(("PIPELINEX_FAULTS", faults.to_owned()));
+            self.world.environment.push(("PIPELINEX_FAULTS_OF", command.to_owned()));
         }
     }
 

@@ -14,10 +14,10 @@ use crate::{
 };
 
 /// How long is looked whether anybody spins.
-const WATCHED: Duration = Duration::from_secs(5);
-/// What two ends may try in that time: each after 0.1, 0.2, 0.4 ... s, so 7 times when all waits are the shortest, and as many
+const WATCHED: Duration = Duration::from_secs(2);
+/// What two ends may try in that time: each after 0.1, 0.2, 0.4 ... s, so 5 times when all waits are the shortest, and as many
 /// again for the jitter. One that spins does so thousands of times.
-const MOST_TRIES: usize = 30;
+const MOST_TRIES: usize = 20;
 /// A try is a login, a name and one command, and a command that is refused may be asked twice.
 const PIECES_PER_TRY: usize = 6;
 
