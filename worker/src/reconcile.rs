@@ -19,7 +19,7 @@ use crate::{Worker, desk::PARALLEL_ENDS, lock, put_off::TRY_AGAIN, sweep};
 /// Pause between two passes of a worker that has only just begun,
 const SOON: Duration = Duration::from_secs(1);
 /// and for how long it has.
-const YOUNG: Duration = Duration::from_secs(10);
+const YOUNG: Duration = Duration::from_secs(5);
 /// How long a job may take to be let go of, such as one in whose middle a large artifact is collected.
 const LETTING_GO: Duration = Duration::from_secs(20);
 impl Worker {

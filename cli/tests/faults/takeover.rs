@@ -34,9 +34,9 @@ fn a_job_whose_worker_died_is_taken_over_at_once() {
         }
         for _ in 0..times(1, 20) {
             let waits = as_delivered(&mut trial);
-            // At any moment between two of its passes, and not right before the first.
+            // At any moment between two of its passes, once it is no longer young: then they come more often.
             until("it has begun", async || (events_of(&trial, &waits) > 0).then_some(())).await;
-            tokio::time::sleep(Duration::from_millis(chance.u64(1_000..6_000))).await;
+            tokio::time::sleep(Duration::from_millis(chance.u64(6_000..11_000))).await;
             let dead = worker.child.id();
             trial.kill(worker);
             claimed_by(&trial, &waits).await;
