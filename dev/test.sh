@@ -2,7 +2,8 @@
 # `make test`: everything, on the oldest and on the newest Docker engine, and one line at the end that counts.
 #
 # Programs that need an engine find the one to use in DOCKER_HOST and all of them in PIPELINEX_TEST_ENGINES.
-# The whole workspace is tested on the oldest engine; what runs containers is tested again on the newest, but for the fault stories.
+# The whole workspace is tested on the oldest engine; what asks an engine for something is tested again on the newest, but for the
+# fault stories (`make faults` runs those there).
 set -euo pipefail
 # shellcheck source=lib.sh
 . "$(dirname "$0")/lib.sh"

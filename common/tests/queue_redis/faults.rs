@@ -4,7 +4,6 @@
 use std::time::Duration;
 
 use pipelinex_common::{id::JobId, queue::QueueError, testing::RedisServer};
-
 use tokio::time::timeout;
 
 use crate::{
@@ -103,23 +102,34 @@ async fn a_redis_that_became_a_read_only_replica_is_told_and_heals() {
     assert_heals(&mut queue, missed).await;
 }
 
-#[tokio::test]
-async fn a_password_that_was_changed_is_told_and_heals_once_it_is_changed_back() {
+/// The user of both ends is changed for a while, and everybody of that name sent away.
+async fn a_guest_is_locked_out_for_a_while(change: &[&str], told: &str) {
     let redis = RedisServer::start();
-    let set = ["ACL", "SETUSER", "guest", "reset", "on", "~*", "&*", "+@all"];
-    redis.command(&[&set[..], &[">right"]].concat()).await;
+    let user = ["ACL", "SETUSER", "guest"];
+    let as_before = [&user[..], &["reset", "on", ">right", "~*", "&*", "+@all"]].concat();
+    redis.command(&as_before).await;
     let proxy = Proxy::start(redis.port(), Weather::Fair).await;
     let mut queue = queue(&proxy.url("guest:right@"));
     queue.both_up().await;
-    redis.command(&[&set[..], &[">other"]].concat()).await;
+    redis.command(&[&user[..], change].concat()).await;
     redis.command(&["CLIENT", "KILL", "USER", "guest"]).await;
     let missed = JobId::generate();
     let error = queue.doorbell.ring(missed).await.unwrap_err();
-    assert!(error.to_string().contains("refused the login") && !error.to_string().contains("right"), "{error}");
-    until_down_with(queue.backend.health(), "refused the login").await;
+    assert!(error.to_string().contains(told) && !error.to_string().contains("right"), "{error}");
+    until_down_with(queue.backend.health(), told).await;
     assert_nobody_spins(&proxy).await;
-    redis.command(&[&set[..], &[">right"]].concat()).await;
+    redis.command(&as_before).await;
     assert_heals(&mut queue, missed).await;
+}
+
+#[tokio::test]
+async fn a_password_that_was_changed_is_told_and_heals_once_it_is_changed_back() {
+    a_guest_is_locked_out_for_a_while(&["resetpass", ">other"], "refused the login").await;
+}
+
+#[tokio::test]
+async fn a_user_who_may_not_write_any_more_is_told_and_heals() {
+    a_guest_is_locked_out_for_a_while(&["-@write"], "has no permissions").await;
 }
 
 #[tokio::test]
@@ -134,25 +144,6 @@ async fn a_full_redis_is_asked_with_pauses() {
     assert!(error.to_string().contains("OOM"), "{error}");
     assert_nobody_spins(&proxy).await;
     redis.command(&["CONFIG", "SET", "maxmemory", "0"]).await;
-    assert_heals(&mut queue, missed).await;
-}
-
-#[tokio::test]
-async fn a_user_who_may_not_write_any_more_is_told_and_heals() {
-    let redis = RedisServer::start();
-    let set = ["ACL", "SETUSER", "guest", "reset", "on", ">right", "~*", "&*", "+@all"];
-    redis.command(&set).await;
-    let proxy = Proxy::start(redis.port(), Weather::Fair).await;
-    let mut queue = queue(&proxy.url("guest:right@"));
-    queue.both_up().await;
-    redis.command(&["ACL", "SETUSER", "guest", "-@write"]).await;
-    redis.command(&["CLIENT", "KILL", "USER", "guest"]).await;
-    let missed = JobId::generate();
-    let error = queue.doorbell.ring(missed).await.unwrap_err();
-    assert!(error.to_string().contains("has no permissions"), "{error}");
-    until_down_with(queue.backend.health(), "has no permissions").await;
-    assert_nobody_spins(&proxy).await;
-    redis.command(&set).await;
     assert_heals(&mut queue, missed).await;
 }
 
