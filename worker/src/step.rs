@@ -2,6 +2,7 @@
 
 mod ending;
 mod following;
+mod heard;
 mod lost;
 
 use std::{
@@ -13,6 +14,7 @@ use tokio::{sync::watch, time::timeout_at};
 use tokio_util::sync::CancellationToken;
 
 pub use self::ending::{Ending, StepError, Stop};
+use self::heard::Heard;
 pub(crate) use self::lost::ended_or_lost;
 use crate::{
     engine::{Engine, Output, Phase},
@@ -77,7 +79,7 @@ impl Run<'_> {
         let Some(made) = made else { return Ok(Ending::Lost) };
         // Only now: a log says that there was a container.
         let log = self.take_log()?;
-        let output = match made {
+        let (output, heard) = match made {
             // Ordered to end before it began, it does not begin.
             Made::Fresh(id) if self.told.borrow().is_some() => {
                 self.engine.remove_unstarted(&id).await?;
@@ -87,17 +89,17 @@ impl Run<'_> {
             Made::Fresh(id) => match self.start(&id).await {
                 // Somebody has removed it.
                 Err(StepError::Engine(error)) if error.is_absent() => return Ok(Ending::Lost),
-                started => started?,
+                started => (started?, Some(Heard::default())),
             },
             Made::Before => {
                 if !self.live {
                     // It ended while nobody watched, in time or not: only its log is left to be taken in.
                     deadline = Instant::now() + self.timeout;
                 }
-                self.engine.logs(&self.spec.name)
+                (self.engine.logs(&self.spec.name), None)
             }
         };
-        self.follow(log, output, deadline).await
+        self.follow(log, output, heard, deadline).await
     }
 
     /// Makes the container, unless it was made before; `None` when that one is gone.

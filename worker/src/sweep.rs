@@ -29,14 +29,19 @@ pub async fn belongings(engine: &Engine, store: &Store, job: JobId) -> Result<Be
     engine.find(&[format!("{LABEL_INSTANCE}={}", store.instance().as_str()), format!("{LABEL_JOB}={job}")]).await
 }
 
-/// Removes everything of a job that has ended and is not its record.
+/// Removes everything of a job that has ended and is not its record. The folders go also where the engine fails: what is left
+/// on it is found again by [`leftovers`], but if it had done what it was asked for and only its answer got lost, nothing would
+/// lead there any more.
 ///
 /// # Errors
-/// [`RunError`]; what is left is found again by [`leftovers`].
+/// [`RunError`].
 pub async fn job(engine: &Engine, store: &Store, job: &Job) -> Result<(), RunError> {
-    let found = belongings(engine, store, job.id()).await?;
-    engine.remove(&found).await?;
-    Ok(remove_folders(store, job)?)
+    let removed = match belongings(engine, store, job.id()).await {
+        Ok(found) => engine.remove(&found).await,
+        Err(error) => Err(error),
+    };
+    remove_folders(store, job)?;
+    Ok(removed?)
 }
 
 /// Throws away the folders that only a running job needs.

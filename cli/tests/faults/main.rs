@@ -7,8 +7,10 @@
 
 mod cancel;
 mod disk;
+mod engine_calls;
 mod engine_faults;
 mod engine_restarts;
+mod fake;
 mod figures;
 mod intake;
 mod lines;

@@ -13,9 +13,11 @@ use pipelinex_common::{
     id::JobId,
     testing::history::{self, Event, Evidence},
 };
+use pipelinex_worker::engine::Engine;
 use serde_json::{Value, json};
 
 use crate::{
+    fake::FakeEngine,
     figures,
     projects::{shell, shell_project, shell_stack_of},
     server::{Process, Server},
@@ -48,6 +50,8 @@ pub struct Trial<'w> {
     pub faults: usize,
     events: PathBuf,
     watches: Vec<(Child, PathBuf)>,
+    /// The engine writes its events down itself.
+    unwatched: bool,
 }
 
 impl Drop for Trial<'_> {
@@ -70,7 +74,17 @@ impl<'w> Trial<'w> {
         let events = world.path("events.jsonl");
         File::create(&events).unwrap();
         world.environment = vec![("PIPELINEX_EVENTS", events.to_str().unwrap().to_owned())];
-        Self { world, pipelines, answered: BTreeSet::new(), faults: 0, events, watches: Vec::new() }
+        Self { world, pipelines, answered: BTreeSet::new(), faults: 0, events, watches: Vec::new(), unwatched: false }
+    }
+
+    /// The same over an engine that is none.
+    pub async fn over_fake(world: &'w mut World) -> (Self, FakeEngine) {
+        let mut trial = Self::new(world);
+        let engine = FakeEngine::new(&trial.world.path("engine.sock"), &trial.events);
+        trial.world.engine = Engine::connect(Some(&engine.host)).await.unwrap();
+        trial.world.environment.push(("DOCKER_HOST", engine.host.clone()));
+        trial.unwatched = true;
+        (trial, engine)
     }
 
     /// Starts a backend, and watches the engine from the first one on.
@@ -79,7 +93,7 @@ impl<'w> Trial<'w> {
         self.armed("backend", faults);
         let server = self.world.serve(&[&["backend", "--pipelines", &pipelines], more].concat()).await;
         self.armed("", "");
-        if self.watches.is_empty() {
+        if self.watches.is_empty() && !self.unwatched {
             self.watch();
         }
         server
@@ -188,6 +202,14 @@ impl<'w> Trial<'w> {
             left.extend(names(&self.world.job(id)).into_iter().filter(passing).map(|name| format!("{id}/{name}")));
         }
         left
+    }
+
+    /// Waits until every job has ended. A worker that starts then looks for leftovers at once, and not in a minute.
+    pub async fn all_end(&self) {
+        let deadline = Instant::now() + PATIENCE;
+        while self.jobs().values().any(Option::is_none) && Instant::now() < deadline {
+            tokio::time::sleep(PAUSE).await;
+        }
     }
 
     /// Waits until every job has ended and nothing is left over; then, or when patience ends, what there is to judge.

@@ -9,7 +9,7 @@ use futures::StreamExt;
 use pipelinex_common::state::Reason;
 use tokio::time::timeout_at;
 
-use super::{ASK_AGAIN, Ending, GRACE, Run, StepError, Stop, Told, ended_or_lost};
+use super::{ASK_AGAIN, Ending, GRACE, Run, StepError, Stop, Told, ended_or_lost, heard::Heard};
 use crate::{
     engine::{ContainerStatus, EngineError, Output, Phase},
     logs::{Appended, LogWriter},
@@ -32,12 +32,13 @@ impl Run<'_> {
         &mut self,
         mut log: LogWriter,
         mut output: Output,
+        mut heard: Option<Heard>,
         mut deadline: Instant,
     ) -> Result<Ending, StepError> {
         let mut readings = 0;
         loop {
             let mut broken = false;
-            match self.drain(&mut log, &mut output, deadline).await? {
+            match self.drain(&mut log, &mut output, heard.as_mut(), deadline).await? {
                 Drained::Stop(ending) => return self.stop(log, output, ending).await,
                 Drained::Detach => return Ok(Ending::Detached),
                 Drained::Closed => {}
@@ -48,9 +49,14 @@ impl Run<'_> {
             let settling = async { (self.settled(deadline).await, closed.elapsed()) };
             let ((settled, took), synced) = tokio::join!(settling, log.sync());
             synced?;
-            // A connection may end without a word, too: output that ended long before its container was cut off.
-            let cut = broken || took > SOON;
-            match settled? {
+            let settled = settled?;
+            // A connection may end without a word, too: output that ended long before its container was cut off, or ends in the
+            // middle of the engine's record of it.
+            let mut cut = broken || took > SOON;
+            if let (false, Settled::Is(Ending::Exited(_)), Some(heard)) = (cut, &settled, &heard) {
+                cut = !heard.is_all(self.engine, &self.spec.name).await;
+            }
+            match settled {
                 Settled::Is(Ending::Exited(_))
                     if cut && readings < if broken { READINGS_OF_BROKEN } else { READINGS } =>
                 {
@@ -59,7 +65,7 @@ impl Run<'_> {
                     deadline = Instant::now() + self.timeout;
                     drop(log);
                     log = self.take_log()?;
-                    output = self.engine.logs(&self.spec.name);
+                    (output, heard) = (self.engine.logs(&self.spec.name), None);
                 }
                 Settled::Is(ending) if !log.was_taken() => return log.finish().map(|()| ending).map_err(Into::into),
                 Settled::Stop(ending) => return self.stop(log, output, ending).await,
@@ -67,7 +73,7 @@ impl Run<'_> {
                     // Cut to whole lines first: the engine's record is skipped by lines, and a piece of one would be doubled.
                     drop(log);
                     log = self.take_log()?;
-                    output = self.engine.logs(&self.spec.name);
+                    (output, heard) = (self.engine.logs(&self.spec.name), None);
                 }
             }
         }
@@ -77,6 +83,7 @@ impl Run<'_> {
         &mut self,
         log: &mut LogWriter,
         output: &mut Output,
+        mut heard: Option<&mut Heard>,
         deadline: Instant,
     ) -> Result<Drained, StepError> {
         let mut timeout = pin!(tokio::time::sleep_until(deadline.into()));
@@ -91,6 +98,9 @@ impl Run<'_> {
                     // By the successor of a holder that was overtaken; or by one that woke up between its look and its opening it.
                     Some(Ok(_)) if log.was_taken() => return Ok(Drained::Closed),
                     Some(Ok(bytes)) => {
+                        if let Some(heard) = &mut heard {
+                            heard.take(&bytes);
+                        }
                         if log.append_following(&bytes)? == Appended::TooMuch {
                             let stop = Stop::new(Reason::LogLimit, "it printed more than it may");
                             return Ok(Drained::Stop(Ending::Ended(stop)));
