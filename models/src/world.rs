@@ -1,9 +1,14 @@
-//! What there is: files, containers, workers, and what an observer has seen.
+//! What there is: files, containers, bells, workers, and what an observer has seen.
+
+mod at;
+mod seen;
+
+pub use self::{at::At, seen::Seen};
 
 /// The budget of attempts.
 pub const BUDGET: u8 = 2;
 /// More than the budget: attempts that are begun to learn that it is spent, each by a worker that dies over it.
-const NAMES: usize = BUDGET as usize + 4;
+pub(crate) const NAMES: usize = BUDGET as usize + 4;
 
 /// A moment.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
@@ -16,22 +21,64 @@ pub struct World {
     pub log: bool,
     /// `ends/STEP.json`: the claim that recorded it.
     pub end: Option<u8>,
-    /// `final.json`: the claim that created it.
+    /// `final.json`: the claim that created it,
     pub ended: Option<u8>,
+    /// and whether it says CANCELED.
+    pub canceled: bool,
+    /// `wishes/cancel.json`.
+    pub wish: Wish,
+    /// state.json says RUNNING.
+    pub drawn: bool,
     /// The containers of the step by name, which is their attempt.
     pub containers: [Option<Container>; NAMES],
     /// Ids that the engine has given away.
     pub ids: u8,
     /// The workers.
     pub workers: [Worker; 2],
-    /// Crashes that may still happen,
-    pub crashes: u8,
-    /// and workers that may still be stopped,
-    pub stops: u8,
-    /// and containers that may still be taken away.
-    pub losses: u8,
+    /// The queue.
+    pub queue: Queue,
+    /// What may still happen.
+    pub fate: Fate,
     /// What was seen until now.
     pub seen: Seen,
+}
+
+/// How often what is nobody's plan may happen.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+pub struct Fate {
+    /// Workers crash, or are told to end.
+    pub crashes: u8,
+    /// Workers are stopped,
+    pub stops: u8,
+    /// containers taken away,
+    pub losses: u8,
+    /// and bells lost.
+    pub lost_bells: u8,
+    /// A bell rings that nobody waited for.
+    pub more_bells: u8,
+    /// Somebody wishes the job to be canceled.
+    pub wishes: u8,
+}
+
+/// The queue: a list that whoever takes a bell takes it out of, and that knows nothing of who did. A bell that its taker did not get
+/// to is nowhere else.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct Queue {
+    /// The backend has admitted the job, and not rung yet.
+    pub to_ring: bool,
+    /// Bells in the list.
+    pub waiting: u8,
+}
+
+/// The wish to cancel the job.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Wish {
+    /// Nobody has one.
+    None,
+    /// It is durable.
+    Durable,
+    /// It is, and whoever made it was told that the job was QUEUED after that.
+    ToldQueued,
 }
 
 /// A container.
@@ -50,7 +97,7 @@ pub enum Phase {
     Created,
     /// Started.
     Running,
-    /// Ended by itself.
+    /// Ended, by itself or because it was told to.
     Exited,
 }
 
@@ -61,6 +108,10 @@ pub struct Worker {
     pub life: Life,
     /// The claim whose lock it holds; 0 for none.
     pub claim: u8,
+    /// It has a bell that it took from the queue and did not look into yet.
+    pub bell: bool,
+    /// It knows that the job is to be canceled, and ends what it took up.
+    pub told: bool,
     /// Where it stands.
     pub at: At,
 }
@@ -76,139 +127,40 @@ pub enum Life {
     Dead,
 }
 
-/// Where a worker stands: what it has learned, and so what it does next.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-#[allow(missing_docs, reason = "each is named by what comes before or after it")]
-pub enum At {
-    Idle,
-    SawOpen,
-    SawDead {
-        latest: u8,
-    },
-    Linked,
-    Held,
-    ToList {
-        attempt: u8,
-    },
-    /// With the attempt whose container was found; 0 for none.
-    Listed {
-        attempt: u8,
-        found: u8,
-    },
-    BeforeRetry {
-        after: u8,
-    },
-    ToLookAtEnd {
-        after: u8,
-    },
-    ToBegin {
-        after: u8,
-    },
-    BeforeAside {
-        attempt: u8,
-    },
-    ToPutAside {
-        attempt: u8,
-    },
-    BeforeCreate {
-        attempt: u8,
-    },
-    ToCreate {
-        attempt: u8,
-    },
-    Made {
-        attempt: u8,
-        id: u8,
-    },
-    BeforeLog {
-        attempt: u8,
-        id: u8,
-    },
-    BeforeStart {
-        attempt: u8,
-        id: u8,
-    },
-    ToStart {
-        attempt: u8,
-        id: u8,
-    },
-    ToInspect {
-        attempt: u8,
-    },
-    BeforeRemoveUnstarted {
-        attempt: u8,
-        id: u8,
-    },
-    ToDiscardLog {
-        attempt: u8,
-        id: u8,
-    },
-    ToRemoveUnstarted {
-        attempt: u8,
-        id: u8,
-    },
-    BeforeFollow {
-        attempt: u8,
-    },
-    Following {
-        attempt: u8,
-    },
-    BeforeRecord {
-        attempt: u8,
-    },
-    ToRecord {
-        attempt: u8,
-    },
-    ToRemove {
-        attempt: u8,
-    },
-    BeforeFinish,
-    ToFinish,
-    ToSweep,
-    Done,
-}
-
-/// What an observer has seen who forgets nothing.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
-pub struct Seen {
-    /// How often final.json came into being, or another took its place.
-    pub finals: u8,
-    /// An end that readers had seen was replaced by another.
-    pub rewritten: bool,
-    /// A container was started once the job had ended; or the step, with no container lost.
-    pub late_start: bool,
-    /// A container that had ended was started again.
-    pub started_again: bool,
-    /// Two containers of the step ran at once.
-    pub two_running: bool,
-    /// The number of attempts fell, or rose though nothing was lost.
-    pub attempts_wrong: bool,
-    /// Two workers held one claim.
-    pub shared_claim: bool,
-    /// Containers that were lost.
-    pub lost: u8,
-    /// Workers that crashed or were overtaken between a loss and the moment at which the log of what was lost is out of the way.
-    pub cut_off: u8,
-}
-
 impl World {
-    /// A job that was admitted, two workers, and what fate may do.
-    pub fn new(crashes: u8, stops: u8, losses: u8) -> Self {
-        let worker = Worker { life: Life::Alive, claim: 0, at: At::Idle };
+    /// A job that was admitted, two workers, and what fate may do. `rings`: the backend lives for so long that it may ring.
+    pub fn new(fate: Fate, rings: bool) -> Self {
+        let worker = Worker { life: Life::Alive, claim: 0, bell: false, told: false, at: At::Idle };
         Self {
             claims: Vec::new(),
             attempts: 0,
             log: false,
             end: None,
             ended: None,
+            canceled: false,
+            wish: Wish::None,
+            drawn: false,
             containers: [None; NAMES],
             ids: 0,
             workers: [worker; 2],
-            crashes,
-            stops,
-            losses,
+            queue: Queue { to_ring: rings, waiting: 0 },
+            fate,
             seen: Seen::default(),
         }
+    }
+
+    /// A worker is no more. Its lock is free, its heartbeat stands still, and what it had in its hands is gone.
+    pub fn put_down(&mut self, number: u8) {
+        self.see_cut_off(number);
+        let worker = &mut self.workers[usize::from(number)];
+        self.seen.bell_lost |= worker.bell;
+        *worker = Worker { life: Life::Dead, claim: 0, bell: false, told: false, at: At::Idle };
+    }
+
+    /// Whether a worker who looks at the job now would find that another holds it.
+    pub fn is_held(&self) -> bool {
+        let latest = self.claims.len() as u8;
+        latest > 0 && !self.is_still(latest)
     }
 
     /// The container of an attempt.
@@ -222,35 +174,10 @@ impl World {
         holder.claim != claim || holder.life != Life::Alive
     }
 
-    /// A start of a container: what an observer makes of it.
-    pub fn see_start(&mut self, attempt: u8, before: Phase) {
-        // A container that somebody took away is made up for, even if a holder that slept through it records its end after all.
-        self.seen.late_start |= self.ended.is_some() || (self.end.is_some() && self.seen.lost == 0);
-        self.seen.started_again |= before == Phase::Exited;
-        if let Some(container) = self.container(attempt) {
-            container.phase = Phase::Running;
-        }
-        let running = self.containers.iter().flatten().filter(|c| c.phase == Phase::Running).count();
-        self.seen.two_running |= running > 1;
-    }
-
-    /// An attempt was begun.
-    pub fn see_attempt(&mut self, number: u8) {
-        self.attempts = self.attempts.max(number);
-        // Where nothing was lost, nothing is made up for.
-        let cut_off = if self.seen.lost > 0 { self.seen.cut_off } else { 0 };
-        self.seen.attempts_wrong |= self.attempts > 1 + self.seen.lost + cut_off;
-    }
-
-    /// A worker crashes, or another takes its job: where it was making up for a loss, the attempt that it begins may go with it.
-    pub fn see_cut_off(&mut self, number: u8) {
-        let cut_off = match self.workers[usize::from(number)].at {
-            At::ToLookAtEnd { .. } | At::BeforeAside { .. } | At::ToPutAside { .. } => true,
-            At::ToBegin { after } => after > 0,
-            // Past the budget the log stays where it is: it is that of the step's end.
-            At::ToRecord { .. } => self.attempts > BUDGET,
-            _ => false,
-        };
-        self.seen.cut_off += u8::from(cut_off);
+    /// The engine removes a container by its id, unless that runs. One that was started meanwhile and has ended goes too, and how it
+    /// ended with it: a loss like any other.
+    pub fn remove_unstarted(&mut self, attempt: u8, id: u8) {
+        let gone = self.container(attempt).take_if(|c| c.id == id && c.phase != Phase::Running);
+        self.seen.lost += u8::from(gone.is_some_and(|c| c.phase == Phase::Exited));
     }
 }
