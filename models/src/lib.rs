@@ -31,10 +31,11 @@
 //! take-over is by a new file; time, for which a stopped holder's heartbeat may count as dead at any moment, and with it the end of a
 //! job whose time is over, which is canceling by another name; jobs that end the process that handles them; an engine that is away.
 //!
-//! Three [`Guards`] are not in the product yet: [`Guards::held_when_told`] (`Run::to_the_end` in `worker/src/step.rs` removes the
-//! container at once), [`Guards::left_first`] (`Running::take_up` leaves what an ended step has on the engine to the sweeper) and
-//! [`Guards::end_before_anew`] (`JobSteps::take_up`, and `Run::make` in `worker/src/step.rs`). What then still holds has a test of its
-//! own: it takes a holder that sleeps over a wish, or two holders that sleep and a crash or a loss besides, to miss them.
+//! Three of the [`Guards`] were found missing in the product by this model, and have stories of their own in
+//! `cli/tests/faults/overtaken.rs`: [`Guards::held_when_told`] (`Run::to_the_end` in `worker/src/step.rs`), [`Guards::left_first`]
+//! (`JobSteps::remove_ended` in `worker/src/job_step.rs`, which goes on where the engine cannot remove a container) and
+//! [`Guards::end_before_anew`] (`JobSteps::carry_out` in `job_step/carry.rs`; `Run::make` lets go of the job, and whoever takes it up
+//! again comes to the same look).
 
 mod protocol;
 mod world;

@@ -76,14 +76,6 @@ fn a_wish_to_cancel_is_granted_whoever_dies_over_it() {
     holds_always(all, rung(bells), &[names::UNBEGUN, names::STOPPED, names::UNHEARD, names::IN_VAIN]);
 }
 
-#[test]
-fn what_the_product_does_not_guard_yet_is_missed_only_where_holders_sleep_over_more_than_one_event() {
-    let today = Guards { held_when_told: false, left_first: false, end_before_anew: false, ..Guards::default() };
-    holds_always(today, unrung(fate(1, 1, 1)), &[names::LOST, names::OVERTAKEN]);
-    holds_always(today, unrung(fate(0, 2, 0)), &[names::OVERTAKEN]);
-    holds_always(today, unrung(Fate { wishes: 1, ..fate(2, 0, 1) }), &[names::UNBEGUN, names::STOPPED]);
-}
-
 /// Without a guard, the check finds the promise broken. With it, one of the tests above has found it kept under this very fate, or
 /// under one that may do more.
 fn breaks(guards: Guards, beginning: World, promise: &'static str) {

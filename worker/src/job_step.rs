@@ -230,6 +230,17 @@ impl JobSteps {
         lock(&self.removals).spawn_on(removal, &self.worker.runtime);
     }
 
+    /// Removes the containers that a former holder left of steps whose ends are on disk, before anything else: one of them may have
+    /// been made by a holder that sleeps right before its start, and nothing is started once the job has ended.
+    pub fn remove_ended<T>(&self, ended: &BTreeMap<Slug, T>) {
+        let left: Vec<_> = lock(&self.adopted).extract_if(.., |step, _| ended.contains_key(step)).collect();
+        for (step, name) in left {
+            if let Err(error) = self.worker.runtime.block_on(self.engine.remove_container(&name)) {
+                tracing::warn!(job = %self.context.job, %step, %error, "a container could not be removed; the sweeper tries again");
+            }
+        }
+    }
+
     async fn remove_all_of(&self, step: &Slug) {
         let Some(made) = lock(&self.made).remove(step) else { return };
         if let Err(error) = self.engine.remove(&made).await {

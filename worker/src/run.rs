@@ -166,6 +166,7 @@ impl<'a> Running<'a> {
     fn take_up(&mut self) -> Result<(), RunError> {
         // Drawn before the look: whoever wished for the end, and then saw the job QUEUED, was in time.
         self.job.draw_state(&self.board.draw())?;
+        self.steps.remove_ended(&self.ended);
         self.heed_wish();
         self.heed_deadline()?;
         let (attempt, lost) = std::mem::take(&mut self.lost);

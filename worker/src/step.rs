@@ -82,6 +82,10 @@ impl Run<'_> {
         let (output, heard) = match made {
             // Ordered to end before it began, it does not begin.
             Made::Fresh(id) if self.told.borrow().is_some() => {
+                // First the log, as below: a holder that has overtaken us would else miss a container that there was.
+                self.still_held()?;
+                drop(log);
+                self.log.discard()?;
                 self.engine.remove_unstarted(&id).await?;
                 let ending = self.told.borrow().clone();
                 return Ok(ending.unwrap_or(Ending::Lost));
@@ -123,8 +127,9 @@ impl Run<'_> {
                     self.log.discard()?;
                     self.engine.remove_unstarted(&unstarted.id).await?;
                 }
-                // It was never started, and removed by a maker who was too late.
-                None => {}
+                // It was never started, and removed by a maker who was too late. Or it ran, and another has ended its step and removed
+                // it since: whoever takes the job up again looks for that end.
+                None => return Err(StepError::NotMine),
             }
             fresh = true;
         }

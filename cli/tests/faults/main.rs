@@ -14,6 +14,7 @@ mod fake;
 mod figures;
 mod intake;
 mod lines;
+mod overtaken;
 #[allow(dead_code, reason = "other stories need more of it")]
 #[path = "../e2e/projects.rs"]
 mod projects;

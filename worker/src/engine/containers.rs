@@ -200,7 +200,8 @@ impl Engine {
         }
     }
 
-    /// Removes a container that was never started; one that runs is left alone, and one that is gone is fine.
+    /// Removes a container that was never started; one that runs is left alone, and one that is gone is fine. One that was started
+    /// and has ended since is removed as well: an engine makes no difference.
     ///
     /// # Errors
     /// [`EngineError`].

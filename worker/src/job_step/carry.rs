@@ -6,6 +6,7 @@ use pipelinex_common::{
     execution::StepRecord,
     pipeline::model::Step,
     state::{Reason, StepState},
+    store::TreeError,
 };
 use tokio::time::timeout_at;
 
@@ -72,6 +73,10 @@ impl JobSteps {
         let fresh = adopted.is_none();
         let mut extras = Extras { mode: self.mode(step).cloned(), ..Extras::default() };
         if fresh {
+            // Looked for after the containers were: another may have ended it while we slept, and removed its container and log.
+            if let Some(end) = self.job.end_of(&step.slug).map_err(TreeError::from)? {
+                return Ok(Carried::Skipped(Box::new(end.record)));
+            }
             if let Some(Err(reason)) = self.definition.modes.get(&step.slug) {
                 return Ok(Carried::ran(Ran::not_begun(Stop::new(Reason::ToolError, reason))));
             }

@@ -21,7 +21,10 @@ use hyper::{Request, Response, body::Bytes, body::Incoming, service::service_fn}
 use hyper_util::rt::TokioIo;
 use rustix::process::{Pid, Signal, kill_process};
 use serde_json::json;
-use tokio::net::UnixListener;
+use tokio::{
+    net::UnixListener,
+    sync::{Notify, watch},
+};
 
 pub use self::things::LINES;
 use self::{asked::Asked, things::Things};
@@ -44,6 +47,8 @@ pub enum Fault {
     CutAfter(usize),
     /// Before it is done, somebody removes every container of the job.
     Vanish,
+    /// It is not done before the story lets it go on: see [`FakeEngine::held`].
+    Held,
     /// The worker dies before it is done,
     KillBefore,
     /// or when it was, without having heard of it.
@@ -71,6 +76,9 @@ struct State {
     plans: Mutex<BTreeMap<String, (Call, Fault)>>,
     calls: Mutex<BTreeMap<String, Vec<Call>>>,
     worker: Mutex<Option<u32>>,
+    /// Requests that are held, and the story's word to go on.
+    held: watch::Sender<usize>,
+    go_on: Notify,
 }
 
 impl FakeEngine {
@@ -83,6 +91,8 @@ impl FakeEngine {
             plans: Mutex::default(),
             calls: Mutex::default(),
             worker: Mutex::default(),
+            held: watch::Sender::new(0),
+            go_on: Notify::new(),
         });
         tokio::spawn(serve(listener, state.clone()));
         Self { host: format!("unix://{}", path.display()), state }
@@ -91,6 +101,30 @@ impl FakeEngine {
     /// Lets one request of a job go wrong.
     pub fn plan(&self, job: &str, call: Call, fault: Fault) {
         lock(&self.state.plans).insert(job.to_owned(), (call, fault));
+    }
+
+    /// Waits until a request is held.
+    pub async fn held(&self) {
+        self.state.held.subscribe().wait_for(|held| *held > 0).await.unwrap();
+    }
+
+    /// Lets the request that is held go on.
+    pub fn go_on(&self) {
+        self.state.held.send_modify(|held| *held -= 1);
+        self.state.go_on.notify_one();
+    }
+
+    /// Somebody removes every container of a job.
+    pub fn vanish(&self, job: &str) {
+        self.state.things.vanish(job);
+    }
+
+    /// The names of a job's containers.
+    pub fn containers(&self, job: &str) -> Vec<String> {
+        let of_job = |thing: &&things::Thing| thing.name.contains(job);
+        self.state
+            .things
+            .with(|inside| inside.containers.iter().filter(of_job).map(|thing| thing.name.clone()).collect())
     }
 
     /// The jobs whose plans did not come about: nothing of that name was asked for.
@@ -141,6 +175,10 @@ impl State {
             Some(Fault::Refused) => return Err(broken()),
             Some(Fault::Status500) => return Ok(answers::error(500, "injected")),
             Some(Fault::Vanish) => self.things.vanish(asked.job.as_deref().unwrap_or_default()),
+            Some(Fault::Held) => {
+                self.held.send_modify(|held| *held += 1);
+                self.go_on.notified().await;
+            }
             Some(Fault::KillBefore) => {
                 self.kill_worker();
                 return Err(broken());
