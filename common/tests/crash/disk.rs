@@ -52,7 +52,7 @@ fn doubtful(calls: &[Call]) -> Vec<usize> {
             // A move is durable with the folder that it leads to: the name it leaves goes with it.
             Call::SyncDir { name } => doubtful.retain(|(_, folders)| folders.last() != Some(name)),
             Call::SyncAll => doubtful.clear(),
-            Call::Write { .. } | Call::SyncFile { .. } | Call::Told { .. } => {}
+            Call::Write { .. } | Call::Cut { .. } | Call::SyncFile { .. } | Call::Told { .. } => {}
         }
     }
     doubtful.into_iter().map(|(number, _)| number).collect()
@@ -87,6 +87,7 @@ fn replay(calls: &[Call], missing: &[usize], unsynced: Unsynced) -> Tree {
                 now.resize(now.len().max(at + bytes.len()), 0);
                 now[*at..at + bytes.len()].copy_from_slice(bytes);
             }
+            Call::Cut { file, length } => written.entry(*file).or_default().0.resize(*length, 0),
             Call::SyncFile { file } => _ = written.get_mut(file).map(|(now, durable)| durable.clone_from(now)),
             Call::SyncAll => written.values_mut().for_each(|(now, durable)| durable.clone_from(now)),
             _ if missing.contains(&number) => {}

@@ -14,7 +14,7 @@ use std::{
     fs,
     io::Write,
     path::{Path, PathBuf},
-    process::Command,
+    process::{Command, Stdio},
 };
 
 use jiff::Timestamp;
@@ -30,11 +30,13 @@ use pipelinex_common::{
 
 use self::{
     disk::Tree,
-    trace::{Call, record},
+    trace::{Call, Reading, traced},
 };
 
 /// Tells this binary to write: the workspaces folder.
 const ROOT: &str = "PIPELINEX_TEST_ROOT";
+/// Where it says what is done: a file beside that folder.
+const TOLD: &str = "told";
 const SOURCE: &str = "<project>what was submitted</project>";
 const DEFINITION: &str = "stages: [BUILD]\n";
 
@@ -51,34 +53,35 @@ fn writing_a_job() {
 }
 
 /// Whoever asked has his answer: what it says must be there after any crash.
-fn tell(what: &str) {
-    fs::OpenOptions::new().write(true).open("/dev/null").unwrap().write_all(what.as_bytes()).unwrap();
+fn tell(root: &Path, what: &str) {
+    let mut file = fs::OpenOptions::new().append(true).create(true).open(root.with_file_name(TOLD)).unwrap();
+    file.write_all(what.as_bytes()).unwrap();
 }
 
 fn write(root: &Path) -> Result<(), StoreError> {
     let store = Store::open(root)?;
-    tell(&format!("instance {}", store.instance().as_str()));
+    tell(root, &format!("instance {}", store.instance().as_str()));
     let staging = store.stage()?;
     fs::write(staging.paths().source().join("pom.xml"), SOURCE).unwrap();
     fs::write(staging.paths().definition(), DEFINITION).unwrap();
     store.admit(staging, &sample::metadata(id(), ["BUILD"]))?;
-    tell("admitted");
+    tell(root, "admitted");
     let job = store.job(id())?;
     for holder in 1..=2 {
         let ClaimOutcome::Won(mut claim) = claim(&job)? else { panic!("nobody holds it") };
         claim.beat().unwrap();
         store.take_over(&job)?;
-        tell(&format!("claim {holder}"));
+        tell(root, &format!("claim {holder}"));
         job.begin_attempt(&claim, 0)?;
-        tell("attempt 1");
+        tell(root, "attempt 1");
         job.draw_state(&execution(&job, JobState::Running)?)?;
         // What the first one recorded stays, and so does what the second one ends the job with.
         let status = if holder == 1 { StepState::Success } else { StepState::Failed };
         assert_eq!(job.record_end(&Slug::of("BUILD"), &end(status))?, holder == 1);
-        tell("ended");
+        tell(root, "ended");
     }
     assert!(job.finish(&execution(&job, JobState::Succeeded)?)?);
-    tell("final");
+    tell(root, "final");
     assert!(!job.finish(&execution(&job, JobState::Failed)?)?);
     Ok(())
 }
@@ -103,7 +106,13 @@ fn recorded(failing: Option<&str>) -> (bool, Vec<Call>) {
     fs::create_dir(&root).unwrap();
     let mut program = Command::new(std::env::current_exe().unwrap());
     program.args(["--exact", "writing_a_job", "--test-threads=1", "--nocapture"]).env(ROOT, &root);
-    record(&mut program, &root, failing)
+    let log = dir.path().join("strace");
+    let mut traced = traced(&program, &log, failing);
+    let status = traced.stdout(Stdio::null()).stderr(Stdio::null()).status();
+    let status = status.expect("these tests need strace: `make setup` installs it");
+    let mut reading = Reading::new(&root, &root.with_file_name(TOLD));
+    reading.take_in(&trace::whole(&log));
+    (status.success(), reading.calls())
 }
 
 /// What the readers of the store make of a tree; a sentence where it is not what was told.

@@ -1,6 +1,12 @@
-//! Records what a program asks of the file system: its system calls, as strace tells them.
+//! Records what programs ask of the file system: their system calls, as strace tells them.
 
-use std::{collections::HashMap, fs, path::Path, process::Command};
+use std::{
+    collections::HashMap,
+    fs,
+    path::{Path, PathBuf},
+    process::Command,
+    time::Duration,
+};
 
 /// What a program asked for. Files are numbers, given in the order of their making.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -9,6 +15,8 @@ pub enum Call {
     Create { file: usize, name: String },
     /// Bytes at a place in a file.
     Write { file: usize, at: usize, bytes: Vec<u8> },
+    /// A file is as long as this.
+    Cut { file: usize, length: usize },
     /// A new folder.
     MakeDir { name: String },
     /// A second name for what has a first one.
@@ -27,108 +35,207 @@ pub enum Call {
     Told { what: String },
 }
 
-const CALLS: &str = "trace=openat,write,pwrite64,close,mkdir,link,linkat,rename,renameat,renameat2,unlink,unlinkat,fsync,fdatasync,syncfs";
+const CALLS: &str = "trace=openat,openat2,write,pwrite64,lseek,ftruncate,close,mkdir,mkdirat,link,linkat,rename,renameat,renameat2,\
+    unlink,unlinkat,rmdir,fsync,fdatasync,syncfs";
 
-/// Runs a program under strace, perhaps with a call that fails; whether it succeeded, and what it asked for below `root`.
-pub fn record(program: &mut Command, root: &Path, failing: Option<&str>) -> (bool, Vec<Call>) {
-    let log = root.with_extension("strace");
+/// The program under strace, which writes what it sees to `log`; perhaps with a call that fails. The process is the program's own.
+pub fn traced(program: &Command, log: &Path, failing: Option<&str>) -> Command {
     let mut strace = Command::new("strace");
-    strace.args(["-f", "-xx", "-s", "10000000", "-e", CALLS, "-o"]).arg(&log);
+    strace.args(["-D", "-f", "-y", "-xx", "-s", "10000000", "-e", CALLS, "-o"]).arg(log);
     strace.args(failing.into_iter().flat_map(|inject| ["-e", inject]));
     strace.arg(program.get_program()).args(program.get_args());
-    strace.envs(program.get_envs().filter_map(|(name, value)| Some((name, value?))));
-    let status = strace.stdout(std::process::Stdio::null()).stderr(std::process::Stdio::null()).status();
-    let status = status.expect("these tests need strace: `make setup` installs it");
-    let text = fs::read_to_string(&log).unwrap();
-    fs::remove_file(&log).unwrap();
-    (status.success(), Reading::new(root).read(&text))
+    strace.env_clear().envs(program.get_envs().filter_map(|(name, value)| Some((name, value?))));
+    strace
 }
 
-/// Follows descriptors and names through the calls.
-struct Reading {
+/// What strace wrote to `log`, once it is whole: it goes on for a moment after the program.
+pub fn whole(log: &Path) -> String {
+    for _ in 0..3000 {
+        let text = fs::read_to_string(log).unwrap_or_default();
+        if text.lines().last().is_some_and(|line| line.ends_with(" +++")) {
+            return text;
+        }
+        std::thread::sleep(Duration::from_millis(10));
+    }
+    panic!("strace did not come to an end: {}", log.display());
+}
+
+/// Follows descriptors and names through the calls of one program after another.
+pub struct Reading {
     root: String,
+    teller: PathBuf,
     files: usize,
-    /// The files behind names, and the files and places behind descriptors.
+    /// The files behind names, how long they are, and the place in a file where a descriptor is.
     names: HashMap<String, usize>,
-    open: HashMap<i64, Open>,
+    lengths: HashMap<usize, usize>,
+    places: HashMap<i64, Place>,
+    /// Calls of threads that were under way when another made one; and how many calls there were when they began.
+    under_way: HashMap<String, (String, usize)>,
     calls: Vec<Call>,
 }
 
-#[derive(Clone)]
-enum Open {
-    File { file: usize, at: usize },
-    Dir { name: String },
-    Teller,
+#[derive(Clone, Copy)]
+struct Place {
+    file: usize,
+    at: usize,
+    /// Whatever the place is, writes go to the end.
+    appends: bool,
+}
+
+/// A descriptor with the path behind it, or a text.
+enum Piece {
+    Open(i64, String),
+    Text(Vec<u8>),
 }
 
 impl Reading {
-    fn new(root: &Path) -> Self {
-        let root = root.to_str().unwrap().to_owned();
-        Self { root, files: 0, names: HashMap::new(), open: HashMap::new(), calls: Vec::new() }
+    /// Looks at what is below `root`. What is written to the file `teller` was told somebody.
+    pub fn new(root: &Path, teller: &Path) -> Self {
+        Self {
+            root: root.to_str().unwrap().to_owned(),
+            teller: teller.to_owned(),
+            files: 0,
+            names: HashMap::new(),
+            lengths: HashMap::new(),
+            places: HashMap::new(),
+            under_way: HashMap::new(),
+            calls: Vec::new(),
+        }
     }
 
-    fn read(mut self, text: &str) -> Vec<Call> {
+    /// Reads what strace wrote down of one program, whole.
+    pub fn take_in(&mut self, text: &str) {
+        self.places.clear();
         for line in text.lines() {
-            assert!(!line.contains("<unfinished"), "the program has one thread that writes: {line}");
-            let Some((call, rest)) = line.split_once(' ').and_then(|(_, rest)| rest.trim_start().split_once('('))
-            else {
-                continue;
-            };
-            let Some((arguments, result)) = rest.rsplit_once(" = ") else { continue };
-            let result: i64 = result.split_whitespace().next().and_then(|n| n.parse().ok()).unwrap_or(-1);
-            if result >= 0 {
-                let texts: Vec<Vec<u8>> = arguments.split('"').skip(1).step_by(2).map(unhex).collect();
-                self.take(call, arguments, &texts, result);
+            let Some((thread, rest)) = line.split_once(' ') else { continue };
+            let rest = rest.trim_start();
+            if let Some(begun) = rest.strip_suffix(" <unfinished ...>") {
+                self.under_way.insert(thread.to_owned(), (begun.to_owned(), self.calls.len()));
+            } else if let Some(end) = rest.strip_prefix("<... ") {
+                let Some((begun, since)) = self.under_way.remove(thread) else { continue };
+                let end = end.split_once(" resumed>").map_or("", |(_, end)| end);
+                self.line(&format!("{begun}{end}"), since);
+            } else {
+                self.line(rest, self.calls.len());
             }
         }
+        self.under_way.clear();
+    }
+
+    /// What there was, in its order.
+    pub fn calls(self) -> Vec<Call> {
         self.calls
     }
 
-    /// The name below the root; `None` for what is elsewhere.
-    fn name(&self, text: &[u8]) -> Option<String> {
-        let text = String::from_utf8_lossy(text);
-        let name = text.strip_prefix(&self.root)?.trim_start_matches('/');
-        // Room for a full disk: many files, and nobody reads them.
-        let is_room = name.split('/').any(|part| part == ".reserve");
-        (!is_room).then(|| name.to_owned())
+    fn line(&mut self, line: &str, since: usize) {
+        let Some((call, rest)) = line.split_once('(') else { return };
+        let Some((arguments, result)) = rest.rsplit_once(" = ") else { return };
+        let digits: String = result.chars().take_while(|c| c.is_ascii_digit()).collect();
+        if let Ok(result) = digits.parse() {
+            self.take(call, arguments, result, since);
+        }
     }
 
-    fn take(&mut self, call: &str, arguments: &str, texts: &[Vec<u8>], result: i64) {
-        let number = || arguments.split([',', ')']).next().and_then(|n| n.trim().parse::<i64>().ok());
-        let names: Vec<String> = texts.iter().filter_map(|text| self.name(text)).collect();
+    /// The name below the root; `None` for what is elsewhere.
+    fn name(&self, path: &Path) -> Option<String> {
+        let name = path.to_str()?.strip_prefix(&self.root)?.trim_start_matches('/');
+        // Room for a full disk: many files, and nobody reads them. Nor what was thrown away.
+        let is_read = !name.split('/').any(|part| part == ".reserve") && !name.starts_with(".trash/");
+        is_read.then(|| name.to_owned())
+    }
+
+    fn take(&mut self, call: &str, arguments: &str, result: i64, since: usize) {
+        let pieces = pieces(arguments);
+        let names = self.names_in(&pieces);
+        let last = || arguments.rsplit(", ").next().and_then(|n| n.trim_end_matches(')').parse::<usize>().ok());
+        let open =
+            pieces.iter().find_map(|piece| if let Piece::Open(fd, path) = piece { Some((*fd, path)) } else { None });
         match (call, names.as_slice()) {
-            ("openat", _) if texts[0] == b"/dev/null" => _ = self.open.insert(result, Open::Teller),
-            ("openat", [name]) => self.opened(name.clone(), arguments, result),
-            ("close", _) => _ = number().map(|fd| self.open.remove(&fd)),
-            ("write" | "pwrite64", _) => {
-                let at = arguments.rsplit(", ").next().and_then(|n| n.trim_end_matches(')').parse().ok());
-                self.written(number(), &texts[0], at.filter(|_| call == "pwrite64"));
+            ("openat" | "openat2", [Some(name)]) => self.opened(name.clone(), arguments, result),
+            ("close", _) => _ = open.map(|(fd, _)| self.places.remove(&fd)),
+            ("lseek", _) => {
+                if let Some(place) = open.and_then(|(fd, _)| self.places.get_mut(&fd)) {
+                    place.at = result as usize;
+                }
             }
-            ("mkdir", [name]) => self.calls.push(Call::MakeDir { name: name.clone() }),
-            ("link" | "linkat", [from, to]) => {
+            ("write" | "pwrite64", _) => {
+                let (Some((fd, path)), Some(Piece::Text(bytes))) = (open, pieces.get(1)) else { return };
+                self.written(fd, path, &bytes[..result as usize], last().filter(|_| call == "pwrite64"));
+            }
+            ("ftruncate", _) => {
+                if let (Some(file), Some(length)) = (open.and_then(|(_, path)| self.file(path)), last()) {
+                    self.lengths.insert(file, length);
+                    self.calls.push(Call::Cut { file, length });
+                }
+            }
+            ("mkdir" | "mkdirat", [Some(name)]) => self.calls.push(Call::MakeDir { name: name.clone() }),
+            ("link" | "linkat", [Some(from), Some(to)]) => {
                 if let Some(file) = self.names.get(from).copied() {
                     self.names.insert(to.clone(), file);
                 }
                 self.calls.push(Call::Link { from: from.clone(), to: to.clone() });
             }
-            ("rename" | "renameat" | "renameat2", [from, to]) => self.renamed(from, to),
-            ("unlink" | "unlinkat", [name]) => {
-                self.names.remove(name);
-                self.calls.push(Call::Unlink { name: name.clone() });
+            ("rename" | "renameat" | "renameat2", [Some(from), Some(to)]) => self.renamed(from, to),
+            // Into the trash.
+            ("rename" | "renameat" | "renameat2", [Some(from), None]) => self.unlinked(from),
+            ("unlink" | "unlinkat" | "rmdir", [Some(name)]) => self.unlinked(name),
+            ("fsync" | "fdatasync", _) => {
+                let Some((_, path)) = open else { return };
+                let sync = match (self.file(path), self.name(Path::new(path))) {
+                    (Some(file), _) => Call::SyncFile { file },
+                    (None, Some(name)) => Call::SyncDir { name },
+                    (None, None) => return,
+                };
+                self.synced(sync, since);
             }
-            ("fsync" | "fdatasync", _) => match number().and_then(|fd| self.open.get(&fd)) {
-                Some(Open::File { file, .. }) => self.calls.push(Call::SyncFile { file: *file }),
-                Some(Open::Dir { name }) => self.calls.push(Call::SyncDir { name: name.clone() }),
-                _ => {}
-            },
-            ("syncfs", _) => self.calls.push(Call::SyncAll),
+            ("syncfs", _) => self.synced(Call::SyncAll, since),
             _ => {}
         }
     }
 
+    /// The names that a call has, each below the folder that is named before it; `None` for one that is elsewhere.
+    fn names_in(&self, pieces: &[Piece]) -> Vec<Option<String>> {
+        let mut folder = PathBuf::from("/");
+        let mut names = Vec::new();
+        for piece in pieces {
+            match piece {
+                Piece::Open(_, path) => folder = path.into(),
+                Piece::Text(text) => names.push(self.name(&folder.join(String::from_utf8_lossy(text).as_ref()))),
+            }
+        }
+        names
+    }
+
+    fn file(&self, path: &str) -> Option<usize> {
+        self.names.get(&self.name(Path::new(path))?).copied()
+    }
+
+    /// A sync covers what came before it began. Where more came while it was under way, it counts from its beginning: it is told
+    /// to nobody before its end, so nothing is missed but a few states in between.
+    fn synced(&mut self, sync: Call, since: usize) {
+        let folder = |name: &str| name.rsplit_once('/').map_or(String::new(), |(folder, _)| folder.to_owned());
+        let is_touched = |call: &Call| match (&sync, call) {
+            (_, Call::Told { .. } | Call::SyncFile { .. } | Call::SyncDir { .. } | Call::SyncAll) => false,
+            (Call::SyncFile { file }, Call::Write { file: other, .. } | Call::Cut { file: other, .. }) => file == other,
+            (Call::SyncFile { .. }, _) => false,
+            (
+                Call::SyncDir { name },
+                Call::Create { name: new, .. } | Call::MakeDir { name: new } | Call::Unlink { name: new },
+            ) => folder(new) == *name,
+            (Call::SyncDir { name }, Call::Link { to, .. } | Call::Rename { to, .. }) => folder(to) == *name,
+            (Call::SyncDir { .. }, _) => false,
+            _ => true,
+        };
+        if self.calls[since..].iter().any(is_touched) {
+            self.calls.insert(since, sync);
+            self.under_way.values_mut().filter(|(_, other)| *other > since).for_each(|(_, other)| *other += 1);
+        } else {
+            self.calls.push(sync);
+        }
+    }
+
     fn opened(&mut self, name: String, arguments: &str, fd: i64) {
-        let known = self.names.get(&name).copied();
-        let file = match known {
+        let file = match self.names.get(&name).copied() {
             Some(file) => file,
             None if arguments.contains("O_CREAT") => {
                 self.files += 1;
@@ -136,23 +243,25 @@ impl Reading {
                 self.calls.push(Call::Create { file: self.files, name });
                 self.files
             }
-            None => {
-                self.open.insert(fd, Open::Dir { name });
-                return;
-            }
+            // A folder.
+            None => return,
         };
-        self.open.insert(fd, Open::File { file, at: 0 });
+        if arguments.contains("O_TRUNC") && self.lengths.insert(file, 0).is_some_and(|length| length > 0) {
+            self.calls.push(Call::Cut { file, length: 0 });
+        }
+        self.places.insert(fd, Place { file, at: 0, appends: arguments.contains("O_APPEND") });
     }
 
-    fn written(&mut self, fd: Option<i64>, bytes: &[u8], place: Option<usize>) {
-        match fd.and_then(|fd| self.open.get_mut(&fd)) {
-            Some(Open::Teller) => self.calls.push(Call::Told { what: String::from_utf8_lossy(bytes).into_owned() }),
-            Some(Open::File { file, at }) => {
-                self.calls.push(Call::Write { file: *file, at: place.unwrap_or(*at), bytes: bytes.to_vec() });
-                *at += if place.is_none() { bytes.len() } else { 0 };
-            }
-            _ => {}
+    fn written(&mut self, fd: i64, path: &str, bytes: &[u8], place: Option<usize>) {
+        if Path::new(path) == self.teller {
+            return self.calls.push(Call::Told { what: String::from_utf8_lossy(bytes).into_owned() });
         }
+        let Some(open) = self.places.get_mut(&fd) else { return };
+        let length = self.lengths.entry(open.file).or_default();
+        let at = place.unwrap_or(if open.appends { *length } else { open.at });
+        open.at = if place.is_none() { at + bytes.len() } else { open.at };
+        *length = (*length).max(at + bytes.len());
+        self.calls.push(Call::Write { file: open.file, at, bytes: bytes.to_vec() });
     }
 
     fn renamed(&mut self, from: &str, to: &str) {
@@ -164,6 +273,11 @@ impl Reading {
         }
         self.calls.push(Call::Rename { from: from.to_owned(), to: to.to_owned() });
     }
+
+    fn unlinked(&mut self, name: &str) {
+        self.names.retain(|other, _| !is_in(other, name));
+        self.calls.push(Call::Unlink { name: name.to_owned() });
+    }
 }
 
 /// Whether a name is that of a folder, or of something in it.
@@ -171,6 +285,38 @@ pub fn is_in(name: &str, folder: &str) -> bool {
     name == folder || name.strip_prefix(folder).is_some_and(|rest| rest.starts_with('/'))
 }
 
+/// The descriptors and texts among the arguments of a call, in their order.
+fn pieces(arguments: &str) -> Vec<Piece> {
+    let mut pieces = Vec::new();
+    let mut rest = arguments;
+    while let Some(at) = rest.find(['"', '<']) {
+        let (before, after) = rest.split_at(at);
+        let end = if after.starts_with('"') { '"' } else { '>' };
+        let Some((inside, behind)) = after[1..].split_once(end) else { break };
+        let bytes = unhex(inside);
+        pieces.push(match end {
+            '"' => Piece::Text(bytes),
+            _ => {
+                let word = before.rsplit([' ', ',', '(']).next().unwrap_or_default();
+                let path = String::from_utf8_lossy(&bytes).into_owned();
+                Piece::Open(word.parse().unwrap_or(-1), path)
+            }
+        });
+        rest = behind;
+    }
+    pieces
+}
+
+/// Text with or without `\x2f` for some of its bytes.
 fn unhex(text: &str) -> Vec<u8> {
-    text.split("\\x").skip(1).map(|byte| u8::from_str_radix(byte, 16).unwrap()).collect()
+    let mut bytes = Vec::new();
+    let mut rest = text;
+    while let Some((before, after)) = rest.split_once("\\x") {
+        bytes.extend_from_slice(before.as_bytes());
+        let (digits, behind) = after.split_at(2);
+        bytes.push(u8::from_str_radix(digits, 16).unwrap());
+        rest = behind;
+    }
+    bytes.extend_from_slice(rest.as_bytes());
+    bytes
 }
