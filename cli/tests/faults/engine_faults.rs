@@ -264,3 +264,21 @@ fn an_engine_that_goes_on_failing_ends_the_job_and_says_so() {
         backend.process.stop().await;
     });
 }
+
+#[test]
+fn an_engine_that_does_not_tell_since_when_it_runs_costs_no_job() {
+    story(async |world| {
+        let mut trial = Trial::new(world);
+        let (backend, engine, worker) = with_engine_between(&mut trial).await;
+        engine.inject(&[rule("GET", "/info", usize::MAX, Fault::Refused)]);
+        let id = trial.submit(&backend, QUICK).await;
+        backend.end_of(&id).await;
+        trial.faults += engine.heal().values().sum::<usize>();
+        assert!(trial.faults > 0, "it was not asked");
+        trial.judged("an engine that does not tell since when it runs", "SUCCEEDED", "").await;
+        let first = text(trial.world.job(&id).join("attempts/1"));
+        assert!(first.contains("clock") && !first.contains("engine"), "{first}");
+        worker.stop().await;
+        backend.process.stop().await;
+    });
+}
