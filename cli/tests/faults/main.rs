@@ -9,6 +9,7 @@ mod cancel;
 mod disk;
 mod engine_faults;
 mod engine_restarts;
+mod event_log;
 mod figures;
 mod intake;
 mod lines;
