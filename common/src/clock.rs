@@ -18,6 +18,35 @@ pub struct Stamp {
     pub at: Timestamp,
 }
 
+/// One run of a container engine, from its start to its end.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct EngineRun {
+    /// Which engine: an id that it keeps over all its runs.
+    pub id: String,
+    /// When the run began, by the engine's own clock.
+    pub since: Timestamp,
+}
+
+impl EngineRun {
+    /// When this run began, if it is a later one of the engine whose `earlier` one was written down. Of another engine nothing
+    /// follows: that one may have been running for months. (Engines that were copied with their machine share an id, and cannot
+    /// be told apart.)
+    pub fn follows(&self, earlier: &Self) -> Option<Timestamp> {
+        (self.id == earlier.id && self.since != earlier.since).then_some(self.since)
+    }
+}
+
+/// What is known of a job's time besides the moment at which it began, for who takes it up on another boot.
+#[derive(Clone, Debug)]
+pub struct Witnesses {
+    /// When it was submitted, by the clock on the wall: it did not begin before.
+    pub submitted: Timestamp,
+    /// Later moments of it that were written down, in any order.
+    pub later: Vec<Stamp>,
+    /// When the engine was started, if that was after the job began ([`EngineRun::follows`]).
+    pub restarted: Option<Timestamp>,
+}
+
 impl Stamp {
     /// Now.
     pub fn now() -> Self {
@@ -31,21 +60,53 @@ impl Stamp {
     /// stamp and of what the engine knows of the same beginning counts, so that a clock which was behind ends nothing early,
     /// and never less than nothing.
     pub fn until(&self, now: &Self, engine_says: Option<Timestamp>) -> Duration {
-        if !self.boot_id.is_empty() && self.boot_id == now.boot_id {
-            return Duration::from_millis(now.since_boot_ms.saturating_sub(self.since_boot_ms));
-        }
         let began = engine_says.map_or(self.at, |at| at.max(self.at));
-        Duration::try_from(now.at.duration_since(began)).unwrap_or_default()
+        self.on_one_boot(now).unwrap_or_else(|| between(began, now.at))
+    }
+
+    /// How much time has passed until `now` for a job that began at this stamp. On the boot on which it began, that boot's clock
+    /// says it. On another one, after a reboot or on another machine, no clock went on for all of the time:
+    ///
+    /// - until the last moment that was written down on the boot on which it began, that boot's clock counts, and from there on
+    ///   the clocks on the wall: what the first one said, and was set since, does not matter;
+    /// - never more than has passed since the job was submitted: a clock that was far behind ends nothing early;
+    /// - never less than was seen to pass, and than has passed since the engine's start where the engine was started after the
+    ///   job began: a clock that was ahead, or was set back since, gives the job no more than its whole time from that start on.
+    ///   That start is the wall's, too, so it counts for no more than the age of this boot: where the engine's machine is the one
+    ///   that was rebooted, no clock that was set right after that makes it more than has passed.
+    ///
+    /// Not known, and believed to the wall: for how long everything was off, and whether the clocks of two machines agree. A clock
+    /// that was far behind from the submission until after the last start of a step, and is right now, ends the job.
+    pub fn until_of_job(&self, now: &Self, known: &Witnesses) -> Duration {
+        if let Some(passed) = self.on_one_boot(now) {
+            return passed;
+        }
+        let seen = known.later.iter().filter_map(|moment| Some((self.on_one_boot(moment)?, moment.at)));
+        let (seen, last) = seen.max().unwrap_or((Duration::ZERO, self.at));
+        let by_the_wall = (seen + between(last, now.at)).min(between(known.submitted, now.at));
+        let age_of_boot = Duration::from_millis(now.since_boot_ms);
+        let at_least = known.restarted.map_or(Duration::ZERO, |start| between(start, now.at).min(age_of_boot));
+        by_the_wall.max(seen).max(at_least)
+    }
+
+    /// How much later another moment was, if both are of one boot: no other clock is asked then.
+    pub fn on_one_boot(&self, later: &Self) -> Option<Duration> {
+        let passed = || Duration::from_millis(later.since_boot_ms.saturating_sub(self.since_boot_ms));
+        (!self.boot_id.is_empty() && self.boot_id == later.boot_id).then(passed)
     }
 
     /// How much time had passed at an end of which only a clock on the wall is known. One jump of that clock does not make it more:
     /// where it was before the end, what has passed until `now` less what has passed since the end is right, and where it was after
     /// the end, the difference between end and beginning is.
     pub fn until_end(&self, ended: Timestamp, now: &Self, engine_says: Option<Timestamp>) -> Duration {
-        let between = |from, to: Timestamp| Duration::try_from(to.duration_since(from)).unwrap_or_default();
         let by_boot = self.until(now, engine_says).saturating_sub(between(ended, now.at));
         by_boot.min(between(self.at, ended))
     }
+}
+
+/// By the clock on the wall, and never less than nothing.
+fn between(from: Timestamp, to: Timestamp) -> Duration {
+    Duration::try_from(to.duration_since(from)).unwrap_or_default()
 }
 
 #[cfg(test)]
@@ -102,5 +163,85 @@ mod tests {
         let (began, now) = (stamp("a", 1_000, "01:00:00"), stamp("b", 61_000, "12:01:00"));
         let took = began.until_end(wall("12:00:20"), &now, Some(wall("12:00:05")));
         assert_eq!(took, Duration::from_secs(15));
+    }
+
+    /// A job that began at 12:00 by that clock, an hour after its boot.
+    struct Case {
+        began: &'static str,
+        later: &'static [(&'static str, u64, &'static str)],
+        submitted: &'static str,
+        restarted: Option<&'static str>,
+        /// The wall, and the minutes since that boot.
+        now: (&'static str, u64),
+    }
+
+    const AS_EVER: Case =
+        Case { began: "12:00:00", later: &[], submitted: "11:50:00", restarted: None, now: ("13:00:00", 40) };
+
+    fn minutes_of(case: &Case, boot: &str) -> u64 {
+        let wall = |at: &str| stamp("", 0, at).at;
+        let minutes = |minutes: u64| minutes * 60_000;
+        let later = case.later.iter().map(|(boot, minute, at)| stamp(boot, minutes(*minute), at)).collect();
+        let known = Witnesses { submitted: wall(case.submitted), later, restarted: case.restarted.map(wall) };
+        let began = stamp("a", minutes(60), case.began);
+        began.until_of_job(&stamp(boot, minutes(case.now.1), case.now.0), &known).as_secs() / 60
+    }
+
+    #[test]
+    fn f42_after_a_reboot_a_job_s_time_is_the_wall_s_between_what_was_seen_and_what_can_be() {
+        let cases = [
+            ("a reboot, all clocks right", Case { restarted: Some("12:25:00"), ..AS_EVER }, 60),
+            ("another machine, and one engine that ran on", AS_EVER, 60),
+            ("an old program that wrote no engine down", Case { began: "11:55:00", ..AS_EVER }, 65),
+            ("ahead at the beginning", Case { began: "22:00:00", restarted: Some("12:25:00"), ..AS_EVER }, 35),
+            ("ahead, and nothing is known", Case { began: "22:00:00", ..AS_EVER }, 0),
+            ("set back since", Case { restarted: Some("10:20:00"), now: ("11:00:00", 40), ..AS_EVER }, 40),
+            (
+                "the engine's start before the clock was right: no more than the boot's age",
+                Case { began: "22:00:00", restarted: Some("00:00:00"), ..AS_EVER },
+                40,
+            ),
+            ("the engine's start by a clock that was ahead", Case { restarted: Some("20:00:00"), ..AS_EVER }, 60),
+            (
+                "behind at the beginning: no longer than since it was submitted",
+                Case { began: "00:00:00", restarted: Some("12:25:00"), ..AS_EVER },
+                70,
+            ),
+            (
+                "behind at the beginning, and right at a later step",
+                Case { began: "00:00:00", later: &[("a", 70, "12:10:00")], ..AS_EVER },
+                60,
+            ),
+            (
+                "ahead at the beginning, and right at a later step",
+                Case { began: "22:00:00", later: &[("a", 65, "22:05:00"), ("a", 70, "12:10:00")], ..AS_EVER },
+                60,
+            ),
+            (
+                "set back since, to before its submission: what was seen to pass has passed",
+                Case { later: &[("a", 85, "12:25:00")], now: ("11:00:00", 1), ..AS_EVER },
+                25,
+            ),
+            (
+                "a step of yet another boot says nothing of the first one",
+                Case { later: &[("c", 999, "12:10:00")], ..AS_EVER },
+                60,
+            ),
+        ];
+        for (what, case, minutes) in cases {
+            assert_eq!(minutes_of(&case, "b"), minutes, "{what}");
+        }
+        let jumped = Case { began: "22:00:00", restarted: Some("00:00:00"), now: ("01:00:00", 65), ..AS_EVER };
+        assert_eq!(minutes_of(&jumped, "a"), 5, "on one boot nothing else is asked");
+    }
+
+    #[test]
+    fn only_a_later_run_of_the_same_engine_is_known_to_follow() {
+        let run = |id: &str, at: &str| EngineRun { id: id.to_owned(), since: stamp("", 0, at).at };
+        let first = run("e", "10:00:00");
+        assert_eq!(run("e", "12:00:00").follows(&first), Some(stamp("", 0, "12:00:00").at));
+        assert_eq!(run("e", "09:00:00").follows(&first), Some(stamp("", 0, "09:00:00").at), "its clock was behind");
+        assert_eq!(run("e", "10:00:00").follows(&first), None, "it ran on");
+        assert_eq!(run("other", "12:00:00").follows(&first), None);
     }
 }

@@ -18,7 +18,7 @@
 //! | `DrawState`, `HeedWish` | `Running::take_up` and `Running::finish` in `worker/src/run.rs`; `HeedWish` before any attempt is `run_job`'s own look |
 //! | `Wish`, `AnswerQueued` | `Job::wish_cancel`, and `backend/src/cancel.rs`, which reads the state after that |
 //! | `SeeWish` | `stopping::watch` in `worker/src/run/stopping.rs`, where it makes a difference: before the next attempt, a create, a start, and while a container is followed |
-//! | `BeginAttempt` | `Job::begin_attempt` in `common/src/store/record.rs` |
+//! | `BeginAttempt` | `Job::begin` and `Job::begin_attempt` in `common/src/store/record.rs` |
 //! | `PutLogAside` | `worker/src/job_step/lost.rs` |
 //! | `Holds` | `Claim::holds`, wherever `worker/src/{run,step,job_step}.rs` asks it |
 //! | `Create`, `NotTooLate`, `TakeLog`, `Start`, `Inspect`, `DiscardLog`, `RemoveUnstarted`, `Settled`, `StopContainer` | `worker/src/step.rs`, `step/following.rs`, and for what a former holder left unstarted `job_step/taken_up.rs` |

@@ -26,7 +26,10 @@ use pipelinex_common::{
     state::StepState,
     store::{Claim, Handling, Job, Place},
 };
-use tokio::sync::{Notify, mpsc};
+use tokio::{
+    sync::{Notify, mpsc},
+    time::Instant,
+};
 use tokio_util::sync::CancellationToken;
 
 pub use self::{ends::end_poisoned, error::RunError};
@@ -96,7 +99,7 @@ pub fn run_job(
                 return ends::at_once(worker, job, lock(&claim).holds(), &end);
             }
         };
-    let _watching = stopping::watch(worker, job, bell, running.events.0.clone())?;
+    let _watching = stopping::watch(worker, job, bell, running.deadline, running.events.0.clone());
     let left = running.run_to_the_end()?;
     if left == Left::Finished {
         running.clean_up();
@@ -119,6 +122,8 @@ struct Running<'a> {
     claim: u64,
     /// Steps whose containers were lost under a former holder, in that attempt.
     lost: (u32, Vec<Slug>),
+    /// When the job's time is over.
+    deadline: Instant,
     /// Why the job is ended before its steps have.
     stop: Option<Stop>,
 }
@@ -155,11 +160,27 @@ impl<'a> Running<'a> {
         let lost = left.lost(job, definition.selected.iter().filter(|slug| !ended.contains_key(*slug)).cloned());
         board.set_attempt(left.attempt);
         let lost = (left.attempt, lost);
+        let deadline = stopping::deadline(worker, &engine, job, metadata, &definition)?;
         let steps =
             Arc::new(JobSteps::prepare(worker, &engine, job, &definition, (claim.clone(), number), let_go, left)?);
         let (events, running) = (mpsc::unbounded_channel(), BTreeSet::new());
         let (hold, claim, stop) = (claim, number, None);
-        Ok(Ok(Self { worker, engine, job, definition, board, ended, running, steps, events, hold, claim, lost, stop }))
+        Ok(Ok(Self {
+            worker,
+            engine,
+            job,
+            definition,
+            board,
+            ended,
+            running,
+            steps,
+            events,
+            hold,
+            claim,
+            lost,
+            deadline,
+            stop,
+        }))
     }
 
     /// What a former holder left, and what people wish for, before anything is started.
@@ -168,7 +189,7 @@ impl<'a> Running<'a> {
         self.job.draw_state(&self.board.draw())?;
         self.steps.remove_ended(&self.ended);
         self.heed_wish();
-        self.heed_deadline()?;
+        self.heed_deadline();
         let (attempt, lost) = std::mem::take(&mut self.lost);
         match self.stop.clone() {
             Some(stop) => self.take_up_to_end(&stop, &lost),

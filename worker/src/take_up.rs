@@ -41,7 +41,8 @@ impl Left {
 pub async fn find(engine: &Engine, store: &Store, job: &Job, claim: &Mutex<Claim>) -> Result<Left, RunError> {
     let latest = job.latest_attempt()?;
     if latest == 0 {
-        let attempt = job.begin_attempt(&lock(claim), 0)?;
+        let run = engine.current_run().await;
+        let attempt = job.begin(&lock(claim), run)?;
         return Ok(Left { attempt, running: BTreeMap::new() });
     }
     let labels = [format!("{LABEL_INSTANCE}={}", store.instance().as_str()), format!("{LABEL_JOB}={}", job.id())];

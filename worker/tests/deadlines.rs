@@ -7,12 +7,13 @@ mod support;
 use std::{fs, path::Path, time::Duration};
 
 use pipelinex_common::{
-    clock::Stamp,
+    clock::{EngineRun, Stamp},
     slug::Slug,
     state::{JobState, Reason, StepState},
     store::Job,
 };
-use pipelinex_worker::engine::Phase;
+use pipelinex_worker::{config::WorkerConfig, engine::Phase};
+use serde::{Serialize, de::DeserializeOwned};
 use support::{World, story, text, until};
 
 /// Waits for the story's word.
@@ -44,10 +45,15 @@ async fn has_ended(world: &World, job: &Job) {
 
 /// Changes the moment at which something is said to have begun.
 fn set_clock(file: &Path, change: impl Fn(&mut Stamp)) {
+    rewrite(file, "clock", change);
+}
+
+/// Changes a part of a record.
+fn rewrite<T: Serialize + DeserializeOwned>(file: &Path, part: &str, change: impl Fn(&mut T)) {
     let mut record: serde_json::Value = serde_json::from_slice(&fs::read(file).unwrap()).unwrap();
-    let mut stamp: Stamp = serde_json::from_value(record["clock"].clone()).unwrap();
-    change(&mut stamp);
-    record["clock"] = serde_json::to_value(stamp).unwrap();
+    let mut value: T = serde_json::from_value(record[part].clone()).unwrap();
+    change(&mut value);
+    record[part] = serde_json::to_value(value).unwrap();
     fs::write(file, serde_json::to_vec(&record).unwrap()).unwrap();
 }
 
@@ -203,6 +209,44 @@ fn f42_the_time_of_a_job_runs_on_without_a_worker_and_by_no_clock_on_the_wall() 
             assert_eq!(end.error.is_some_and(|error| error.contains("PIPELINEX_JOB_TIMEOUT")), !in_time);
         }
     });
+}
+
+#[test]
+fn f42_after_a_reboot_the_engine_and_the_submission_bound_what_the_wall_says_of_a_job() {
+    story(async |world| {
+        type Change<T> = fn(&mut T);
+        let foreign: Change<EngineRun> = |run| (earlier_run(run), run.id.push('x')).1;
+        let cases: [(&str, i64, Change<EngineRun>, bool); 4] = [
+            ("ahead, and the engine was started since", 10, earlier_run, false),
+            ("ahead, under the engine that runs", 10, |_| {}, true),
+            ("ahead, under another engine", 10, foreign, true),
+            ("decades behind, and submitted just now", -400_000, |_| {}, true),
+        ];
+        for (what, wall, change, in_time) in cases {
+            let job = left_alone(world).await;
+            let first = job.paths().attempt(1);
+            set_clock(&first, |stamp| (hours(stamp, wall), stamp.boot_id = "x".into()).0);
+            // The first step began by the same clock.
+            set_clock(&job.paths().start(&Slug::of("S")), |stamp| (hours(stamp, wall), stamp.boot_id = "x".into()).0);
+            rewrite(&first, "engine", change);
+            // Less than the engine has been running for.
+            let runs_for = jiff::Timestamp::now().duration_since(world.engine.running_since().await.unwrap().unwrap());
+            world.config.job_timeout = Duration::try_from(runs_for).unwrap() / 2;
+            let (working, claim) = (world.work(), job.paths().claim(2));
+            until("it is taken once more", async || claim.exists().then_some(())).await;
+            fs::write(job.paths().outbox_of(&Slug::of("S")).join("go"), "").unwrap();
+            let end = world.end_of(&job).await;
+            working.stop().await;
+            let expected =
+                if in_time { (JobState::Succeeded, None) } else { (JobState::Failed, Some(Reason::Timeout)) };
+            assert_eq!((end.state, end.reason, end.attempt), (expected.0, expected.1, 1), "{what}: {end:#?}");
+            world.config.job_timeout = WorkerConfig::default().job_timeout;
+        }
+    });
+}
+
+fn earlier_run(run: &mut EngineRun) {
+    run.since -= jiff::SignedDuration::from_hours(1);
 }
 
 #[test]

@@ -34,9 +34,9 @@ fn a_canceled_job_ends_soon_whatever_its_script_says_to_that() {
                 let id = trial.submit(&backend, script).await;
                 printed(trial.world, &id, "begun").await;
                 let asked = jiff::Timestamp::now().as_nanosecond() as i64;
+                trial.fault("cancel", &id);
                 let answer = backend.answer(backend.http.post(backend.url(&format!("/api/jobs/{id}/cancel")))).await;
                 assert_eq!(answer.status, 202, "{}", answer.text());
-                trial.faults += 1;
                 let died = until("its container has ended", async || trial.died(&id)).await;
                 took.push(Duration::from_nanos((died - asked).max(0) as u64));
                 assert_eq!(backend.end_of(&id).await["execution"]["state"], "CANCELED");

@@ -9,6 +9,7 @@ use std::{
 };
 
 use pipelinex_common::testing::zip_builder::ZipBuilder;
+use serde_json::json;
 
 use crate::{
     figures::times,
@@ -63,8 +64,8 @@ fn a_full_disk_refuses_what_does_not_fit_and_costs_no_job() {
             printed(trial.world, &held, "begun").await;
             // They wait for the one that is held.
             trial.submit(&backend, QUICK).await;
+            trial.fault("disk", "it is filled to its last byte");
             let filler = fill(&small.0);
-            trial.faults += 1;
             for _ in 0..3 {
                 let answer = backend.post("/api/jobs/upload", Some(large()), Some(&shell().to_string())).await;
                 assert_eq!(answer.status, 507, "{}", answer.text());
@@ -81,11 +82,12 @@ fn a_full_disk_refuses_what_does_not_fit_and_costs_no_job() {
                 trial.kill(worker);
                 worker = trial.worker_of(1, "", &[]);
             }
+            trial.note(&json!({"event": "healed", "what": "disk"}));
             fs::remove_file(filler).unwrap();
             backend.end_of(&held).await;
             let answer = backend.post("/api/jobs/upload", Some(shell_project(QUICK)), Some(&shell().to_string())).await;
             assert_eq!(answer.status, 201, "space that returns is used: {}", answer.text());
-            trial.answered.insert(answer.json()["job_id"].as_str().unwrap().to_owned());
+            trial.log.answered(answer.json()["job_id"].as_str().unwrap());
         }
         let note = format!("{refused} uploads refused with 507");
         trial.judged("a file system of 64 MiB, filled", "SUCCEEDED", &note).await;

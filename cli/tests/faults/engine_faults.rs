@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use crate::{
     figures::is_long,
-    projects::{printed, release, shell, shell_project},
+    projects::{printed, release},
     proxy::{Fault, Proxy, Rule},
     server::{Process, Server},
     trial::{QUICK, Trial, ran_once},
@@ -38,14 +38,14 @@ fn rule(method: &'static str, path: &'static str, times: usize, fault: Fault) ->
     Rule { method, path, job: String::new(), times, fault }
 }
 
-fn proxy(world: &World) -> Proxy {
-    Proxy::new(&world.path("engine.sock"), &socket())
+fn proxy(trial: &Trial<'_>) -> Proxy {
+    Proxy::new(&trial.world.path("engine.sock"), &socket(), trial.log.clone())
 }
 
 /// A backend, and a worker whose engine can be made to fail.
 async fn with_engine_between(trial: &mut Trial<'_>) -> (Server, Proxy, Process) {
     let backend = trial.backend("", &[]).await;
-    let engine = proxy(trial.world);
+    let engine = proxy(trial);
     let worker = trial.worker("", &["--docker-host", &engine.host]);
     (backend, engine, worker)
 }
@@ -92,7 +92,7 @@ fn an_engine_that_fails_for_a_moment_changes_no_end() {
         world.errors_are_expected = true;
         let mut trial = Trial::new(world);
         let backend = trial.backend("", &[]).await;
-        let engine = proxy(trial.world);
+        let engine = proxy(&trial);
         let host = engine.host.clone();
         let mut cases = Vec::new();
         for (case, mut rules) in passing() {
@@ -111,6 +111,9 @@ fn an_engine_that_fails_for_a_moment_changes_no_end() {
         }
         let made = engine.heal();
         trial.faults += made.values().sum::<usize>();
+        let noted =
+            trial.events().iter().filter(|event| event.name == "fault" && event.text("what") == "engine").count();
+        assert_eq!(noted, trial.faults, "each fault is written down");
         for ((case, id), status) in cases.iter().zip(ends) {
             assert!(made.contains_key(id), "{case}: nothing went wrong");
             assert_eq!(status["execution"]["state"], "SUCCEEDED", "{case}: {status:#}");
@@ -142,7 +145,7 @@ fn an_engine_that_cannot_be_asked_at_first_costs_no_job_that_runs() {
     story(async |world| {
         let mut trial = Trial::new(world);
         let backend = trial.backend("", &[]).await;
-        let engine = proxy(trial.world);
+        let engine = proxy(&trial);
         let host = engine.host.clone();
         let first = trial.worker("", &["--docker-host", &host]);
         let mut ids = Vec::new();
@@ -178,7 +181,7 @@ fn a_container_that_somebody_removes_is_lost_and_run_again_until_the_budget_is_s
         let worker = trial.worker("", &["--attempts", "2"]);
         let id = trial.submit(&backend, HELD).await;
         printed(trial.world, &id, "begun").await;
-        docker(&["rm", "--force", &format!("pipelinex-{id}-a1-build")]).await;
+        removed(&mut trial, &format!("pipelinex-{id}-a1-build")).await;
         let second = format!("pipelinex-{id}-a2-build");
         let lasting = async || trial.world.belongings().await.containers.contains(&second).then_some(());
         until("it is run again", lasting).await;
@@ -186,15 +189,14 @@ fn a_container_that_somebody_removes_is_lost_and_run_again_until_the_budget_is_s
         release(trial.world, &id);
         let status = backend.end_of(&id).await;
         assert_eq!(status["execution"]["attempt"], 2, "{status:#}");
-        trial.faults += 1;
         trial.judged("a container is removed by hand", "SUCCEEDED", "run again in attempt 2").await;
 
-        let hopeless = backend.submit(shell_project(HELD), &shell()).await;
+        let hopeless = trial.submit(&backend, HELD).await;
         for attempt in 1..=2 {
             let name = format!("pipelinex-{hopeless}-a{attempt}-build");
             until("it runs", async || trial.world.belongings().await.containers.contains(&name).then_some(())).await;
             printed(trial.world, &hopeless, "begun").await;
-            docker(&["rm", "--force", &name]).await;
+            removed(&mut trial, &name).await;
         }
         let status = backend.end_of(&hopeless).await;
         assert_eq!(status["execution"]["state"], "FAILED", "{status:#}");
@@ -203,6 +205,11 @@ fn a_container_that_somebody_removes_is_lost_and_run_again_until_the_budget_is_s
         worker.stop().await;
         backend.process.stop().await;
     });
+}
+
+async fn removed(trial: &mut Trial<'_>, container: &str) {
+    trial.fault("container removed", container);
+    docker(&["rm", "--force", container]).await;
 }
 
 fn paused(container: &str) -> bool {
@@ -219,9 +226,9 @@ fn a_container_that_somebody_pauses_holds_its_job_no_longer_than_its_time() {
         let id = trial.submit(&backend, HELD).await;
         printed(trial.world, &id, "begun").await;
         let container = format!("pipelinex-{id}-a1-build");
+        trial.fault("container paused", &container);
         // A busy machine does not always get all of its processes to stand still at once.
         until("it is paused", async || paused(&container).then_some(())).await;
-        trial.faults += 1;
         let status = backend.end_of(&id).await;
         assert_eq!(status["execution"]["stages"]["BUILD"]["reason"], "timeout", "{status:#}");
         trial.judged("a container is paused by hand", "FAILED", "reason `timeout`").await;
@@ -237,11 +244,11 @@ fn an_image_that_is_not_there_is_said_and_no_other_job_waits_for_it() {
         let (backend, engine, worker) = with_engine_between(&mut trial).await;
         let missing = Fault::Answer(404, "No such image: pipelinex/scan:1");
         engine.inject(&[rule("POST", CREATE, 1, missing)]);
-        let id = backend.submit(shell_project(QUICK), &shell()).await;
+        let id = trial.submit(&backend, QUICK).await;
         let status = backend.end_of(&id).await;
         assert_eq!(status["execution"]["stages"]["BUILD"]["reason"], "image_unavailable", "{status:#}");
         assert_eq!(engine.heal().values().sum::<usize>(), 1);
-        let after = backend.submit(shell_project(QUICK), &shell()).await;
+        let after = trial.submit(&backend, QUICK).await;
         assert_eq!(backend.end_of(&after).await["execution"]["state"], "SUCCEEDED");
         trial.settled().await;
         worker.stop().await;
@@ -260,6 +267,24 @@ fn an_engine_that_goes_on_failing_ends_the_job_and_says_so() {
         assert_eq!(status["execution"]["stages"]["BUILD"]["reason"], "engine_error", "{status:#}");
         trial.faults += engine.heal().values().sum::<usize>();
         trial.judged("an engine that starts nothing any more", "FAILED", "reason `engine_error`").await;
+        worker.stop().await;
+        backend.process.stop().await;
+    });
+}
+
+#[test]
+fn an_engine_that_does_not_tell_since_when_it_runs_costs_no_job() {
+    story(async |world| {
+        let mut trial = Trial::new(world);
+        let (backend, engine, worker) = with_engine_between(&mut trial).await;
+        engine.inject(&[rule("GET", "/info", usize::MAX, Fault::Refused)]);
+        let id = trial.submit(&backend, QUICK).await;
+        backend.end_of(&id).await;
+        trial.faults += engine.heal().values().sum::<usize>();
+        assert!(trial.faults > 0, "it was not asked");
+        trial.judged("an engine that does not tell since when it runs", "SUCCEEDED", "").await;
+        let first = text(trial.world.job(&id).join("attempts/1"));
+        assert!(first.contains("clock") && !first.contains("engine"), "{first}");
         worker.stop().await;
         backend.process.stop().await;
     });

@@ -68,10 +68,10 @@ fn an_engine_that_leaves_containers_running_while_it_is_away_costs_nothing() {
         for _ in 0..times(1, 5) {
             let id = trial.submit(&backend, PATIENT).await;
             printed(trial.world, &id, "line 20 of BUILD\n").await;
+            trial.fault("engine", "restarted, and its containers run on");
             engine("down", &suite, LIVE_RESTORE).await;
             engine("up", &suite, LIVE_RESTORE).await;
             trial.watch();
-            trial.faults += 1;
             backend.end_of(&id).await;
             assert_eq!(names(&trial.world.job(&id).join("attempts")), ["1"], "nothing was lost");
             assert!(is_whole(trial.world, &id), "a line is lost, or doubled");
@@ -88,11 +88,11 @@ fn an_engine_that_leaves_containers_running_while_it_is_away_costs_nothing() {
 }
 
 async fn restart(trial: &mut Trial<'_>, suite: &str) {
+    trial.fault("engine", "restarted, and its containers end with it");
     engine("down", suite, "{}").await;
     trial.note(&json!({"event": "engine-stopped"}));
     engine("up", suite, "{}").await;
     trial.watch();
-    trial.faults += 1;
 }
 
 /// The suite of the engine that these stories may restart.

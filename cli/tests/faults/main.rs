@@ -10,6 +10,7 @@ mod disk;
 mod engine_calls;
 mod engine_faults;
 mod engine_restarts;
+mod event_log;
 mod fake;
 mod figures;
 mod intake;

@@ -12,11 +12,14 @@ use std::{
     time::Duration,
 };
 
+use serde_json::json;
 use tokio::{
     io::{AsyncReadExt, AsyncWriteExt, copy_bidirectional},
     net::{UnixListener, UnixStream},
 };
 use tokio_util::task::AbortOnDropHandle;
+
+use crate::event_log::EventLog;
 
 /// The longest head of a request.
 const HEAD_MAX: usize = 64 * 1024;
@@ -60,16 +63,17 @@ pub struct Proxy {
 
 struct State {
     engine: PathBuf,
+    log: EventLog,
     rules: Mutex<Vec<Rule>>,
     /// How many requests went wrong, by the job of the rule.
     made: Mutex<BTreeMap<String, usize>>,
 }
 
 impl Proxy {
-    /// Listens on a socket at `path`, in front of the engine's.
-    pub fn new(path: &Path, engine: &str) -> Self {
+    /// Listens on a socket at `path`, in front of the engine's. What goes wrong is written down.
+    pub fn new(path: &Path, engine: &str, log: EventLog) -> Self {
         let listener = UnixListener::bind(path).unwrap();
-        let state = State { engine: engine.into(), rules: Mutex::default(), made: Mutex::default() };
+        let state = State { engine: engine.into(), log, rules: Mutex::default(), made: Mutex::default() };
         let state = Arc::new(state);
         let serving = tokio::spawn(serve(listener, state.clone()));
         let host = format!("unix://{}", path.display());
@@ -105,6 +109,8 @@ impl State {
         let rule = rules.iter_mut().find(meant)?;
         rule.times -= 1;
         *self.made.lock().unwrap().entry(rule.job.clone()).or_default() += 1;
+        let (request, how) = (format!("{method} {path}"), format!("{:?}", rule.fault));
+        self.log.note(&json!({"event": "fault", "what": "engine", "request": request, "how": how}));
         Some(rule.fault.clone())
     }
 }
@@ -154,7 +160,7 @@ async fn hand_on(mut client: UnixStream, state: &State) -> std::io::Result<()> {
     match fault {
         Some(Fault::Refused) => return Ok(()),
         Some(Fault::Answer(status, message)) => {
-            let body = serde_json::json!({ "message": message }).to_string();
+            let body = json!({ "message": message }).to_string();
             let length = body.len();
             let answer = format!(
                 "HTTP/1.1 {status} Injected\r\ncontent-type: application/json\r\ncontent-length: {length}\r\nconnection: close\r\n\r\n{body}"

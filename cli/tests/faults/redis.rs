@@ -30,11 +30,12 @@ fn a_redis_that_is_wiped_again_and_again_costs_no_job() {
             tokio::time::sleep(Duration::from_millis(chance.u64(0..500))).await;
             // By a command, and by a death that takes the connections along.
             if wipe % 2 == 0 {
+                trial.fault("redis", "FLUSHALL");
                 redis.command(&["FLUSHALL"]).await;
             } else {
+                trial.fault("redis", "kill -9, and an empty start");
                 redis.start_again();
             }
-            trial.faults += 1;
         }
         trial.judged("Redis wiped: `FLUSHALL`, and `kill -9` with an empty start", "SUCCEEDED", "").await;
         for id in trial.jobs().keys() {

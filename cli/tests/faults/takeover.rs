@@ -49,10 +49,9 @@ fn a_job_whose_worker_died_is_taken_over_at_once() {
             for _ in 0..3 {
                 let waits = as_delivered(&mut trial);
                 kill_process(Pid::from_child(&worker.child), Signal::STOP).unwrap();
-                trial.note(&serde_json::json!({"event": "kill", "victim": worker.child.id().to_string()}));
+                trial.kills(worker.child.id());
                 claimed_by(&trial, &waits).await;
                 stopped.push(since_kill(&trial, worker.child.id(), &waits));
-                trial.faults += 1;
                 drop(worker);
                 worker = waits;
             }

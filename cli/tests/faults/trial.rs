@@ -2,8 +2,7 @@
 
 use std::{
     collections::{BTreeMap, BTreeSet},
-    fs::{self, File, OpenOptions},
-    io::Write,
+    fs::{self, File},
     path::PathBuf,
     process::{Child, Command, Stdio},
     time::{Duration, Instant},
@@ -17,6 +16,7 @@ use pipelinex_worker::engine::Engine;
 use serde_json::{Value, json};
 
 use crate::{
+    event_log::EventLog,
     fake::FakeEngine,
     figures,
     projects::{shell, shell_project, shell_stack_of},
@@ -45,10 +45,9 @@ pub const QUICK: &str = "echo begun\nmkdir -p made \"$REPORTS_DIR/${STAGE,,}\"\n
 pub struct Trial<'w> {
     pub world: &'w mut World,
     pub pipelines: String,
-    pub answered: BTreeSet<String>,
     /// How many faults were made.
     pub faults: usize,
-    events: PathBuf,
+    pub log: EventLog,
     watches: Vec<(Child, PathBuf)>,
     /// The engine writes its events down itself.
     unwatched: bool,
@@ -71,16 +70,15 @@ impl<'w> Trial<'w> {
 
     pub fn of(world: &'w mut World, pipeline: &str) -> Self {
         let pipelines = shell_stack_of(world, pipeline);
-        let events = world.path("events.jsonl");
-        File::create(&events).unwrap();
-        world.environment = vec![("PIPELINEX_EVENTS", events.to_str().unwrap().to_owned())];
-        Self { world, pipelines, answered: BTreeSet::new(), faults: 0, events, watches: Vec::new(), unwatched: false }
+        let log = EventLog::new(world.path("events.jsonl"));
+        world.environment = vec![("PIPELINEX_EVENTS", log.path().to_str().unwrap().to_owned())];
+        Self { world, pipelines, faults: 0, log, watches: Vec::new(), unwatched: false }
     }
 
     /// The same over an engine that is none.
     pub async fn over_fake(world: &'w mut World) -> (Self, FakeEngine) {
         let mut trial = Self::new(world);
-        let engine = FakeEngine::new(&trial.world.path("engine.sock"), &trial.events);
+        let engine = FakeEngine::new(&trial.world.path("engine.sock"), trial.log.clone());
         trial.world.engine = Engine::connect(Some(&engine.host)).await.unwrap();
         trial.world.environment.push(("DOCKER_HOST", engine.host.clone()));
         trial.unwatched = true;
@@ -125,23 +123,31 @@ impl<'w> Trial<'w> {
 
     /// Kills a process as a crash would, and writes that down.
     pub fn kill(&mut self, process: Process) {
-        self.note(&json!({"event": "kill", "victim": process.child.id().to_string()}));
+        self.kills(process.child.id());
         process.kill();
+    }
+
+    /// Writes down that the story ends that process, before it does.
+    pub fn kills(&mut self, pid: u32) {
+        self.note(&json!({"event": "kill", "victim": pid.to_string()}));
+        self.faults += 1;
+    }
+
+    /// Writes down what the story makes go wrong, before it does.
+    pub fn fault(&mut self, what: &str, how: &str) {
+        self.log.fault(what, how);
         self.faults += 1;
     }
 
     /// Writes down what the story itself does.
     pub fn note(&self, about: &Value) {
-        let mut line = about.clone();
-        line["at_ns"] = (jiff::Timestamp::now().as_nanosecond() as i64).into();
-        let mut file = OpenOptions::new().append(true).open(&self.events).unwrap();
-        file.write_all(format!("{line}\n").as_bytes()).unwrap();
+        self.log.note(about);
     }
 
     /// Submits a project that is admitted.
     pub async fn submit(&mut self, server: &Server, script: &str) -> String {
         let id = server.submit(shell_project(script), &shell()).await;
-        self.answered.insert(id.clone());
+        self.log.answered(&id);
         id
     }
 
@@ -157,9 +163,9 @@ impl<'w> Trial<'w> {
         self.watches.push((child.expect("the engine's own client is installed"), path));
     }
 
-    /// All that was written down, by the program and by the engine.
+    /// All that was written down: by the program, the client, the proxy, the story, and the engine.
     pub fn events(&self) -> Vec<Event> {
-        let mut events = Event::read(&text(&self.events));
+        let mut events = Event::read(&text(self.log.path()));
         let mut seen = BTreeSet::new();
         for (_, path) in &self.watches {
             // A watch that begins anew repeats what happened in its second.
@@ -220,7 +226,7 @@ impl<'w> Trial<'w> {
             let all_ended = jobs.values().all(Option::is_some) && left_over.is_empty();
             let events = self.events();
             if (all_ended && nothing_runs(&events)) || Instant::now() > deadline {
-                return Evidence { events, answered: self.answered.clone(), jobs, left_over };
+                return Evidence { events, jobs, left_over };
             }
             tokio::time::sleep(PAUSE).await;
         }
@@ -229,6 +235,8 @@ impl<'w> Trial<'w> {
     /// Judges what was done, prints the line of figures, and fails the story if a promise was not kept.
     pub async fn judged(&self, story: &str, expected: &str, note: &str) {
         let evidence = self.settled().await;
+        let told = evidence.events.iter().any(|event| event.name == "answered");
+        assert!(told, "no client was told of a job: then nothing of what it was told is judged");
         let violations = history::judge(&evidence);
         let state = |end: &Option<String>| end.as_deref() == Some(expected);
         let wrong: Vec<_> = evidence.jobs.iter().filter(|(_, end)| !state(end)).collect();

@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize, de::DeserializeOwned};
 
 use super::{Claim, Job, StoreError, reserve::Room};
 use crate::{
-    clock::Stamp,
+    clock::{EngineRun, Stamp},
     disk::{self, DiskError, Versioned},
     execution::{Execution, StepEnd},
     slug::Slug,
@@ -29,6 +29,9 @@ pub struct AttemptRecord {
     /// The same moment as deadlines go by it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub clock: Option<Stamp>,
+    /// The run of the engine under which the job began: of the first attempt, where the engine told.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub engine: Option<EngineRun>,
 }
 
 impl Versioned for AttemptRecord {
@@ -65,12 +68,20 @@ impl Job {
         Ok(readable::<StartRecord>(&self.paths().start(step))?.map(|record| record.clock))
     }
 
-    /// When the first worker began to run the job; `None` before that, and where nobody has recorded it.
+    /// When the first worker began to run the job, and under which run of the engine; `None` before that.
     ///
     /// # Errors
     /// [`StoreError::Disk`].
-    pub fn began(&self) -> Result<Option<Stamp>, StoreError> {
-        Ok(readable::<AttemptRecord>(&self.paths().attempt(1))?.and_then(|record| record.clock))
+    pub fn first_attempt(&self) -> Result<Option<AttemptRecord>, StoreError> {
+        Ok(readable(&self.paths().attempt(1))?)
+    }
+
+    /// When these steps began, as far as somebody has recorded it.
+    ///
+    /// # Errors
+    /// [`StoreError::Disk`].
+    pub fn starts_of<'a>(&self, steps: impl Iterator<Item = &'a Slug>) -> Result<Vec<Stamp>, StoreError> {
+        steps.filter_map(|step| self.start_of(step).transpose()).collect()
     }
 
     /// Records how a step ended. `false` when another holder did so first: what stands there counts.
@@ -131,16 +142,28 @@ impl Job {
         Ok(numbers.max().unwrap_or(0))
     }
 
+    /// Begins the first attempt, and with it the job's time, under this run of the engine. Else as [`Self::begin_attempt`].
+    ///
+    /// # Errors
+    /// [`StoreError::Disk`].
+    pub fn begin(&self, claim: &Claim, engine: Option<EngineRun>) -> Result<u32, StoreError> {
+        self.attempt(claim, 1, engine)
+    }
+
     /// Begins the attempt that follows `after` and returns its number. If another holder has begun it, it is the same one: an
     /// older holder that wakes up here raises nothing.
     ///
     /// # Errors
     /// [`StoreError::Disk`].
     pub fn begin_attempt(&self, claim: &Claim, after: u32) -> Result<u32, StoreError> {
+        self.attempt(claim, after + 1, None)
+    }
+
+    fn attempt(&self, claim: &Claim, number: u32, engine: Option<EngineRun>) -> Result<u32, StoreError> {
         disk::make_dir(&self.paths().attempts(), 0o750)?;
-        let (number, clock) = (after + 1, Stamp::now());
+        let clock = Stamp::now();
         let (schema, begun_at) = (AttemptRecord::SCHEMA, clock.at);
-        let record = AttemptRecord { schema, claim: claim.number(), begun_at, clock: Some(clock) };
+        let record = AttemptRecord { schema, claim: claim.number(), begun_at, clock: Some(clock), engine };
         if self.create(&self.paths().attempt(number), &record, Room::Small)? {
             crate::fault_event!("attempt", job = self.id(), attempt = number, claim = claim.number());
         }

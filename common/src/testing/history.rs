@@ -1,9 +1,10 @@
-//! Judges what a fault test did, after all of it is over: the events that every actor wrote down, the submissions that were
-//! answered, and the files that are there. Pure, so that it is tested itself with histories that were made up.
+//! Judges what a fault test did, after all of it is over: the events that every actor wrote down, and the files that are there.
+//! Pure, so that it is tested itself with histories that were made up.
 //!
-//! Events are lines of JSON, of the program (`common/src/fault.rs`) and of the engine, whose own record of its containers is
-//! in the same words: `container` with `action` (`start`, `die`). What a process could not write down because it was killed
-//! may be missing: no rule needs an event that a death can swallow.
+//! Events are lines of JSON: of the program (`common/src/fault.rs`); of the client, `answered` for each 201; of who makes things
+//! go wrong, `fault` and `kill`; and of the engine, whose own record of its containers is in the same words, `container` with
+//! `action` (`start`, `die`). What a process could not write down because it was killed may be missing: no rule needs an event
+//! that a death can swallow.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
@@ -16,7 +17,7 @@ use crate::id::JobId;
 pub struct Event {
     /// By the clock on the wall, in nanoseconds.
     pub at_ns: i64,
-    /// Which process; 0 for the engine.
+    /// Which process of the program; 0 for everybody else.
     pub pid: u64,
     /// What happened.
     pub name: String,
@@ -80,8 +81,6 @@ impl<'a> Container<'a> {
 pub struct Evidence {
     /// Everything that was written down, of all actors.
     pub events: Vec<Event>,
-    /// The jobs that clients were told about with 201.
-    pub answered: BTreeSet<String>,
     /// The jobs whose folders are there, each with the state in its final record if it has one.
     pub jobs: BTreeMap<String, Option<String>>,
     /// What is there and should not be: containers, volumes, networks, folders.
@@ -137,14 +136,12 @@ impl Found {
 }
 
 fn every_admitted_job_has_one_end(evidence: &Evidence, events: &[&Event], found: &mut Found) {
-    for job in &evidence.answered {
-        if !evidence.jobs.contains_key(job) {
-            found.add(Kind::Lost, job, "was answered with 201 and is not there");
-        }
-    }
-    for event in events.iter().filter(|event| event.name == "admit") {
-        if !evidence.jobs.contains_key(event.job()) {
-            found.add(Kind::Lost, event.job(), "was admitted and is not there");
+    for (event, how) in
+        [("answered", "was answered with 201 and is not there"), ("admit", "was admitted and is not there")]
+    {
+        let told = events.iter().filter(|told| told.name == event);
+        for lost in told.filter(|told| !evidence.jobs.contains_key(told.job())) {
+            found.add(Kind::Lost, lost.job(), how);
         }
     }
     let mut ends: HashMap<&str, &str> = HashMap::new();
@@ -165,13 +162,19 @@ fn every_admitted_job_has_one_end(evidence: &Evidence, events: &[&Event], found:
 }
 
 fn claims_and_attempts_rise(events: &[&Event], found: &mut Found) {
-    let mut claims: BTreeSet<(&str, u64)> = BTreeSet::new();
+    let (mut claims, mut latest) = (BTreeSet::new(), HashMap::new());
     let mut attempts: HashMap<&str, u64> = HashMap::new();
     let mut of_steps: HashMap<(&str, &str), u64> = HashMap::new();
     for event in events {
         match event.name.as_str() {
-            "claim" if !claims.insert((event.job(), event.number("claim"))) => {
-                found.add(Kind::Doubled, event.job(), format!("claim {} has two holders", event.text("claim")));
+            "claim" => {
+                let (number, last) = (event.number("claim"), latest.entry(event.job()).or_insert(0));
+                if !claims.insert((event.job(), number)) {
+                    found.add(Kind::Doubled, event.job(), format!("claim {number} has two holders"));
+                } else if number < *last {
+                    found.add(Kind::Disorder, event.job(), format!("claim {number} came after claim {last}"));
+                }
+                *last = number.max(*last);
             }
             "attempt" => {
                 let (number, last) = (event.number("attempt"), attempts.entry(event.job()).or_default());

@@ -15,6 +15,7 @@ use std::time::Duration;
 
 use bollard::{Docker, query_parameters as q};
 use futures::TryStreamExt;
+use pipelinex_common::clock::EngineRun;
 
 pub use self::{
     belongings::{Belongings, Kind, Thing, VolumeSpec},
@@ -31,6 +32,9 @@ const OLDEST_API: (usize, usize) = (1, 41);
 const VOLUME_FOLDERS_API: (usize, usize) = (1, 45);
 /// How long one call may take: starting a container on a busy machine takes seconds.
 const CALL_TIMEOUT: Duration = Duration::from_secs(120);
+
+/// How long is waited for an answer that is only good to have.
+const ANSWERS_WITHIN: Duration = Duration::from_secs(10);
 
 /// How often an engine is asked to do something that it says it cannot, for a reason of its own.
 const TRIES: u32 = 3;
@@ -105,6 +109,21 @@ impl Engine {
         }
     }
 
+    /// Which run of which engine this is; `None` where it does not tell, or not soon: nothing waits for this, and nothing fails.
+    pub async fn current_run(&self) -> Option<EngineRun> {
+        let asked = async {
+            let (info, since) = (self.docker.info().await?, self.running_since().await?);
+            Ok::<_, EngineError>(info.id.zip(since).map(|(id, since)| EngineRun { id, since }))
+        };
+        match tokio::time::timeout(ANSWERS_WITHIN, asked).await.map_err(|_| EngineError::NoAnswer).flatten() {
+            Ok(run) => run,
+            Err(error) => {
+                tracing::warn!(%error, "the engine does not tell since when it runs: a deadline is counted without that");
+                None
+            }
+        }
+    }
+
     /// The API version agreed on.
     pub fn api(&self) -> (usize, usize) {
         self.api
@@ -129,9 +148,7 @@ impl Engine {
     /// # Errors
     /// [`EngineError`].
     pub async fn ping(&self) -> Result<(), EngineError> {
-        tokio::time::timeout(Duration::from_secs(10), self.docker.ping())
-            .await
-            .map_err(|_| EngineError::NoAnswer)??;
+        tokio::time::timeout(ANSWERS_WITHIN, self.docker.ping()).await.map_err(|_| EngineError::NoAnswer)??;
         Ok(())
     }
 

@@ -4,7 +4,7 @@
 use std::{sync::Arc, time::Duration};
 
 use pipelinex_common::{
-    clock::Stamp,
+    clock::{Stamp, Witnesses},
     execution::{Execution, StageRecord, StepRecord},
     metadata::Metadata,
     slug::Slug,
@@ -18,7 +18,7 @@ use tokio::{
 use tokio_util::task::AbortOnDropHandle;
 
 use super::{Event, RunError, Running};
-use crate::{Worker, step::Stop};
+use crate::{Worker, definition::Definition, engine::Engine, step::Stop};
 
 /// Pause between two looks at what people wish for a job that runs.
 const LOOK_EVERY: Duration = Duration::from_secs(1);
@@ -55,12 +55,12 @@ pub(super) fn watch(
     worker: &Arc<Worker>,
     job: &Job,
     bell: &Arc<Notify>,
+    deadline: Instant,
     events: mpsc::UnboundedSender<Event>,
-) -> Result<AbortOnDropHandle<()>, RunError> {
+) -> AbortOnDropHandle<()> {
     let limit = worker.config.job_timeout;
-    let deadline = Instant::now() + time_left(job, limit)?;
     let (job, bell) = (job.clone(), Arc::clone(bell));
-    Ok(AbortOnDropHandle::new(worker.runtime.spawn(async move {
+    AbortOnDropHandle::new(worker.runtime.spawn(async move {
         let stop = loop {
             if let Some(words) = job.cancel_wish() {
                 break canceled(&words);
@@ -73,14 +73,35 @@ pub(super) fn watch(
         };
         // The receiver is gone once the job was let go of.
         let _ = events.send(Event::Stop(stop));
-    })))
+    }))
 }
 
-/// What is left of a job's time, which runs from its first attempt on, whoever holds it. Nothing on the engine is as old as that:
-/// between two boots the clock on the wall alone says how long ago it was.
-fn time_left(job: &Job, limit: Duration) -> Result<Duration, RunError> {
-    let elapsed = job.began()?.map(|began| began.until(&Stamp::now(), None)).unwrap_or_default();
-    Ok(limit.saturating_sub(elapsed))
+/// When a job's time is over, which runs from its first attempt on, whoever holds it. On the boot on which it began that needs no
+/// more than that boot's clock. On another one the engine and the starts of its steps are witnesses of how long ago that was:
+/// [`Stamp::until_of_job`] says what each of them bounds.
+pub(super) fn deadline(
+    worker: &Worker,
+    engine: &Engine,
+    job: &Job,
+    metadata: &Metadata,
+    definition: &Definition,
+) -> Result<Instant, RunError> {
+    let limit = worker.config.job_timeout;
+    let first = job.first_attempt()?;
+    let Some((began, under)) = first.and_then(|first| Some((first.clock?, first.engine))) else {
+        return Ok(Instant::now() + limit);
+    };
+    let elapsed = match began.on_one_boot(&Stamp::now()) {
+        Some(passed) => passed,
+        None => {
+            // Only now: a worker that comes back on the same boot asks nobody.
+            let run = under.and_then(|earlier| worker.runtime.block_on(engine.current_run())?.follows(&earlier));
+            let later = job.starts_of(definition.pipeline.steps.iter().map(|step| &step.slug))?;
+            let known = Witnesses { submitted: metadata.created_at, later, restarted: run };
+            began.until_of_job(&Stamp::now(), &known)
+        }
+    };
+    Ok(Instant::now() + limit.saturating_sub(elapsed))
 }
 
 impl Running<'_> {
@@ -92,12 +113,10 @@ impl Running<'_> {
     }
 
     /// Ends the job, if its time is over.
-    pub(super) fn heed_deadline(&mut self) -> Result<(), RunError> {
-        let limit = self.worker.config.job_timeout;
-        if time_left(self.job, limit)?.is_zero() {
-            self.stop(too_long(limit));
+    pub(super) fn heed_deadline(&mut self) {
+        if Instant::now() >= self.deadline {
+            self.stop(too_long(self.worker.config.job_timeout));
         }
-        Ok(())
     }
 
     /// Begins to end the job: the first reason counts.

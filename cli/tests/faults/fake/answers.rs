@@ -41,6 +41,7 @@ pub async fn to(asked: &Asked, things: &Arc<Things>, upgrade: OnUpgrade, budget:
     match (asked.method.as_str(), parts.as_slice()) {
         (_, ["_ping"]) => answer(200, &json!("OK")),
         ("GET", ["version"]) => answer(200, &json!({"ApiVersion": API, "MinAPIVersion": "1.24", "Version": "none"})),
+        ("GET", ["info"]) => answer(200, &json!({"ID": "none"})),
         ("GET", ["images", .., "json"]) => answer(200, &json!({"Id": format!("sha256:{:064x}", 1)})),
         (_, ["containers", ..]) => containers(asked, &parts[1..], things, upgrade, budget).await,
         (method, ["networks", rest @ ..]) => networks(method, rest, asked, things),

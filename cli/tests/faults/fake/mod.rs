@@ -9,9 +9,7 @@ mod things;
 
 use std::{
     collections::BTreeMap,
-    fs::OpenOptions,
-    io::Write,
-    path::{Path, PathBuf},
+    path::Path,
     sync::{Arc, Mutex, MutexGuard},
     time::Duration,
 };
@@ -28,6 +26,7 @@ use tokio::{
 
 pub use self::things::LINES;
 use self::{asked::Asked, things::Things};
+use crate::event_log::EventLog;
 
 /// What a response is made of. An error ends the connection without a word.
 type Body = BoxBody<Bytes, std::io::Error>;
@@ -72,7 +71,7 @@ pub struct FakeEngine {
 
 struct State {
     things: Arc<Things>,
-    events: PathBuf,
+    log: EventLog,
     plans: Mutex<BTreeMap<String, (Call, Fault)>>,
     calls: Mutex<BTreeMap<String, Vec<Call>>>,
     worker: Mutex<Option<u32>>,
@@ -82,12 +81,12 @@ struct State {
 }
 
 impl FakeEngine {
-    /// Listens on a socket at `path`, and writes what happens to its containers to the file of events.
-    pub fn new(path: &Path, events: &Path) -> Self {
+    /// Listens on a socket at `path`, and writes down what happens to its containers.
+    pub fn new(path: &Path, log: EventLog) -> Self {
         let listener = UnixListener::bind(path).unwrap();
         let state = Arc::new(State {
-            things: Arc::new(Things::new(events)),
-            events: events.to_owned(),
+            things: Arc::new(Things::new(log.clone())),
+            log,
             plans: Mutex::default(),
             calls: Mutex::default(),
             worker: Mutex::default(),
@@ -158,13 +157,13 @@ impl State {
         let (_, fault) = plans.get(&job).filter(|(planned, _)| *planned == call)?.clone();
         plans.remove(&job);
         drop(plans);
-        note(&self.events, &json!({"event": "fault", "job": job, "call": call.what, "fault": format!("{fault:?}")}));
+        self.log.fault(&format!("{} of {job}", call.what), &format!("{fault:?}"));
         Some(fault)
     }
 
     fn kill_worker(&self) {
         let Some(worker) = lock(&self.worker).take() else { return };
-        note(&self.events, &json!({"event": "kill", "victim": worker.to_string()}));
+        self.log.note(&json!({"event": "kill", "victim": worker.to_string()}));
         let _ = Pid::from_raw(worker as i32).map(|pid| kill_process(pid, Signal::KILL));
     }
 
@@ -224,14 +223,6 @@ fn broken() -> std::io::Error {
 
 fn whole(bytes: impl Into<Bytes>) -> Body {
     http_body_util::Full::new(bytes.into()).map_err(|never| match never {}).boxed()
-}
-
-/// Writes down that something happened, for the checker.
-fn note(events: &Path, about: &serde_json::Value) {
-    let mut line = about.clone();
-    line["at_ns"] = (jiff::Timestamp::now().as_nanosecond() as i64).into();
-    let mut file = OpenOptions::new().append(true).create(true).open(events).unwrap();
-    file.write_all(format!("{line}\n").as_bytes()).unwrap();
 }
 
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {

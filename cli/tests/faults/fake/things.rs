@@ -4,7 +4,7 @@ use std::{
     collections::BTreeMap,
     fs,
     os::unix::fs::chown,
-    path::{Path, PathBuf},
+    path::PathBuf,
     sync::{Arc, Mutex},
     time::Duration,
 };
@@ -14,7 +14,8 @@ use pipelinex_common::store::{RUNNER_GID, RUNNER_UID};
 use serde_json::{Value, json};
 use tokio::sync::watch;
 
-use super::{lock, note};
+use super::lock;
+use crate::event_log::EventLog;
 
 /// Lines that each container prints.
 pub const LINES: usize = 40;
@@ -24,7 +25,7 @@ const BEAT: Duration = Duration::from_millis(5);
 /// Everything there is.
 pub struct Things {
     inside: Mutex<Inside>,
-    events: PathBuf,
+    log: EventLog,
     /// Rings whenever something has changed.
     pub changed: watch::Sender<()>,
 }
@@ -62,8 +63,8 @@ pub enum Phase {
 pub type Refusal = (u16, String);
 
 impl Things {
-    pub fn new(events: &Path) -> Self {
-        Self { inside: Mutex::default(), events: events.to_owned(), changed: watch::Sender::new(()) }
+    pub fn new(log: EventLog) -> Self {
+        Self { inside: Mutex::default(), log, changed: watch::Sender::new(()) }
     }
 
     pub fn with<T>(&self, look: impl FnOnce(&mut Inside) -> T) -> T {
@@ -203,7 +204,7 @@ impl Things {
     }
 
     fn tell(&self, container: &str, action: &str) {
-        note(&self.events, &json!({"event": "container", "action": action, "container": container}));
+        self.log.note(&json!({"event": "container", "action": action, "container": container}));
     }
 }
 

@@ -8,6 +8,8 @@ const OTHER: &str = "01999999-0000-7000-8000-000000000002";
 /// What the honest world looks like: a worker dies, another goes on, a container is lost, and the job ends once.
 const HONEST: &str = r#"
 admit job=J
+answered job=J
+fault what=engine how=Refused
 claim job=J claim=1
 attempt job=J attempt=1
 create container=pipelinex-J-a1-build
@@ -44,7 +46,6 @@ fn events(text: &str) -> Vec<Event> {
 fn evidence(text: &str) -> Evidence {
     Evidence {
         events: events(text),
-        answered: BTreeSet::from([JOB.to_owned()]),
         jobs: BTreeMap::from([(JOB.to_owned(), Some("SUCCEEDED".to_owned()))]),
         left_over: Vec::new(),
     }
@@ -68,7 +69,7 @@ fn an_honest_history_passes() {
 
 #[test]
 fn an_honest_history_passes_without_what_a_death_swallows() {
-    for kind in ["admit", "claim", "attempt", "create", "end", "final"] {
+    for kind in ["admit", "answered", "claim", "attempt", "create", "end", "final"] {
         let without: Vec<&str> = HONEST.lines().filter(|line| !line.starts_with(kind)).collect();
         assert_eq!(found(&evidence(&without.join("\n"))), [], "{kind}");
     }
@@ -76,9 +77,8 @@ fn an_honest_history_passes_without_what_a_death_swallows() {
 
 #[test]
 fn an_answered_job_that_is_not_there_is_lost() {
-    let mut forged = evidence(HONEST);
-    forged.answered.insert(OTHER.to_owned());
-    assert_eq!(found(&forged), [(Kind::Lost, "was answered with 201 and is not there".to_owned())]);
+    let forged = with(&format!("answered job={OTHER}"), "answered job=J");
+    assert_eq!(forged, [(Kind::Lost, "was answered with 201 and is not there".to_owned())]);
 }
 
 #[test]
@@ -116,9 +116,25 @@ fn a_claim_with_two_holders_is_seen() {
 }
 
 #[test]
+fn a_claim_that_does_not_rise_is_seen() {
+    let forged = evidence(&HONEST.replace("claim job=J claim=1", "claim job=J claim=3"));
+    assert_eq!(found(&forged), [(Kind::Disorder, "claim 2 came after claim 3".to_owned())]);
+    let elsewhere = with(&format!("claim job={OTHER} claim=1"), "claim job=J claim=2");
+    assert_eq!(elsewhere, [], "each job counts its own");
+}
+
+#[test]
+fn a_claim_of_long_ago_that_comes_again_has_two_holders() {
+    let forged = with("claim job=J claim=1", "claim job=J claim=2");
+    assert_eq!(forged, [(Kind::Doubled, "claim 1 has two holders".to_owned())]);
+}
+
+#[test]
 fn an_attempt_that_does_not_rise_is_seen() {
-    let forged = with("attempt job=J attempt=1", "attempt job=J attempt=2");
-    assert_eq!(forged, [(Kind::Disorder, "attempt 1 came after attempt 2".to_owned())]);
+    for again in [1, 2] {
+        let forged = with(&format!("attempt job=J attempt={again}"), "attempt job=J attempt=2");
+        assert_eq!(forged, [(Kind::Disorder, format!("attempt {again} came after attempt 2"))]);
+    }
 }
 
 #[test]
