@@ -36,6 +36,8 @@ pub struct World {
     pub http: reqwest::Client,
     /// What processes that are started from now on find in their environment besides.
     pub environment: Vec<(&'static str, String)>,
+    /// What processes that are started from now on are started through.
+    pub through: Option<Box<dyn Fn(&Command) -> Command>>,
     /// The story breaks what an operator should be called for.
     pub errors_are_expected: bool,
     processes: usize,
@@ -76,6 +78,7 @@ impl World {
             made: Cell::new(false),
             user: None,
             environment: Vec::new(),
+            through: None,
             errors_are_expected: false,
         }
     }
@@ -135,6 +138,9 @@ impl World {
         let log = self.log(self.processes);
         let mut command = self.command(args);
         command.envs(variables.iter().copied());
+        if let Some(through) = &self.through {
+            command = through(&command);
+        }
         let child = command.stdout(Stdio::null()).stderr(File::create(&log).unwrap()).spawn().unwrap();
         Process { child, log }
     }

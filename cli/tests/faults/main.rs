@@ -16,6 +16,7 @@ mod figures;
 mod intake;
 mod lines;
 mod overtaken;
+mod power;
 #[allow(dead_code, reason = "other stories need more of it")]
 #[path = "../e2e/projects.rs"]
 mod projects;

@@ -66,7 +66,10 @@ impl Job {
         // It may have ended meanwhile, as wished or otherwise: the end knows.
         Ok(match self.final_record()? {
             Some(end) if end.state != JobState::Canceled => Wished::Ended(Box::new(end)),
-            _ => Wished::Durable,
+            _ => {
+                crate::fault_event!("wish", job = self.id());
+                Wished::Durable
+            }
         })
     }
 

@@ -29,7 +29,7 @@ use pipelinex_common::{
 };
 
 use self::{
-    disk::Tree,
+    disk::{Disk, Tree},
     trace::{Call, Reading, traced},
 };
 
@@ -158,7 +158,7 @@ fn scratch() -> tempfile::TempDir {
 
 /// Judges every state after every call: how many there were, and the first that is not as it should be.
 fn replayed(calls: &[Call]) -> (usize, Option<String>) {
-    let (mut seen, mut states) = (HashSet::new(), 0);
+    let (disk, mut seen, mut states) = (Disk::new(calls), HashSet::new(), 0);
     for cut in 0..=calls.len() {
         let told: Vec<&str> = calls[..cut]
             .iter()
@@ -167,7 +167,7 @@ fn replayed(calls: &[Call]) -> (usize, Option<String>) {
                 _ => None,
             })
             .collect();
-        for tree in disk::after(&calls[..cut]) {
+        for tree in disk.after(cut, usize::MAX) {
             if !seen.insert((tree.clone(), told.len())) {
                 continue;
             }
@@ -226,7 +226,7 @@ fn a_sync_that_fails_once_is_a_write_that_failed() {
                 .iter()
                 .filter_map(|c| if let Call::Told { what } = c { Some(what.as_str()) } else { None })
                 .collect();
-            for tree in disk::after(&calls) {
+            for tree in Disk::new(&calls).after(calls.len(), usize::MAX) {
                 assert_eq!(judge(&tree, &told), Ok(()), "{call} number {number}");
             }
         }

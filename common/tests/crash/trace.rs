@@ -36,12 +36,14 @@ pub enum Call {
 }
 
 const CALLS: &str = "trace=openat,openat2,write,pwrite64,lseek,ftruncate,close,mkdir,mkdirat,link,linkat,rename,renameat,renameat2,\
-    unlink,unlinkat,rmdir,fsync,fdatasync,syncfs";
+    unlink,unlinkat,rmdir,fsync,fdatasync,syncfs,copy_file_range,sendfile,splice";
+/// Bytes that the kernel copies by itself are not seen: without these calls, a program reads and writes them.
+const NO_COPIES: &str = "inject=copy_file_range,sendfile,splice:error=ENOSYS";
 
 /// The program under strace, which writes what it sees to `log`; perhaps with a call that fails. The process is the program's own.
 pub fn traced(program: &Command, log: &Path, failing: Option<&str>) -> Command {
     let mut strace = Command::new("strace");
-    strace.args(["-D", "-f", "-y", "-xx", "-s", "10000000", "-e", CALLS, "-o"]).arg(log);
+    strace.args(["-D", "-f", "-y", "-xx", "-s", "10000000", "-e", CALLS, "-e", NO_COPIES, "-o"]).arg(log);
     strace.args(failing.into_iter().flat_map(|inject| ["-e", inject]));
     strace.arg(program.get_program()).args(program.get_args());
     strace.env_clear().envs(program.get_envs().filter_map(|(name, value)| Some((name, value?))));

@@ -97,6 +97,11 @@ impl FakeEngine {
         Self { host: format!("unix://{}", path.display()), state }
     }
 
+    /// From now on each container prints so many lines.
+    pub fn prints(&self, lines: usize) {
+        self.state.things.lines.store(lines, std::sync::atomic::Ordering::Relaxed);
+    }
+
     /// Lets one request of a job go wrong.
     pub fn plan(&self, job: &str, call: Call, fault: Fault) {
         lock(&self.state.plans).insert(job.to_owned(), (call, fault));

@@ -5,7 +5,10 @@ use std::{
     fs,
     os::unix::fs::chown,
     path::PathBuf,
-    sync::{Arc, Mutex},
+    sync::{
+        Arc, Mutex,
+        atomic::{AtomicUsize, Ordering},
+    },
     time::Duration,
 };
 
@@ -17,7 +20,7 @@ use tokio::sync::watch;
 use super::lock;
 use crate::event_log::EventLog;
 
-/// Lines that each container prints.
+/// Lines that each container prints, unless it is told otherwise.
 pub const LINES: usize = 40;
 /// Pause between two of them.
 const BEAT: Duration = Duration::from_millis(5);
@@ -26,6 +29,8 @@ const BEAT: Duration = Duration::from_millis(5);
 pub struct Things {
     inside: Mutex<Inside>,
     log: EventLog,
+    /// Lines that each container prints: two at least.
+    pub lines: AtomicUsize,
     /// Rings whenever something has changed.
     pub changed: watch::Sender<()>,
 }
@@ -64,7 +69,7 @@ pub type Refusal = (u16, String);
 
 impl Things {
     pub fn new(log: EventLog) -> Self {
-        Self { inside: Mutex::default(), log, changed: watch::Sender::new(()) }
+        Self { inside: Mutex::default(), log, lines: AtomicUsize::new(LINES), changed: watch::Sender::new(()) }
     }
 
     pub fn with<T>(&self, look: impl FnOnce(&mut Inside) -> T) -> T {
@@ -125,11 +130,12 @@ impl Things {
     /// What a container does: it prints its lines, leaves an artifact and a report, and ends well.
     async fn run(&self, thing: Thing) {
         let stage = thing.variable("STAGE").unwrap_or_default();
-        for number in 1..=LINES {
+        let lines = self.lines.load(Ordering::Relaxed);
+        for number in 1..=lines {
             tokio::time::sleep(BEAT).await;
             let line = match number {
                 1 => "begun\n".to_owned(),
-                LINES => "done\n".to_owned(),
+                last if last == lines => "done\n".to_owned(),
                 number => format!("line {number} of {stage}\n"),
             };
             let is_there = self.change(&thing.id, |thing| {
