@@ -19,4 +19,5 @@ mod routes;
 pub mod serve;
 pub mod stacks;
 mod submit;
+mod unread;
 mod web;

@@ -17,9 +17,8 @@ use tokio::{
     time::{Instant, sleep, timeout},
 };
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
-use tower::ServiceExt;
 
-use crate::{app::App, config::ConnectionLimits, linger::PatientStream, routes};
+use crate::{app::App, config::ConnectionLimits, linger::PatientStream, routes, unread};
 
 /// The most that is buffered of a connection, in bytes, each way.
 const BUFFER_BYTES: usize = 64 * 1024;
@@ -124,7 +123,7 @@ impl Server {
     async fn connection(self: Arc<Self>, stream: TcpStream, _place: OwnedSemaphorePermit) {
         let _ = stream.set_nodelay(true);
         let router = self.router.clone();
-        let service = service_fn(move |request| Box::pin(router.clone().oneshot(request)));
+        let service = service_fn(move |request| Box::pin(unread::answer(router.clone(), request)));
         let io = TokioIo::new(PatientStream::new(stream, self.limits.write_patience));
         let mut connection = http1::Builder::new()
             .timer(TokioTimer::new())

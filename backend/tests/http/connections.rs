@@ -56,6 +56,22 @@ async fn m19_a_second_request_is_never_smuggled_in() {
 }
 
 #[tokio::test]
+async fn a_client_is_told_when_its_connection_ends_with_the_answer() {
+    let server = TestServer::start().await;
+    // With the rest of a body in it, a connection takes no other request: who is not told loses the next one.
+    let refused =
+        server.post_form("/api/jobs/upload", crate::support::form(&[crate::support::file(&vec![b'x'; 3 * MIB])]));
+    let refused = refused.await;
+    assert_eq!((refused.status, refused.header("connection")), (413, "close"), "{}", refused.text());
+    server.assert_untouched().await;
+    let admitted = server.upload(&project(), &request()).await;
+    assert_eq!((admitted.status, admitted.header("connection")), (201, ""), "it was read to its end");
+    let asked = server.get("/health").await;
+    assert_eq!((asked.status, asked.header("connection")), (200, ""));
+    server.stop().await;
+}
+
+#[tokio::test]
 async fn m20_too_large_is_told_before_the_disk_fills_and_the_client_sees_it() {
     let server = TestServer::start().await;
     let too_large = crate::support::form(&[crate::support::file(&vec![b'x'; 3 * MIB])]);

@@ -28,6 +28,9 @@ const PAUSE: Duration = Duration::from_millis(25);
 /// The certificates of this machine: where a network signs TLS anew, builds in containers need them, too.
 const CA_CERTS: &str = "/etc/ssl/certs/ca-certificates.crt";
 
+/// What makes of a command the one that starts it: under a tracer, for example.
+pub type Through = Box<dyn Fn(&Command) -> Command>;
+
 /// A story's surroundings.
 pub struct World {
     folder: tempfile::TempDir,
@@ -37,7 +40,7 @@ pub struct World {
     /// What processes that are started from now on find in their environment besides.
     pub environment: Vec<(&'static str, String)>,
     /// What processes that are started from now on are started through.
-    pub through: Option<Box<dyn Fn(&Command) -> Command>>,
+    pub through: Option<Through>,
     /// The story breaks what an operator should be called for.
     pub errors_are_expected: bool,
     processes: usize,

@@ -25,7 +25,7 @@ use crate::{
     projects::{shell, shell_project},
     server::Process,
     trial::{QUICK, Trial},
-    world::{World, story, until},
+    world::{Through, World, story, until},
 };
 
 /// How many states are brought to their ends at once.
@@ -61,7 +61,7 @@ async fn recorded(world: &mut World) -> (Jobs, Vec<Call>) {
     (Jobs { succeeds, canceled }, reading.calls())
 }
 
-fn through(log: PathBuf) -> Box<dyn Fn(&std::process::Command) -> std::process::Command> {
+fn through(log: PathBuf) -> Through {
     Box::new(move |command| traced(command, &log, None))
 }
 
