@@ -112,7 +112,8 @@ impl Engine {
     /// Which run of which engine this is; `None` where it does not tell, or not soon: nothing waits for this, and nothing fails.
     pub async fn current_run(&self) -> Option<EngineRun> {
         let asked = async {
-            let (info, since) = (self.docker.info().await?, self.running_since().await?);
+            let info = async { Ok(self.docker.info().await?) };
+            let (info, since) = tokio::try_join!(info, self.running_since())?;
             Ok::<_, EngineError>(info.id.zip(since).map(|(id, since)| EngineRun { id, since }))
         };
         match tokio::time::timeout(ANSWERS_WITHIN, asked).await.map_err(|_| EngineError::NoAnswer).flatten() {
