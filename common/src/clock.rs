@@ -65,18 +65,15 @@ impl Stamp {
     }
 
     /// How much time has passed until `now` for a job that began at this stamp. On the boot on which it began, that boot's clock
-    /// says it. On another one, after a reboot or on another machine, no clock went on for all of the time:
-    ///
-    /// - until the last moment that was written down on the boot on which it began, that boot's clock counts, and from there on
-    ///   the clocks on the wall: what the first one said, and was set since, does not matter;
-    /// - never more than has passed since the job was submitted: a clock that was far behind ends nothing early;
-    /// - never less than was seen to pass, and than has passed since the engine's start where the engine was started after the
-    ///   job began: a clock that was ahead, or was set back since, gives the job no more than its whole time from that start on.
-    ///   That start is the wall's, too, so it counts for no more than the age of this boot: where the engine's machine is the one
-    ///   that was rebooted, no clock that was set right after that makes it more than has passed.
+    /// says it. On another one, after a reboot or on another machine: what that boot's clock saw pass until the last moment that was
+    /// written down, and what has passed on the wall since; no more than since the job was submitted, and no less than what was
+    /// seen, or than since the engine's start where that was after the job began. (That start is the wall's, too: it counts for no
+    /// more than the age of this boot.) So a clock that was far behind ends nothing early, and one that was ahead, or was set back
+    /// since, gives the job no more than its whole time from the engine's start on.
     ///
     /// Not known, and believed to the wall: for how long everything was off, and whether the clocks of two machines agree. A clock
-    /// that was far behind from the submission until after the last start of a step, and is right now, ends the job.
+    /// that was far behind from the submission until after the last start of a step, and is right now, ends the job. The start of
+    /// a step that is run again on a later boot says nothing of the first one any more.
     pub fn until_of_job(&self, now: &Self, known: &Witnesses) -> Duration {
         if let Some(passed) = self.on_one_boot(now) {
             return passed;

@@ -10,7 +10,7 @@
 //! | `Ring` | `ring` in `backend/src/submit.rs`, after the job was admitted and answered for; the backend may die before it |
 //! | `TakeBell` | BLPOP in `common/src/queue/listener.rs`: the bell is out of Redis before anybody looks into it, which is all the acknowledging there is. What a worker had in its hands when it died never comes back |
 //! | `AnswerBell`, `Pass` | `Worker::answer` and `Worker::reconcile_once` in `worker/src/reconcile.rs`, up to the look at final.json with which `Job::claim` begins |
-//! | `Leave` | a worker that is told to end while it has a bell: `JobBackend::close` puts it back |
+//! | `Leave` | a worker that is told to end before it looks into a bell: `JobBackend::close` puts it back |
 //! | `LoseBells` | the backend dies before it rings, the list is full, or Redis is wiped |
 //! | `RingMore` | a bell that nobody waited for: sent again by `common/src/queue/ringer.rs` because the answer to the first broke off, rung for a wish, or forged |
 //! | `IsDead`, `CreateClaim`, `LookAgain` | the rest of `Job::claim` in `common/src/store/claims.rs` |
@@ -29,7 +29,8 @@
 //!
 //! What is left out: other jobs, and the places that they take; what state.json says besides that the job runs; what logs say, whose
 //! take-over is by a new file; time, for which a stopped holder's heartbeat may count as dead at any moment, and with it the end of a
-//! job whose time is over, which is canceling by another name; jobs that end the process that handles them; an engine that is away.
+//! job whose time is over, which is canceling by another name; jobs that end the process that handles them; an engine that is away; what runs beside a step; and a holder that sleeps between the look
+//! whether it still is one and the opening or removal of a log, which are one act here.
 //!
 //! Three of the [`Guards`] were found missing in the product by this model, and have stories of their own in
 //! `cli/tests/faults/overtaken.rs`: [`Guards::held_when_told`] (`Run::to_the_end` in `worker/src/step.rs`), [`Guards::left_first`]

@@ -28,6 +28,7 @@ use pipelinex_common::{
 use tokio::{
     sync::{OnceCell, watch},
     task::JoinSet,
+    time::timeout,
 };
 use tokio_util::sync::CancellationToken;
 
@@ -46,6 +47,9 @@ use crate::{
     tree,
     verdict::{self, Verdict},
 };
+
+/// How long the removal of what nobody goes on with is waited for: a wish to cancel waits behind it.
+const REMOVED_WITHIN: Duration = Duration::from_secs(5);
 
 /// What a step's task says when it is over.
 pub enum StepReport {
@@ -75,6 +79,8 @@ pub struct JobSteps {
     claim_number: u64,
     /// Containers of a former holder that nobody has taken up yet.
     adopted: Mutex<BTreeMap<Slug, String>>,
+    /// What a former holder left beside its steps.
+    beside: Mutex<Vec<(Slug, String)>>,
     /// What each step has on the engine for itself alone.
     made: Mutex<BTreeMap<Slug, Belongings>>,
     volume: OnceCell<()>,
@@ -126,6 +132,7 @@ impl JobSteps {
             claim: claim.0,
             claim_number: claim.1,
             adopted: Mutex::new(left.running),
+            beside: Mutex::new(left.beside),
             made: Mutex::default(),
             volume: OnceCell::new(),
             networks: Mutex::default(),
@@ -230,15 +237,22 @@ impl JobSteps {
         lock(&self.removals).spawn_on(removal, &self.worker.runtime);
     }
 
-    /// Removes the containers that a former holder left of steps whose ends are on disk, before anything else: one of them may have
-    /// been made by a holder that sleeps right before its start, and nothing is started once the job has ended.
-    pub fn remove_ended<T>(&self, ended: &BTreeMap<Slug, T>) {
-        let left: Vec<_> = lock(&self.adopted).extract_if(.., |step, _| ended.contains_key(step)).collect();
-        for (step, name) in left {
-            if let Err(error) = self.worker.runtime.block_on(self.engine.remove_container(&name)) {
-                tracing::warn!(job = %self.context.job, %step, %error, "a container could not be removed; the sweeper tries again");
+    /// Removes what a former holder left and nobody goes on with, before anything else: containers of steps whose ends are on disk,
+    /// and what was to run beside those and beside steps that have no container. One of them may have been made by a holder that
+    /// sleeps right before its start, and nothing is started once the job has ended.
+    pub fn remove_left<T>(&self, ended: &BTreeMap<Slug, T>) {
+        let mut left: Vec<String> = Vec::new();
+        let mut adopted = lock(&self.adopted);
+        left.extend(adopted.extract_if(.., |step, _| ended.contains_key(step)).map(|(_, name)| name));
+        left.extend(lock(&self.beside).drain(..).filter(|(step, _)| !adopted.contains_key(step)).map(|(_, name)| name));
+        drop(adopted);
+        let removals = left.iter().map(|name| async move {
+            let removed = timeout(REMOVED_WITHIN, self.engine.remove_container(name)).await;
+            if !matches!(removed, Ok(Ok(()))) {
+                tracing::warn!(container = name, ?removed, "it could not be removed; the sweeper tries again");
             }
-        }
+        });
+        self.worker.runtime.block_on(futures::future::join_all(removals));
     }
 
     async fn remove_all_of(&self, step: &Slug) {

@@ -87,18 +87,25 @@ pub fn run_job(
         && let Some(words) = job.cancel_wish()
     {
         let end = stopping::never_begun(&metadata, &stopping::canceled(&words), number);
-        return ends::at_once(worker, job, lock(&claim).holds(), &end);
+        return ends::at_once(worker, None, job, lock(&claim).holds(), &end);
     }
     let Some(engine) = engine else { return Ok(Left::Open) };
     let started_at = job.view()?.execution.started_at.unwrap_or_else(Timestamp::now);
-    let mut running =
-        match Running::prepare(worker, engine, job, &metadata, planning, (claim.clone(), let_go), started_at)? {
-            Ok(running) => running,
-            Err(refused) => {
-                let end = ends::unrunnable(job, &metadata, refused, number, started_at);
-                return ends::at_once(worker, job, lock(&claim).holds(), &end);
-            }
-        };
+    let mut running = match Running::prepare(
+        worker,
+        engine.clone(),
+        job,
+        &metadata,
+        planning,
+        (claim.clone(), let_go),
+        started_at,
+    )? {
+        Ok(running) => running,
+        Err(refused) => {
+            let end = ends::unrunnable(job, &metadata, refused, number, started_at);
+            return ends::at_once(worker, Some(&engine), job, lock(&claim).holds(), &end);
+        }
+    };
     let _watching = stopping::watch(worker, job, bell, running.deadline, running.events.0.clone());
     let left = running.run_to_the_end()?;
     if left == Left::Finished {
@@ -187,7 +194,7 @@ impl<'a> Running<'a> {
     fn take_up(&mut self) -> Result<(), RunError> {
         // Drawn before the look: whoever wished for the end, and then saw the job QUEUED, was in time.
         self.job.draw_state(&self.board.draw())?;
-        self.steps.remove_ended(&self.ended);
+        self.steps.remove_left(&self.ended);
         self.heed_wish();
         self.heed_deadline();
         let (attempt, lost) = std::mem::take(&mut self.lost);

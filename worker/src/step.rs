@@ -128,8 +128,11 @@ impl Run<'_> {
                     self.engine.remove_unstarted(&unstarted.id).await?;
                 }
                 // It was never started, and removed by a maker who was too late. Or it ran, and another has ended its step and removed
-                // it since: whoever takes the job up again looks for that end.
-                None => return Err(StepError::NotMine),
+                // it since: whoever takes the job up again looks for that end. Or its name is given free only now.
+                None => {
+                    tokio::time::sleep(ASK_AGAIN).await;
+                    return Err(StepError::NotMine);
+                }
             }
             fresh = true;
         }

@@ -29,9 +29,9 @@ pub async fn belongings(engine: &Engine, store: &Store, job: JobId) -> Result<Be
     engine.find(&[format!("{LABEL_INSTANCE}={}", store.instance().as_str()), format!("{LABEL_JOB}={job}")]).await
 }
 
-/// Removes everything of a job that has ended and is not its record. The folders go also where the engine fails: what is left
-/// on it is found again by [`leftovers`], but if it had done what it was asked for and only its answer got lost, nothing would
-/// lead there any more.
+/// Removes everything of a job that has ended and is not its record. The folders go also where the engine fails, unless a container
+/// may still write there: what is left on it is found again by [`leftovers`], but if it had done what it was asked for and only its
+/// answer got lost, nothing would lead to them any more.
 ///
 /// # Errors
 /// [`RunError`].
@@ -40,7 +40,13 @@ pub async fn job(engine: &Engine, store: &Store, job: &Job) -> Result<(), RunErr
         Ok(found) => engine.remove(&found).await,
         Err(error) => Err(error),
     };
-    remove_folders(store, job)?;
+    let are_free = match &removed {
+        Ok(()) => true,
+        Err(_) => belongings(engine, store, job.id()).await.is_ok_and(|left| left.containers.is_empty()),
+    };
+    if are_free {
+        remove_folders(store, job)?;
+    }
     Ok(removed?)
 }
 
@@ -50,7 +56,11 @@ pub async fn job(engine: &Engine, store: &Store, job: &Job) -> Result<(), RunErr
 /// [`StoreError`].
 pub fn remove_folders(store: &Store, job: &Job) -> Result<(), StoreError> {
     let paths = job.paths();
-    let of_a_moment = [left_in(paths.root())?, left_in(&paths.logs())?].concat();
+    let mut of_a_moment = Vec::new();
+    // Not in wishes/, which is the backend's.
+    for folder in [paths.root(), &paths.logs(), &paths.claims(), &paths.attempts(), &paths.starts(), &paths.ends()] {
+        of_a_moment.extend(left_in(folder)?);
+    }
     // The outbox last: every job that ran a step has one, so as long as it is there something may be left.
     for folder in of_a_moment.into_iter().chain([paths.reserve(), paths.trees(), paths.inputs(), paths.outbox()]) {
         store.throw_away(&folder)?;
@@ -62,11 +72,11 @@ pub fn remove_folders(store: &Store, job: &Job) -> Result<(), StoreError> {
 fn left_in(folder: &Path) -> Result<Vec<PathBuf>, StoreError> {
     let entries = match fs::read_dir(folder) {
         Ok(entries) => entries,
-        // There is no log yet, or the whole job was thrown away meanwhile.
+        // There is none of these yet, or the whole job was thrown away meanwhile.
         Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(Vec::new()),
         Err(error) => return Err(DiskError::io("list", folder)(error).into()),
     };
-    let of_a_moment = |name: &str| name.starts_with(".collecting-") || name.starts_with(".tmp-");
+    let of_a_moment = |name: &str| [".collecting-", ".tmp-", ".new-"].iter().any(|start| name.starts_with(start));
     let left = entries.flatten().filter(|entry| of_a_moment(&entry.file_name().to_string_lossy()));
     Ok(left.map(|entry| entry.path()).collect())
 }
@@ -86,7 +96,8 @@ mod tests {
         let job = store.job(id).unwrap();
         remove_folders(&store, &job).unwrap();
         fs::create_dir(job.paths().logs()).unwrap();
-        for left in [".tmp-1", ".collecting-1", "logs/.tmp-2", "logs/build.log"] {
+        fs::create_dir(job.paths().claims()).unwrap();
+        for left in [".tmp-1", ".collecting-1", "logs/.tmp-2", "logs/build.log", "claims/.new-3", "claims/1"] {
             fs::write(job.paths().root().join(left), "").unwrap();
         }
         remove_folders(&store, &job).unwrap();
@@ -96,6 +107,10 @@ mod tests {
             names
         };
         assert_eq!(names(&job.paths().logs()), ["build.log"]);
-        assert_eq!(names(job.paths().root()), ["logs", "metadata.json", "pipelines", "source", "state.json", "wishes"]);
+        assert_eq!(names(&job.paths().claims()), ["1"]);
+        assert_eq!(
+            names(job.paths().root()),
+            ["claims", "logs", "metadata.json", "pipelines", "source", "state.json", "wishes"]
+        );
     }
 }

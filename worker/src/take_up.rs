@@ -1,9 +1,6 @@
 //! What a former holder of a job left: containers to go on with, and steps whose containers are gone.
 
-use std::{
-    collections::{BTreeMap, HashMap},
-    sync::Mutex,
-};
+use std::{collections::BTreeMap, sync::Mutex};
 
 use pipelinex_common::{
     slug::Slug,
@@ -23,6 +20,8 @@ pub struct Left {
     pub attempt: u32,
     /// Containers by step, running or ended.
     pub running: BTreeMap<Slug, String>,
+    /// What runs beside steps, with the step of each.
+    pub beside: Vec<(Slug, String)>,
 }
 
 impl Left {
@@ -43,18 +42,19 @@ pub async fn find(engine: &Engine, store: &Store, job: &Job, claim: &Mutex<Claim
     if latest == 0 {
         let run = engine.current_run().await;
         let attempt = job.begin(&lock(claim), run)?;
-        return Ok(Left { attempt, running: BTreeMap::new() });
+        return Ok(Left { attempt, running: BTreeMap::new(), beside: Vec::new() });
     }
     let labels = [format!("{LABEL_INSTANCE}={}", store.instance().as_str()), format!("{LABEL_JOB}={}", job.id())];
     let mut found = engine.labelled_containers(&labels).await?;
     // Of two attempts the later one.
     found.sort_by_key(|(_, labels)| labels.get(LABEL_ATTEMPT).and_then(|attempt| attempt.parse::<u32>().ok()));
-    let of_step = |(name, labels): (String, HashMap<String, String>)| {
-        // What runs beside a step is found by its name once the step is taken up.
-        let beside = labels.contains_key(LABEL_SERVICE);
-        (!beside).then_some(())?;
-        Some((labels.get(LABEL_STEP)?.parse::<Slug>().ok()?, name))
-    };
-    let running: BTreeMap<Slug, String> = found.into_iter().filter_map(of_step).collect();
-    Ok(Left { attempt: latest, running })
+    let (mut running, mut beside) = (BTreeMap::new(), Vec::new());
+    for (name, labels) in found {
+        let Some(step) = labels.get(LABEL_STEP).and_then(|step| step.parse::<Slug>().ok()) else { continue };
+        match labels.contains_key(LABEL_SERVICE) {
+            true => beside.push((step, name)),
+            false => _ = running.insert(step, name),
+        }
+    }
+    Ok(Left { attempt: latest, running, beside })
 }

@@ -37,13 +37,13 @@ fn a_canceled_job_ends_soon_whatever_its_script_says_to_that() {
                 trial.fault("cancel", &id);
                 let answer = backend.answer(backend.http.post(backend.url(&format!("/api/jobs/{id}/cancel")))).await;
                 assert_eq!(answer.status, 202, "{}", answer.text());
-                let died = until("its container has ended", async || trial.died(&id)).await;
-                took.push(Duration::from_nanos((died - asked).max(0) as u64));
+                let gone = until("its container is gone", async || trial.told_of(&id, "destroy")).await;
+                took.push(Duration::from_nanos((gone - asked).max(0) as u64));
                 assert_eq!(backend.end_of(&id).await["execution"]["state"], "CANCELED");
             }
             notes.push(spread(what, took));
         }
-        trial.judged("a running job is canceled: until its container has ended", "CANCELED", &notes.join("; ")).await;
+        trial.judged("a running job is canceled: until its container is gone", "CANCELED", &notes.join("; ")).await;
         worker.stop().await;
         backend.process.stop().await;
     });

@@ -77,7 +77,7 @@ fn a_full_disk_refuses_what_does_not_fit_and_costs_no_job() {
             assert_eq!(backend.get(&format!("/api/jobs/{held}/status")).await.status, 200, "what is there can be read");
             // Its step ends while nothing can be written; in each second round its worker, too, and another comes.
             release(trial.world, &held);
-            until("its step has ended", async || trial.died(&held)).await;
+            until("its step has ended", async || trial.told_of(&held, "die")).await;
             if round % 2 == 1 {
                 trial.kill(worker);
                 worker = trial.worker_of(1, "", &[]);

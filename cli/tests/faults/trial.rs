@@ -3,7 +3,7 @@
 use std::{
     collections::{BTreeMap, BTreeSet},
     fs::{self, File},
-    path::PathBuf,
+    path::{Path, PathBuf},
     process::{Child, Command, Stdio},
     time::{Duration, Instant},
 };
@@ -171,15 +171,32 @@ impl<'w> Trial<'w> {
             // A watch that begins anew repeats what happened in its second.
             events.extend(text(path).lines().filter(|line| seen.insert((*line).to_owned())).filter_map(of_engine));
         }
+        events.extend(self.ends_untold(&events));
         events.sort_by_key(|event| event.at_ns);
         events
     }
 
-    /// When the engine says that a container of a job ended.
-    pub fn died(&self, id: &str) -> Option<i64> {
+    /// The ends of jobs whose workers died before they wrote them down: by their files.
+    fn ends_untold(&self, events: &[Event]) -> Vec<Event> {
+        let told: BTreeSet<&str> = events.iter().filter(|event| event.name == "final").map(Event::job).collect();
+        let of = |(id, _): (String, Option<String>)| {
+            let end: Value = serde_json::from_str(&text(self.world.job(&id).join("final.json"))).ok()?;
+            let at: jiff::Timestamp = end["finished_at"].as_str()?.parse().ok()?;
+            let event = json!({"event": "final", "job": id, "won": "by its file", "at_ns": at.as_nanosecond() as i64});
+            Event::read(&event.to_string()).pop()
+        };
+        self.jobs()
+            .into_iter()
+            .filter(|(id, end)| end.is_some() && !told.contains(id.as_str()))
+            .filter_map(of)
+            .collect()
+    }
+
+    /// When the engine says that a container of a job ended (`die`), or was removed (`destroy`).
+    pub fn told_of(&self, id: &str, action: &str) -> Option<i64> {
         let events = self.events();
-        let died = events.iter().rfind(|event| event.text("action") == "die" && event.job() == id);
-        died.map(|event| event.at_ns)
+        let told = events.iter().rfind(|event| event.text("action") == action && event.job() == id);
+        told.map(|event| event.at_ns)
     }
 
     /// The jobs that are there, each with the state it ended in.
@@ -201,11 +218,7 @@ impl<'w> Trial<'w> {
             left.extend(inside.into_iter().map(|name| format!("{folder}/{name}")));
         }
         for id in self.jobs().keys() {
-            let passing = |name: &String| {
-                ["trees", "outbox", "inputs", ".reserve"].contains(&name.as_str())
-                    || [".collecting", ".tmp"].iter().any(|passing| name.starts_with(passing))
-            };
-            left.extend(names(&self.world.job(id)).into_iter().filter(passing).map(|name| format!("{id}/{name}")));
+            left.extend(left_in(&self.world.job(id)).into_iter().map(|name| format!("{id}/{name}")));
         }
         left
     }
@@ -249,6 +262,17 @@ impl<'w> Trial<'w> {
     }
 }
 
+/// What is in the folder of a job that has ended and should not be there.
+pub fn left_in(job: &Path) -> Vec<String> {
+    let passing = |name: &String| {
+        ["trees", "outbox", "inputs", ".reserve"].contains(&name.as_str())
+            || [".collecting", ".tmp", ".new"].iter().any(|passing| name.starts_with(passing))
+    };
+    let folders = ["", "logs", "claims", "attempts", "starts", "ends"];
+    let inside = |folder: &str| names(&job.join(folder)).into_iter().filter(passing).collect::<Vec<_>>();
+    folders.iter().flat_map(|folder| inside(folder).into_iter().map(move |name| format!("{folder}/{name}"))).collect()
+}
+
 /// Whether each container that the engine says it started has ended: its record comes a moment after the fact.
 fn nothing_runs(events: &[Event]) -> bool {
     let mut running = BTreeSet::new();
@@ -266,7 +290,7 @@ fn nothing_runs(events: &[Event]) -> bool {
 /// A line of the engine's record in our words.
 fn of_engine(line: &str) -> Option<Event> {
     let said: Value = serde_json::from_str(line).ok()?;
-    let action = said["Action"].as_str().filter(|action| ["start", "die"].contains(action))?;
+    let action = said["Action"].as_str().filter(|action| ["start", "die", "destroy"].contains(action))?;
     let name = said["Actor"]["Attributes"]["name"].as_str()?;
     let about = json!({"at_ns": said["timeNano"], "event": "container", "action": action, "container": name});
     Event::read(&about.to_string()).pop()

@@ -172,10 +172,12 @@ impl Job {
             return Err(DiskError::io("write", &temp)(error).into());
         }
         let linked = fs::hard_link(&temp, &path);
-        fs::remove_file(&temp).map_err(DiskError::io("remove", &temp))?;
+        let _ = fs::remove_file(&temp);
         match linked {
             Ok(()) => disk::sync_dir(&folder)?,
             Err(error) if error.kind() == std::io::ErrorKind::AlreadyExists => return Ok(None),
+            // Somebody clears up behind the end of the job.
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(None),
             Err(error) => return Err(DiskError::io("create", &path)(error).into()),
         }
         let (next, ended) = (self.paths().claim(number + 1), self.paths().final_record());

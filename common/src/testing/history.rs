@@ -3,7 +3,7 @@
 //!
 //! Events are lines of JSON: of the program (`common/src/fault.rs`); of the client, `answered` for each 201; of who makes things
 //! go wrong, `fault` and `kill`; and of the engine, whose own record of its containers is in the same words, `container` with
-//! `action` (`start`, `die`). What a process could not write down because it was killed may be missing: no rule needs an event
+//! `action` (`start`, `die`, `destroy`). What a process could not write down because it was killed may be missing: no rule needs an event
 //! that a death can swallow.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};

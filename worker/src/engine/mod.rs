@@ -33,8 +33,10 @@ const VOLUME_FOLDERS_API: (usize, usize) = (1, 45);
 /// How long one call may take: starting a container on a busy machine takes seconds.
 const CALL_TIMEOUT: Duration = Duration::from_secs(120);
 
-/// How long is waited for an answer that is only good to have.
+/// How long is waited for an engine to say that it is there,
 const ANSWERS_WITHIN: Duration = Duration::from_secs(10);
+/// and for an answer that is only good to have, while a job waits.
+const TELLS_WITHIN: Duration = Duration::from_secs(2);
 
 /// How often an engine is asked to do something that it says it cannot, for a reason of its own.
 const TRIES: u32 = 3;
@@ -116,7 +118,7 @@ impl Engine {
             let (info, since) = tokio::try_join!(info, self.running_since())?;
             Ok::<_, EngineError>(info.id.zip(since).map(|(id, since)| EngineRun { id, since }))
         };
-        match tokio::time::timeout(ANSWERS_WITHIN, asked).await.map_err(|_| EngineError::NoAnswer).flatten() {
+        match tokio::time::timeout(TELLS_WITHIN, asked).await.map_err(|_| EngineError::NoAnswer).flatten() {
             Ok(run) => run,
             Err(error) => {
                 tracing::warn!(%error, "the engine does not tell since when it runs: a deadline is counted without that");

@@ -15,14 +15,23 @@ use pipelinex_common::{
 use super::{Left, RunError, stopping};
 use crate::{Worker, board::Board, engine::Engine, poison, step::Stop, sweep};
 
-/// Ends a job of which nothing runs, if we still hold it.
-pub(super) fn at_once(worker: &Arc<Worker>, job: &Job, holds: bool, end: &Execution) -> Result<Left, RunError> {
+/// Ends a job of which nothing is to run, if we still hold it. `engine`: where a former holder may have left something.
+pub(super) fn at_once(
+    worker: &Arc<Worker>,
+    engine: Option<&Engine>,
+    job: &Job,
+    holds: bool,
+    end: &Execution,
+) -> Result<Left, RunError> {
     if !holds {
         return Ok(Left::Open);
     }
     let won = job.finish(end)?;
     tracing::info!(job = %job.id(), state = %end.state, won, "the job was ended before it began");
-    sweep::remove_folders(&worker.store, job)?;
+    match engine {
+        Some(engine) => worker.runtime.block_on(sweep::job(engine, &worker.store, job))?,
+        None => sweep::remove_folders(&worker.store, job)?,
+    }
     Ok(Left::Finished)
 }
 

@@ -35,32 +35,33 @@ impl Run<'_> {
         mut heard: Option<Heard>,
         mut deadline: Instant,
     ) -> Result<Ending, StepError> {
-        let mut readings = 0;
+        // How it ended, from the moment on at which that is known: what is read of its record after that changes nothing of it.
+        let (mut readings, mut exited) = (0, None);
         loop {
             let mut broken = false;
             match self.drain(&mut log, &mut output, heard.as_mut(), deadline).await? {
-                Drained::Stop(ending) => return self.stop(log, output, ending).await,
+                Drained::Stop(ending) if exited.is_none() => return self.stop(log, output, ending).await,
                 Drained::Detach => return Ok(Ending::Detached),
-                Drained::Closed => {}
+                Drained::Closed | Drained::Stop(_) => {}
                 Drained::Broken => broken = true,
             }
             let closed = Instant::now();
             // Its last words are made durable while the engine brings the container to its end.
-            let settling = async { (self.settled(deadline).await, closed.elapsed()) };
+            let settling = async {
+                match exited.take() {
+                    Some(ending) => (Ok(Settled::Is(ending)), closed.elapsed()),
+                    None => (self.settled(deadline).await, closed.elapsed()),
+                }
+            };
             let ((settled, took), synced) = tokio::join!(settling, log.sync());
             synced?;
-            let settled = settled?;
-            // A connection may end without a word, too: output that ended long before its container was cut off, or ends in the
-            // middle of the engine's record of it.
-            let mut cut = broken || took > SOON;
-            if let (false, Settled::Is(Ending::Exited(_)), Some(heard)) = (cut, &settled, &heard) {
-                cut = !heard.is_all(self.engine, &self.spec.name).await;
-            }
-            match settled {
-                Settled::Is(Ending::Exited(_))
-                    if cut && readings < if broken { READINGS_OF_BROKEN } else { READINGS } =>
+            match settled? {
+                Settled::Is(ending @ Ending::Exited(_))
+                    if readings < if broken { READINGS_OF_BROKEN } else { READINGS }
+                        && (broken || self.was_cut(heard.as_ref(), took).await) =>
                 {
                     readings += 1;
+                    exited = Some(ending);
                     tokio::time::sleep(SOON.min(took)).await;
                     deadline = Instant::now() + self.timeout;
                     drop(log);
@@ -77,6 +78,14 @@ impl Run<'_> {
                 }
             }
         }
+    }
+
+    /// Whether a stream that ended without a word ended before its container did. Where all that was heard of it is known, the
+    /// engine's record says so; else, that its container went on for long.
+    async fn was_cut(&self, heard: Option<&Heard>, took: Duration) -> bool {
+        let Some(heard) = heard else { return took > SOON };
+        let is_all = tokio::time::timeout(LAST_WORDS, heard.is_all(self.engine, &self.spec.name)).await;
+        !is_all.unwrap_or(true)
     }
 
     async fn drain(

@@ -79,10 +79,15 @@ async fn containers(
             done(things.find(which).ok_or_else(|| absent(which)), |thing| answer(200, &told(&thing)))
         }
         ("GET", [_, "stats"]) => answer(200, &json!({"memory_stats": {"usage": 4096}, "pids_stats": {"current": 1}})),
-        ("POST", [_, "wait"]) => match stream::ended(things, which).await {
-            Some(code) => answer(200, &json!({ "StatusCode": code })),
-            None => done(Err::<(), _>(absent(which)), |()| answer(200, &Value::Null)),
-        },
+        // Its head comes at once, as an engine's does, and the code when there is one.
+        ("POST", [_, "wait"]) => done(things.find(which).ok_or_else(|| absent(which)), |thing| {
+            let things = things.clone();
+            let code = futures::stream::once(async move {
+                let code = stream::ended(&things, &thing.id).await.unwrap_or(137);
+                json!({ "StatusCode": code }).to_string().into_bytes()
+            });
+            Response::new(stream::body(code, budget))
+        }),
         ("GET", [_, "logs"]) => done(things.find(which).ok_or_else(|| absent(which)), |thing| {
             let follow = asked.query("follow") == "true";
             let mut response = Response::new(stream::body(stream::printed(things, &thing.id, 0, follow), budget));

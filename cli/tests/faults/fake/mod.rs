@@ -123,6 +123,14 @@ impl FakeEngine {
         self.state.things.vanish(job);
     }
 
+    /// The names of everything there is.
+    pub fn everything(&self) -> Vec<String> {
+        self.state.things.with(|inside| {
+            let containers = inside.containers.iter().map(|thing| thing.name.clone());
+            containers.chain(inside.volumes.keys().cloned()).chain(inside.networks.keys().cloned()).collect()
+        })
+    }
+
     /// The names of a job's containers.
     pub fn containers(&self, job: &str) -> Vec<String> {
         let of_job = |thing: &&things::Thing| thing.name.contains(job);

@@ -188,6 +188,7 @@ impl Things {
         }
         self.end(&thing.id, 137);
         self.with(|inside| inside.containers.retain(|other| other.id != thing.id));
+        self.tell(&thing.name, "destroy");
         self.changed.send_replace(());
         Ok(())
     }
