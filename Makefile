@@ -18,7 +18,7 @@ test: setup ## everything, with a real Redis and the oldest and the newest Docke
 bench: setup ## measure against plain containers and unzip; prints ratios, writes target/bench.json
 	dev/bench.sh
 
-faults: setup ## kill, wipe, fill and restart everything, hundreds of times; prints what was lost (nothing)
+faults: setup ## kill, wipe, fill, restart and cut the power of everything, hundreds of times; prints what was lost (nothing)
 	dev/faults.sh
 
 demo: ## from a bare machine to a job that ran, live in the terminal

@@ -203,7 +203,7 @@ fn a_container_that_somebody_removes_is_lost_and_run_again_until_the_budget_is_s
         let status = backend.end_of(&hopeless).await;
         assert_eq!(status["execution"]["state"], "FAILED", "{status:#}");
         assert_eq!(status["execution"]["stages"]["BUILD"]["reason"], "worker_lost", "{status:#}");
-        trial.settled().await;
+        trial.kept_its_promises().await;
         worker.stop().await;
         backend.process.stop().await;
     });
@@ -252,7 +252,7 @@ fn an_image_that_is_not_there_is_said_and_no_other_job_waits_for_it() {
         assert_eq!(engine.heal().values().sum::<usize>(), 1);
         let after = trial.submit(&backend, QUICK).await;
         assert_eq!(backend.end_of(&after).await["execution"]["state"], "SUCCEEDED");
-        trial.settled().await;
+        trial.kept_its_promises().await;
         worker.stop().await;
         backend.process.stop().await;
     });

@@ -4,7 +4,8 @@
 
 use std::fs;
 
-use serde_json::Value;
+use pipelinex_worker::spec::{LABEL_INSTANCE, LABEL_JOB, LABEL_SERVICE, LABEL_STEP};
+use serde_json::{Value, json};
 
 use crate::{
     fake::{Call, FakeEngine, Fault},
@@ -67,9 +68,15 @@ fn what_an_ended_step_left_on_the_engine_is_removed_before_its_job_ends() {
         dies_at(&mut trial, "worker.end-recorded").await;
         let left = format!("pipelinex-{id}-a1-build");
         assert_eq!(engine.containers(&id), [left.as_str()]);
+        // An application beside a step that has no container yet.
+        let beside = format!("pipelinex-{id}-a1-test.app");
+        let instance = text(trial.world.workspaces.join(".instance"));
+        let labels = json!({LABEL_INSTANCE: instance.trim(), LABEL_JOB: id, LABEL_STEP: "test", LABEL_SERVICE: "app"});
+        engine.made(&beside, &labels);
         dies_at(&mut trial, "worker.before-final").await;
-        // Somebody may have made it who sleeps right before its start.
-        assert!(!engine.containers(&id).contains(&left), "{:?}", engine.containers(&id));
+        // Somebody may have made them who sleeps right before their start.
+        let there = engine.containers(&id);
+        assert!(!there.contains(&left) && !there.contains(&beside), "{there:?}");
         let worker = trial.worker("", &WORKER);
         trial.judged("an ended step has left its container", "SUCCEEDED", "removed before the end").await;
         stopped(worker, backend).await;
@@ -95,6 +102,7 @@ fn a_step_that_another_has_ended_meanwhile_is_not_run_again() {
         let end = |id: &str| trial.world.job(id).join("ends/build.json");
         let record: Value = serde_json::from_str(&text(end(&ended))).unwrap();
         fs::write(end(&id), record.to_string()).unwrap();
+        trial.note(&json!({"event": "end", "job": id, "step": "build", "won": "true"}));
         engine.vanish(&id);
         for name in names(&trial.world.job(&id).join("logs")) {
             fs::remove_file(trial.world.job(&id).join("logs").join(name)).unwrap();

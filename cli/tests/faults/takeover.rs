@@ -48,14 +48,22 @@ fn a_job_whose_worker_died_is_taken_over_at_once() {
             let mut stopped = Vec::new();
             for _ in 0..3 {
                 let waits = as_delivered(&mut trial);
-                kill_process(Pid::from_child(&worker.child), Signal::STOP).unwrap();
                 trial.kills(worker.child.id());
+                kill_process(Pid::from_child(&worker.child), Signal::STOP).unwrap();
                 claimed_by(&trial, &waits).await;
                 stopped.push(since_kill(&trial, worker.child.id(), &waits));
                 drop(worker);
                 worker = waits;
             }
             note = format!("{note}; {}", spread("of one that was stopped", stopped));
+            // A disk that hangs: the process lives and holds its locks, and its heart stands still.
+            trial.kill(worker);
+            let hangs = trial.worker("worker.beat=3*off->sleep(600000)", &[]);
+            claimed_by(&trial, &hangs).await;
+            worker = as_delivered(&mut trial);
+            claimed_by(&trial, &worker).await;
+            trial.kills(hangs.child.id());
+            note = format!("{note}; also of one whose disk hangs");
         }
         release(trial.world, &id);
         trial.judged("a job is taken over", "SUCCEEDED", &note).await;

@@ -245,6 +245,12 @@ impl<'w> Trial<'w> {
         }
     }
 
+    /// Judges what was done, where it is no row of the table.
+    pub async fn kept_its_promises(&self) {
+        let violations = history::judge(&self.settled().await);
+        assert!(violations.is_empty(), "{violations:#?}");
+    }
+
     /// Judges what was done, prints the line of figures, and fails the story if a promise was not kept.
     pub async fn judged(&self, story: &str, expected: &str, note: &str) {
         let evidence = self.settled().await;

@@ -24,6 +24,7 @@ pub(super) fn beat(worker: &Worker, claim: &Arc<Mutex<Claim>>, let_go: &Cancella
             // On a thread for that: a disk that hangs must stall nobody else's heart.
             let beaten = tokio::task::spawn_blocking(move || {
                 let mut claim = lock(&claim);
+                pipelinex_common::fault_point!("worker.beat");
                 if !claim.holds() {
                     let_go.cancel();
                 }

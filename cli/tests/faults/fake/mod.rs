@@ -123,6 +123,11 @@ impl FakeEngine {
         self.state.things.vanish(job);
     }
 
+    /// Makes a container with these labels, and does not start it.
+    pub fn made(&self, name: &str, labels: &serde_json::Value) {
+        self.state.things.create(name, json!({ "Labels": labels })).unwrap();
+    }
+
     /// The names of everything there is.
     pub fn everything(&self) -> Vec<String> {
         self.state.things.with(|inside| {
