@@ -3,6 +3,7 @@
 
 use std::{
     collections::HashMap,
+    fs,
     path::{Path, PathBuf},
     time::{Duration, SystemTime},
 };
@@ -35,6 +36,9 @@ pub struct Clearing {
 pub struct Folder {
     /// Where it is.
     pub path: PathBuf,
+    /// How long ago something was last put into it or taken out of it, in seconds; none where that cannot be told.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub age_seconds: Option<u64>,
     /// The room it takes, in bytes.
     pub bytes: u64,
 }
@@ -59,8 +63,8 @@ impl Clearing {
     /// [`StoreError`] when the workspaces folder cannot be listed.
     pub fn of_folders(store: &Store, keep: &Keep, grace: Duration) -> Result<Self, StoreError> {
         let paths = store.trash()?.into_iter().chain(store.leftover_folders(grace)?);
-        let folders = paths.map(|path| Folder { bytes: room(&path), path }).collect();
         let now = SystemTime::now();
+        let folders = paths.map(|path| Folder { age_seconds: age(&path, now), bytes: room(&path), path }).collect();
         let old = store.surplus(keep, &mut HashMap::new())?.into_iter().map(|(job, because)| OldJob {
             job: job.id,
             because,
@@ -121,6 +125,12 @@ pub async fn remove_job(engine: Option<&Engine>, store: &Store, id: JobId) -> bo
 
 fn room(path: &Path) -> u64 {
     foreign::measure(path).unwrap_or(0)
+}
+
+/// One that says it was changed in the future is as young as can be: it says nothing of use to anybody.
+fn age(path: &Path, now: SystemTime) -> Option<u64> {
+    let changed = fs::symlink_metadata(path).and_then(|meta| meta.modified()).ok()?;
+    Some(now.duration_since(changed).unwrap_or_default().as_secs())
 }
 
 fn logged(done: Result<(), StoreError>, path: &Path) -> bool {

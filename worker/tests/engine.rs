@@ -6,7 +6,7 @@ use pipelinex_common::{
     slug::Slug,
     state::{JobState, Reason, StepState},
 };
-use support::{story, text};
+use support::{names, story, text};
 
 #[test]
 fn a_step_runs_hardened_and_what_it_left_is_collected() {
@@ -37,7 +37,7 @@ ONE:
 }
 
 #[test]
-fn a_failing_script_fails_the_job_and_skips_what_needs_it() {
+fn a_failing_script_fails_the_job_at_its_first_attempt_and_skips_what_needs_it() {
     story(async |world| {
         let definition = r#"
 stages: [A, B, C]
@@ -46,7 +46,15 @@ A: {stage: A, script: ["echo before; exit 3; echo after"]}
 B: {stage: B, needs: [A], script: ["true"]}
 C: {stage: C, needs: [], script: ["true"]}
 "#;
-        let end = world.run(&world.submit(definition, &[])).await;
+        let job = world.submit(definition, &[]);
+        let end = world.run(&job).await;
+        assert_eq!(
+            (end.attempt, end.stages["A"].steps[0].attempt),
+            (1, Some(1)),
+            "a script that fails is not tried again"
+        );
+        assert_eq!(names(job.paths().attempts()), ["1"]);
+        assert_eq!(text(job.paths().log(&Slug::of("A"))).matches("\nbefore\n").count(), 1);
         assert_eq!((end.state, end.reason), (JobState::Failed, Some(Reason::ScriptFailure)));
         assert_eq!(end.error.as_deref(), Some("A: the script ended with code 3"));
         let of = |stage: &str| (end.stages[stage].status, end.stages[stage].reason);

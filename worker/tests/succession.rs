@@ -9,7 +9,7 @@ use pipelinex_common::{
     state::{JobState, Reason, StepState},
     store::Job,
 };
-use support::{story, text, until};
+use support::{names, story, text, until};
 
 const COUNTING: &str = r#"
 stages: [S]
@@ -69,6 +69,56 @@ B: {stage: B, script: ["echo after"]}
         let end = world.run(&job).await;
         assert_eq!((end.state, end.attempt), (JobState::Succeeded, 1), "it took no longer than it may: {end:#?}");
         assert_eq!(text(log).matches("\nonce\n").count(), 1);
+    });
+}
+
+/// For a moment a container that somebody removes looks like one that was killed: a script that failed like that has failed.
+#[test]
+fn a_script_that_failed_while_nobody_watched_is_not_tried_again() {
+    story(async |world| {
+        let definition = r#"
+stages: [S]
+default: {image: scan}
+three: {stage: S, script: ["echo once; until [ -e $REPORTS_DIR/go ]; do sleep 0.05; done; exit 3"]}
+said: {stage: S, script: ["echo once; until [ -e $REPORTS_DIR/go ]; do sleep 0.05; done; exit 137"]}
+killed: {stage: S, script: ["echo once; until [ -e $REPORTS_DIR/go ]; do sleep 0.05; done; bash -c 'kill -9 $$'"]}
+"#;
+        world.config.parallel_steps = 3;
+        let job = world.submit(definition, &[]);
+        let steps = [("three", 3), ("said", 137), ("killed", 137)];
+        let working = world.work();
+        for (step, _) in steps {
+            let log = job.paths().log(&Slug::of(step));
+            until("it has begun", async || std::fs::read_to_string(&log).ok().filter(|text| text.contains("\nonce")))
+                .await;
+        }
+        working.stop().await;
+        for (step, code) in steps {
+            std::fs::write(job.paths().outbox_of(&Slug::of(step)).join("go"), "").unwrap();
+            let ended = until("its container has ended", async || {
+                let status = world.engine.inspect(&container_of(&job, 1, step)).await.unwrap()?;
+                (status.phase == pipelinex_worker::engine::Phase::Ended).then_some(status)
+            })
+            .await;
+            assert_eq!(ended.exit_code, code, "{step}");
+        }
+        let working = world.work();
+        let (end, attempts) = until("the job ends or is tried again", async || {
+            let (end, attempts) = (job.final_record().unwrap(), names(job.paths().attempts()));
+            (end.is_some() || attempts.len() > 1).then_some((end, attempts))
+        })
+        .await;
+        working.stop().await;
+        assert_eq!(attempts, ["1"], "a script that fails is not tried again");
+        let end = end.unwrap();
+        assert_eq!((end.state, end.reason), (JobState::Failed, Some(Reason::ScriptFailure)), "{end:#?}");
+        for ((step, code), meaning) in steps.into_iter().zip(["", " (killed)", " (killed)"]) {
+            let record = end.stages["S"].steps.get(&Slug::of(step)).unwrap();
+            assert_eq!((record.status, record.reason), (StepState::Failed, Some(Reason::ScriptFailure)), "{record:?}");
+            assert_eq!((record.attempt, record.exit_code), (Some(1), Some(code)), "{record:?}");
+            assert_eq!(record.message, format!("the script ended with code {code}{meaning}"));
+            assert_eq!(text(job.paths().log(&Slug::of(step))).matches("\nonce\n").count(), 1, "run once");
+        }
     });
 }
 

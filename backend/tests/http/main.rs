@@ -19,5 +19,6 @@ mod once;
 mod operator;
 mod pages;
 mod paths;
+mod redis;
 mod retry;
 mod support;

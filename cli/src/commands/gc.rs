@@ -76,8 +76,8 @@ fn rows(done: &Clearing) -> Vec<crate::output::Line> {
         vec![kind, left.name.clone(), why.to_owned(), left.age_seconds.map(age).unwrap_or_default(), String::new()]
     }));
     rows.extend(done.folders.iter().map(|folder| {
-        let why = "it belongs to no job".to_owned();
-        vec!["folder".to_owned(), folder.path.display().to_string(), why, String::new(), size(folder.bytes)]
+        let (why, old) = ("it belongs to no job".to_owned(), folder.age_seconds.map(age).unwrap_or_default());
+        vec!["folder".to_owned(), folder.path.display().to_string(), why, old, size(folder.bytes)]
     }));
     rows.extend(done.jobs.iter().map(|old| {
         let why = match old.because {

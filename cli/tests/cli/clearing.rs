@@ -43,7 +43,9 @@ fn gc_says_what_it_would_remove_and_why_then_removes_it_and_leaves_what_lives() 
     let line = |text: &str, name: &str| text.lines().find(|line| line.contains(name)).unwrap_or_default().to_owned();
     assert!(line(&dry.out, &ended[0].to_string()).contains("older than --keep-days  10 d"), "{}", dry.out);
     assert!(line(&dry.out, &ended[1].to_string()).contains("more than --keep-jobs"), "{}", dry.out);
-    assert!(line(&dry.out, "left-by-a-dead-process").starts_with("folder"), "{}", dry.out);
+    let left = line(&dry.out, "left-by-a-dead-process");
+    assert!(left.starts_with("folder") && left.contains("it belongs to no job  "), "{}", dry.out);
+    assert!(left.contains("  10 d  "), "{}", dry.out);
     assert_eq!(store.ids().unwrap().len(), 6);
 
     let done = gc(dir.path(), &["--json", "--keep-days", "7", "--keep-jobs", "2"]);
@@ -51,6 +53,9 @@ fn gc_says_what_it_would_remove_and_why_then_removes_it_and_leaves_what_lives() 
     assert_eq!((&answer["dry_run"], &answer["engine_reached"]), (&Value::Bool(false), &Value::Bool(false)));
     assert_eq!(answer["removed"]["jobs"].as_array().unwrap().len(), 2);
     assert_eq!(answer["removed"]["jobs"][1]["because"], "age");
+    let folders = answer["removed"]["folders"].as_array().unwrap();
+    let age = folders[0]["age_seconds"].as_u64().unwrap();
+    assert!(folders.len() == 1 && (ago.elapsed().unwrap().as_secs()).abs_diff(age) < 60, "{folders:?}");
     assert!(answer["bytes"].as_u64().unwrap() > 0);
     assert_eq!(store.ids().unwrap(), [waiting[1], waiting[0], ended[3], ended[2]]);
     assert!(!dead.exists() && staged.paths().root().exists(), "what somebody works on stays");

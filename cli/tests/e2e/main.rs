@@ -7,6 +7,7 @@
 
 mod browser;
 mod canceling;
+mod clearing;
 mod compose;
 mod examples;
 mod harness;

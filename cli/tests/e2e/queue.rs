@@ -1,13 +1,19 @@
 //! How a job reaches a worker: by its message, without one, once.
 
-use pipelinex_common::testing::RedisServer;
+use std::time::Duration;
+
+use pipelinex_common::{id::JobId, testing::RedisServer};
 use secrecy::ExposeSecret;
+use tokio::time::{Instant, sleep, sleep_until};
 
 use crate::{
     projects::{GATED, ends_having_run_once, printed, release, shell, shell_project, shell_stack},
     server::Server,
-    world::{World, story, until},
+    world::{World, story, text, until},
 };
+
+/// So long a worker that has just begun looks over the folders every second, however seldom it does so later.
+const YOUNG: Duration = Duration::from_secs(5);
 
 async fn submit(server: &Server) -> String {
     server.submit(shell_project(GATED), &shell()).await
@@ -27,9 +33,10 @@ fn a_message_alone_starts_a_job() {
         let pipelines = shell_stack(world, "none");
         let backend = world.serve(&["backend", "--redis-url", &url, "--pipelines", &pipelines]).await;
         let worker = world.start(&["worker", "--redis-url", &url, "--reconcile-every", "1h", "--parallel", "3"]);
-        // Whatever found the first job, the look over the folders that a worker begins with is over when its script runs.
+        // Whatever found the first job: when this worker has grown up it looks over the folders no more.
         let first = submit(&backend).await;
         printed(world, &first, "begun\n").await;
+        sleep(YOUNG).await;
         let second = submit(&backend).await;
         printed(world, &second, "begun\n").await;
         let third = submit(&backend).await;
@@ -75,6 +82,52 @@ fn a_job_waits_for_a_worker_and_outlives_redis() {
         let again = submit(&backend).await;
         to_its_end(world, &backend, &again).await;
         third.stop().await;
+        backend.process.stop().await;
+    });
+}
+
+/// What anybody who reaches Redis may write: the id of no job, what is none, and what nobody would want to keep.
+async fn forge(redis: &RedisServer, key: &str) {
+    for entry in [&JobId::generate().to_string(), "../../etc", "{\"job_id\": 1}", "", &"a".repeat(8 << 20)] {
+        redis.command(&["RPUSH", key, entry]).await;
+    }
+}
+
+#[test]
+fn a_redis_that_takes_no_writes_and_is_full_of_forgeries_keeps_no_job_waiting() {
+    story(async |world| {
+        let redis = RedisServer::start();
+        let url = redis.url().expose_secret().to_owned();
+        let pipelines = shell_stack(world, "none");
+        let backend = world.serve(&["backend", "--redis-url", &url, "--pipelines", &pipelines]).await;
+        let readiness = async || backend.get("/readyz").await.json()["status"].clone();
+        until("the bells work", async || (readiness().await == "UP").then_some(())).await;
+        let key = format!("pipelinex:{}:bells", text(world.workspaces.join(".instance")).trim());
+        forge(&redis, &key).await;
+        let forged = redis.list(&key).await.len();
+        // Of a master that is not there: neither end can write, and to take a bell is to write.
+        redis.command(&["REPLICAOF", "127.0.0.1", "1"]).await;
+        let meanwhile = submit(&backend).await;
+        until("readiness says so", async || (readiness().await == "DEGRADED").then_some(())).await;
+        // The first look finds what is there; after its youth only a bell leads this worker to a job.
+        let worker = world.start(&["worker", "--redis-url", &url, "--reconcile-every", "1h"]);
+        let logs = async |what: &str| {
+            until(&format!("the worker says {what}"), async || worker.log().contains(what).then_some(())).await;
+        };
+        to_its_end(world, &backend, &meanwhile).await;
+        logs("Redis is not usable").await;
+        let grown_up = Instant::now() + YOUNG;
+        assert_eq!(redis.list(&key).await.len(), forged, "the job was found in its folder");
+
+        redis.command(&["REPLICAOF", "NO", "ONE"]).await;
+        logs("Redis is back").await;
+        logs("threw away something in the queue").await;
+        until("the list is empty", async || redis.list(&key).await.is_empty().then_some(())).await;
+        until("the bells work again", async || (readiness().await == "UP").then_some(())).await;
+        sleep_until(grown_up).await;
+        let rung = submit(&backend).await;
+        to_its_end(world, &backend, &rung).await;
+        worker.stop().await;
         backend.process.stop().await;
     });
 }

@@ -89,6 +89,20 @@ impl RedisServer {
         command.query_async(&mut connection).await.expect("redis-server does what the test wants")
     }
 
+    /// The entries of a list, the oldest first.
+    pub async fn list(&self, key: &str) -> Vec<String> {
+        let answer = self.command(&["LRANGE", key, "0", "-1"]).await;
+        redis::from_redis_value(answer).expect("a list of texts")
+    }
+
+    /// A number that Redis keeps of itself, such as `total_error_replies` of `stats`.
+    pub async fn counted(&self, section: &str, name: &str) -> u64 {
+        let answer = self.command(&["INFO", section]).await;
+        let info: String = redis::from_redis_value(answer).expect("a text");
+        let value = info.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(':'));
+        value.and_then(|value| value.trim().parse().ok()).unwrap_or_else(|| panic!("no number {name} in {info}"))
+    }
+
     /// False if the port is taken.
     fn try_launch(&mut self) -> bool {
         let mut process = self.spawn();
