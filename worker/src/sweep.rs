@@ -9,7 +9,7 @@ use std::{
 };
 
 use pipelinex_common::{
-    disk::DiskError,
+    disk::{self, DiskError},
     id::JobId,
     store::{Job, Store, StoreError},
 };
@@ -61,9 +61,13 @@ pub fn remove_folders(store: &Store, job: &Job) -> Result<(), StoreError> {
     for folder in [paths.root(), &paths.logs(), &paths.claims(), &paths.attempts(), &paths.starts(), &paths.ends()] {
         of_a_moment.extend(left_in(folder)?);
     }
-    // The outbox last: every job that ran a step has one, so as long as it is there something may be left.
-    for folder in of_a_moment.into_iter().chain([paths.reserve(), paths.trees(), paths.inputs(), paths.outbox()]) {
+    for folder in of_a_moment.into_iter().chain([paths.reserve(), paths.trees(), paths.inputs()]) {
         store.throw_away(&folder)?;
+    }
+    // The outbox last: every job that ran a step has one, so as long as it is there something may be left. After a power cut, too.
+    if paths.outbox().exists() {
+        disk::sync_dir(paths.root())?;
+        store.throw_away(&paths.outbox())?;
     }
     Ok(())
 }
