@@ -56,8 +56,8 @@ part "no fault points in use" no_fault_points
 part "stage scripts, newest engine" env DOCKER_HOST="$newest_host" dev/test-stages.sh
 part "rules, newest engine" env DOCKER_HOST="$newest_host" dev/test-rules.sh
 part "demo on a bare machine, newest engine" env DOCKER_HOST="$newest_host" dev/demo-cold.sh --kept
-# More at once than there are cores: most of what they do is to wait.
-export RUST_TEST_THREADS=${RUST_TEST_THREADS:-4}
+host=$(rustc -vV | sed -n 's/^host: //p' | tr 'a-z-' 'A-Z_')
+export "CARGO_TARGET_${host}_RUNNER=$root/dev/run-test.sh"
 part "workspace, oldest engine" env DOCKER_HOST="$oldest_host" cargo test --workspace --all-features --no-fail-fast
 part "containers, newest engine" container_tests
 

@@ -62,7 +62,7 @@ impl Run<'_> {
                 {
                     readings += 1;
                     exited = Some(ending);
-                    tokio::time::sleep(SOON.min(took)).await;
+                    tokio::time::sleep(if broken { SOON } else { SOON.min(took) }).await;
                     deadline = Instant::now() + self.timeout;
                     drop(log);
                     log = self.take_log()?;
