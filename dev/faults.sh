@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # `make faults`: the long form of the fault stories, two at a time, on an engine of their own; at last those that restart it. Prints
-# a table at the end and fails if anything was lost, doubled or left over. It took 22 minutes on two idle cores.
+# a table at the end and fails if anything was lost, doubled or left over. It took 26 minutes on two idle cores.
 #
 #   dev/faults.sh                  all of it
 #   dev/faults.sh workers redis    only the stories whose names contain one of these words
