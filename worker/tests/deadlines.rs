@@ -122,19 +122,23 @@ fn f42_neither_a_restart_nor_the_clock_on_the_wall_gives_or_takes_a_step_its_tim
         for (what, change, in_time) in changes {
             let job = left_alone(world).await;
             set_clock(&job.paths().start(&Slug::of("S")), change);
-            let working = world.work();
-            if in_time {
-                let claim = job.paths().claim(2);
-                until("it is taken once more", async || claim.exists().then_some(())).await;
-                fs::write(job.paths().outbox_of(&Slug::of("S")).join("go"), "").unwrap();
-            }
-            let end = world.end_of(&job).await;
-            working.stop().await;
-            let expected =
-                if in_time { (JobState::Succeeded, None) } else { (JobState::Failed, Some(Reason::Timeout)) };
-            assert_eq!((end.state, end.reason, end.attempt), (expected.0, expected.1, 1), "{what}: {end:#?}");
+            ends_when_taken_up(world, &job, in_time, what).await;
         }
     });
+}
+
+/// A worker takes the job up and brings it to its end: by itself once its step goes on, or because its time is over.
+async fn ends_when_taken_up(world: &World, job: &Job, in_time: bool, what: &str) {
+    let working = world.work();
+    if in_time {
+        let claim = job.paths().claim(2);
+        until("it is taken once more", async || claim.exists().then_some(())).await;
+        fs::write(job.paths().outbox_of(&Slug::of("S")).join("go"), "").unwrap();
+    }
+    let end = world.end_of(job).await;
+    working.stop().await;
+    let expected = if in_time { (JobState::Succeeded, None) } else { (JobState::Failed, Some(Reason::Timeout)) };
+    assert_eq!((end.state, end.reason, end.attempt), (expected.0, expected.1, 1), "{what}: {end:#?}");
 }
 
 /// Ends with code 0 at the story's word, also when it is asked to end.
@@ -232,14 +236,7 @@ fn f42_after_a_reboot_the_engine_and_the_submission_bound_what_the_wall_says_of_
             // Less than the engine has been running for.
             let runs_for = jiff::Timestamp::now().duration_since(world.engine.running_since().await.unwrap().unwrap());
             world.config.job_timeout = Duration::try_from(runs_for).unwrap() / 2;
-            let (working, claim) = (world.work(), job.paths().claim(2));
-            until("it is taken once more", async || claim.exists().then_some(())).await;
-            fs::write(job.paths().outbox_of(&Slug::of("S")).join("go"), "").unwrap();
-            let end = world.end_of(&job).await;
-            working.stop().await;
-            let expected =
-                if in_time { (JobState::Succeeded, None) } else { (JobState::Failed, Some(Reason::Timeout)) };
-            assert_eq!((end.state, end.reason, end.attempt), (expected.0, expected.1, 1), "{what}: {end:#?}");
+            ends_when_taken_up(world, &job, in_time, what).await;
             world.config.job_timeout = WorkerConfig::default().job_timeout;
         }
     });

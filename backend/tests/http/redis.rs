@@ -37,6 +37,15 @@ impl House {
         Self { redis, server, key: format!("pipelinex:{}:bells", instance.as_str()) }
     }
 
+    /// Over a Redis that answers, and so far is well.
+    async fn well() -> Self {
+        let redis = RedisServer::start();
+        let url = redis.url();
+        let house = Self::new(redis, &url).await;
+        house.until_up().await;
+        house
+    }
+
     /// Submits a job, and looks that nobody waited for its bell.
     async fn submit(&self) -> String {
         // A machine that is busy makes one of them slow, a bell that is waited for all.
@@ -144,10 +153,7 @@ impl House {
 
 #[tokio::test]
 async fn without_redis_jobs_are_admitted_and_readiness_says_so() {
-    let redis = RedisServer::start();
-    let url = redis.url();
-    let mut house = House::new(redis, &url).await;
-    house.until_up().await;
+    let mut house = House::well().await;
     house.redis.kill();
     let missed = [house.goes_on_without("cannot be reached").await, house.goes_on_without("cannot be reached").await];
     house.redis.start_again();
@@ -156,10 +162,7 @@ async fn without_redis_jobs_are_admitted_and_readiness_says_so() {
 
 #[tokio::test]
 async fn a_redis_that_is_slow_delays_no_answer_and_is_not_called_dead() {
-    let redis = RedisServer::start();
-    let url = redis.url();
-    let house = House::new(redis, &url).await;
-    house.until_up().await;
+    let house = House::well().await;
     // All that writes waits, as a bell does.
     house.redis.command(&["CLIENT", "PAUSE", "600000", "WRITE"]).await;
     let late = house.submit().await;
@@ -241,10 +244,7 @@ async fn a_wrong_password_from_the_start() {
 
 #[tokio::test]
 async fn a_redis_that_was_wiped_or_filled_with_something_else_is_rung_in_all_the_same() {
-    let redis = RedisServer::start();
-    let url = redis.url();
-    let house = House::new(redis, &url).await;
-    house.until_up().await;
+    let house = House::well().await;
     let forgotten = house.submit().await;
     house.until_rung(&forgotten).await;
     house.redis.command(&["FLUSHALL"]).await;
