@@ -3,6 +3,7 @@
 use jiff::Timestamp;
 pub use pipelinex_common::words::span;
 use pipelinex_common::{
+    coverage,
     execution::{FindingCounts, StageRecord, StepRecord},
     state::{JobState, StepState},
     words::{between, counted},
@@ -49,14 +50,24 @@ pub fn stage_row(name: &str, stage: &StageRecord, width: usize) -> Line {
     line.text(remarks.join(", "))
 }
 
-/// What a person should know of a stage though it did not change its verdict, each in a line below the stage's.
+/// Unread files that are shown of one stage.
+const UNREAD_SHOWN: usize = 10;
+
+/// What a person should know of a stage though it did not change its verdict, each in a line below the stage's; and the files
+/// that a scan did not read.
 pub fn stage_warnings(stage: &StageRecord) -> Vec<Line> {
     let several = stage.steps.len() > 1;
     let of_step = |step: &StepRecord| {
         let name = if several { format!("{}: ", step.name) } else { String::new() };
         step.warnings.iter().map(move |text| format!("{name}{text}")).collect::<Vec<_>>()
     };
-    stage.steps.values().flat_map(of_step).map(|text| Line::new().text("       ").append(warning(&text))).collect()
+    let indented = || Line::new().text("       ");
+    let warnings = stage.steps.values().flat_map(of_step).map(|text| indented().append(warning(&text)));
+    let unread = coverage::lines(stage);
+    let more = unread.len().saturating_sub(UNREAD_SHOWN);
+    let more = (more > 0).then(|| format!("{more} more lines in result.json among the reports"));
+    let shown = unread.into_iter().take(UNREAD_SHOWN).chain(more);
+    warnings.chain(shown.map(|text| indented().add(Style::Warn, "not read").text(": ").text(text))).collect()
 }
 
 /// Something that a person should know.
@@ -74,6 +85,7 @@ fn counts(stage: &StageRecord) -> Option<String> {
     if let Some(findings) = findings_of(stage) {
         parts.push(findings_text(&findings));
     }
+    parts.extend(coverage::words(stage));
     (!parts.is_empty()).then(|| parts.join(", "))
 }
 
@@ -190,6 +202,19 @@ mod tests {
         assert_eq!(
             plain(&stage_row("TEST", &stage, 7)),
             " FAIL  TEST     1 min 01 s  script_failure: exit code 1, 12 tests, 1 failed, 2 skipped, 1 finding (1 high)"
+        );
+        let partly: StageRecord = serde_json::from_value(json!({
+            "status": "SUCCESS", "message": "", "duration_ms": 900,
+            "steps": {"sast": {"name": "SAST", "status": "SUCCESS", "message": "", "scanned": {"files": 4},
+                      "warnings": ["1 file was not read: findings may be missing"],
+                      "skipped": {"total": 1, "allowed": 0, "files": [{"path": "src/A.java", "reason": "too deep"}]}}}
+        }))
+        .unwrap();
+        assert_eq!(plain(&stage_row("SAST", &partly, 4)), " PASS  SAST  0.9 s       4 files read, 1 not read");
+        let below: Vec<_> = stage_warnings(&partly).iter().map(plain).collect();
+        assert_eq!(
+            below,
+            ["       warning: 1 file was not read: findings may be missing", "       not read: src/A.java: too deep"]
         );
         let skipped: StageRecord =
             serde_json::from_value(json!({"status": "SKIPPED", "reason": "not_selected", "message": "not selected"}))

@@ -9,6 +9,7 @@ pub use pipelinex_findings::{FindingCounts, TestCounts};
 use serde::{Deserialize, Serialize};
 
 use crate::{
+    coverage::{Scanned, Skipped},
     disk::Versioned,
     slug::Slug,
     state::{JobState, Reason, StepState},
@@ -133,6 +134,12 @@ pub struct StepRecord {
     /// Counts of the findings that were published.
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub findings: Option<FindingCounts>,
+    /// How much a scan read.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub scanned: Option<Scanned>,
+    /// What it did not read and should have.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub skipped: Option<Skipped>,
     /// Published artifacts, as paths below `artifacts/<step>/`.
     #[serde(skip_serializing_if = "Vec::is_empty", default)]
     pub artifacts: Vec<String>,
@@ -170,6 +177,8 @@ impl StepRecord {
             peak_memory_bytes: None,
             tests: None,
             findings: None,
+            scanned: None,
+            skipped: None,
             artifacts: Vec::new(),
             warnings: Vec::new(),
         }

@@ -4,6 +4,7 @@ pub use pipelinex_findings as findings;
 
 pub mod advisories;
 pub mod clock;
+pub mod coverage;
 pub mod database;
 pub mod disk;
 pub mod execution;

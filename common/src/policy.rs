@@ -2,6 +2,7 @@
 
 use std::{collections::BTreeSet, fmt, str::FromStr};
 
+use globset::{Glob, GlobBuilder, GlobSet, GlobSetBuilder};
 use pipelinex_findings::{FindingCounts, Severity};
 use serde::{Deserialize, Serialize};
 
@@ -15,6 +16,43 @@ pub struct Policy {
     pub fail_on: FailOn,
     /// Stages that every job runs, and that fail it where they cannot.
     pub require: BTreeSet<Switch>,
+    /// Files that a required scan may leave unread.
+    #[serde(default)]
+    pub allow_unread: AllowUnread,
+}
+
+/// Patterns of the files that a required scan may leave unread: `legacy/**`, `**/*.kt`. `*` stays within a folder.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct AllowUnread(Vec<String>);
+
+impl AllowUnread {
+    /// Takes patterns that are checked.
+    ///
+    /// # Errors
+    /// One of them is no pattern.
+    pub fn new(patterns: impl IntoIterator<Item = String>) -> Result<Self, globset::Error> {
+        let patterns: Vec<String> = patterns.into_iter().collect();
+        patterns.iter().try_for_each(|pattern| unread_glob(pattern).map(|_| ()))?;
+        Ok(Self(patterns))
+    }
+
+    /// The patterns, ready to be asked. One that is none, which only a file of another program's can hold, matches nothing.
+    pub fn compiled(&self) -> GlobSet {
+        let mut set = GlobSetBuilder::new();
+        self.0.iter().filter_map(|pattern| unread_glob(pattern).ok()).for_each(|glob| _ = set.add(glob));
+        set.build().unwrap_or_default()
+    }
+}
+
+impl FromIterator<AllowUnread> for AllowUnread {
+    fn from_iter<I: IntoIterator<Item = AllowUnread>>(rules: I) -> Self {
+        Self(rules.into_iter().flat_map(|rule| rule.0).collect())
+    }
+}
+
+fn unread_glob(pattern: &str) -> Result<Glob, globset::Error> {
+    GlobBuilder::new(pattern).literal_separator(true).build()
 }
 
 /// From which severity on a finding fails its stage: `none`, `low`, `medium`, `high` or `critical`.
@@ -64,9 +102,13 @@ impl fmt::Display for Policy {
         }
         let stages: Vec<_> = self.require.iter().map(|switch| switch.stage()).collect();
         if stages.is_empty() {
-            f.write_str("; requires no stage")
+            f.write_str("; requires no stage")?;
         } else {
-            write!(f, "; requires {}", stages.join(", "))
+            write!(f, "; requires {}", stages.join(", "))?;
+        }
+        match self.allow_unread.0.as_slice() {
+            [] => Ok(()),
+            patterns => write!(f, "; may leave unread {}", patterns.join(", ")),
         }
     }
 }
@@ -121,8 +163,13 @@ mod tests {
 
     #[test]
     fn a_policy_is_said_in_a_line() {
-        let policy = Policy { fail_on: "high".parse().unwrap(), require: [Switch::RunSca, Switch::RunSast].into() };
+        let require = [Switch::RunSca, Switch::RunSast].into();
+        let policy = Policy { fail_on: "high".parse().unwrap(), require, ..Policy::default() };
         assert_eq!(policy.to_string(), "fail on high; requires SAST, SCA");
+        let allow_unread = AllowUnread::new(["legacy/**".to_owned()]).unwrap();
+        let told = Policy { allow_unread, ..policy }.to_string();
+        assert_eq!(told, "fail on high; requires SAST, SCA; may leave unread legacy/**");
+        assert!(AllowUnread::new(["a[".to_owned()]).is_err());
         assert_eq!(Policy::default().to_string(), "findings fail nothing; requires no stage");
         for word in ["none", "low", "medium", "high", "critical"] {
             assert_eq!(word.parse::<FailOn>().unwrap().to_string(), word);

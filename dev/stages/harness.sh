@@ -65,6 +65,8 @@ scan() {
 result() { jq -e "$2" "$job/reports/$1/result.json"; }
 message() { jq -r .message "$job/reports/$1/result.json" | grep -q -- "$2"; }
 warned() { jq -r '.warnings[]' "$job/reports/$1/result.json" | grep -qF -- "$2"; }
+# unread STAGE PATH: whether the scan says that it did not read this file.
+unread() { jq -e --arg path "$2" '.details.skipped // [] | any(.path == $path)' "$job/reports/$1/result.json"; }
 
 # sarif REPORT: a line for each finding, with rule, file, line and, of history, the first digits of the commit.
 sarif() {

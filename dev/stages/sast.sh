@@ -32,7 +32,7 @@ expect "SAST: nothing that the project brings hides code, and a rule has its pla
 expect "SAST: the count is in the message" result sast '.message == "passed with findings: 11 critical"'
 expect "SAST: an ignore file is told" warned sast ".semgrepignore found: ignored"
 expect "SAST: a comment is told" warned sast 'src/Comment.java:2 says `nosem`: ignored'
-expect "SAST: a file that cannot be parsed is told" warned sast "src/Torn.java"
+expect "SAST: a file that cannot be parsed is named as unread" unread sast src/Torn.java
 no_code_shown() { ! grep -q hunter2 "$work/log" "$job"/reports/sast/*; }
 expect "SAST: no code is shown" no_code_shown
 

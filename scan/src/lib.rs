@@ -6,6 +6,7 @@
 //!
 //! [`Stage`] is the frame that all have in common; one module for each scanner says what is special about it.
 
+mod coverage;
 mod custom;
 mod dast;
 mod http;

@@ -69,19 +69,17 @@ fn judge(stage: &mut Stage, told: &Value) -> Result<(), Failure> {
     if scanned == 0 {
         return Err(Failure::tool("semgrep scanned nothing: there is no file in a language that the rules know"));
     }
-    stage.detail("scanned_files", scanned);
+    stage.coverage.scanned(scanned, None);
     let skipped = list(&told["paths"]["skipped"]);
     let refused = skipped.iter().filter(|skip| skip["reason"] == "insufficient_permissions");
     let refused = names(&stage.app, refused.map(|skip| &skip["path"]));
     if !refused.is_empty() {
         return Err(Failure::tool(format!("semgrep could not read {}", listed(&refused))));
     }
-    warn_of(
-        stage,
-        "could not be read as a whole, so findings may be missing",
-        errors.iter().map(|error| &error["path"]),
-    );
-    warn_of(stage, "was passed over by semgrep", skipped.iter().map(|skip| &skip["path"]));
+    let reasons = errors.iter().map(|error| (&error["path"], kind(error)));
+    let skipped = skipped.iter().map(|skip| (&skip["path"], skip["reason"].as_str().unwrap_or_default().to_owned()));
+    let unread: Vec<_> = reasons.chain(skipped).map(|(path, reason)| (name(&stage.app, path), reason)).collect();
+    unread.iter().for_each(|(path, reason)| stage.coverage.skip(path.as_deref().unwrap_or_default(), reason));
     Ok(())
 }
 
@@ -93,16 +91,19 @@ fn error_in(told: &Value) -> Option<String> {
     Some(format!("{what}{file}"))
 }
 
-fn warn_of<'a>(stage: &mut Stage, what: &str, paths: impl Iterator<Item = &'a Value>) {
-    let names = names(&stage.app, paths);
-    if !names.is_empty() {
-        stage.warn(format!("{what}: {}", listed(&names)));
-    }
+/// What kept semgrep from reading a file as a whole: the kind of error without the code that it quotes.
+fn kind(error: &Value) -> String {
+    let kind = error["type"].as_str().or(error["type"][0].as_str()).unwrap_or("an error of semgrep");
+    format!("semgrep: {kind}")
+}
+
+fn name(app: &Path, path: &Value) -> Option<String> {
+    let path = Path::new(path.as_str()?);
+    Some(path.strip_prefix(app).unwrap_or(path).display().to_string())
 }
 
 fn names<'a>(app: &Path, paths: impl Iterator<Item = &'a Value>) -> BTreeSet<String> {
-    let relative = |path: &str| Path::new(path).strip_prefix(app).map_or(path.to_owned(), |p| p.display().to_string());
-    paths.filter_map(|path| path.as_str().map(relative)).collect()
+    paths.filter_map(|path| name(app, path)).collect()
 }
 
 fn listed(names: &BTreeSet<String>) -> String {

@@ -27,7 +27,7 @@ pub(crate) fn run(stage: &mut Stage) -> Result<String, Failure> {
     let database = Database::open(Path::new(stage.required("ADVISORIES_DIR")?))?;
     let input = inputs::choose(stage);
     say(&format!("bill of materials of {}", input.told()));
-    stage.detail("scanned", input.told());
+    stage.detail("input", input.told());
     let bill = bill_of_materials(stage, &input)?;
     let coverage = Coverage::of(stage, &input, &bill, &database)?;
     coverage.tell(stage);

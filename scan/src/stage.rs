@@ -11,7 +11,7 @@ use std::{
 use serde_json::{Map, Value, json};
 use tempfile::TempDir;
 
-use crate::{custom, dast, sast, sca, secrets, smoke};
+use crate::{coverage::Coverage, custom, dast, sast, sca, secrets, smoke};
 
 /// Longest message of a result, in characters: it is shown in one line.
 const MAX_MESSAGE: usize = 600;
@@ -81,6 +81,8 @@ pub struct Stage {
     /// A folder for what is not kept.
     pub(crate) scratch: TempDir,
     pub(crate) name: String,
+    /// How much of the project was read.
+    pub(crate) coverage: Coverage,
     variables: BTreeMap<String, String>,
     warnings: Vec<String>,
     details: Map<String, Value>,
@@ -107,6 +109,7 @@ impl Stage {
             reports,
             scratch,
             name,
+            coverage: Coverage::default(),
             variables,
             warnings: Vec::new(),
             details: Map::new(),
@@ -149,13 +152,15 @@ impl Stage {
             say(&format!("[PIPELINE] {}: warning: {warning}", self.name));
         }
         say(&format!("[PIPELINE] {}: {status}: {message}", self.name));
+        let mut details = self.details.clone();
+        self.coverage.tell(&mut details);
         let result = json!({
             "stage": self.name,
             "status": status,
             "duration_ms": u64::try_from(self.started.elapsed().as_millis()).unwrap_or(u64::MAX),
             "message": message,
             "warnings": warnings,
-            "details": self.details,
+            "details": details,
         });
         let (new, path) = (self.reports.join("result.json.new"), self.reports.join("result.json"));
         let written = fs::write(&new, format!("{result:#}\n")).and_then(|()| fs::rename(&new, &path));

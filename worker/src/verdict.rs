@@ -5,9 +5,10 @@
 mod tests;
 
 use pipelinex_common::{
+    coverage::Skipped,
     execution::{FindingCounts, StepRecord},
     pipeline::model::{Step, StepKind},
-    policy::FailOn,
+    policy::{AllowUnread, FailOn},
     state::{Reason, StepState},
 };
 
@@ -196,6 +197,26 @@ pub fn apply(record: &mut StepRecord, collected: &Collected, voice: Voice) {
         record.status = StepState::Failed;
         record.reason = Some(Reason::ToolError);
         record.message = format!("the tool ended well but shows no result: {unbelievable}");
+    }
+}
+
+/// Says what a scan did not read. Where the operator requires the scan, that fails it, unless each of the files is allowed: who
+/// submits a project chooses its files, and would choose those that nobody reads.
+pub fn cover(record: &mut StepRecord, collected: &mut Collected, allow: &AllowUnread, required: bool) {
+    record.scanned = collected.scanned;
+    let told = std::mem::take(&mut collected.skipped);
+    collected.skipped = Skipped::new(told.files, told.total, allow);
+    let skipped = &collected.skipped;
+    record.skipped = skipped.for_record();
+    record.warnings.extend(skipped.allowed_words());
+    match (skipped.not_allowed() > 0, record.status) {
+        (false, _) => {}
+        (true, StepState::Success) if required => {
+            record.status = StepState::Failed;
+            record.reason = Some(Reason::ToolError);
+            record.message = format!("{}; what was read: {}", skipped.sentence(), record.message);
+        }
+        (true, _) => record.warnings.push(format!("{}: findings may be missing", skipped.counted_words())),
     }
 }
 

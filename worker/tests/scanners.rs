@@ -9,7 +9,7 @@ use std::{collections::BTreeSet, fs};
 use pipelinex_common::{
     execution::{Execution, StepEnd, StepRecord},
     pipeline::model::Switch,
-    policy::Policy,
+    policy::{AllowUnread, Policy},
     request::{CustomTool, SastMode, SecretScanMode},
     slug::Slug,
     state::{JobState, Reason, StepState},
@@ -159,6 +159,35 @@ fn a_scan_is_believed_in_words_and_its_findings_count_also_when_it_broke() {
         assert_eq!(step(&end, "SAST").message, "finished");
         assert!(step(&end, "SAST").warnings[0].contains("more than 65536 bytes"), "{end:#?}");
         assert_eq!(result(&job, "SAST")["details"], Value::Null);
+    });
+}
+
+#[test]
+fn what_a_scan_left_unread_is_told_and_fails_it_where_it_is_required() {
+    story(async |world| {
+        let details = json!({"scanned": {"files": 3, "bytes": 70}, "skipped_total": 2,
+            "skipped": [{"path": "src/A.java", "reason": "torn"}, {"path": "legacy/B.java", "reason": "too deep"}]});
+        let definition = scan("", 0, &json!({"message": "no findings", "details": details}), 0);
+        let (job, end) = run_scan(world, &definition).await;
+        let sast = step(&end, "SAST");
+        assert_eq!((end.state, sast.message.as_str()), (JobState::Succeeded, "no findings"));
+        assert_eq!(sast.warnings, ["2 files were not read: findings may be missing"]);
+        let told = serde_json::to_value(&sast.skipped).unwrap();
+        assert_eq!((&told["total"], &told["files"][0]["path"]), (&json!(2), &json!("src/A.java")));
+        let result = result(&job, "SAST");
+        assert_eq!((&result["scanned"], &result["skipped"]), (&json!({"files": 3, "bytes": 70}), &told));
+
+        let allow = |patterns: &[&str]| AllowUnread::new(patterns.iter().map(|text| (*text).to_owned())).unwrap();
+        let require = BTreeSet::from([Switch::RunSast]);
+        world.config.policy = Policy { require, allow_unread: allow(&["legacy/**"]), ..Policy::default() };
+        let (_, end) = run_scan(world, &definition).await;
+        let sast = step(&end, "SAST");
+        assert_eq!((end.state, sast.reason), (JobState::Failed, Some(Reason::ToolError)), "{end:#?}");
+        assert_eq!(sast.message, "1 file was not read: src/A.java (torn); what was read: no findings");
+        world.config.policy.allow_unread = allow(&["legacy/**", "**/A.java"]);
+        let (_, end) = run_scan(world, &definition).await;
+        assert_eq!(end.state, JobState::Succeeded, "{end:#?}");
+        assert!(step(&end, "SAST").warnings[0].contains("--allow-unread"), "{end:#?}");
     });
 }
 

@@ -10,6 +10,7 @@ use axum::{
 };
 use jiff::Timestamp;
 use pipelinex_common::{
+    coverage,
     execution::StageRecord,
     findings::{Finding, Severity},
     foreign::Beneath,
@@ -63,6 +64,10 @@ struct StageView {
     counts: Vec<(&'static str, u64)>,
     looked: bool,
     tests: String,
+    /// How many files a scan read, and how many not.
+    coverage: String,
+    /// The files that it did not read, with the reasons.
+    unread: Vec<String>,
     artifacts: Vec<(String, String)>,
     warnings: Vec<String>,
     has_log: bool,
@@ -155,6 +160,8 @@ impl StageView {
             looked: counts.is_some(),
             counts: counts.map(words::severities).unwrap_or_default(),
             tests: words::tests(stage).unwrap_or_default(),
+            coverage: coverage::words(stage).unwrap_or_default(),
+            unread: coverage::lines(stage),
             artifacts: artifacts.collect(),
             warnings: stage.steps.values().flat_map(|step| step.warnings.clone()).collect(),
             has_log,

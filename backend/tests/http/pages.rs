@@ -1,6 +1,7 @@
 //! The pages, as a browser without JavaScript gets them.
 
 use pipelinex_common::{
+    coverage::{Scanned, Skipped, Unread},
     execution::FindingCounts,
     state::{JobState, Reason, StepState},
 };
@@ -109,12 +110,24 @@ async fn a_job_is_told_with_its_stages_logs_and_findings() {
     worker.stage("SECRETS", StepState::Success, None, "passed with findings: 1");
     let step = worker.execution.stages["SECRETS"].steps.values_mut().next().unwrap();
     step.findings = Some(FindingCounts { high: 1, ..FindingCounts::default() });
+    step.scanned = Some(Scanned { files: 12, bytes: None });
+    let unread = Unread { path: "src/A<b>.java".to_owned(), reason: "too deep".to_owned(), allowed: false };
+    step.skipped = Some(Skipped { total: 1, allowed: 0, files: vec![unread] });
     let finding = r#"[{"tool":"gitleaks","rule":"aws-<i>","severity":"high","message":"m","path":"a.txt","line":4}]"#;
     worker.report("SECRETS", "findings.json", finding);
     worker.stage("TEST", StepState::Failed, Some(Reason::ScriptFailure), "1 of 3 tests failed");
     worker.finish(JobState::Failed, Some(Reason::ScriptFailure), Some("TEST: 1 of 3 tests failed"));
     let page = assert_page(&server.get(&address).await, 200);
-    for told in ["TEST: 1 of 3 tests failed", "aws-&#60;i&#62;", "a.txt:4", "1 high", "/reports", "passed · 1.2 s"] {
+    for told in [
+        "TEST: 1 of 3 tests failed",
+        "aws-&#60;i&#62;",
+        "a.txt:4",
+        "1 high",
+        "/reports",
+        "passed · 1.2 s",
+        "12 files read, 1 not read",
+        "src/A&#60;b&#62;.java: too deep",
+    ] {
         assert!(page.contains(told), "{told}: {page}");
     }
     assert!(!page.contains("http-equiv=\"refresh\""), "what has ended is not drawn again");

@@ -8,7 +8,7 @@ use pipelinex_common::{
     database::DatabaseConfig,
     limits::{IntakeLimits, StepLimits},
     pipeline::model::Switch,
-    policy::{FailOn, Policy},
+    policy::{AllowUnread, FailOn, Policy},
     store::Keep,
 };
 use secrecy::{ExposeSecret, SecretString};
@@ -56,12 +56,19 @@ pub struct PolicyArgs {
     /// Stages that every job runs, and that fail it where they cannot, such as sast,sca
     #[arg(long, env = "PIPELINEX_REQUIRE", value_name = "STAGE", value_delimiter = ',', value_parser = values::stage)]
     pub require: Vec<Option<Switch>>,
+    /// Files that a required scan may leave unread, as patterns such as legacy/**,**/*.kt; each result says which were
+    #[arg(long, env = "PIPELINEX_ALLOW_UNREAD", value_name = "GLOB", value_delimiter = ',', value_parser = values::allow_unread)]
+    pub allow_unread: Vec<AllowUnread>,
 }
 
 impl PolicyArgs {
     /// The rules.
     pub fn policy(&self) -> Policy {
-        Policy { fail_on: self.fail_on, require: self.require.iter().copied().flatten().collect() }
+        Policy {
+            fail_on: self.fail_on,
+            require: self.require.iter().copied().flatten().collect(),
+            allow_unread: self.allow_unread.iter().cloned().collect(),
+        }
     }
 }
 

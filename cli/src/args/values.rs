@@ -6,7 +6,7 @@ use jiff::SignedDuration;
 use pipelinex_backend::intake::git::{Host, InvalidHost};
 use pipelinex_common::{
     pipeline::model::Switch,
-    policy::{self, FailOn, UnknownWord},
+    policy::{self, AllowUnread, FailOn, UnknownWord},
     request::Stack,
 };
 use secrecy::SecretString;
@@ -114,6 +114,12 @@ pub fn stage(text: &str) -> Result<Option<Switch>, UnknownWord> {
     if text.trim().is_empty() { Ok(None) } else { policy::stage(text).map(Some) }
 }
 
+/// `legacy/**`; an empty text is no pattern, as compose files write it.
+pub fn allow_unread(text: &str) -> Result<AllowUnread, String> {
+    let pattern = Some(text.trim().to_owned()).filter(|pattern| !pattern.is_empty());
+    AllowUnread::new(pattern).map_err(|error| error.to_string())
+}
+
 /// The address of an archive of advisories.
 pub fn archive(text: &str) -> Result<reqwest::Url, String> {
     server(text)?.parse().map_err(|_| "an archive is an address such as https://mirror.example/osv".to_owned())
@@ -148,6 +154,7 @@ mod tests {
         assert_eq!((fail_on(""), fail_on("none")), (Ok(FailOn::default()), Ok(FailOn::default())));
         assert_eq!((stage(""), stage("SCA")), (Ok(None), Ok(Some(Switch::RunSca))));
         assert!(fail_on("hihg").is_err() && stage("scan").is_err());
+        assert!(allow_unread("") == Ok(AllowUnread::default()) && allow_unread("a[").is_err());
     }
 
     #[test]

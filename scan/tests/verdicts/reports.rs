@@ -3,7 +3,7 @@
 use std::fs;
 
 use pipelinex_scan::Word;
-use serde_json::Value;
+use serde_json::{Value, json};
 
 use crate::world::World;
 
@@ -84,18 +84,14 @@ fn semgrep_is_believed_when_both_reports_and_the_code_agree() {
     let world = World::new("SAST");
     fs::write(world.dir.path().join("app/.semgrepignore"), "*").unwrap();
     fs::write(world.dir.path().join("app/A.java"), "\nx(); // NOSEMGREP\n").unwrap();
-    let torn = r#"{"level": "warn", "path": "B.java"}"#;
+    let torn = r#"{"level": "warn", "path": "B.java", "type": ["PartialParsing", []]}"#;
     let (code, result) = world.tool("semgrep", &semgrep(RESULT, "\"A.java\"", torn, 1)).run(Word::Sast);
     assert_eq!((code, result["message"].as_str()), (0, Some("passed with findings: 1 high")));
     let warnings: Vec<&str> = result["warnings"].as_array().unwrap().iter().filter_map(Value::as_str).collect();
-    assert_eq!(
-        warnings,
-        [
-            ".semgrepignore found: ignored",
-            "A.java:2 says `nosem`: ignored",
-            "could not be read as a whole, so findings may be missing: B.java"
-        ]
-    );
+    assert_eq!(warnings, [".semgrepignore found: ignored", "A.java:2 says `nosem`: ignored"]);
+    assert_eq!(result["details"]["scanned"], json!({"files": 1}));
+    assert_eq!(result["details"]["skipped"], json!([{"path": "B.java", "reason": "semgrep: PartialParsing"}]));
+    assert_eq!(result["details"]["skipped_total"], 1);
     assert!(!world.report("semgrep.sarif").contains("hunter2"));
 }
 

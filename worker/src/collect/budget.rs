@@ -9,6 +9,7 @@ use std::{
 };
 
 use pipelinex_common::{
+    coverage::{Scanned, Skipped},
     disk::DiskError,
     execution::{FindingCounts, TestCounts},
     foreign::{Beneath, ForeignError, Found, shown},
@@ -34,6 +35,10 @@ pub struct Collected {
     pub warnings: Vec<String>,
     /// What a scanner tells of its work.
     pub details: Option<serde_json::Map<String, serde_json::Value>>,
+    /// How much of the project a scanner of ours read.
+    pub scanned: Option<Scanned>,
+    /// What it did not read.
+    pub skipped: Skipped,
     /// A report that was promised is missing or cannot be believed.
     pub unbelievable: Option<String>,
     /// How many files were copied, reports and artifacts together.

@@ -69,10 +69,12 @@ impl JobSteps {
             voice,
             beside,
         };
-        let collected = collector.gather(record.status == StepState::Success)?;
+        let mut collected = collector.gather(record.status == StepState::Success)?;
         verdict::apply(&mut record, &collected, voice);
+        let (policy, required) = (&self.worker.config.policy, self.definition.required.contains(&step.slug));
+        verdict::cover(&mut record, &mut collected, &policy.allow_unread, required);
         let allowed = step.allow_failure.allows(record.exit_code);
-        verdict::gate(&mut record, self.worker.config.policy.fail_on, allowed);
+        verdict::gate(&mut record, policy.fail_on, allowed);
         // Gathering may have taken its time.
         if !lock(&self.claim).holds() {
             return Ok(None);

@@ -1,3 +1,5 @@
+use pipelinex_common::coverage::Unread;
+
 use super::*;
 
 fn status(exit_code: i64, oom_killed: bool) -> Ending {
@@ -103,4 +105,28 @@ fn the_gate_takes_successes_alone_and_keeps_the_counts() {
     let mut forgiven = told(2, false, Voice::Scanner, "", (2, 5));
     gate(&mut forgiven, "high".parse().unwrap(), true);
     assert_eq!(forgiven.reason, Some(Reason::PolicyGate), "but where that would not count, its findings do");
+}
+
+#[test]
+fn a_required_scan_that_left_files_unread_has_not_succeeded() {
+    let unread = |path: &str| Unread { path: path.to_owned(), reason: "torn".to_owned(), allowed: false };
+    let judged = |code: i64, allow: &[&str], required: bool, total: u64| {
+        let mut record = told(code, false, Voice::Scanner, "no findings", (0, 0));
+        let skipped = Skipped { total, allowed: 0, files: vec![unread("src/A.java"), unread("b.kt")] };
+        let mut collected = Collected::default();
+        collected.skipped = skipped;
+        let allow = AllowUnread::new(allow.iter().map(|pattern| (*pattern).to_owned())).unwrap();
+        cover(&mut record, &mut collected, &allow, required);
+        (record.reason, record.message, record.warnings.join(" | "))
+    };
+    let (reason, message, _) = judged(0, &["*.kt"], true, 2);
+    assert_eq!(reason, Some(Reason::ToolError));
+    assert_eq!(message, "1 file was not read: src/A.java (torn); what was read: no findings");
+    let (reason, message, warnings) = judged(0, &["*.kt", "src/**"], true, 2);
+    assert_eq!((reason, message.as_str()), (None, "no findings"));
+    assert_eq!(warnings, "2 files were not read, which --allow-unread of the operator allows: src/A.java, b.kt");
+    assert_eq!(judged(0, &["**"], true, 3).0, Some(Reason::ToolError), "a file that is only counted is not allowed");
+    let (reason, _, warnings) = judged(0, &[], false, 2);
+    assert_eq!((reason, warnings.as_str()), (None, "2 files were not read: findings may be missing"));
+    assert_eq!(judged(10, &[], true, 2).0, Some(Reason::ScriptFailure), "what failed keeps its reason");
 }
