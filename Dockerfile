@@ -7,6 +7,7 @@
 # that --version tells from PIPELINEX_BUILD_COMMIT: the history is not in the build context.
 # With PROGRAM=given, BINARY is the program's place in the build context; one built elsewhere needs a BASE whose libc is
 # not older.
+# BASE and RUST are tags, which move. For the same image each time give both with their digest: debian:bookworm-slim@sha256:...
 ARG BASE=debian:bookworm-slim
 ARG RUST=rust:1.91-bookworm
 ARG PROGRAM=compiled
