@@ -1,7 +1,7 @@
 //! A job once more: a new job of the same source and request, which names the old one. The source is copied, never shared:
 //! what happens to one job's folder must not reach another.
 
-use std::{path::Path, sync::Arc};
+use std::path::Path;
 
 use pipelinex_common::{
     foreign::Beneath,
@@ -10,12 +10,14 @@ use pipelinex_common::{
     request::JobRequest,
     store::{Copying, Job, TreeError, Whose, copy_tree},
 };
-use tokio::{sync::OwnedSemaphorePermit, task::spawn_blocking};
+use tokio::task::spawn_blocking;
 
 use crate::{
     app::App,
+    client::Client,
     error::ApiError,
     once::{Made, Turn},
+    shares::Place,
     submit::{self, StagingGuard},
 };
 
@@ -30,7 +32,7 @@ pub struct Again {
     /// Where the new one will be.
     pub staging: StagingGuard,
     /// One of the places for uploads, held until this has become a job or nothing.
-    pub place: OwnedSemaphorePermit,
+    pub place: Place,
 }
 
 /// Makes a job once more. The work goes on in a task of its own, so that nothing is torn down under a copy that still writes.
@@ -38,17 +40,15 @@ pub struct Again {
 /// # Errors
 /// 404 where there is no such job; 409 while it goes on: it may still succeed; 429 at too much at once; 507 when the disk is
 /// full.
-pub async fn run_again(app: &App, id: JobId, turn: Option<Turn>) -> Result<Made, ApiError> {
+pub async fn run_again(app: &App, client: Client, id: JobId, turn: Option<Turn>) -> Result<Made, ApiError> {
     let app = app.clone();
-    let line = async move { submit::submit(&app, Again::of(&app, id).await?.into(), turn).await };
+    let line = async move { submit::submit(&app, Again::of(&app, client, id).await?.into(), turn).await };
     tokio::spawn(line).await.map_err(ApiError::internal)?
 }
 
 impl Again {
-    async fn of(app: &App, id: JobId) -> Result<Self, ApiError> {
-        let place = Arc::clone(&app.slots.uploads).try_acquire_owned().map_err(|_| ApiError::TooMany {
-            detail: "too many submissions at once; the server takes yours when one of them is done".to_owned(),
-        })?;
+    async fn of(app: &App, client: Client, id: JobId) -> Result<Self, ApiError> {
+        let place = app.slots.uploads.take(client).map_err(|why| ApiError::too_many("submissions", why))?;
         let metadata = app.read_job(id, ended).await?;
         let staging = StagingGuard::new(app).await?;
         let (from, to) = (app.store.layout().job(id).source(), staging.paths().source());

@@ -9,7 +9,7 @@ use pipelinex_common::{
 };
 use tokio::sync::Semaphore;
 
-use crate::{config::Config, error::ApiError, once::Turns, room::Room, stacks::Stacks};
+use crate::{config::Config, error::ApiError, once::Turns, room::Room, shares::Shares, stacks::Stacks};
 
 /// The state of the server; clones share it.
 #[derive(Clone, Debug)]
@@ -30,18 +30,22 @@ pub struct App {
     pub room: Arc<Room>,
 }
 
-/// The places of [`crate::config::ParallelLimits`].
+/// The places of [`crate::config::ParallelLimits`]. Those that clients can hold are shared among them.
 #[derive(Clone, Debug)]
 pub struct Slots {
+    /// Requests that came by a trusted proxy.
+    pub forwarded: Arc<Shares>,
     /// Uploads.
-    pub uploads: Arc<Semaphore>,
+    pub uploads: Arc<Shares>,
     /// Clones.
-    pub clones: Arc<Semaphore>,
+    pub clones: Arc<Shares>,
+    /// Files that are being sent.
+    pub downloads: Arc<Shares>,
     /// Projects that are unpacked and judged.
     pub intakes: Arc<Semaphore>,
     /// Reads of the disk.
     pub reads: Arc<Semaphore>,
-    /// Report archives.
+    /// Report archives that are being made.
     pub archives: Arc<Semaphore>,
 }
 
@@ -50,8 +54,10 @@ impl App {
     pub fn new(store: Store, doorbell: Doorbell, stacks: Stacks, config: Config) -> Self {
         let places = |most| Arc::new(Semaphore::new(most));
         let slots = Slots {
-            uploads: places(config.parallel.uploads),
-            clones: places(config.parallel.clones),
+            forwarded: Shares::new(config.connections.most),
+            uploads: Shares::new(config.parallel.uploads),
+            clones: Shares::new(config.parallel.clones),
+            downloads: Shares::new(config.parallel.downloads),
             intakes: places(config.parallel.intakes),
             reads: places(config.parallel.reads),
             archives: places(config.parallel.archives),

@@ -4,22 +4,19 @@
 //! before that is bounded here, where the pieces pass; the data of a part is bounded by who stores it.
 
 use std::{
-    future::Future,
     pin::Pin,
     sync::{
         Arc,
         atomic::{AtomicU64, Ordering},
     },
     task::{Context, Poll},
-    time::Duration,
 };
 
 use axum::body::{Body, BodyDataStream};
 use bytes::Bytes;
 use futures::Stream;
-use tokio::time::{Instant, Sleep, sleep_until};
 
-use crate::config::ConnectionLimits;
+use crate::{config::ConnectionLimits, patience::Patience};
 
 /// What may come in while the head of a part is not complete, in bytes; a browser sends about 200.
 const HEAD_BYTES: u64 = 16 * 1024;
@@ -72,25 +69,16 @@ impl HeadBudget {
 pub struct PacedBody {
     pieces: BodyDataStream,
     budget: HeadBudget,
-    deadline: Pin<Box<Sleep>>,
-    begun: Instant,
-    received: u64,
-    grace: Duration,
-    bytes_per_second: u64,
+    patience: Patience,
 }
 
 impl PacedBody {
     /// A body that has to come at the least rate of `limits`.
     pub fn new(body: Body, limits: &ConnectionLimits) -> Self {
-        let begun = Instant::now();
         Self {
             pieces: body.into_data_stream(),
             budget: HeadBudget(Arc::new(AtomicU64::new(HEAD_BYTES))),
-            deadline: Box::pin(sleep_until(begun + limits.body_grace)),
-            begun,
-            received: 0,
-            grace: limits.body_grace,
-            bytes_per_second: limits.body_bytes_per_second.max(1),
+            patience: Patience::new(limits.body_grace, limits.body_bytes_per_second),
         }
     }
 
@@ -100,11 +88,8 @@ impl PacedBody {
     }
 
     fn took(&mut self, piece: &Bytes) -> bool {
-        let bytes = piece.len() as u64;
-        self.received += bytes;
-        let earned = Duration::from_millis(self.received.saturating_mul(1000) / self.bytes_per_second);
-        self.deadline.as_mut().reset(self.begun + self.grace + earned);
-        self.budget.spend(bytes)
+        self.patience.moved(piece.len());
+        self.budget.spend(piece.len() as u64)
     }
 }
 
@@ -117,10 +102,7 @@ impl Stream for PacedBody {
             Poll::Ready(Some(Ok(_))) => Poll::Ready(Some(Err(BodyError::EndlessHead))),
             Poll::Ready(Some(Err(error))) => Poll::Ready(Some(Err(BodyError::Broken(error)))),
             Poll::Ready(None) => Poll::Ready(None),
-            Poll::Pending => match self.deadline.as_mut().poll(cx) {
-                Poll::Ready(()) => Poll::Ready(Some(Err(BodyError::TooSlow))),
-                Poll::Pending => Poll::Pending,
-            },
+            Poll::Pending => self.patience.poll_spent(cx).map(|()| Some(Err(BodyError::TooSlow))),
         }
     }
 }

@@ -9,7 +9,10 @@ use pipelinex_common::{
     room::Watermark,
 };
 
-use crate::intake::git::{GitProxy, Host};
+use crate::{
+    client::TrustedProxies,
+    intake::git::{GitProxy, Host},
+};
 
 /// How the HTTP side behaves. Every number has its unit in its name or its type.
 #[derive(Clone, Debug, Default)]
@@ -21,6 +24,8 @@ pub struct Config {
     pub allowed_hosts: Vec<String>,
     /// Origins whose pages may call the API, such as `http://localhost:4200`.
     pub allowed_origins: Vec<String>,
+    /// Proxies that are believed when they say for whom they ask.
+    pub trusted_proxies: TrustedProxies,
     /// What no project can switch off.
     pub policy: Policy,
     /// The database that projects may ask for.
@@ -53,18 +58,22 @@ pub struct GitConfig {
 /// What one client, and all of them together, may hold open.
 #[derive(Clone, Debug)]
 pub struct ConnectionLimits {
-    /// Connections that are open at once; one more is told 503.
+    /// Connections that are open at once, shared among clients; one more is told 503. As many requests are answered at once
+    /// that came by trusted proxies, shared likewise.
     pub most: usize,
     /// How long a client may take to send the head of a request, also the first and also on a connection that idles.
     pub head_timeout: Duration,
     /// The largest head of a request, in bytes.
     pub head_bytes: usize,
-    /// How long a body may take before the least rate applies.
+    /// How long a body may pause, or stay below the least rate.
     pub body_grace: Duration,
-    /// The least rate of a body after that, in bytes per second: 50 MiB then take less than an hour.
+    /// The least rate of a body, in bytes per second: 50 MiB then take less than an hour.
     pub body_bytes_per_second: u64,
-    /// How long a client may leave an answer unread before its connection is closed.
-    pub write_patience: Duration,
+    /// How long a client may leave an answer unread, or read it below the least rate, before its connection is closed.
+    pub send_grace: Duration,
+    /// The least rate at which an answer is read, in bytes per second. Less than that of bodies: what a client reads is seen
+    /// in steps of the system's buffers.
+    pub send_bytes_per_second: u64,
     /// How long what a client still sends is read and thrown away after a refusal, so that it sees the answer.
     pub linger: Duration,
     /// How long requests that are being answered may go on after the order to stop.
@@ -74,15 +83,17 @@ pub struct ConnectionLimits {
 /// How much is done at the same time.
 #[derive(Clone, Debug)]
 pub struct ParallelLimits {
-    /// Uploads that are received or looked at; one more is told 429.
+    /// Uploads that are received or looked at, shared among clients; one more is told 429.
     pub uploads: usize,
-    /// Clones, each a process; one more is told 429.
+    /// Clones, each a process, shared among clients; one more is told 429.
     pub clones: usize,
     /// Projects that are unpacked and judged; others wait.
     pub intakes: usize,
     /// Answers that are being read from the disk; others wait.
     pub reads: usize,
-    /// Report archives that exist at once, each a temporary file; one more is told 503.
+    /// Logs, reports and artifacts that are being sent, shared among clients; one more is told 429 or 503.
+    pub downloads: usize,
+    /// Report archives that are being made; others wait.
     pub archives: usize,
 }
 
@@ -101,7 +112,8 @@ impl Default for ConnectionLimits {
             head_bytes: 32 * 1024,
             body_grace: Duration::from_secs(20),
             body_bytes_per_second: 16 * 1024,
-            write_patience: Duration::from_secs(60),
+            send_grace: Duration::from_secs(60),
+            send_bytes_per_second: 8 * 1024,
             linger: Duration::from_secs(5),
             drain: Duration::from_secs(25),
         }
@@ -110,7 +122,7 @@ impl Default for ConnectionLimits {
 
 impl Default for ParallelLimits {
     fn default() -> Self {
-        Self { uploads: 16, clones: 4, intakes: 2, reads: 32, archives: 16 }
+        Self { uploads: 32, clones: 8, intakes: 2, reads: 32, downloads: 128, archives: 2 }
     }
 }
 
@@ -121,13 +133,14 @@ impl Config {
             intake: IntakeLimits { upload_bytes: 2 * MIB, ..IntakeLimits::default() },
             allowed_hosts: vec!["pipelinex.test".to_owned()],
             allowed_origins: vec!["http://localhost:4200".to_owned()],
+            trusted_proxies: TrustedProxies::default(),
             policy: Policy::default(),
             database: DatabaseConfig::default(),
             git: GitConfig::default(),
             connections: ConnectionLimits {
                 head_timeout: Duration::from_millis(800),
                 body_grace: Duration::from_millis(1500),
-                write_patience: Duration::from_millis(800),
+                send_grace: Duration::from_millis(800),
                 linger: Duration::from_secs(1),
                 drain: Duration::from_secs(5),
                 ..ConnectionLimits::default()

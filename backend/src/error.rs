@@ -18,11 +18,22 @@ use pipelinex_common::{
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
+use crate::shares::NoPlace;
+
 /// Why a request is not answered as it wished.
 #[derive(Debug)]
 pub enum ApiError {
     /// The request cannot be read.
     Malformed {
+        /// For programs.
+        code: &'static str,
+        /// For people.
+        detail: String,
+    },
+    /// The head of the request is larger than it may be, or of another version of HTTP.
+    Head {
+        /// The status.
+        status: StatusCode,
         /// For programs.
         code: &'static str,
         /// For people.
@@ -74,6 +85,13 @@ pub enum ApiError {
         code: &'static str,
         /// Each with what to do about it.
         problems: Vec<Problem>,
+    },
+    /// A file is not the one that the client knows.
+    Changed,
+    /// A file has no bytes of the range that was asked for.
+    NoSuchRange {
+        /// How many it has.
+        bytes: u64,
     },
     /// Too much at once.
     TooMany {
@@ -163,9 +181,22 @@ impl ApiError {
         }
     }
 
-    /// Nobody hears this.
+    /// Heard by nobody, or by a client that closed its side too early.
     pub fn client_gone() -> Self {
-        Self::Malformed { code: "client-gone", detail: "the client went away".to_owned() }
+        let detail = "the client closed its side of the connection before the submission was a job";
+        Self::Malformed { code: "client-gone", detail: detail.to_owned() }
+    }
+
+    /// No place is free for one more of these.
+    pub fn too_many(what: &str, why: NoPlace) -> Self {
+        Self::TooMany {
+            detail: match why {
+                NoPlace::Share => format!(
+                    "your address has its share of {what} at once; the server takes yours when one of them is done"
+                ),
+                NoPlace::All => format!("too many {what} at once; the server takes yours when one of them is done"),
+            },
+        }
     }
 
     /// There is nothing under that address.
@@ -182,6 +213,7 @@ impl ApiError {
     fn parts(&self) -> (StatusCode, &'static str, String) {
         match self {
             Self::Malformed { code, detail } => (StatusCode::BAD_REQUEST, code, detail.clone()),
+            Self::Head { status, code, detail } => (*status, code, detail.clone()),
             Self::Forbidden { code, detail } => (StatusCode::FORBIDDEN, code, detail.clone()),
             Self::NotFound { detail } => (StatusCode::NOT_FOUND, "not-found", detail.clone()),
             Self::MethodNotAllowed => {
@@ -200,6 +232,14 @@ impl ApiError {
             Self::TooLarge { detail } => (StatusCode::PAYLOAD_TOO_LARGE, "too-large", detail.clone()),
             Self::Unsupported { code, detail } => (StatusCode::UNSUPPORTED_MEDIA_TYPE, code, detail.clone()),
             Self::Refused { code, problems } => (StatusCode::UNPROCESSABLE_ENTITY, code, sentence(problems)),
+            Self::Changed => {
+                let detail = "this is not, or not for good, what the tag in If-Match names; ask without it";
+                (StatusCode::PRECONDITION_FAILED, "changed", detail.to_owned())
+            }
+            Self::NoSuchRange { bytes } => {
+                let detail = format!("there are {bytes} bytes so far, and none in the range that was asked for");
+                (StatusCode::RANGE_NOT_SATISFIABLE, "no-such-range", detail)
+            }
             Self::TooMany { detail } => (StatusCode::TOO_MANY_REQUESTS, "too-many", detail.clone()),
             Self::Unavailable { detail } => (StatusCode::SERVICE_UNAVAILABLE, "unavailable", detail.clone()),
             Self::HostUnreachable { detail } => (StatusCode::BAD_GATEWAY, "git-host-unreachable", detail.clone()),

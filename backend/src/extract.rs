@@ -2,7 +2,7 @@
 //!
 //! What a client writes about the file (its name, its type) is not used: the content decides.
 
-use std::{collections::BTreeMap, fs::File, io::Write, path::PathBuf, sync::Arc};
+use std::{collections::BTreeMap, fs::File, io::Write, path::PathBuf};
 
 use axum::{
     body::Body,
@@ -12,13 +12,15 @@ use bytes::{Bytes, BytesMut};
 use multer::{Field, Multipart};
 use pipelinex_common::{foreign::shown, limits::IntakeLimits, request::JobRequest, store::Fingerprint};
 use sha2::{Digest, Sha256};
-use tokio::{sync::OwnedSemaphorePermit, task::spawn_blocking};
+use tokio::task::spawn_blocking;
 
 use crate::{
     app::App,
     body::{BodyError, HeadBudget, PacedBody},
+    client::Caller,
     error::ApiError,
     request,
+    shares::Place,
     submit::StagingGuard,
 };
 
@@ -42,7 +44,7 @@ pub struct Upload {
     /// Keys of it that nothing here knows.
     pub warnings: Vec<String>,
     /// One of the places for uploads, held until this has become a job or nothing.
-    pub place: OwnedSemaphorePermit,
+    pub place: Place,
     /// Where it is.
     pub staging: StagingGuard,
     /// The file with the project, inside staging.
@@ -87,7 +89,7 @@ pub struct PageForm {
     file: Option<(u64, String)>,
     archive: PathBuf,
     staging: StagingGuard,
-    place: OwnedSemaphorePermit,
+    place: Place,
 }
 
 impl PageForm {
@@ -130,10 +132,9 @@ impl PageForm {
 }
 
 /// What every form begins with: a place, the head, and a staging folder.
-async fn begin(app: &App, request: Request<Body>) -> Result<(OwnedSemaphorePermit, Parts, StagingGuard), ApiError> {
-    let place = Arc::clone(&app.slots.uploads).try_acquire_owned().map_err(|_| ApiError::TooMany {
-        detail: "too many uploads at once; the server takes yours when one of them is done".to_owned(),
-    })?;
+async fn begin(app: &App, request: Request<Body>) -> Result<(Place, Parts, StagingGuard), ApiError> {
+    let client = Caller::of(request.extensions())?.client;
+    let place = app.slots.uploads.take(client).map_err(|why| ApiError::too_many("uploads", why))?;
     let (head, body) = request.into_parts();
     let boundary = check_head(&head.headers, &app.config.intake)?;
     let body = PacedBody::new(body, &app.config.connections);
@@ -202,9 +203,9 @@ fn check_part(field: &Field<'_>) -> Result<(), ApiError> {
     let kind = text(header::CONTENT_TYPE);
     let essence = kind.split(';').next().unwrap_or_default().trim();
     let metadata = field.name() == Some(METADATA_PART);
-    let texts = ["", "text/plain", "application/json", "application/octet-stream"];
+    let is_text = matches!(essence, "" | "text/plain" | "application/octet-stream") || request::is_json(essence);
     let other_charset = kind.contains("charset=") && !kind.contains("utf-8") && !kind.contains("us-ascii");
-    if essence.starts_with("multipart/") || metadata && (!texts.contains(&essence) || other_charset) {
+    if essence.starts_with("multipart/") || metadata && (!is_text || other_charset) {
         let detail = format!(
             "`{FILE_PART}` is one file, and `{METADATA_PART}` is JSON in UTF-8 (application/json or text/plain)"
         );

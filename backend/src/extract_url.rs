@@ -1,7 +1,5 @@
 //! The body of a submission by URL: small JSON, checked as far as it can be before anybody is asked for anything.
 
-use std::sync::Arc;
-
 use axum::{
     body::Body,
     http::{HeaderMap, Request, header},
@@ -14,14 +12,17 @@ use pipelinex_common::{
     store::Fingerprint,
 };
 use serde_json::Value;
-use tokio::{sync::OwnedSemaphorePermit, task::spawn_blocking};
+use tokio::task::spawn_blocking;
 
 use crate::{
     app::App,
     body::{BodyError, PacedBody},
+    client::Client,
     error::{ApiError, GIT_REFUSED},
     intake::git::{Credentials, RepositoryUrl, check_ref},
+    linger::ClientSide,
     request,
+    shares::Place,
     submit::StagingGuard,
 };
 
@@ -32,7 +33,7 @@ pub struct CloneWish {
     /// Keys of it that nothing here knows, or that a clone says better.
     pub warnings: Vec<String>,
     /// One of the places for clones, held until this has become a job or nothing.
-    pub place: OwnedSemaphorePermit,
+    pub place: Place,
     /// Where it will be.
     pub staging: StagingGuard,
     /// The repository.
@@ -43,6 +44,8 @@ pub struct CloneWish {
     pub credentials: Option<Credentials>,
     /// Whether a stage looks through the history.
     pub history: bool,
+    /// Whoever closes this does not wait for the clone any more.
+    pub client_side: Option<ClientSide>,
 }
 
 /// Reads the text of a request. Returns it with its fingerprint, which is the same however the same JSON is written.
@@ -54,7 +57,7 @@ pub async fn receive(app: &App, request: Request<Body>) -> Result<(BytesMut, Fin
     check_type(&head.headers)?;
     let text = read(app, body).await?;
     // What is no JSON is refused later, by who says where it breaks.
-    let canonical = serde_json::from_slice::<Value>(&text).map(|mut json| {
+    let canonical = serde_json::from_slice::<Value>(request::without_bom(&text)).map(|mut json| {
         json.sort_all_objects();
         json.to_string().into_bytes()
     });
@@ -66,19 +69,27 @@ pub async fn receive(app: &App, request: Request<Body>) -> Result<(BytesMut, Fin
 ///
 /// # Errors
 /// A 4xx that says what to send instead; 429 when as many clones are made as may be; 507 when the disk is full.
-pub async fn wish(app: &App, text: &[u8]) -> Result<CloneWish, ApiError> {
+pub async fn wish(app: &App, client: Client, text: &[u8]) -> Result<CloneWish, ApiError> {
     let (git, mut request, mut warnings) = request::parse_git(text)?;
     app.stacks.find(&request.stack)?;
     let url = RepositoryUrl::parse(&git.github_url, &app.config.git.hosts).map_err(refused)?;
     git.git_ref.as_deref().map_or(Ok(()), check_ref).map_err(refused)?;
     let credentials = credentials(app, &git, &url).await?;
     warnings.extend(forget_what_the_clone_says(&mut request));
-    let place = Arc::clone(&app.slots.clones).try_acquire_owned().map_err(|_| ApiError::TooMany {
-        detail: "too many clones at once; the server takes yours when one of them is done".to_owned(),
-    })?;
+    let place = app.slots.clones.take(client).map_err(|why| ApiError::too_many("clones", why))?;
     let staging = StagingGuard::new(app).await?;
     let history = wants_history(app, &request);
-    Ok(CloneWish { request, warnings, place, staging, url, git_ref: git.git_ref, credentials, history })
+    Ok(CloneWish {
+        request,
+        warnings,
+        place,
+        staging,
+        url,
+        git_ref: git.git_ref,
+        credentials,
+        history,
+        client_side: None,
+    })
 }
 
 fn refused(problem: crate::error::Problem) -> ApiError {
@@ -92,7 +103,7 @@ fn check_type(headers: &HeaderMap) -> Result<(), ApiError> {
         return Err(ApiError::Unsupported { code: "content-encoding", detail: detail.to_owned() });
     }
     let kind = text(header::CONTENT_TYPE).split(';').next().unwrap_or_default().trim();
-    if kind.eq_ignore_ascii_case("application/json") {
+    if request::is_json(&kind.to_ascii_lowercase()) {
         return Ok(());
     }
     let detail = "send application/json with `github_url` and `stack`, \
@@ -103,7 +114,7 @@ fn check_type(headers: &HeaderMap) -> Result<(), ApiError> {
 async fn read(app: &App, body: Body) -> Result<BytesMut, ApiError> {
     let most = app.config.intake.metadata_bytes;
     let mut pieces = PacedBody::new(body, &app.config.connections);
-    // There are no parts, so there is no head of one to be patient with.
+    // JSON has no part headers.
     pieces.budget().data();
     let mut text = BytesMut::new();
     while let Some(piece) = pieces.try_next().await.map_err(broken)? {

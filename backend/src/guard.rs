@@ -10,7 +10,13 @@ use axum::{
     response::{IntoResponse, Response},
 };
 
-use crate::{app::App, config::Config, error::ApiError};
+use crate::{
+    app::App,
+    client::Caller,
+    config::Config,
+    error::ApiError,
+    shares::{Place, hold},
+};
 
 /// Names of this machine that a foreign page cannot take.
 const LOOPBACK: [&str; 3] = ["localhost", "127.0.0.1", "[::1]"];
@@ -19,16 +25,30 @@ const PROBES: [&str; 2] = ["/health", "/readyz"];
 
 /// Refuses who may not call, and puts the security headers on every answer.
 pub async fn guard(State(app): State<App>, request: Request, next: Next) -> Response {
-    let mut response = match check(&app.config, &request) {
-        Ok(()) => next.run(request).await,
+    let mut response = match pass(&app, &request) {
+        Ok(None) => next.run(request).await,
+        Ok(Some(place)) => hold(next.run(request).await, place),
         Err(refused) => refused.into_response(),
     };
     secure(response.headers_mut());
     response
 }
 
-fn check(config: &Config, request: &Request) -> Result<(), ApiError> {
+/// Lets a request in. One that came by a trusted proxy takes a place of its client's share: the proxy's connections have none.
+fn pass(app: &App, request: &Request) -> Result<Option<Place>, ApiError> {
+    let caller = Caller::of(request.extensions())?;
+    check(&app.config, caller.https, request)?;
+    let place = caller.forwarded.then(|| app.slots.forwarded.take(caller.client)).transpose();
+    place.map_err(|why| ApiError::too_many("requests", why))
+}
+
+fn check(config: &Config, https: bool, request: &Request) -> Result<(), ApiError> {
     let headers = request.headers();
+    if headers.get_all(header::HOST).iter().count() > 1 {
+        // Two readers of one request must not take it for two servers'.
+        let detail = "the request has several Host headers".to_owned();
+        return Err(ApiError::Malformed { code: "host", detail });
+    }
     if PROBES.contains(&request.uri().path()) && request.method().is_safe() {
         return Ok(());
     }
@@ -39,8 +59,7 @@ fn check(config: &Config, request: &Request) -> Result<(), ApiError> {
         return Ok(());
     }
     let allowed = |origin: &str| config.allowed_origins.iter().any(|known| known == origin);
-    let own =
-        |origin: &str| origin.split_once("://").is_some_and(|(_, authority)| authority.eq_ignore_ascii_case(host));
+    let own = |origin: &str| is_own(origin, https, host);
     let welcome = match origin {
         Some(origin) => allowed(origin) || (own(origin) && !preflight),
         // No browser sends a request of one site to another without saying so in one of the two headers.
@@ -49,18 +68,23 @@ fn check(config: &Config, request: &Request) -> Result<(), ApiError> {
     if welcome {
         return Ok(());
     }
-    let detail = "a page of another site may not send to this server; its operator can allow the origin";
+    let detail = "a page of another site may not send to this server; its operator can allow the origin, and where a proxy \
+                  speaks TLS for the server, name that proxy with --trusted-proxies";
     Err(ApiError::Forbidden { code: "cross-site", detail: detail.to_owned() })
+}
+
+/// Whether an origin is that of our own pages: the same host and port, and the scheme by which this server is called.
+fn is_own(origin: &str, https: bool, host: &str) -> bool {
+    let (scheme, usual_port) = if https { ("https", ":443") } else { ("http", ":80") };
+    let without = |authority: &'_ str| authority.strip_suffix(usual_port).unwrap_or(authority).to_ascii_lowercase();
+    origin.split_once("://").is_some_and(|(known, authority)| known == scheme && without(authority) == without(host))
 }
 
 /// The name by which the server was called, when it is one of its own.
 fn check_host<'a>(config: &Config, headers: &'a HeaderMap, uri: &'a Uri) -> Result<&'a str, ApiError> {
     let refused = |detail: &str| Err(ApiError::Forbidden { code: "host-not-allowed", detail: detail.to_owned() });
-    let mut written = headers.get_all(header::HOST).iter();
-    let (host, more) = (written.next().and_then(|host| host.to_str().ok()), written.next());
-    let host = match (host, more) {
-        (Some(host), None) => host,
-        _ => return refused("the request names no host, or several"),
+    let Some(host) = headers.get(header::HOST).and_then(|host| host.to_str().ok()) else {
+        return refused("the request names no host");
     };
     // `GET http://other/ HTTP/1.1` overrides the header, so both must be ours.
     for authority in std::iter::once(host).chain(uri.authority().map(|authority| authority.as_str())) {
@@ -82,12 +106,12 @@ fn host_name(authority: &str) -> &str {
 }
 
 fn header_text(headers: &HeaderMap, name: impl header::AsHeaderName) -> Option<&str> {
-    // What is no text is a stranger's, and not absent.
+    // Unreadable headers count as foreign.
     headers.get(name).map(|value| value.to_str().unwrap_or("unreadable"))
 }
 
 /// Nothing that this server sends is a page of its own, whatever its bytes look like.
-fn secure(headers: &mut HeaderMap) {
+pub fn secure(headers: &mut HeaderMap) {
     let fixed = [
         (header::X_CONTENT_TYPE_OPTIONS, "nosniff"),
         (header::REFERRER_POLICY, "no-referrer"),
@@ -105,14 +129,18 @@ mod tests {
     use super::*;
 
     fn verdict(method: Method, uri: &str, headers: &[(&str, &str)]) -> &'static str {
+        verdict_over(false, method, uri, headers)
+    }
+
+    fn verdict_over(https: bool, method: Method, uri: &str, headers: &[(&str, &str)]) -> &'static str {
         let mut request = Request::builder().method(method).uri(uri);
         for (name, value) in headers {
             request = request.header(*name, *value);
         }
         let request = request.body(axum::body::Body::empty()).unwrap();
-        match check(&Config::for_testing(), &request) {
+        match check(&Config::for_testing(), https, &request) {
             Ok(()) => "ok",
-            Err(ApiError::Forbidden { code, .. }) => code,
+            Err(ApiError::Forbidden { code, .. } | ApiError::Malformed { code, .. }) => code,
             Err(other) => panic!("{other:?}"),
         }
     }
@@ -129,7 +157,11 @@ mod tests {
             assert_eq!(get(strange), "host-not-allowed", "{strange}");
         }
         assert_eq!(verdict(Method::GET, "/api/jobs", &[]), "host-not-allowed");
-        assert_eq!(verdict(Method::GET, "/api/jobs", &[("host", "localhost"), ("host", "evil")]), "host-not-allowed");
+        for path in ["/api/jobs", "/health"] {
+            for hosts in [["localhost", "evil"], ["localhost", "localhost"]] {
+                assert_eq!(verdict(Method::GET, path, &hosts.map(|host| ("host", host))), "host", "{path}");
+            }
+        }
         assert_eq!(verdict(Method::GET, "http://evil.test/api/jobs", &[("host", "localhost")]), "host-not-allowed");
         assert_eq!(verdict(Method::GET, "/health", &[("host", "10.0.0.7:8000")]), "ok", "a probe");
     }
@@ -145,6 +177,18 @@ mod tests {
         assert_eq!(post(&[("sec-fetch-site", "same-origin")]), "ok");
         for origin in ["http://evil.test", "null", "http://localhost:4201", "http://localhost:8000.evil.test", ""] {
             assert_eq!(post(&[("origin", origin)]), "cross-site", "{origin}");
+        }
+        for (https, host, origin, welcome) in [
+            (false, "pipelinex.test", "https://pipelinex.test", false),
+            (true, "pipelinex.test", "https://pipelinex.test", true),
+            (true, "pipelinex.test", "http://pipelinex.test", false),
+            (true, "pipelinex.test:443", "https://pipelinex.test", true),
+            (false, "pipelinex.test", "http://pipelinex.test:80", true),
+            (false, "pipelinex.test", "http://pipelinex.test:443", false),
+        ] {
+            let headers = [("host", host), ("origin", origin)];
+            let verdict = verdict_over(https, Method::POST, "/api/jobs/upload", &headers);
+            assert_eq!(verdict == "ok", welcome, "{origin} at {host}, https {https}");
         }
         assert_eq!(post(&[("sec-fetch-site", "cross-site")]), "cross-site");
         assert_eq!(post(&[("sec-fetch-site", "same-site")]), "cross-site", "another port of this machine");

@@ -47,6 +47,7 @@ const BODY: &str = "the body";
 /// # Errors
 /// 400 for what is no JSON, 422 for JSON that is no request.
 pub fn parse_git(text: &[u8]) -> Result<(GitRequest, JobRequest, Vec<String>), ApiError> {
+    let text = without_bom(text);
     let (request, warnings) = read(text, BODY, &[REQUEST, GIT_REQUEST].concat())?;
     let git = serde_json::from_slice(text).map_err(|error| explain(&error, BODY))?;
     Ok((git, request, warnings))
@@ -57,7 +58,18 @@ pub fn parse_git(text: &[u8]) -> Result<(GitRequest, JobRequest, Vec<String>), A
 /// # Errors
 /// 400 for what is no JSON, 422 for JSON that is no request.
 pub fn parse(text: &[u8]) -> Result<(JobRequest, Vec<String>), ApiError> {
-    read(text, PART, REQUEST)
+    read(without_bom(text), PART, REQUEST)
+}
+
+/// Whether a media type, in lower case and without parameters, is that of JSON.
+pub fn is_json(essence: &str) -> bool {
+    matches!(essence, "application/json" | "text/json")
+        || essence.strip_prefix("application/").is_some_and(|subtype| subtype.ends_with("+json"))
+}
+
+/// The text without the mark that some editors and shells of Windows put before UTF-8.
+pub fn without_bom(text: &[u8]) -> &[u8] {
+    text.strip_prefix("\u{feff}".as_bytes()).unwrap_or(text)
 }
 
 fn read(text: &[u8], place: &str, keys: &[&str]) -> Result<(JobRequest, Vec<String>), ApiError> {
@@ -209,8 +221,8 @@ mod tests {
     fn what_is_no_json_and_what_is_no_request_are_told_apart() {
         let deep = "[".repeat(100_000);
         let twice = format!("{{{STACK_JSON}}} {{}}");
-        let bom = format!("\u{feff}{{{STACK_JSON}}}");
-        for text in ["", "{", "nope", "{\"stack\": }", "// {}", &deep, &twice, &bom] {
+        let boms = format!("\u{feff}\u{feff}{{{STACK_JSON}}}");
+        for text in ["", "{", "nope", "{\"stack\": }", "// {}", &deep, &twice, &boms] {
             assert!(refusal(text).starts_with("400 metadata-not-json"), "{}", refusal(text));
         }
         assert!(refusal("\u{0}").starts_with("400"));
@@ -220,6 +232,22 @@ mod tests {
             assert!(refusal(text).starts_with("422 metadata-invalid"), "{}", refusal(text));
         }
         assert!(parse(b"\xff\xfe{").is_err());
+    }
+
+    #[test]
+    fn a_byte_order_mark_is_no_part_of_the_json() {
+        let text = format!("\u{feff}{{{STACK_JSON}, \"github_url\": \"https://github.com/a/b\"}}");
+        assert!(parse(text.as_bytes()).is_ok() && parse_git(text.as_bytes()).is_ok());
+    }
+
+    #[test]
+    fn json_goes_by_several_names() {
+        for name in ["application/json", "text/json", "application/problem+json", "application/vnd.x.y+json"] {
+            assert!(is_json(name), "{name}");
+        }
+        for name in ["", "text/plain", "application/jsonx", "application/x-json", "text/x+json", "application/xml"] {
+            assert!(!is_json(name), "{name}");
+        }
     }
 
     #[test]

@@ -1,24 +1,45 @@
 //! The accept loop: our own, since each limit of a connection is set here. HTTP/1 only.
 
 use std::{
+    convert::Infallible,
     future::{Future, poll_fn},
     io,
+    net::IpAddr,
     pin::{Pin, pin},
     sync::Arc,
     time::Duration,
 };
 
-use hyper::{server::conn::http1, service::service_fn};
+use axum::response::Response;
+use hyper::{
+    Request,
+    body::Incoming,
+    server::conn::http1::{self, Parts},
+    service::service_fn,
+};
 use hyper_util::rt::{TokioIo, TokioTimer};
 use pipelinex_common::store::StoreError;
 use tokio::{
+    io::AsyncWriteExt,
     net::{TcpListener, TcpStream},
     sync::{OwnedSemaphorePermit, Semaphore},
     time::{Instant, sleep, timeout},
 };
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
-use crate::{app::App, config::ConnectionLimits, linger::PatientStream, routes, unread};
+use crate::{
+    app::App,
+    client::TrustedProxies,
+    config::ConnectionLimits,
+    connections::{Connection, Connections},
+    error::ApiError,
+    head_errors::{HeldStream, closing_answer},
+    linger::PatientStream,
+    patience::Patience,
+    routes,
+    shares::hold,
+    unread,
+};
 
 /// The most that is buffered of a connection, in bytes, each way.
 const BUFFER_BYTES: usize = 64 * 1024;
@@ -30,12 +51,6 @@ const SWEEP_EVERY: Duration = Duration::from_secs(30);
 const SWEEP_KEYS_EVERY: Duration = Duration::from_secs(60 * 60);
 /// How long to wait when there are no file descriptors left.
 const BREATH: Duration = Duration::from_millis(200);
-/// What one connection too many is told.
-const FULL_HOUSE: &[u8] = b"HTTP/1.1 503 Service Unavailable\r\ncontent-type: application/problem+json\r\n\
-retry-after: 5\r\nconnection: close\r\ncontent-length: 193\r\n\r\n\
-{\"type\":\"urn:pipelinex:problem:unavailable\",\"title\":\"Service Unavailable\",\"status\":503,\
-\"detail\":\"the server has as many connections as it may have; come again in a moment\",\"code\":\"unavailable\"}";
-
 /// Why the server ended.
 #[derive(Debug, thiserror::Error)]
 pub enum ServeError {
@@ -50,8 +65,12 @@ pub enum ServeError {
 /// [`ServeError`].
 pub async fn serve(app: App, listener: TcpListener, shutdown: CancellationToken) -> Result<(), ServeError> {
     let (tracker, limits) = (TaskTracker::new(), app.config.connections.clone());
+    let detail = "the server has as many connections as it may have, or your address its share of them; \
+                  come again in a moment";
     let server = Arc::new(Server {
-        places: Arc::new(Semaphore::new(limits.most)),
+        connections: Connections::new(limits.most),
+        proxies: app.config.trusted_proxies.clone(),
+        refusal: closing_answer(ApiError::Unavailable { detail: detail.to_owned() }).await,
         refusals: Arc::new(Semaphore::new(REFUSALS)),
         router: routes::router(app.clone()),
         draining: shutdown.clone(),
@@ -73,7 +92,10 @@ pub async fn serve(app: App, listener: TcpListener, shutdown: CancellationToken)
 }
 
 struct Server {
-    places: Arc<Semaphore>,
+    connections: Arc<Connections>,
+    proxies: TrustedProxies,
+    /// What one connection too many is told.
+    refusal: Vec<u8>,
     refusals: Arc<Semaphore>,
     router: axum::Router,
     limits: ConnectionLimits,
@@ -90,14 +112,14 @@ async fn accept(server: &Arc<Server>, listener: &TcpListener, tracker: &TaskTrac
             accepted = listener.accept() => accepted,
         };
         match accepted {
-            Ok((stream, _)) => match Arc::clone(&server.places).try_acquire_owned() {
-                Ok(place) => drop(tracker.spawn(Arc::clone(server).connection(stream, place))),
-                Err(_) => {
-                    if let Ok(place) = Arc::clone(&server.refusals).try_acquire_owned() {
-                        tracker.spawn(refuse(stream, place));
-                    }
+            Ok((stream, peer)) => {
+                let peer = peer.ip();
+                if let Some(place) = server.connections.open(peer.into(), server.proxies.trust(peer)) {
+                    tracker.spawn(Arc::clone(server).connection(stream, peer, place));
+                } else if let Ok(place) = Arc::clone(&server.refusals).try_acquire_owned() {
+                    tracker.spawn(Arc::clone(server).refuse(stream, place));
                 }
-            },
+            }
             Err(error) if is_about_one_connection(&error) => {}
             Err(error) if is_want_of_resources(&error) => {
                 tracing::warn!(%error, "no connection can be accepted for a moment");
@@ -120,40 +142,73 @@ fn is_want_of_resources(error: &io::Error) -> bool {
 }
 
 impl Server {
-    async fn connection(self: Arc<Self>, stream: TcpStream, _place: OwnedSemaphorePermit) {
+    async fn connection(self: Arc<Self>, stream: TcpStream, peer: IpAddr, place: Connection) {
         let _ = stream.set_nodelay(true);
-        let router = self.router.clone();
-        let service = service_fn(move |request| Box::pin(unread::answer(router.clone(), request)));
-        let io = TokioIo::new(PatientStream::new(stream, self.limits.write_patience));
+        let (server, place) = (Arc::clone(&self), Arc::new(place));
+        let closing = place.closing().clone();
+        let stream = self.patient(stream);
+        let client_side = stream.client_side();
+        let service = service_fn(move |mut request: Request<Incoming>| {
+            let (server, answering) = (Arc::clone(&server), place.answering());
+            request.extensions_mut().insert(client_side.clone());
+            Box::pin(async move { Ok::<_, Infallible>(hold(server.answer(peer, request).await?, answering)) })
+        });
         let mut connection = http1::Builder::new()
             .timer(TokioTimer::new())
             .header_read_timeout(self.limits.head_timeout)
             .max_header_size(self.limits.head_bytes)
             .max_buf_size(BUFFER_BYTES)
-            .serve_connection(io, service);
-        let mut draining = pin!(self.draining.cancelled());
+            // A client may close its side once its request is sent, as `nc -N` does, and still wait for the answer.
+            .half_close(true)
+            .serve_connection(TokioIo::new(HeldStream::new(stream)), service);
+        let mut told_to_end = pin!(async {
+            tokio::select! {
+                () = self.draining.cancelled() => {}
+                () = closing.cancelled() => {}
+            }
+        });
         let mut told = false;
         let done = poll_fn(|cx| {
-            if !told && draining.as_mut().poll(cx).is_ready() {
+            if !told && told_to_end.as_mut().poll(cx).is_ready() {
                 told = true;
                 Pin::new(&mut connection).graceful_shutdown();
             }
             connection.poll_without_shutdown(cx)
         });
-        tokio::select! {
+        let ended = tokio::select! {
             () = self.cut.cancelled() => return,
-            ended = done => if let Err(error) = ended {
+            ended = done => ended,
+        };
+        let Parts { io, read_buf, service, .. } = connection.into_parts();
+        let stream = io.into_inner();
+        drop(service);
+        let stream = match ended {
+            Ok(()) => stream.released().await,
+            Err(error) => {
                 tracing::debug!(%error, "a connection ended early");
-            },
+                stream.answered(&error, &read_buf, self.limits.head_bytes).await
+            }
+        };
+        // Nothing was answered on one whose place another got.
+        if let (Ok(stream), false) = (stream, closing.is_cancelled()) {
+            stream.linger(self.limits.linger).await;
         }
-        connection.into_parts().io.into_inner().linger(self.limits.linger).await;
     }
-}
 
-async fn refuse(mut stream: TcpStream, _place: OwnedSemaphorePermit) {
-    use tokio::io::AsyncWriteExt;
-    if stream.write_all(FULL_HOUSE).await.is_ok() {
-        PatientStream::new(stream, Duration::from_secs(1)).linger(Duration::from_secs(1)).await;
+    async fn answer(&self, peer: IpAddr, mut request: Request<Incoming>) -> Result<Response, Infallible> {
+        let caller = self.proxies.caller(peer, request.headers());
+        request.extensions_mut().insert(caller);
+        unread::answer(self.router.clone(), request).await
+    }
+
+    fn patient(&self, stream: TcpStream) -> PatientStream {
+        PatientStream::new(stream, Patience::new(self.limits.send_grace, self.limits.send_bytes_per_second))
+    }
+
+    async fn refuse(self: Arc<Self>, mut stream: TcpStream, _place: OwnedSemaphorePermit) {
+        if stream.write_all(&self.refusal).await.is_ok() {
+            self.patient(stream).linger(Duration::from_secs(1)).await;
+        }
     }
 }
 
@@ -168,6 +223,7 @@ async fn sweep(app: App) {
         let store = app.store.clone();
         let swept = tokio::task::spawn_blocking(move || {
             let keys = if with_keys { store.sweep_keys()? } else { 0 };
+            store.sweep_report_archives()?;
             Ok::<_, StoreError>((store.sweep_staging()?, keys))
         });
         match swept.await {

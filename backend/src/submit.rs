@@ -14,7 +14,7 @@ use pipelinex_common::{
     store::{Staging, StoreError},
 };
 use secrecy::ExposeSecret;
-use tokio::{sync::OwnedSemaphorePermit, task::spawn_blocking};
+use tokio::task::spawn_blocking;
 use tokio_util::sync::CancellationToken;
 
 use crate::{
@@ -29,6 +29,7 @@ use crate::{
         git::{self, GitProxy, Order},
     },
     once::{Made, Turn},
+    shares::Place,
 };
 
 /// The project of a request that names none.
@@ -71,7 +72,7 @@ struct Fetched {
     /// The job that this one is once more.
     retry_of: Option<JobId>,
     /// Held until this has become a job or nothing.
-    _place: OwnedSemaphorePermit,
+    _place: Place,
 }
 
 /// A submission that admission has let in and that is no job yet.
@@ -83,8 +84,8 @@ pub struct Judged {
 
 /// Makes a job of a source.
 ///
-/// The work goes on in a task of its own, so that nothing is torn down under a thread that still writes; when the client
-/// goes away before the rename, there is no job.
+/// The work goes on in a task of its own, so that nothing is torn down under a thread that still writes; when its connection
+/// breaks before the rename, or is closed while it is cloned, there is no job.
 ///
 /// Of the same key there is no other submission as long as this one has its turn.
 ///
@@ -189,7 +190,19 @@ async fn clone(app: &App, wish: CloneWish, gone: &CancellationToken) -> Result<F
         direct: config.proxy.as_ref().map(|proxy| proxy.direct().to_vec()).unwrap_or_default(),
     };
     make_dir(scratch.clone()).await?;
-    let cloned = git::clone(&config.program, &order, gone).await?;
+    // A clone may take long: it ends with the connection of whoever asked for it, also where only one side of it was closed.
+    let left = async {
+        match &wish.client_side {
+            Some(client_side) => client_side.closed().await,
+            None => std::future::pending().await,
+        }
+        gone.cancel();
+        std::future::pending().await
+    };
+    let cloned = tokio::select! {
+        cloned = git::clone(&config.program, &order, gone) => cloned?,
+        () = left => return Err(ApiError::client_gone()),
+    };
     spawn_blocking(move || std::fs::remove_dir_all(scratch))
         .await
         .map_err(ApiError::internal)?

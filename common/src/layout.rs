@@ -61,6 +61,16 @@ impl Layout {
         self.index().join("runs").join(key)
     }
 
+    /// The report archives of jobs that have ended.
+    pub fn report_archives(&self) -> PathBuf {
+        self.index().join("reports")
+    }
+
+    /// The folder of one job's report archive.
+    pub fn report_archive(&self, id: JobId) -> PathBuf {
+        self.report_archives().join(id.to_string())
+    }
+
     /// The folder of a job.
     pub fn job(&self, id: JobId) -> JobPaths {
         JobPaths { root: self.root.join(id.to_string()) }

@@ -14,11 +14,10 @@ use pipelinex_common::{
 use serde::Serialize;
 
 use super::{
-    download,
+    download::{Asked, Download, ETag},
     path::{ArtifactPath, JobPath},
-    reports::open_or_nothing,
 };
-use crate::{app::App, error::ApiError};
+use crate::{app::App, error::ApiError, report_zip::open_or_nothing};
 
 /// The most files that are listed; a worker collects a tenth of it from one step.
 const FILES_MAX: usize = 100_000;
@@ -67,18 +66,20 @@ fn gather(job: &Job) -> Result<ArtifactsPage, ApiError> {
 }
 
 /// One of them, as a file.
-pub async fn download(State(app): State<App>, artifact: ArtifactPath) -> Result<Response, ApiError> {
-    let name = saved_as(&artifact.path);
-    let opened = app
-        .read_job(artifact.id, move |job| {
-            let folder = Beneath::open(&job.paths().artifacts_of(&artifact.step)).map_err(absent)?;
-            let file = folder.file(&artifact.path).map_err(absent)?;
-            let bytes = file.metadata().map_err(ApiError::io)?.len();
-            Ok((file, bytes))
-        })
-        .await?;
-    let (file, bytes) = opened;
-    download::attachment("application/octet-stream", &name, bytes, download::stream(file, bytes))
+pub async fn download(State(app): State<App>, artifact: ArtifactPath, asked: Asked) -> Result<Response, ApiError> {
+    let place = asked.place(&app)?;
+    let ArtifactPath { id, step, path } = artifact;
+    let name = saved_as(&path);
+    let opened = move |job: &Job| {
+        let folder = Beneath::open(&job.paths().artifacts_of(&step)).map_err(absent)?;
+        let file = folder.file(&path).map_err(absent)?;
+        let bytes = file.metadata().map_err(ApiError::io)?.len();
+        let files = vec![(file, bytes)];
+        // Artifacts are published whole, and never written to again.
+        let etag = Some(ETag::of_files(&format!("{id}/{step}/{path}"), &files)?);
+        Ok(Download { kind: "application/octet-stream", name, files, etag })
+    };
+    app.read_job(id, opened).await?.answer(&asked, place)
 }
 
 /// What is not there and what is nothing that we read are the same to who asks.

@@ -8,8 +8,10 @@ use axum::{
 use super::upload::created;
 use crate::{
     app::App,
+    client::Caller,
     error::ApiError,
-    extract_url,
+    extract_url::{self, CloneWish},
+    linger::ClientSide,
     once::{Key, once},
     submit,
 };
@@ -17,8 +19,13 @@ use crate::{
 /// 201 with the metadata, once the repository is cloned and the job is durable.
 pub async fn github(State(app): State<App>, request: Request) -> Result<Response, ApiError> {
     let key = Key::of(request.headers(), "github")?;
+    let client = Caller::of(request.extensions())?.client;
+    let client_side = request.extensions().get::<ClientSide>().cloned();
     let (text, body) = extract_url::receive(&app, request).await?;
     // A place for a clone is taken by who clones, not by who waits for another's.
-    let make = async |turn| submit::submit(&app, extract_url::wish(&app, &text).await?.into(), turn).await;
+    let make = async |turn| {
+        let wish = extract_url::wish(&app, client, &text).await?;
+        submit::submit(&app, CloneWish { client_side, ..wish }.into(), turn).await
+    };
     Ok(created(once(&app, key, body, make).await?))
 }

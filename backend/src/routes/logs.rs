@@ -1,16 +1,12 @@
 //! `GET /api/jobs/{id}/{stage}/logs`: what a stage has printed so far, from any offset on.
 
-use std::{
-    fs::File,
-    io::{Seek, SeekFrom},
-};
+use std::fs::File;
 
 use axum::{
     extract::{Query, State, rejection::QueryRejection},
     http::HeaderValue,
     response::Response,
 };
-use futures::{StreamExt, stream};
 use pipelinex_common::{
     execution::StageRecord,
     foreign::{Beneath, ForeignError},
@@ -20,7 +16,11 @@ use pipelinex_common::{
 };
 use serde::Deserialize;
 
-use super::{LOG_COMPLETE, NEXT_OFFSET, download, path::StagePath};
+use super::{
+    LOG_COMPLETE, NEXT_OFFSET,
+    download::{self, Asked, Download, ETag},
+    path::StagePath,
+};
 use crate::{app::App, error::ApiError};
 
 /// What is asked for.
@@ -36,10 +36,7 @@ pub struct Wish {
 
 /// What there is of a log from an offset on.
 struct Excerpt {
-    name: String,
-    /// Each stands where reading begins; with the bytes that are left.
-    files: Vec<(File, u64)>,
-    bytes: u64,
+    download: Download,
     complete: bool,
 }
 
@@ -49,15 +46,17 @@ pub async fn logs(
     State(app): State<App>,
     StagePath(id, stage): StagePath,
     wish: Result<Query<Wish>, QueryRejection>,
+    asked: Asked,
 ) -> Result<Response, ApiError> {
     let Query(wish) = wish.map_err(|_| malformed("the query takes `offset`, in bytes, and `step`"))?;
+    let place = asked.place(&app)?;
     let offset = wish.offset;
-    let excerpt = app.read_job(id, move |job| find(job, &stage, &wish)).await?;
-    let content = stream::iter(excerpt.files).flat_map(|(file, bytes)| download::stream(file, bytes).boxed());
-    let mut response = download::attachment("application/octet-stream", &excerpt.name, excerpt.bytes, content)?;
+    let Excerpt { download, complete } = app.read_job(id, move |job| find(job, &stage, &wish)).await?;
+    let next = offset.saturating_add(download.bytes());
+    let mut response = download.answer(&asked, place)?;
     let headers = response.headers_mut();
-    headers.insert(NEXT_OFFSET, HeaderValue::from(offset.saturating_add(excerpt.bytes)));
-    headers.insert(LOG_COMPLETE, HeaderValue::from_static(if excerpt.complete { "true" } else { "false" }));
+    headers.insert(NEXT_OFFSET, HeaderValue::from(next));
+    headers.insert(LOG_COMPLETE, HeaderValue::from_static(if complete { "true" } else { "false" }));
     Ok(response)
 }
 
@@ -86,10 +85,14 @@ fn find(job: &Job, asked: &str, wish: &Wish) -> Result<Excerpt, ApiError> {
         return Err(malformed("several steps of this stage print at the same time: say which with `step`"));
     }
     let mut files = open(job, &steps, complete)?;
-    let bytes = skip(&mut files, wish.offset)?;
+    download::skip(&mut files, wish.offset)?;
     let slug = Slug::of(name);
     let file_name = if wish.step.is_some() { format!("{slug}-{}.log", steps[0].0) } else { format!("{slug}.log") };
-    Ok(Excerpt { name: file_name, files, bytes, complete })
+    let address = format!("{}/{file_name}?{}", job.id(), wish.offset);
+    // Only a job that has ended has logs that nobody writes to.
+    let etag = execution.state.is_final().then(|| ETag::of_files(&address, &files)).transpose()?;
+    let download = Download { kind: "application/octet-stream", name: file_name, files, etag };
+    Ok(Excerpt { download, complete })
 }
 
 /// The steps whose logs make up the answer, each with whether it has ended.
@@ -131,17 +134,4 @@ fn open(job: &Job, steps: &[(Slug, bool)], complete: bool) -> Result<Vec<(File, 
         }
     }
     Ok(files)
-}
-
-/// Moves each file to where reading begins. Returns the bytes that are left. An offset past the end is no error: after a
-/// worker died, a reader may know more of a log than is written again yet.
-fn skip(files: &mut [(File, u64)], offset: u64) -> Result<u64, ApiError> {
-    let mut left = offset;
-    for (file, bytes) in files.iter_mut() {
-        let skipped = left.min(*bytes);
-        file.seek(SeekFrom::Start(skipped)).map_err(ApiError::io)?;
-        *bytes -= skipped;
-        left -= skipped;
-    }
-    Ok(files.iter().map(|(_, bytes)| bytes).sum())
 }

@@ -11,6 +11,8 @@ pub(crate) mod jobs;
 mod logs;
 mod path;
 mod precheck;
+mod query;
+mod range;
 mod reports;
 mod retry;
 mod status;
@@ -54,8 +56,9 @@ pub fn router(app: App) -> Router {
         .route("/api/jobs/{id}/{stage}/logs", get(logs::logs))
         .route("/api/precheck", post(precheck::precheck))
         .merge(web::routes())
+        .route_layer(middleware::from_fn(query::check))
         .fallback(web::nothing_here)
-        .method_not_allowed_fallback(async || ApiError::MethodNotAllowed)
+        .method_not_allowed_fallback(web::other_method)
         .layer(CatchPanicLayer::custom(panicked))
         .layer(cors(&app.config))
         .layer(middleware::from_fn_with_state(app.clone(), guard::guard))
@@ -66,7 +69,10 @@ pub fn router(app: App) -> Router {
 fn cors(config: &Config) -> CorsLayer {
     let origins = config.allowed_origins.iter().filter_map(|origin| HeaderValue::from_str(origin).ok());
     let shown = [
+        header::ACCEPT_RANGES,
         header::CONTENT_DISPOSITION,
+        header::CONTENT_RANGE,
+        header::ETAG,
         header::RETRY_AFTER,
         header::LOCATION,
         NEXT_OFFSET,
@@ -76,7 +82,14 @@ fn cors(config: &Config) -> CorsLayer {
     CorsLayer::new()
         .allow_origin(AllowOrigin::list(origins))
         .allow_methods([Method::GET, Method::POST])
-        .allow_headers([header::CONTENT_TYPE, once::KEY])
+        .allow_headers([
+            header::CONTENT_TYPE,
+            header::IF_MATCH,
+            header::IF_NONE_MATCH,
+            header::IF_RANGE,
+            header::RANGE,
+            once::KEY,
+        ])
         .expose_headers(shown)
 }
 

@@ -7,13 +7,19 @@ use super::{path::JobPath, upload::created};
 use crate::{
     again::run_again,
     app::App,
+    client::Caller,
     error::ApiError,
     once::{Key, once},
 };
 
 /// 201 with the metadata of the new job, whose `retry_of` is the old one.
-pub async fn retry(State(app): State<App>, JobPath(id): JobPath, headers: HeaderMap) -> Result<Response, ApiError> {
+pub async fn retry(
+    State(app): State<App>,
+    JobPath(id): JobPath,
+    caller: Caller,
+    headers: HeaderMap,
+) -> Result<Response, ApiError> {
     let key = Key::of(&headers, "retry")?;
     let body = Fingerprint::of(&[id.to_string().as_bytes()]);
-    Ok(created(once(&app, key, body, |turn| run_again(&app, id, turn)).await?))
+    Ok(created(once(&app, key, body, |turn| run_again(&app, caller.client, id, turn)).await?))
 }

@@ -4,7 +4,7 @@
 use std::sync::LazyLock;
 
 use axum::{
-    extract::Path,
+    extract::{Path, rejection::PathRejection},
     http::{HeaderValue, StatusCode, header},
     response::{IntoResponse, Response},
 };
@@ -50,8 +50,9 @@ pub fn icon() -> String {
 }
 
 /// One of them.
-pub async fn asset(Path(name): Path<String>) -> Result<Response, PageError> {
-    let Some((_, kind, content)) = ASSETS.iter().find(|(known, ..)| *known == name) else {
+pub async fn asset(name: Result<Path<String>, PathRejection>) -> Result<Response, PageError> {
+    let known = name.ok().and_then(|Path(name)| ASSETS.iter().find(|(known, ..)| *known == name));
+    let Some((_, kind, content)) = known else {
         return Err(ApiError::no_such_page().into());
     };
     let mut response = (StatusCode::OK, *content).into_response();

@@ -16,6 +16,15 @@ pub type Texts = BTreeMap<String, String>;
 /// The two custom tools: field prefix and mode field.
 const TOOLS: [(&str, &str); 2] = [("secret_custom", "secret_scan_mode"), ("sast_custom", "sast_mode")];
 
+/// The page of the form, whose fields have their names from there.
+const PAGE: &str = include_str!("../../templates/home.html");
+
+/// Whether the form has a field of that name.
+pub fn is_field(name: &str) -> bool {
+    let written = PAGE.split("name=\"").skip(1).filter_map(|rest| rest.split('"').next());
+    BUILT_IN_STAGES.iter().map(|(_, field)| *field).chain(written).any(|field| field == name)
+}
+
 /// The form as a page shows it.
 pub struct Form {
     texts: Texts,

@@ -5,8 +5,8 @@ use std::collections::BTreeMap;
 use askama::Template;
 use axum::{
     extract::{Query, State},
-    http::{HeaderMap, StatusCode},
-    response::Response,
+    http::{HeaderMap, StatusCode, Uri, header},
+    response::{IntoResponse, Response},
 };
 use jiff::Timestamp;
 use pipelinex_common::{
@@ -76,6 +76,12 @@ struct WholeRow {
     detail: String,
     created: String,
     took: String,
+}
+
+/// `GET /jobs`: the list is on the first page.
+pub async fn list(uri: Uri) -> Response {
+    let query = uri.query().map(|query| format!("?{query}")).unwrap_or_default();
+    (StatusCode::SEE_OTHER, [(header::LOCATION, format!("/{query}"))]).into_response()
 }
 
 /// The page.

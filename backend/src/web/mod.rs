@@ -9,6 +9,8 @@ mod lines;
 mod submit;
 mod words;
 
+pub use form::is_field;
+
 use askama::Template;
 use axum::{
     Router,
@@ -31,7 +33,7 @@ const POLICY: &str = "default-src 'none'; style-src 'self'; script-src 'self'; i
 pub fn routes() -> Router<App> {
     Router::new()
         .route("/", get(home::home))
-        .route("/jobs", post(submit::submit))
+        .route("/jobs", get(home::list).post(submit::submit))
         .route("/jobs/check", post(submit::check))
         .route("/jobs/lines", get(lines::lines))
         .route("/jobs/{id}", get(job::page))
@@ -40,14 +42,41 @@ pub fn routes() -> Router<App> {
         .route("/assets/{name}", get(assets::asset))
 }
 
-/// An address at which nothing is: told to a person as a page, to a program as all errors are.
+/// Whether an address takes what is typed into the form.
+pub fn takes_form(path: &str) -> bool {
+    matches!(path, "/" | "/jobs/lines")
+}
+
+/// An address at which nothing is.
 pub async fn nothing_here(uri: Uri, headers: HeaderMap) -> Response {
-    let wants_page = headers.get(header::ACCEPT).is_some_and(|accept| accept.as_bytes().starts_with(b"text/html"));
-    if wants_page && !uri.path().starts_with("/api/") {
-        PageError(ApiError::no_such_page()).into_response()
-    } else {
-        ApiError::no_such_page().into_response()
-    }
+    refusal(&uri, &headers, ApiError::no_such_page())
+}
+
+/// An address that takes other methods.
+pub async fn other_method(uri: Uri, headers: HeaderMap) -> Response {
+    refusal(&uri, &headers, ApiError::MethodNotAllowed)
+}
+
+/// An error, told to a person as a page and to a program as all errors are. Below `/api/` everybody is a program.
+pub fn refusal(uri: &Uri, headers: &HeaderMap, error: ApiError) -> Response {
+    let api = uri.path().starts_with("/api/");
+    if !api && wants_page(headers) { PageError(error).into_response() } else { error.into_response() }
+}
+
+/// Whether a page is asked for by name, as browsers do, and not ranked below JSON.
+fn wants_page(headers: &HeaderMap) -> bool {
+    let lines = || headers.get_all(header::ACCEPT).iter().filter_map(|line| line.to_str().ok());
+    let rank = |kind: &str| {
+        let named = lines().flat_map(|line| line.split(',')).filter_map(|range| {
+            let mut parts = range.split(';').map(str::trim);
+            let named = parts.next().is_some_and(|name| name.eq_ignore_ascii_case(kind));
+            let quality = parts.find_map(|part| part.strip_prefix("q=")).map_or(Some(1.0), |q| q.parse::<f32>().ok());
+            quality.filter(|_| named)
+        });
+        named.fold(0.0, f32::max)
+    };
+    let page = rank("text/html").max(rank("application/xhtml+xml"));
+    page > 0.0 && page >= rank("application/json").max(rank("application/problem+json"))
 }
 
 /// A page as an answer.

@@ -1,7 +1,7 @@
 //! What the form sends: a job is made of it, or the page comes back with what is wrong and all that was typed.
 
 use axum::{
-    extract::{Query, Request, State},
+    extract::{Query, Request, State, rejection::QueryRejection},
     http::{HeaderMap, StatusCode, header},
     response::{IntoResponse, Response},
 };
@@ -16,9 +16,11 @@ use super::{
 use crate::{
     again::run_again,
     app::App,
+    client::Caller,
     error::{ApiError, Told},
     extract::PageForm,
-    extract_url,
+    extract_url::{self, CloneWish},
+    linger::ClientSide,
     routes::JobPath,
     submit::{self, Judged, Source},
 };
@@ -49,7 +51,13 @@ pub async fn submit(State(app): State<App>, request: Request) -> Result<Response
 }
 
 /// `POST /jobs/check`: what admission would say, and no job.
-pub async fn check(State(app): State<App>, Query(wish): Query<Wish>, request: Request) -> Result<Response, PageError> {
+pub async fn check(
+    State(app): State<App>,
+    wish: Result<Query<Wish>, QueryRejection>,
+    request: Request,
+) -> Result<Response, PageError> {
+    let Query(wish) =
+        wish.map_err(|_| ApiError::Malformed { code: "query", detail: "`alone` is true or false".to_owned() })?;
     let headers = request.headers().clone();
     let (texts, upload) = read(&app, request).await?;
     let judged = match upload {
@@ -64,9 +72,13 @@ pub async fn check(State(app): State<App>, Query(wish): Query<Wish>, request: Re
 }
 
 /// `POST /jobs/{id}/again`: the same once more, as a new job.
-pub async fn again(State(app): State<App>, path: Result<JobPath, ApiError>) -> Result<Response, PageError> {
+pub async fn again(
+    State(app): State<App>,
+    caller: Caller,
+    path: Result<JobPath, ApiError>,
+) -> Result<Response, PageError> {
     let JobPath(id) = path?;
-    let made = run_again(&app, id, None).await?;
+    let made = run_again(&app, caller.client, id, None).await?;
     Ok((StatusCode::SEE_OTHER, [(header::LOCATION, format!("/jobs/{}", made.metadata.job_id))]).into_response())
 }
 
@@ -83,12 +95,14 @@ pub async fn cancel(State(app): State<App>, path: Result<JobPath, ApiError>) -> 
 
 /// The texts, and the source or why there is none. A file that was chosen counts more than an address that was typed.
 async fn read(app: &App, request: Request) -> Result<(Texts, Result<Source, ApiError>), PageError> {
+    let client = Caller::of(request.extensions())?.client;
+    let client_side = request.extensions().get::<ClientSide>().cloned();
     let form = PageForm::receive(app, request).await?;
     let texts = form.texts.clone();
     if let (Some(git), false) = (form::git_json(&texts), form.has_file()) {
         drop(form);
-        let wish = extract_url::wish(app, git.to_string().as_bytes()).await;
-        return Ok((texts, wish.map(Source::from)));
+        let wish = extract_url::wish(app, client, git.to_string().as_bytes()).await;
+        return Ok((texts, wish.map(|wish| CloneWish { client_side, ..wish }.into())));
     }
     let upload = form::request_of(&texts).and_then(|(request, warnings)| {
         let missing = || ApiError::Malformed {

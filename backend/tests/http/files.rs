@@ -152,11 +152,54 @@ fn unzip(bytes: &[u8]) -> BTreeMap<String, String> {
 }
 
 #[tokio::test]
-async fn more_archives_at_once_than_there_are_places_is_not_now() {
-    let server = TestServer::start_with(|config| config.parallel.archives = 0).await;
+async fn the_reports_are_packed_once_are_the_same_bytes_each_time_and_go_with_the_job() {
+    let server = TestServer::start().await;
     let job = server.job().await;
-    let answer = server.get(&format!("/api/jobs/{}/reports", job.id())).await;
-    answer.assert_problem(503, "unavailable");
-    assert!(!answer.header("retry-after").is_empty());
+    let mut worker = Worker::take(&job);
+    worker.stage("BUILD", StepState::Success, None, "built");
+    worker.log("BUILD", "built\n");
+    worker.report("BUILD", "tool/run.sh", "#!/bin/sh\n");
+    worker.report("BUILD", "tool/data.txt", "x");
+    let script = job.paths().reports_of(&Slug::of("BUILD")).join("tool/run.sh");
+    std::fs::set_permissions(script, std::os::unix::fs::PermissionsExt::from_mode(0o750)).unwrap();
+    worker.finish(JobState::Succeeded, None, None);
+
+    let url = format!("/api/jobs/{}/reports", job.id());
+    let first = server.get(&url).await;
+    assert_eq!(first.status, 200, "{}", first.text());
+    let mut zip = zip::ZipArchive::new(std::io::Cursor::new(&first.body)).unwrap();
+    let mode = |zip: &mut zip::ZipArchive<_>, name: &str| zip.by_name(name).unwrap().unix_mode().unwrap() & 0o777;
+    assert_eq!(mode(&mut zip, "build/tool/run.sh"), 0o755, "what can be executed stays so");
+    assert_eq!(mode(&mut zip, "build/tool/data.txt"), 0o644);
+
+    let folder = server.store.layout().report_archive(job.id());
+    let file = |folder: &std::path::Path| {
+        let mut names = std::fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path());
+        (names.next().unwrap(), names.next().is_none())
+    };
+    let (stored, alone) = file(&folder);
+    assert!(alone);
+    // Whoever comes later is sent this file, and no copy is made.
+    let made = std::fs::metadata(&stored).unwrap();
+    let (again, third) = tokio::join!(server.get(&url), server.get(&url));
+    assert!(again.body == first.body && third.body == first.body);
+    let now = std::fs::metadata(file(&folder).0).unwrap();
+    use std::os::unix::fs::MetadataExt;
+    assert_eq!((made.ino(), made.ctime_nsec()), (now.ino(), now.ctime_nsec()));
+    server.assert_nothing_staged().await;
+
+    // Made anew, it has the same bytes and so the same name.
+    std::fs::remove_dir_all(&folder).unwrap();
+    let anew = server.get(&url).await;
+    assert!(anew.body == first.body);
+    assert_eq!(anew.header("etag"), first.header("etag"));
+    assert_eq!(file(&folder).0, stored);
+    assert!(server.store.remove_ended(&job).unwrap());
+    assert!(!folder.exists());
+    server.get(&url).await.assert_problem(404, "not-found");
+    // One that was being made while its job was removed is an orphan.
+    std::fs::create_dir(&folder).unwrap();
+    assert_eq!(server.store.sweep_report_archives().unwrap(), 1);
+    assert!(!folder.exists());
     server.stop().await;
 }

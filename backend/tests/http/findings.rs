@@ -67,6 +67,19 @@ async fn findings_of_all_stages_the_worst_first_while_it_runs_and_after() {
     let page = server.get(&url).await.json();
     assert_eq!(rules(&page), ["SCA GHSA-1", "SECRETS aws-key", "DAST Reflected XSS", "SCA GHSA-2"]);
     assert_fixture("findings.json", page);
+
+    let of = async |query: &str| rules(&server.get(&format!("{url}?{query}")).await.json());
+    assert_eq!(of("severity=high").await, ["SECRETS aws-key", "DAST Reflected XSS"]);
+    assert_eq!(of("severity=LOW,critical").await, ["SCA GHSA-1", "SCA GHSA-2"]);
+    assert_eq!(of("stage=sca").await, ["SCA GHSA-1", "SCA GHSA-2"]);
+    assert_eq!(of("stage=sca,SECRETS&severity=high").await, ["SECRETS aws-key"]);
+    assert_eq!(of("tool=T&severity=low").await, ["SCA GHSA-2"]);
+    assert_eq!(of("tool=other").await, [""; 0]);
+    let counts = &server.get(&format!("{url}?severity=high")).await.json()["counts"];
+    assert_eq!((&counts["high"], &counts["critical"]), (&json!(2), &json!(0)), "what was asked for is counted");
+    for query in ["severity=bad", "severity=", "stage=nope", "severity=high&severity=low", "rule=x"] {
+        server.get(&format!("{url}?{query}")).await.assert_problem(400, "query");
+    }
     server.stop().await;
 }
 

@@ -243,3 +243,26 @@ async fn what_is_no_zip_or_no_project_is_refused_with_rule_and_hint() {
     }
     server.stop().await;
 }
+
+#[tokio::test]
+async fn json_with_a_byte_order_mark_and_under_its_other_names_is_json() {
+    let server = TestServer::start().await;
+    let metadata = format!("\u{feff}{}", request());
+    for kind in ["application/json", "text/json", "application/vnd.api+json; charset=UTF-8", "text/plain"] {
+        let head = format!("Content-Disposition: form-data; name=\"metadata\"\r\nContent-Type: {kind}");
+        let body = form(&[file(&project()), part(&head, metadata.as_bytes())]);
+        let answer = server.post_form("/api/jobs/upload", body).await;
+        assert_eq!(answer.status, 201, "{kind}: {}", answer.text());
+    }
+    let wish = json!({"github_url": "https://evil.test/team/app", "stack": request()["stack"]});
+    for kind in ["application/json", "text/json; charset=utf-8", "Application/Vnd.api+JSON"] {
+        let clone = server.client.post(server.url("/api/jobs/github")).header("content-type", kind);
+        // It was read: what is refused is the host.
+        server.send(clone.body(format!("\u{feff}{wish}"))).await.assert_problem(422, "git-refused");
+    }
+    for kind in ["text/html", "application/jsonx", "text/x+json"] {
+        let clone = server.client.post(server.url("/api/jobs/github")).header("content-type", kind);
+        server.send(clone.body(wish.to_string())).await.assert_problem(415, "not-json");
+    }
+    server.stop().await;
+}

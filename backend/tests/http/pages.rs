@@ -148,6 +148,22 @@ async fn nothing_is_told_as_a_page_to_people_and_as_a_problem_to_programs() {
     assert_page(&person("/jobs/nope").await, 404);
     assert_page(&person("/assets/style-000000000000.css").await, 404);
     server.get("/nope").await.assert_problem(404, "not-found");
+    assert_page(&person("/jobs/check").await, 405);
+    assert_eq!(person("/jobs/check").await.header("allow"), "POST");
+    server.get("/jobs/check").await.assert_problem(405, "method-not-allowed");
+    assert_page(&server.get("/assets/%ff").await, 404);
+    // Programs that name both want what programs read.
+    for accept in ["application/json, text/html;q=0.9", "*/*", "application/json", "text/html;q=0"] {
+        let program = server.client.get(server.url("/nope")).header("accept", accept);
+        server.send(program).await.assert_problem(404, "not-found");
+    }
+    for accept in ["application/xhtml+xml,text/html;q=0.9,*/*;q=0.8", "text/plain, text/html"] {
+        assert_page(&server.send(server.client.get(server.url("/nope")).header("accept", accept)).await, 404);
+    }
+    let client = reqwest::Client::builder().redirect(reqwest::redirect::Policy::none()).build().unwrap();
+    let list = server.send(client.get(server.url("/jobs"))).await;
+    assert_eq!((list.status, list.header("location")), (303, "/"));
+    assert_page(&person("/jobs").await, 200);
     person("/api/nope").await.assert_problem(404, "not-found");
     let kind = format!("multipart/form-data; boundary={}", crate::support::BOUNDARY);
     let lured =

@@ -1,5 +1,7 @@
 //! Addresses, names and origins: M29 and M31 through the whole server.
 
+use std::collections::BTreeSet;
+
 use reqwest::Method;
 use serde_json::json;
 
@@ -64,8 +66,13 @@ async fn m31_names_and_origins() {
     let get = |host: &str| server.client.get(server.url("/api/jobs")).header("host", host.to_owned());
     server.send(get("evil.test")).await.assert_problem(403, "host-not-allowed");
     assert_eq!(server.send(get("pipelinex.test:8000")).await.status, 200);
-    let two = "GET /api/jobs HTTP/1.1\r\nHost: localhost\r\nHost: evil.test\r\nConnection: close\r\n\r\n";
-    assert!((400..404).contains(&status_of(&server.raw(two).await)));
+    for path in ["/api/jobs", "/health"] {
+        for second in ["evil.test", "localhost"] {
+            let two = format!("GET {path} HTTP/1.1\r\nHost: localhost\r\nHost: {second}\r\nConnection: close\r\n\r\n");
+            let answer = server.raw(two).await;
+            assert!(status_of(&answer) == 400 && answer.contains("\"code\":\"host\""), "{answer}");
+        }
+    }
     let old = server.raw("GET /api/jobs HTTP/1.0\r\n\r\n").await;
     assert_eq!(status_of(&old), 403, "{old}");
 
@@ -81,6 +88,11 @@ async fn m31_names_and_origins() {
     assert_eq!(status_of(&evil), 403, "{evil}");
     assert!(!evil.to_lowercase().contains("access-control-allow-origin"), "{evil}");
     server.assert_untouched().await;
+    let other_scheme = server.raw([post("https://localhost").as_bytes(), &body].concat()).await;
+    assert_eq!(status_of(&other_scheme), 403, "{other_scheme}");
+    server.assert_untouched().await;
+    let own = server.raw([post("http://localhost").as_bytes(), &body].concat()).await;
+    assert_eq!(status_of(&own), 201, "{own}");
     let friend = server.raw([post("http://localhost:4200").as_bytes(), &body].concat()).await;
     assert_eq!(status_of(&friend), 201, "{friend}");
     assert!(friend.contains("access-control-allow-origin: http://localhost:4200"), "{friend}");
@@ -102,5 +114,57 @@ async fn m31_preflight() {
     let read = server.client.get(server.url("/health")).header("origin", "http://evil.test");
     assert_eq!(server.send(read).await.header("access-control-allow-origin"), "");
     assert_eq!(server.get("/health").await.json(), json!({"status": "UP"}));
+    server.stop().await;
+}
+
+#[tokio::test]
+async fn m31_the_scheme_of_an_origin_is_the_one_that_a_trusted_proxy_names() {
+    let server = TestServer::start_with(|config| config.trusted_proxies.0 = vec!["127.0.0.1".parse().unwrap()]).await;
+    for (proto, origin, status) in [
+        ("https", "https://pipelinex.test", 201),
+        ("https", "http://pipelinex.test", 403),
+        ("http", "https://pipelinex.test", 403),
+    ] {
+        let headers = [("host", "pipelinex.test"), ("x-forwarded-proto", proto), ("origin", origin)];
+        let answer = server.upload_from(&server.client_from(1), &headers).await;
+        assert_eq!(answer.status, status, "{proto} {origin}: {}", answer.text());
+        let headers =
+            [("host", "pipelinex.test"), ("x-forwarded-proto", "https"), ("origin", "https://pipelinex.test")];
+        assert_eq!(server.upload_from(&server.client_from(2), &headers).await.status, 403, "it is no proxy");
+    }
+    server.stop().await;
+}
+
+#[tokio::test]
+async fn what_an_address_does_not_know_behind_the_question_mark_is_refused_everywhere() {
+    let server = TestServer::start().await;
+    let id = server.job().await.id();
+    let job = format!("/api/jobs/{id}");
+    let below = ["", "/status", "/reports", "/findings", "/artifacts", "/artifacts/package/a.jar", "/build/logs"];
+    let addresses = below.iter().map(|path| format!("{job}{path}"));
+    let others = ["/health", "/readyz", "/api/jobs", "/", "/jobs", "/jobs/lines", &format!("/jobs/{id}")];
+    for address in addresses.chain(others.map(str::to_owned)) {
+        for query in ["foo=1", "foo", "limit=1&limit=1", "%ff=1", "Severity=high"] {
+            server.get(&format!("{address}?{query}")).await.assert_problem(400, "query");
+        }
+    }
+    for address in ["/api/jobs/upload", "/api/jobs/github", "/api/precheck", &format!("{job}/cancel"), "/jobs/check"] {
+        let post = server.client.post(server.url(&format!("{address}?dry_run=true"))).body(good_form());
+        server.send(post).await.assert_problem(400, "query");
+    }
+    let person = server.client.get(server.url("/?foo=1")).header("accept", "text/html");
+    let page = server.send(person).await;
+    assert_eq!((page.status, page.header("content-type")), (400, "text/html; charset=utf-8"));
+    // All that the form holds is known to the pages that show it.
+    let page = server.get("/").await.text();
+    let form = page.split_once("<form").unwrap().1;
+    let fields: BTreeSet<&str> = form.split("name=\"").skip(1).filter_map(|rest| rest.split('"').next()).collect();
+    let query: Vec<String> = fields.iter().map(|field| format!("{field}=x")).collect();
+    let query = query.join("&");
+    assert!(fields.len() > 20, "{query}");
+    for address in ["/", "/jobs/lines"] {
+        let answer = server.get(&format!("{address}?{query}")).await;
+        assert_eq!(answer.status, 200, "{}", answer.text());
+    }
     server.stop().await;
 }

@@ -106,6 +106,22 @@ impl TestServer {
         self.store.job(id).unwrap()
     }
 
+    /// A client of another address of this machine, such as 127.0.0.2.
+    pub fn client_from(&self, last: u8) -> reqwest::Client {
+        let address = std::net::IpAddr::from([127, 0, 0, last]);
+        reqwest::Client::builder().local_address(address).no_proxy().build().unwrap()
+    }
+
+    pub async fn get_from(&self, last: u8, path: &str) -> Answer {
+        self.send(self.client_from(last).get(self.url(path))).await
+    }
+
+    pub async fn upload_from(&self, client: &reqwest::Client, more: &[(&str, &str)]) -> Answer {
+        let kind = format!("multipart/form-data; boundary={BOUNDARY}");
+        let upload = client.post(self.url("/api/jobs/upload")).header("content-type", kind).body(good_form());
+        self.send(more.iter().fold(upload, |upload, (name, value)| upload.header(*name, *value))).await
+    }
+
     pub async fn connect(&self) -> TcpStream {
         TcpStream::connect(self.address).await.unwrap()
     }

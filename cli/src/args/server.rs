@@ -3,7 +3,10 @@
 use std::{fmt, net::SocketAddr, path::PathBuf, time::Duration};
 
 use clap::{Args, ValueEnum, builder::FalseyValueParser};
-use pipelinex_backend::intake::git::{GitProxy, Host, InvalidProxy};
+use pipelinex_backend::{
+    client::Network,
+    intake::git::{GitProxy, Host, InvalidProxy},
+};
 use pipelinex_common::{
     database::DatabaseConfig,
     limits::{IntakeLimits, StepLimits},
@@ -135,6 +138,11 @@ pub struct BackendArgs {
     /// Origins of web pages that may call the API, such as http://localhost:4200
     #[arg(long, env = "PIPELINEX_ALLOWED_ORIGINS", value_name = "ORIGIN", value_delimiter = ',')]
     pub allowed_origins: Vec<String>,
+    /// Networks of the proxies in front of the server, such as 127.0.0.1,10.0.0.0/8: they are believed when X-Forwarded-For or
+    /// Forwarded says for whom they ask, and whether over TLS
+    #[arg(long, env = "PIPELINEX_TRUSTED_PROXIES", value_name = "CIDR", value_delimiter = ',')]
+    #[arg(value_parser = values::network)]
+    pub trusted_proxies: Vec<Option<Network>>,
     #[command(flatten)]
     pub intake: IntakeArgs,
     #[command(flatten)]

@@ -3,7 +3,10 @@
 use std::time::Duration;
 
 use jiff::SignedDuration;
-use pipelinex_backend::intake::git::{Host, InvalidHost};
+use pipelinex_backend::{
+    client::{InvalidNetwork, Network},
+    intake::git::{Host, InvalidHost},
+};
 use pipelinex_common::{
     pipeline::model::Switch,
     policy::{self, AllowUnread, FailOn, UnknownWord},
@@ -72,6 +75,11 @@ pub fn stack(text: &str) -> Result<Stack, String> {
         }),
         _ => Err("a stack is language/framework/build tool, such as java/spring-boot/maven".to_owned()),
     }
+}
+
+/// `10.0.0.0/8`; an empty one is none, as compose files write it.
+pub fn network(text: &str) -> Result<Option<Network>, InvalidNetwork> {
+    if text.is_empty() { Ok(None) } else { text.trim().parse().map(Some) }
 }
 
 /// A host from which may be cloned; none, where a list was left empty.

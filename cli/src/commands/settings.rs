@@ -5,7 +5,10 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use pipelinex_backend::config::{Config, GitConfig};
+use pipelinex_backend::{
+    client::TrustedProxies,
+    config::{Config, GitConfig},
+};
 use pipelinex_common::{
     database::DatabaseConfig,
     id::InstanceId,
@@ -102,6 +105,7 @@ impl Settings {
             intake: args.git.limits(args.intake.limits()),
             allowed_hosts,
             allowed_origins: given(&args.allowed_origins),
+            trusted_proxies: TrustedProxies(args.trusted_proxies.iter().copied().flatten().collect()),
             policy: self.policy.clone(),
             database: self.database.clone(),
             min_free: self.min_free.clone(),

@@ -114,3 +114,25 @@ fn every_setting_can_be_given_to_docker_compose_unless_it_is_a_path_or_set_there
         }
     }
 }
+
+#[test]
+fn every_service_of_docker_compose_has_a_limit_of_memory_and_of_processes() {
+    let compose = std::fs::read_to_string(root().join("docker-compose.yml")).unwrap();
+    let shared = compose.split_once("x-pipelinex:").unwrap().1.split_once("x-settings:").unwrap().0;
+    let services = compose.split_once("\nservices:\n").unwrap().1.split_once("\nnetworks:").unwrap().0;
+    let begins = |line: &str| line.strip_prefix("  ").is_some_and(|name| name.starts_with(char::is_alphabetic));
+    let mut blocks: Vec<String> = Vec::new();
+    for line in services.lines() {
+        if begins(line) {
+            blocks.push(String::new());
+        }
+        blocks.last_mut().unwrap().push_str(&format!("{line}\n"));
+    }
+    assert_eq!(blocks.len(), 3, "{blocks:?}");
+    for block in blocks {
+        let block = if block.contains("<<: *pipelinex") { format!("{block}{shared}") } else { block };
+        for limit in ["mem_limit: ", "memswap_limit: ", "pids_limit: "] {
+            assert!(block.lines().any(|line| line.trim_start().starts_with(limit)), "{limit}{block}");
+        }
+    }
+}

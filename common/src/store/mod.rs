@@ -77,7 +77,8 @@ impl Store {
         let root = root.canonicalize().map_err(DiskError::io("find", root))?;
         let layout = Layout::new(root);
         let runs = layout.index().join("runs");
-        for folder in [layout.staging(), layout.trash(), layout.keys(), layout.index(), runs] {
+        let reports = layout.report_archives();
+        for folder in [layout.staging(), layout.trash(), layout.keys(), layout.index(), runs, reports] {
             let fresh = !folder.exists();
             disk::make_dir(&folder, 0o750)?;
             if fresh {

@@ -9,7 +9,7 @@ use std::{
 use serde::{Deserialize, Serialize};
 
 use super::{Job, Snapshot, Store, StoreError};
-use crate::{foreign, id::JobId};
+use crate::{disk::DiskError, foreign, id::JobId};
 
 /// How much of what has ended is kept. What is not named is kept without end.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -91,7 +91,8 @@ impl Store {
             let Some(at) = fs::symlink_metadata(paths.final_record()).ok().and_then(|meta| meta.modified().ok()) else {
                 continue;
             };
-            let measure = || foreign::measure(paths.root()).unwrap_or(0);
+            let archive = self.layout().report_archive(id);
+            let measure = || foreign::measure(paths.root()).unwrap_or(0) + foreign::measure(&archive).unwrap_or(0);
             let bytes = if keep.bytes.is_some() { *sizes.entry(id).or_insert_with(measure) } else { 0 };
             ended.push(EndedJob { id, ended: at, bytes });
         }
@@ -110,7 +111,23 @@ impl Store {
             return Ok(false);
         }
         self.throw_away(job.paths().root())?;
+        self.throw_away(&self.layout().report_archive(job.id()))?;
         Ok(true)
+    }
+
+    /// Removes report archives of jobs that are gone: one that was being made while its job was removed. Returns how many.
+    ///
+    /// # Errors
+    /// [`StoreError::Disk`].
+    pub fn sweep_report_archives(&self) -> Result<usize, StoreError> {
+        let folder = self.layout().report_archives();
+        let entries = fs::read_dir(&folder).map_err(DiskError::io("list", &folder))?.flatten();
+        let ids = entries.filter_map(|entry| entry.file_name().to_str()?.parse::<JobId>().ok());
+        let orphans: Vec<JobId> = ids.filter(|id| matches!(self.job(*id), Err(StoreError::NoSuchJob(_)))).collect();
+        for id in &orphans {
+            self.throw_away(&self.layout().report_archive(*id))?;
+        }
+        Ok(orphans.len())
     }
 }
 

@@ -1,0 +1,46 @@
+//! What each address takes behind `?`. What it does not know is refused: a misspelled filter must not show everything.
+
+use axum::{
+    extract::{MatchedPath, Query, Request},
+    middleware::Next,
+    response::Response,
+};
+
+use crate::{error::ApiError, web};
+
+/// The addresses that take something. What is typed into the form is taken by the pages that show it.
+const TAKEN: [(&str, &[&str]); 5] = [
+    ("/api/jobs", &["state", "project", "limit", "cursor"]),
+    ("/api/jobs/{id}/findings", &["severity", "stage", "tool"]),
+    ("/api/jobs/{id}/{stage}/logs", &["offset", "step"]),
+    ("/jobs", &["cursor"]),
+    ("/jobs/check", &["alone"]),
+];
+
+/// Refuses a request with a parameter that its address does not know, or one that comes twice.
+pub async fn check(path: MatchedPath, request: Request, next: Next) -> Response {
+    match judge(path.as_str(), &request) {
+        Ok(()) => next.run(request).await,
+        Err(refused) => web::refusal(request.uri(), request.headers(), refused),
+    }
+}
+
+fn judge(path: &str, request: &Request) -> Result<(), ApiError> {
+    let malformed = |detail: String| ApiError::Malformed { code: "query", detail };
+    let query = Query::<Vec<(String, String)>>::try_from_uri(request.uri());
+    let Query(query) = query.map_err(|_| malformed("what stands behind `?` cannot be read".to_owned()))?;
+    let names: Vec<&str> = query.iter().map(|(name, _)| name.as_str()).collect();
+    let taken = TAKEN.iter().find(|(address, _)| *address == path).map_or(&[][..], |(_, taken)| taken);
+    let known = |name: &str| taken.contains(&name) || (web::takes_form(path) && web::is_field(name));
+    if let Some(unknown) = names.iter().find(|name| !known(name)) {
+        let takes = if taken.is_empty() { "nothing behind `?`".to_owned() } else { taken.join(", ") };
+        let unknown = pipelinex_common::foreign::shown(unknown);
+        return Err(malformed(format!(
+            "the query has `{unknown}`, which is not known here; this address takes {takes}"
+        )));
+    }
+    match names.iter().enumerate().find(|(place, name)| names[..*place].contains(name)) {
+        Some((_, twice)) => Err(malformed(format!("the query has `{twice}` twice"))),
+        None => Ok(()),
+    }
+}
