@@ -17,7 +17,12 @@ echo "k=$(key YRQXMZ5HHHFPZB77)" >"$job/app/hidden.txt"; attributes=$(commit hid
 git checkout --quiet main; echo text >"$job/app/b.txt"; commit b >/dev/null
 git merge --quiet --no-ff --no-commit side >/dev/null 2>&1
 echo "k=$(key ZRTQXW5HHHFPKC34)" >"$job/app/merged.txt"; merge=$(commit "merge, and more than that")
-git rm --quiet hidden.txt merged.txt; commit "all gone" >/dev/null
+git rm --quiet hidden.txt merged.txt
+# What git's log cannot show as text: wide characters, an archive; and what nobody can read.
+echo "k=$(key XRTQYW5HHHFPKD56)" | iconv --to-code UTF-16 >"$job/app/wide.txt"
+echo "k=$(key WRTQYW5HHHFPKD67)" | gzip >"$job/app/packed.gz"
+head -c 3000 /dev/urandom >"$job/app/random.bin"; binary=$(commit binary)
+git rm --quiet wide.txt packed.gz random.bin; commit "all gone" >/dev/null
 # Programs that a repository's configuration would have git run.
 marker=/home/runner/reports/ran
 for name in core.fsmonitor core.pager diff.external diff.mine.textconv diff.mine.command gpg.program core.sshCommand; do
@@ -33,9 +38,12 @@ scan SECRETS secrets --env SCAN_MODE=git
 found() {
   [ "$(sarif secrets/gitleaks.sarif)" = "aws-access-token conf.properties:1 $removed
 aws-access-token hidden.txt:1 $attributes
-aws-access-token merged.txt:1 $merge" ]
+aws-access-token merged.txt:1 $merge
+aws-access-token packed.gz!packed:1 $binary
+aws-access-token wide.txt:1 $binary" ]
 }
 expect "history: what was removed, called binary or only merged is found" found
+expect "history: what nobody can read is named" result secrets '[.details.skipped[].path] == ["random.bin"]'
 expect "history: a finding names its commit" grep -q "merged.txt:1 in commit $merge" "$work/log"
 expect "history: it passes with findings" result secrets '.status == "SUCCESS" and .details.scanned_commits > 3'
 no_secret_shown() { ! grep -q 'AKIA' "$work/log" "$job"/reports/secrets/*; }

@@ -84,6 +84,11 @@ expect "lie 5: the tools themselves find a source clean whose versions they cann
 sca
 expect "lie 5: here that is an error that says what to do" message sca "Select run_package"
 expect "lie 5: it is the tool's" [ "$code" = 2 ]
+printf '[[package]]\nname = "a"\nversion = [\n[[package]]\n' >"$job/app/Cargo.lock"
+sca
+expect "SCA: a lock file that syft passed over is named" result sca '[.details.skipped[].path] == ["Cargo.lock"]'
+no_trace() { ! grep -q 'PIPELINEX-' "$job"/reports/sca/*; }
+expect "SCA: what is planted leaves no trace" no_trace
 rm "$job/advisories/info.json"
 sca
 expect "SCA: no database is an error" message sca 'pipelinex db'

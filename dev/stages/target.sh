@@ -59,6 +59,8 @@ on DAST dast http://shop:8080 /up
 xss() { jq -e '.vulnerabilities["Reflected Cross Site Scripting"] | any(.path == "/search" and .parameter == "q")' "$job/reports/dast/wapiti.json"; }
 expect "DAST: the hole in the shop is found" xss
 expect "DAST: it is counted" result dast '.message | test("^passed with findings: 1 medium, .* pages$")'
+no_trace() { ! grep -q '127\.0\.0\.1' "$job"/reports/dast/*; }
+expect "DAST: the page that is planted leaves no trace" no_trace
 on DAST dast http://shop:8080 /up --env DAST_MAX_REQUESTS=60
 expect "DAST: it ends after so many requests, with a report and a warning" warned dast "stopped after 60 requests"
 expect "DAST: about so many were made" result dast '.details.requests | . >= 60 and . < 400'

@@ -11,6 +11,7 @@ mod custom;
 mod dast;
 mod http;
 mod project;
+mod random;
 mod report;
 mod sarif;
 mod sast;

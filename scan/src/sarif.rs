@@ -28,6 +28,11 @@ pub(crate) fn clean(report: &mut Value, root: &str) {
     }
 }
 
+/// All results of a report.
+pub(crate) fn results(report: &mut Value) -> impl Iterator<Item = &mut Value> {
+    items(report, "runs").flat_map(|run| items(run, "results"))
+}
+
 fn clean_result(result: &mut Value, root: &str) {
     // The commit is a part of where a finding in history is.
     let commit = result["partialFingerprints"]["commitSha"].clone();

@@ -1,12 +1,20 @@
 //! SECRETS: gitleaks over what was submitted or over its history, by our rules alone.
 //!
-//! gitleaks says "no leaks found", with exit code 0, also where git refused, where nothing could be read, and where
-//! attributes of the project made git call every file binary. So what it says that it scanned must be more than nothing,
-//! and any error it logs is one.
+//! gitleaks passes over files by name, by a guess at their type and by size, and says "no leaks found", with exit code 0,
+//! also where git refused and where nothing could be read. So it chooses nothing here: [`content`] takes each file apart,
+//! [`batch`] lays out what is readable under names of ours, and [`gitleaks`] believes a run that read all of that and found
+//! what was planted beside it. What nobody could read is named.
 
+mod allow;
+mod archive;
+mod batch;
+mod canary;
+mod content;
+mod gitleaks;
 mod history;
-
-use std::os::unix::fs::symlink;
+mod structure;
+mod text;
+mod walk;
 
 use pipelinex_findings::Finding;
 use serde_json::Value;
@@ -14,92 +22,46 @@ use serde_json::Value;
 use crate::{
     project, report, sarif,
     stage::{Failure, Stage, say},
-    tool::{Ended, Tool},
 };
-
-/// Exit code that gitleaks is told to use for findings: its own, 1, is also its code for errors.
-const FOUND: i32 = 10;
+use allow::Allow;
+use content::{Limits, Reader};
+use gitleaks::{Gitleaks, Unread};
 
 /// Scans the folder as it is.
 pub(crate) fn folder(stage: &mut Stage) -> Result<String, Failure> {
     tell_of_suppressions(stage);
-    // gitleaks obeys a .gitleaksignore at the root of what it scans, and no flag stops it. Its entries name files as
-    // gitleaks saw them, so it sees them below a link with a random name, which nobody can have written down before.
-    let hidden = tempfile::Builder::new().prefix("").rand_bytes(20).tempdir_in(stage.scratch.path());
-    let hidden = hidden.map_err(|error| Failure::tool(format!("/tmp: {error}")))?;
-    let root = hidden.path().join("app");
-    symlink(&stage.app, &root).map_err(|error| Failure::tool(format!("/tmp: {error}")))?;
-    let prefix = format!("{}/", root.display());
-    let scan = scan(stage, Tool::new(stage, "gitleaks").arg("dir").arg(root.join(".")), &prefix)?;
-    if scan.unread > 0 {
-        return Err(scan.ended.failed(&format!("could not read {} paths", scan.unread)));
-    }
-    finish(stage, scan, &prefix)
+    let allow = Allow::open(&stage.pipelines.join("global/secrets-unread.json"))?;
+    let (report, files, bytes, unread) = {
+        let mut gitleaks = Gitleaks::new(stage)?;
+        let mut sink = |origin: &_, part: content::Part<'_>| gitleaks.take(origin, part);
+        let mut reader = Reader { sink: &mut sink, allow: &allow, left: Limits::default() };
+        let files = walk::read_all(&mut reader, &stage.app)?;
+        (gitleaks.finish(|blob| Ok(blob.to_owned()))?, files, gitleaks.bytes, gitleaks.unread)
+    };
+    stage.coverage.scanned(files, Some(bytes));
+    finish(stage, report, unread.into_iter().collect())
 }
 
 /// Scans every commit of the project's history.
 pub(crate) fn history(stage: &mut Stage) -> Result<String, Failure> {
     tell_of_suppressions(stage);
-    let repository = history::clean_copy(stage)?;
-    let tool = Tool::new(stage, "gitleaks").arg("git").arg(&repository).arg(history::LOG_OPTIONS);
-    let tool = history::without_configuration(tool);
-    let scan = scan(stage, tool, "")?;
-    let commits = scan.commits.filter(|commits| *commits > 0);
-    let commits = commits.ok_or_else(|| scan.ended.failed("scanned no commit"))?;
-    stage.detail("scanned_commits", commits);
-    let mut scan = scan;
-    history::repair_paths(stage, &repository, &mut scan.report)?;
-    finish(stage, scan, "")
+    let allow = Allow::open(&stage.pipelines.join("global/secrets-unread.json"))?;
+    let scanned = history::scan(stage, &allow)?;
+    stage.detail("scanned_bytes", scanned.bytes);
+    stage.detail("scanned_commits", scanned.commits);
+    finish(stage, scanned.report, scanned.unread)
 }
 
 fn tell_of_suppressions(stage: &mut Stage) {
     project::tell_of_suppressions(stage, &[".gitleaks.toml", ".gitleaksignore"], &["gitleaks:allow"]);
 }
 
-struct Scan {
-    ended: Ended,
-    found: bool,
-    report: Value,
-    bytes: Option<u64>,
-    commits: Option<u64>,
-    unread: u64,
-}
-
-fn scan(stage: &Stage, tool: Tool, prefix: &str) -> Result<Scan, Failure> {
-    let path = stage.scratch("gitleaks.sarif");
-    let rules = stage.pipelines.join("global/gitleaks.toml");
-    let tool = tool.arg("--config").arg(rules).args(["--gitleaks-ignore-path", "/nonexistent"]);
-    let tool = tool.args(["--ignore-gitleaks-allow", "--redact", "--no-banner", "--no-color"]);
-    let tool = tool.args(["--report-format", "sarif", "--report-path"]).arg(&path);
-    let tool = tool.arg("--exit-code").arg(FOUND.to_string());
-    let (mut bytes, mut commits, mut unread, mut errors) = (None, None, 0, 0);
-    let ended = tool.run(|line| {
-        bytes = bytes.or(report::number_after(line, "scanned ~"));
-        if line.ends_with(" commits scanned.") {
-            let words: Vec<&str> = line.split_whitespace().collect();
-            commits = words.iter().rev().nth(2).and_then(|number| number.parse().ok());
-        }
-        unread += u64::from(line.contains("skipping"));
-        errors += u64::from(line.contains(" ERR ") || line.contains(" FTL "));
-        Some(if prefix.is_empty() { line.to_owned() } else { line.replace(prefix, "") })
-    })?;
-    let code = ended.code()?;
-    if code != 0 && code != FOUND {
-        return Err(ended.failed(&format!("failed with exit code {code}")));
-    }
-    if errors > 0 {
-        return Err(ended.failed("met errors"));
-    }
-    Ok(Scan { found: code == FOUND, report: report::json("gitleaks", &path)?, ended, bytes, commits, unread })
-}
-
-fn finish(stage: &mut Stage, scan: Scan, prefix: &str) -> Result<String, Failure> {
-    let bytes = scan.bytes.filter(|bytes| *bytes > 0).ok_or_else(|| scan.ended.failed("scanned nothing"))?;
-    stage.detail("scanned_bytes", bytes);
-    let mut report = scan.report;
-    sarif::clean(&mut report, prefix);
+fn finish(stage: &mut Stage, mut report: Value, unread: Vec<Unread>) -> Result<String, Failure> {
+    sarif::clean(&mut report, "");
     let findings = sarif::keep(stage, "gitleaks", "gitleaks.sarif", &report)?;
-    report::agree("gitleaks", scan.found, findings.len())?;
+    for unread in &unread {
+        stage.coverage.skip(&unread.path, &unread.reason);
+    }
     findings.iter().map(line).for_each(|line| say(&line));
     Ok(report::summary(&findings, "no secrets found"))
 }

@@ -100,6 +100,11 @@ impl Tool {
         self
     }
 
+    /// The command itself, for who reads its output as bytes.
+    pub(crate) fn into_command(self) -> Command {
+        self.command
+    }
+
     /// Runs it to its end. `see` gets each line of its output and says what the log shows of it.
     ///
     /// # Errors

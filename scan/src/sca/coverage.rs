@@ -8,7 +8,7 @@ use std::{
 use pipelinex_findings::{cyclonedx, cyclonedx::Component, maven};
 use serde_json::Value;
 
-use super::{database::Database, inputs, inputs::Input};
+use super::{database::Database, inputs, inputs::Input, manifests};
 use crate::{
     project, report,
     stage::{Failure, Stage},
@@ -47,8 +47,8 @@ pub(super) struct Coverage {
     unknown: Vec<String>,
     /// Dependencies that pom files name.
     named: u64,
-    /// Pom files that cannot be read.
-    unread: usize,
+    /// Lock files and manifests that nobody read, and why.
+    unread: Vec<(String, String)>,
     source_only: bool,
     /// The jars hold nothing but themselves, although pom files name dependencies.
     thin: bool,
@@ -83,7 +83,10 @@ impl Coverage {
                 }
                 coverage.thin = libraries == 0 && coverage.looked_up <= jars.len() && coverage.named > 0;
             }
-            Input::Source(_) => coverage.source_only = true,
+            Input::Source(folder) => {
+                coverage.source_only = true;
+                coverage.unread.extend(manifests::unread(folder, bill));
+            }
         }
         Ok(coverage)
     }
@@ -112,7 +115,10 @@ impl Coverage {
         for path in project::files(&stage.app).iter().filter(|path| path.file_name().is_some_and(|n| n == "pom.xml")) {
             match report::bytes(path, MAX_POM).ok().and_then(|text| maven::dependencies(&text).ok()) {
                 Some(count) => self.named += count,
-                None => self.unread += 1,
+                None => {
+                    let path = path.strip_prefix(&stage.app).unwrap_or(path).to_string_lossy().into_owned();
+                    self.unread.push((path, "it cannot be read as a pom file".to_owned()));
+                }
             }
         }
     }
@@ -124,6 +130,9 @@ impl Coverage {
 
     /// Warns of what is not covered.
     pub(super) fn tell(&self, stage: &mut Stage) {
+        for (path, reason) in &self.unread {
+            stage.coverage.skip(path, reason);
+        }
         if !self.unknown.is_empty() {
             let count = self.unknown.len();
             stage.warn(format!(
@@ -163,11 +172,10 @@ impl Coverage {
                  So far: {message}"
             )));
         }
-        if self.source_only && (self.named > 0 || self.unread > 0) {
-            let unread = if self.unread > 0 { format!(", {} cannot be read", self.unread) } else { String::new() };
+        if self.source_only && self.named > 0 {
             return Err(Failure::tool(format!(
                 "only a part of the dependencies can be seen in the source: pom files name {} ({} without a version \
-                 there{unread}), and not what those bring in. Select run_package, so that the built jar is scanned. \
+                 there), and not what those bring in. Select run_package, so that the built jar is scanned. \
                  So far: {message}",
                 self.named,
                 self.unversioned.len()

@@ -85,8 +85,19 @@ fn an_application_that_is_not_well_does_not_pass() {
 const PAGES: &str = r#"{"infos": {"crawled_pages_nbr": 3}, "anomalies": {}, "vulnerabilities": {"Reflected Cross Site
 Scripting": [{"method": "GET", "path": "/x", "level": 2, "parameter": "q", "info": "found"}]}}"#;
 
+/// Stands for wapiti: it follows the link of the planted page, and finds there what it should.
+const PLANTED: &str = r#"if [ "${out##*/}" = planted.json ]; then
+    place=${2#http://}; place=${place%/}
+    exec 3<>"/dev/tcp/${place%:*}/${place#*:}"
+    printf 'GET / HTTP/1.1\r\nHost: x\r\n\r\n' >&3
+    link=$(sed -n 's|.*href="\([^"]*\)=tea".*|\1|p' <&3)
+    printf '{"vulnerabilities": {"XSS": [{"path": "%s", "parameter": "%s"}]}}' "${link%\?*}" "${link#*\?}" >"$out"
+    exit 0
+fi
+"#;
+
 fn wapiti(report: &str, more: &str) -> String {
-    format!("tr -d '\\n' >\"$out\" <<'END'\n{report}\nEND\n{more}")
+    format!("{PLANTED}tr -d '\\n' >\"$out\" <<'END'\n{report}\nEND\n{more}")
 }
 
 #[test]
@@ -103,7 +114,14 @@ fn an_attack_is_believed_when_its_report_shows_pages() {
         (wapiti(PAGES, "exit 2"), "exit code 2"),
         (wapiti(PAGES, "kill -KILL $$"), "signal 9"),
         (wapiti("{\"infos\": ", ""), "not a wapiti report"),
-        ("exit 0".to_owned(), "wrote no report"),
+        (PLANTED.to_owned(), "wrote no report"),
+        (wapiti(PAGES, "").replace("=tea", "=x"), "did not find the hole in the page that was planted"),
+        (
+            wapiti(PAGES, "")
+                .replace("XSS\": [{", "XSS\": [{\"path\": \"/\"}], \"other\": [{\"was\": \"")
+                .replace("\"path\": \"%s\"", "%s\""),
+            "planted",
+        ),
     ] {
         let message = world.tool("wapiti", &script).tool_error(Word::Dast);
         assert!(message.contains(expected), "{message} for {script}");

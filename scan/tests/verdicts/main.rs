@@ -4,5 +4,6 @@
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on says so")]
 
 mod applications;
+mod evasions;
 mod reports;
 mod world;

@@ -5,7 +5,7 @@ use std::fs;
 use pipelinex_scan::Word;
 use serde_json::{Value, json};
 
-use crate::world::World;
+use crate::world::{World, gitleaks, key};
 
 const REPORT: &str = r#"{"runs": [{"tool": {"driver": {"name": "t"}}, "results": [RESULTS]}]}"#;
 const RESULT: &str = r#"{"ruleId": "r", "level": "error", "message": {"text": "m"}, "locations": [{"physicalLocation":
@@ -15,38 +15,40 @@ fn sarif(results: &str) -> String {
     REPORT.replace("RESULTS", results)
 }
 
-fn gitleaks(results: &str, code: u8) -> String {
-    format!("echo 'INF scanned ~12 bytes (12 bytes)'\ncat >\"$out\" <<'END'\n{}\nEND\nexit {code}", sarif(results))
-}
-
 #[test]
-fn gitleaks_is_believed_when_log_report_and_code_agree() {
+fn gitleaks_is_believed_when_it_read_everything_and_found_what_was_planted() {
     let world = World::new("SECRETS");
-    let (code, result) = world.tool("gitleaks", &gitleaks("", 0)).run(Word::Secrets);
+    let (code, result) = world.tool("gitleaks", &gitleaks("")).run(Word::Secrets);
     assert_eq!((code, result["message"].as_str()), (0, Some("no secrets found")));
-    assert_eq!(result["details"]["scanned_bytes"], 12);
-    let (code, result) = world.tool("gitleaks", &gitleaks(RESULT, 10)).run(Word::Secrets);
+    assert_eq!(result["details"]["scanned"], json!({"files": 1, "bytes": 516}));
+    let (code, result) = world.file("b.txt", format!("\n{}\n", key())).run(Word::Secrets);
     assert_eq!((code, result["message"].as_str()), (0, Some("passed with findings: 1 high")));
-    assert!(!world.report("gitleaks.sarif").contains("hunter2"));
+    let report = world.report("gitleaks.sarif");
+    assert!(!report.contains("hunter2") && report.contains("\"uri\": \"b.txt\""), "{report}");
+    assert!(report.contains("\"startLine\": 2"), "{report}");
 }
 
 #[test]
 fn gitleaks_that_lies_or_breaks_is_an_error() {
     let world = World::new("SECRETS");
-    let scanned = "echo 'INF scanned ~12 bytes'";
+    let planted = r#"report=$(printf '%s' "$report" | sed 's/"results":.*/"results": [RESULTS]}]}/')"#;
     let cases = [
-        (gitleaks(RESULT, 0), "says it found nothing"),
-        (gitleaks("", 10), "says it found something"),
-        (gitleaks("", 1), "exit code 1"),
-        (gitleaks("", 0).replace("~12", "~0"), "scanned nothing"),
-        (gitleaks("", 0).replace("12 bytes)'", "12 bytes)\n1:01PM ERR [git] fatal: no'"), "met errors: INF scanned"),
-        (gitleaks("", 0).replace("12 bytes)'", "12 bytes)\nWRN skipping file: permission denied'"), "could not read 1"),
-        (scanned.to_owned(), "wrote no report"),
-        (format!("{scanned}; : >\"$out\""), "empty report"),
-        (format!("{scanned}; echo '{{\"runs\": [' >\"$out\""), "no JSON"),
-        (format!("{scanned}; echo '{{\"runs\": []}}' >\"$out\""), "nothing was scanned"),
-        (format!("{scanned}; echo '{{\"runs\": [1, {{\"results\": [2]}}]}}' >\"$out\""), "not a SARIF report"),
-        (format!("{}\n", gitleaks("", 0).replace("exit 0", "kill -KILL $$")), "signal 9"),
+        (gitleaks("code=0"), "says it found nothing"),
+        (gitleaks(&planted.replace("RESULTS", "")), "says it found something"),
+        (gitleaks(&format!("code=0; {}", planted.replace("RESULTS", ""))), "did not find the key that was planted"),
+        (gitleaks(&planted.replace("RESULTS", &RESULT.replace('\n', ""))), "reports a file that it was not given"),
+        (gitleaks("report=${report//aws-access-token/other}"), "did not find the key that was planted"),
+        (gitleaks("exit 1"), "exit code 1"),
+        (gitleaks("bytes=0"), "read 0 of "),
+        (gitleaks("bytes=$((bytes - 1))"), " bytes"),
+        (gitleaks("echo '1:01PM ERR [git] fatal: no'"), "met errors"),
+        (gitleaks("echo 'WRN skipping file: permission denied'"), "passed over 1"),
+        (gitleaks("exit 10"), "wrote no report"),
+        (gitleaks("report="), "empty report"),
+        (gitleaks("report='{\"runs\": ['"), "no JSON"),
+        (gitleaks("report='{\"runs\": []}'"), "its report is empty"),
+        (gitleaks("report='{\"runs\": [1, {\"results\": [2]}]}'"), "not given"),
+        (gitleaks("kill -KILL $$"), "signal 9"),
         ("echo out of luck >&2; exit 126".to_owned(), "exit code 126: out of luck"),
     ];
     for (script, expected) in cases {
@@ -55,12 +57,14 @@ fn gitleaks_that_lies_or_breaks_is_an_error() {
     }
     fs::remove_file(world.dir.path().join("bin/gitleaks")).unwrap();
     assert!(world.tool_error(Word::Secrets).contains("gitleaks cannot be run"));
+    fs::remove_file(world.dir.path().join("app/a.txt")).unwrap();
+    assert!(world.tool("gitleaks", &gitleaks("")).tool_error(Word::Secrets).contains("nothing to read"));
 }
 
 #[test]
 fn history_without_a_history_is_an_error() {
     let world = World::new("SECRETS").with("SCAN_MODE", "git");
-    world.tool("gitleaks", &gitleaks("", 0));
+    world.tool("gitleaks", &gitleaks(""));
     assert!(world.tool_error(Word::Secrets).contains("no .git folder"));
     fs::create_dir_all(world.dir.path().join("app/.git/objects")).unwrap();
     assert!(world.tool_error(Word::Secrets).contains("no commit"));
@@ -152,18 +156,31 @@ const BILL: &str = r#"{"bomFormat": "CycloneDX", "components": [{"type": "librar
 const CLEAN: &str =
     r#"{"results": [{"source": {"path": "x"}, "packages": [{"package": {"name": "a", "version": "1"}}]}]}"#;
 
+/// A syft that answers with a bill, and that sees what is planted.
 fn syft(bill: &str) -> String {
-    format!("cat >\"$out\" <<'END'\n{bill}\nEND")
+    let planted = r#"{"name": "NAME", "version": "1.0.0", "purl": "pkg:TYPE/NAME@1.0.0"}"#;
+    let [gem, dart] = ["gem", "pub"].map(|kind| planted.replace("TYPE", kind));
+    format!(
+        "name=$(sed -n 's/ (1.0.0)//p' \"${{2#dir:}}/Gemfile.lock\" 2>/dev/null | tr -d ' ')\n\
+         if [ -n \"$name\" ]; then sed \"s/NAME/$name/g\" >\"$out\" <<'END'\n{{\"components\": [{gem}, {dart}]}}\nEND\nexit; fi\n\
+         cat >\"$out\" <<'END'\n{bill}\nEND"
+    )
 }
 
+/// An osv-scanner that answers with a report, and that finds what is planted.
 fn osv(report: &str, code: u8) -> String {
-    format!("cat >\"$out\" <<'END'\n{report}\nEND\nexit {code}")
+    let planted = r#"{"package": {"name": "NAME", "version": "1.0.0"}, "groups": [{"ids": ["PIPELINEX-NAME"]}]}"#;
+    let report = report.replace("\"packages\": [", &format!("\"packages\": [{planted}, "));
+    format!(
+        "name=$(sed -n 's|.*pkg:gem/\\([a-z]*\\)@.*|\\1|p' \"${{@: -1}}\")\n\
+         sed \"s/NAME/$name/g\" >\"$out\" <<'END'\n{report}\nEND\nexit {code}"
+    )
 }
 
 #[test]
 fn what_was_looked_up_is_told_with_the_age_of_the_advisories() {
     let world = World::new("SCA");
-    let (code, result) = world.tool("syft", &syft(BILL)).tool("osv-scanner", &osv(CLEAN, 0)).run(Word::Sca);
+    let (code, result) = world.tool("syft", &syft(BILL)).tool("osv-scanner", &osv(CLEAN, 1)).run(Word::Sca);
     let message = result["message"].as_str().unwrap();
     assert!(message.starts_with("no known vulnerabilities in 1 components; advisories of 2026-11-20"), "{message}");
     assert_eq!((code, &result["details"]["advisories"]["Maven"]["sha256"]), (0, &Value::from("5ha")));
@@ -177,15 +194,16 @@ fn what_was_looked_up_is_told_with_the_age_of_the_advisories() {
 fn what_was_not_looked_up_is_an_error() {
     let world = World::new("SCA");
     let found = CLEAN.replace("{\"package\"", "{\"groups\": [{\"ids\": [\"CVE-1\"]}], \"package\"");
-    let good = osv(CLEAN, 0);
+    let good = osv(CLEAN, 1);
     let unversioned = BILL.replace("\"version\": \"1\"", "\"version\": \"UNKNOWN\"");
     let cases = [
-        (syft(BILL), osv(CLEAN, 1), "says it found something"),
-        (syft(BILL), osv(&found, 0), "says it found nothing"),
+        (syft(BILL), osv(CLEAN, 0), "did not find the advisory that was planted"),
+        (syft(BILL), osv(CLEAN, 1).replace("PIPELINEX-", "OTHER-"), "did not find the advisory that was planted"),
+        (syft(BILL).replace("$name/g", "other/g"), good.clone(), "did not find the components that were planted"),
         (syft(BILL), osv(CLEAN, 128), "found nothing to scan"),
         (syft(BILL), osv(CLEAN, 127), "exit code 127"),
-        (syft(BILL), osv("{\"results\": []}", 0), "looked nothing up"),
-        (syft(BILL), "exit 0".to_owned(), "wrote no report"),
+        (syft(BILL), osv("{\"results\": [{\"packages\": []}]}", 1).replace("]}, ]", "]}]"), "looked nothing up"),
+        (syft(BILL), "exit 1".to_owned(), "wrote no report"),
         (syft(BILL), "kill -KILL $$".to_owned(), "signal 9"),
         ("exit 1".to_owned(), good.clone(), "syft failed"),
         (syft("{\"bomFormat\": \"CycloneDX\"}"), good.clone(), "no component with a version"),
