@@ -7,8 +7,8 @@ use axum::{
 use bytes::BytesMut;
 use futures::TryStreamExt;
 use pipelinex_common::{
-    pipeline::model::Switch,
     request::{GitRequest, JobRequest, SecretScanMode},
+    stage::Switch,
     store::Fingerprint,
 };
 use serde_json::Value;
@@ -152,7 +152,10 @@ fn forget_what_the_clone_says(request: &mut JobRequest) -> Vec<String> {
 /// The history is fetched for the scan that looks through it, also where only the operator asks for that stage.
 fn wants_history(app: &App, request: &JobRequest) -> bool {
     request.pipeline.as_ref().is_some_and(|switches| {
-        let scanned = switches.run_secret_scan || app.config.policy.require.contains(&Switch::RunSecretScan);
+        let named = |names: &[String]| names.iter().any(|name| Switch::of_stage(name) == Switch::SECRETS);
+        let asked = switches.is_on(&Switch::SECRETS) || named(&switches.only);
+        let skipped = switches.skip.is_empty() || named(&switches.skip);
+        let scanned = asked || !skipped || app.config.policy.require.contains(&Switch::SECRETS);
         scanned && switches.secret_scan_mode == SecretScanMode::Git
     })
 }

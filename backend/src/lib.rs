@@ -24,6 +24,7 @@ mod room;
 mod routes;
 pub mod serve;
 mod shares;
+mod spelling;
 pub mod stacks;
 mod submit;
 mod unread;

@@ -1,10 +1,16 @@
 //! From the text of the `metadata` part, or the body of a submission by URL, to a request: strict about types, kind about
 //! keys it does not know.
 
-use pipelinex_common::request::{GitRequest, JobRequest};
+use pipelinex_common::{
+    request::{GitRequest, JobRequest},
+    stage::{BUILT_IN, Switch},
+};
 use serde_json::{Map, Value, error::Category};
 
-use crate::error::{ApiError, Problem};
+use crate::{
+    error::{ApiError, Problem},
+    spelling::{hides, unknown_key},
+};
 
 /// Keys of the request.
 const REQUEST: &[&str] = &["stack", "versions", "pipeline", "project", "branch", "commit"];
@@ -14,29 +20,14 @@ const GIT_REQUEST: &[&str] = &["github_url", "ref", "token"];
 const STACK: &[&str] = &["language", "framework", "build_tool", "requires_db"];
 /// Keys of `versions`.
 const VERSIONS: &[&str] = &["java", "build_tool"];
-/// Keys of `pipeline`.
-const PIPELINE: &[&str] = &[
-    "run_secret_scan",
-    "secret_scan_mode",
-    "secret_custom",
-    "run_build",
-    "run_unit_tests",
-    "run_sast",
-    "sast_mode",
-    "sast_custom",
-    "run_sca",
-    "run_package",
-    "run_smoke",
-    "run_dast",
-];
+/// Keys of `pipeline` beside the switches, of which each stage has one.
+const PIPELINE: &[&str] = &["secret_scan_mode", "secret_custom", "sast_mode", "sast_custom", "only", "skip"];
 /// Keys of `secret_custom` and `sast_custom`.
 const CUSTOM: &[&str] = &["install_cmd", "tool_cmd", "log_ext"];
 /// At most this many unknown keys are named.
 const MOST_NAMED: usize = 10;
 /// The longest name of a stack, version, project, branch or commit, in bytes.
 const NAME_BYTES: usize = 200;
-/// How alike a known key must be to be suggested: 1 is the same.
-const ALIKE: f64 = 0.8;
 
 /// Where the text of a request stands.
 const PART: &str = "the part `metadata`";
@@ -135,11 +126,6 @@ fn check_name(path: &str, text: &str) -> Option<Problem> {
     Some(text_problem(path, message, "use a short name of letters, digits and punctuation"))
 }
 
-fn hides(c: char) -> bool {
-    c.is_control()
-        || matches!(c, '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2060}'..='\u{2069}' | '\u{feff}')
-}
-
 fn text_problem(path: &str, message: String, hint: &str) -> Problem {
     Problem { rule: "metadata-text".to_owned(), path: Some(path.to_owned()), message, hint: hint.to_owned() }
 }
@@ -151,15 +137,20 @@ fn unknown_keys(written: &Value, keys: &[&str]) -> Vec<String> {
         let empty = Map::new();
         for key in at.and_then(Value::as_object).unwrap_or(&empty).keys() {
             if !known.contains(&key.as_str()) {
-                warnings.push(unknown_key(path, key, known));
+                warnings.push(unknown_key(path, key, known.iter().copied()));
             }
         }
     };
+    // What has the shape of a switch is a stage's: admission knows of which stages there are.
+    let stages = BUILT_IN.iter().map(|stage| stage.switch.as_str());
+    let mut switches: Vec<&str> = PIPELINE.iter().copied().chain(stages).collect();
     let pipeline = written.get("pipeline");
+    let keys_of_pipeline = pipeline.and_then(Value::as_object).into_iter().flat_map(Map::keys);
+    switches.extend(keys_of_pipeline.map(String::as_str).filter(|key| key.parse::<Switch>().is_ok()));
     look("", Some(written), keys);
     look("stack.", written.get("stack"), STACK);
     look("versions.", written.get("versions"), VERSIONS);
-    look("pipeline.", pipeline, PIPELINE);
+    look("pipeline.", pipeline, &switches);
     for tool in ["secret_custom", "sast_custom"] {
         look(&format!("pipeline.{tool}."), pipeline.and_then(|pipeline| pipeline.get(tool)), CUSTOM);
     }
@@ -169,15 +160,6 @@ fn unknown_keys(written: &Value, keys: &[&str]) -> Vec<String> {
         warnings.push(format!("{more} more unknown keys in the request were ignored"));
     }
     warnings
-}
-
-fn unknown_key(path: &str, key: &str, known: &[&str]) -> String {
-    let shown: String = key.chars().take(60).map(|c| if hides(c) { '?' } else { c }).collect();
-    let lower = shown.to_lowercase();
-    let alike = known.iter().map(|name| (strsim::jaro_winkler(&lower, name), name));
-    let nearest = alike.max_by(|a, b| a.0.total_cmp(&b.0)).filter(|(likeness, _)| *likeness >= ALIKE);
-    let meant = nearest.map(|(_, name)| format!("; did you mean `{path}{name}`?")).unwrap_or_default();
-    format!("the key `{path}{shown}` of the request is not known and was ignored{meant}")
 }
 
 #[cfg(test)]
@@ -199,11 +181,14 @@ mod tests {
 
     #[test]
     fn a_misspelled_key_is_named_with_what_was_probably_meant() {
-        let text = format!(r#"{{{STACK_JSON}, "Pipeline": {{}}, "pipeline": {{"run_biuld": true, "x": 1}}}}"#);
+        let text = format!(
+            r#"{{{STACK_JSON}, "Pipeline": {{}}, "pipeline": {{"sast_mdoe": "custom", "run_lint": true, "run-lint": true, "x": 1}}}}"#
+        );
         let (_, warnings) = parse(text.as_bytes()).unwrap();
         let expected = [
             "the key `Pipeline` of the request is not known and was ignored; did you mean `pipeline`?",
-            "the key `pipeline.run_biuld` of the request is not known and was ignored; did you mean `pipeline.run_build`?",
+            "the key `pipeline.sast_mdoe` of the request is not known and was ignored; did you mean `pipeline.sast_mode`?",
+            "the key `pipeline.run-lint` of the request is not known and was ignored; did you mean `pipeline.run_lint`?",
             "the key `pipeline.x` of the request is not known and was ignored",
         ];
         assert_eq!(warnings, expected);

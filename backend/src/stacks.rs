@@ -17,7 +17,9 @@ use pipelinex_common::{
         self, Pipeline,
         stack::{self, Contract, StackKey},
     },
+    policy::Policy,
     request::Stack,
+    stage::Switch,
 };
 
 use self::files::Files;
@@ -59,6 +61,9 @@ pub enum StacksError {
     /// Files are wrong: everything that is, with file, line and column.
     #[error("the stacks cannot be used:\n{}", .0.join("\n"))]
     Broken(Vec<String>),
+    /// The operator requires a stage that no stack has.
+    #[error("no stack has the stage `{0}`, which PIPELINEX_REQUIRE asks of every job; there are: {1}")]
+    NoSuchStage(String, String),
 }
 
 /// A request names a stack that is not here.
@@ -96,6 +101,21 @@ impl Stacks {
     /// All stacks, in order of their names.
     pub fn iter(&self) -> impl Iterator<Item = &StackData> {
         self.stacks.iter()
+    }
+
+    /// Checks that some stack has each stage which the operator requires of every job: where none has it, no job is taken.
+    ///
+    /// # Errors
+    /// [`StacksError::NoSuchStage`].
+    pub fn check_required(&self, policy: &Policy) -> Result<(), StacksError> {
+        let steps = || self.stacks.iter().flat_map(|stack| &stack.pipeline.steps);
+        let Some(missing) = policy.require.iter().find(|switch| !steps().any(|step| step.selector() == **switch))
+        else {
+            return Ok(());
+        };
+        let all: BTreeSet<Switch> = steps().map(|step| step.selector()).collect();
+        let all: Vec<String> = all.iter().map(|switch| switch.stage().to_lowercase()).collect();
+        Err(StacksError::NoSuchStage(missing.stage().to_lowercase(), all.join(", ")))
     }
 
     /// Writes what a job of a stack needs into the job's `pipelines/`, so that later changes of the stack do not reach it.

@@ -2,16 +2,10 @@
 
 use std::{fs::File, io, path::Path};
 
-use pipelinex_common::request::{BUILT_IN_STAGES, JobRequest, Stack, Switches, Versions};
+use pipelinex_common::request::{JobRequest, Stack, Switches, Versions};
 use zip::ZipArchive;
 
-use crate::{
-    args::{ProjectArgs, StageName},
-    client::Archive,
-    exit::Exit,
-    failure::Failure,
-    pack,
-};
+use crate::{args::ProjectArgs, client::Archive, exit::Exit, failure::Failure, pack};
 
 /// Ready to be sent.
 #[derive(Debug)]
@@ -80,22 +74,13 @@ pub fn described(args: &ProjectArgs, stack: Stack) -> JobRequest {
     }
 }
 
-/// No flags, no object: the server's default set.
-fn switches(only: &[StageName], skip: &[StageName]) -> Option<Switches> {
-    if only.is_empty() && skip.is_empty() {
-        return None;
-    }
-    let skipped: Vec<_> = skip.iter().map(|stage| stage.switch()).collect();
-    let all_but = BUILT_IN_STAGES.iter().map(|(_, switch)| *switch).filter(|switch| !skipped.contains(switch));
-    let wanted: Vec<_> =
-        if only.is_empty() { all_but.collect() } else { only.iter().map(|stage| stage.switch()).collect() };
-    let mut switches = Switches::default();
-    for switch in wanted {
-        if let Some(on) = switches.get_mut(switch) {
-            *on = true;
-        }
-    }
-    Some(switches)
+/// No flags, no object: the server's default set. Which stages there are is known to the server, which has the stacks.
+fn switches(only: &[String], skip: &[String]) -> Option<Switches> {
+    let given = |names: &[String]| -> Vec<String> {
+        names.iter().map(|name| name.trim().to_owned()).filter(|name| !name.is_empty()).collect()
+    };
+    let switches = Switches { only: given(only), skip: given(skip), ..Switches::default() };
+    (switches != Switches::default()).then_some(switches)
 }
 
 /// The files at the top of a project that tell what it is.
@@ -158,13 +143,13 @@ mod tests {
     use super::*;
 
     #[test]
-    fn switches_are_only_sent_when_asked_for() {
+    fn stages_are_only_named_when_asked_for() {
+        let words = |words: &[&str]| words.iter().map(|word| (*word).to_owned()).collect::<Vec<_>>();
         assert_eq!(switches(&[], &[]), None);
-        let only = switches(&[StageName::Build, StageName::Test], &[]).unwrap();
-        assert_eq!(only.wanted(), ["run_build", "run_unit_tests"]);
-        let but = switches(&[], &[StageName::Dast, StageName::SmokeTest]).unwrap();
-        assert_eq!(but.wanted().len(), 6);
-        assert!(!but.run_dast && !but.run_smoke && but.run_package);
+        assert_eq!(switches(&words(&[""]), &[]), None, "as compose files write it");
+        let only = switches(&words(&["build", " TEST"]), &[]).unwrap();
+        assert_eq!(only.only, ["build", "TEST"]);
+        assert_eq!(switches(&[], &words(&["lint"])).unwrap().skip, ["lint"]);
     }
 
     #[test]

@@ -20,6 +20,7 @@ pub mod queue;
 pub mod request;
 pub mod room;
 pub mod slug;
+pub mod stage;
 pub mod state;
 pub mod store;
 #[cfg(any(test, feature = "testing"))]

@@ -6,7 +6,7 @@ use globset::{Glob, GlobBuilder, GlobSet, GlobSetBuilder};
 use pipelinex_findings::{FindingCounts, Severity};
 use serde::{Deserialize, Serialize};
 
-use crate::pipeline::model::Switch;
+use crate::stage::{BUILT_IN, Switch};
 
 /// The rules that no project can switch off. The backend goes by them so that people see early what will happen, the worker
 /// because it does not believe the backend.
@@ -100,7 +100,7 @@ impl fmt::Display for Policy {
             None => f.write_str("findings fail nothing")?,
             Some(_) => write!(f, "fail on {}", self.fail_on)?,
         }
-        let stages: Vec<_> = self.require.iter().map(|switch| switch.stage()).collect();
+        let stages: Vec<_> = self.require.iter().map(Switch::stage).collect();
         if stages.is_empty() {
             f.write_str("; requires no stage")?;
         } else {
@@ -133,16 +133,18 @@ impl FromStr for FailOn {
     }
 }
 
-/// The stage of this name, in any letter case, as `PIPELINEX_REQUIRE` names it: `sast`, `smoke-test`.
+/// The stage of this name, in any letter case, as `PIPELINEX_REQUIRE` names it: `sast`, `smoke-test`, or a stage of the
+/// operator's own stacks. Whether a stack has it is known where the stacks are.
 ///
 /// # Errors
 /// [`UnknownWord`].
 pub fn stage(name: &str) -> Result<Switch, UnknownWord> {
-    let named = |switch: &Switch| switch.stage().eq_ignore_ascii_case(name.trim());
-    Switch::ALL.into_iter().find(named).ok_or_else(|| {
-        let all: Vec<String> = Switch::ALL.iter().map(|switch| switch.stage().to_lowercase()).collect();
-        UnknownWord(name.to_owned(), all.join(", "))
-    })
+    let allowed = |c: char| c.is_ascii_alphanumeric() || matches!(c, '-' | '_');
+    if name.trim().is_empty() || !name.trim().chars().all(allowed) {
+        let all: Vec<String> = BUILT_IN.iter().map(|row| row.name.to_lowercase()).collect();
+        return Err(UnknownWord(name.to_owned(), format!("{}, and no name of another stage", all.join(", "))));
+    }
+    Ok(Switch::of_stage(name))
 }
 
 #[cfg(test)]
@@ -163,7 +165,7 @@ mod tests {
 
     #[test]
     fn a_policy_is_said_in_a_line() {
-        let require = [Switch::RunSca, Switch::RunSast].into();
+        let require = [Switch::SCA, Switch::SAST].into();
         let policy = Policy { fail_on: "high".parse().unwrap(), require, ..Policy::default() };
         assert_eq!(policy.to_string(), "fail on high; requires SAST, SCA");
         let allow_unread = AllowUnread::new(["legacy/**".to_owned()]).unwrap();
@@ -178,8 +180,9 @@ mod tests {
 
     #[test]
     fn a_stage_is_named_in_any_letter_case() {
-        assert_eq!(stage("sast"), Ok(Switch::RunSast));
-        assert_eq!(stage(" Smoke-Test "), Ok(Switch::RunSmoke));
-        assert!(stage("lint").unwrap_err().to_string().contains("secrets, build"));
+        assert_eq!(stage("sast"), Ok(Switch::SAST));
+        assert_eq!(stage(" Smoke-Test "), Ok(Switch::SMOKE));
+        assert_eq!(stage("Lint").map(|switch| switch.to_string()), Ok("run_lint".to_owned()));
+        assert!(stage("a stage").unwrap_err().to_string().contains("secrets, build"));
     }
 }

@@ -1,6 +1,13 @@
 //! What a client asks for, in the words of the predecessors' clients.
 
-use serde::{Deserialize, Serialize};
+use std::{collections::BTreeMap, fmt};
+
+use serde::{
+    Deserialize, Deserializer, Serialize,
+    de::{self, IgnoredAny, MapAccess, Visitor},
+};
+
+use crate::{pipeline::select::Wanted, stage::Switch};
 
 /// The `metadata` part of an upload, and the body of a submission by URL.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -62,36 +69,29 @@ pub struct Versions {
     pub build_tool: Option<String>,
 }
 
-/// The switches of the built-in pipelines. One that is absent from a given object is off.
+/// What of a pipeline runs, and how: the switches of its stages, and the modes of two of them.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(default)]
 pub struct Switches {
-    /// Stage SECRETS.
-    pub run_secret_scan: bool,
+    /// The switches that were given, `run_build` and the like; any stage has one.
+    #[serde(flatten)]
+    pub given: Given,
     /// How secrets are looked for.
     pub secret_scan_mode: SecretScanMode,
     /// The tool to use when the mode is `custom`.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub secret_custom: Option<CustomTool>,
-    /// Stage BUILD.
-    pub run_build: bool,
-    /// Stage TEST.
-    pub run_unit_tests: bool,
-    /// Stage SAST.
-    pub run_sast: bool,
     /// How source is analysed.
     pub sast_mode: SastMode,
     /// The tool to use when the mode is `custom`.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub sast_custom: Option<CustomTool>,
-    /// Stage SCA.
-    pub run_sca: bool,
-    /// Stage PACKAGE.
-    pub run_package: bool,
-    /// Stage SMOKE-TEST.
-    pub run_smoke: bool,
-    /// Stage DAST.
-    pub run_dast: bool,
+    /// Run these stages, by name, and what they need.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub only: Vec<String>,
+    /// Run all stages but these, by name.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub skip: Vec<String>,
 }
 
 /// Where secrets are looked for.
@@ -134,52 +134,76 @@ fn json_ending() -> String {
     "json".to_owned()
 }
 
-/// The stage names of the built-in pipelines with their switches, in the order in which clients list them.
-pub const BUILT_IN_STAGES: [(&str, &str); 8] = [
-    ("SECRETS", "run_secret_scan"),
-    ("BUILD", "run_build"),
-    ("TEST", "run_unit_tests"),
-    ("SAST", "run_sast"),
-    ("SCA", "run_sca"),
-    ("PACKAGE", "run_package"),
-    ("SMOKE-TEST", "run_smoke"),
-    ("DAST", "run_dast"),
-];
-
 impl Switches {
-    /// The switch of that name, or `None` where there is none of that name.
-    pub fn get(&self, switch: &str) -> Option<bool> {
-        Some(match switch {
-            "run_secret_scan" => self.run_secret_scan,
-            "run_build" => self.run_build,
-            "run_unit_tests" => self.run_unit_tests,
-            "run_sast" => self.run_sast,
-            "run_sca" => self.run_sca,
-            "run_package" => self.run_package,
-            "run_smoke" => self.run_smoke,
-            "run_dast" => self.run_dast,
-            _ => return None,
-        })
+    /// Switches of which these are on.
+    pub fn of(on: impl IntoIterator<Item = Switch>) -> Self {
+        let mut switches = Self::default();
+        on.into_iter().for_each(|switch| switches.set(switch, true));
+        switches
     }
 
-    /// The switch of that name, to turn it on.
-    pub fn get_mut(&mut self, switch: &str) -> Option<&mut bool> {
-        Some(match switch {
-            "run_secret_scan" => &mut self.run_secret_scan,
-            "run_build" => &mut self.run_build,
-            "run_unit_tests" => &mut self.run_unit_tests,
-            "run_sast" => &mut self.run_sast,
-            "run_sca" => &mut self.run_sca,
-            "run_package" => &mut self.run_package,
-            "run_smoke" => &mut self.run_smoke,
-            "run_dast" => &mut self.run_dast,
-            _ => return None,
-        })
+    /// Whether that switch is on; `None`: the request does not say.
+    pub fn get(&self, switch: &Switch) -> Option<bool> {
+        self.given.0.get(switch).copied()
     }
 
-    /// The names of the switches that are on, in the order of the stages.
-    pub fn wanted(&self) -> Vec<&'static str> {
-        BUILT_IN_STAGES.iter().map(|(_, switch)| *switch).filter(|switch| self.get(switch) == Some(true)).collect()
+    /// Whether that switch is on.
+    pub fn is_on(&self, switch: &Switch) -> bool {
+        self.get(switch) == Some(true)
+    }
+
+    /// Turns a switch on or off.
+    pub fn set(&mut self, switch: Switch, on: bool) {
+        self.given.0.insert(switch, on);
+    }
+
+    /// Forgets a switch.
+    pub fn forget(&mut self, switch: &Switch) {
+        self.given.0.remove(switch);
+    }
+
+    /// All switches that were given, in their order.
+    pub fn given(&self) -> impl Iterator<Item = (&Switch, bool)> {
+        self.given.0.iter().map(|(switch, on)| (switch, *on))
+    }
+
+    /// What of a pipeline these ask for.
+    pub fn wanted(&self) -> Wanted {
+        let all = |which: bool| self.given().filter(|(_, on)| *on == which).map(|(switch, _)| switch.clone()).collect();
+        Wanted { on: all(true), off: all(false) }
+    }
+}
+
+/// Switches by name. Keys that are no switches are left to others; those that nobody knows are a warning elsewhere.
+#[derive(Clone, Debug, Default, PartialEq, Serialize)]
+#[serde(transparent)]
+pub struct Given(BTreeMap<Switch, bool>);
+
+impl<'de> Deserialize<'de> for Given {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct Keys;
+        impl<'de> Visitor<'de> for Keys {
+            type Value = Given;
+
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("switches")
+            }
+
+            fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Given, A::Error> {
+                let mut given = BTreeMap::new();
+                while let Some(key) = map.next_key::<String>()? {
+                    let Ok(switch) = key.parse::<Switch>() else {
+                        map.next_value::<IgnoredAny>()?;
+                        continue;
+                    };
+                    if given.insert(switch, map.next_value::<bool>()?).is_some() {
+                        return Err(de::Error::custom(format!("duplicate field `{key}`")));
+                    }
+                }
+                Ok(Given(given))
+            }
+        }
+        deserializer.deserialize_map(Keys)
     }
 }
 

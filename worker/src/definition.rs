@@ -9,11 +9,12 @@ use pipelinex_common::{
     metadata::Metadata,
     pipeline::{
         self, Pipeline,
-        model::{AllowFailure, Step, Switch},
+        model::{AllowFailure, Step},
         select,
     },
     policy::Policy,
     slug::Slug,
+    stage::Switch,
     state::Reason,
     store::DEFINITION_MAX,
 };
@@ -55,17 +56,18 @@ impl Definition {
     }
 
     fn new(mut pipeline: Pipeline, metadata: &Metadata, policy: &Policy) -> Result<Self, Stop> {
-        let of_switch = |switch: &Switch| pipeline.steps.iter().any(|step| step.switch == Some(*switch));
+        let of_switch = |switch: &Switch| pipeline.steps.iter().any(|step| step.selector() == *switch);
         if let Some(missing) = policy.require.iter().find(|switch| !of_switch(switch)) {
             let message = format!("the operator requires {}, and this pipeline has no such stage", missing.stage());
             return Err(Stop::new(Reason::PolicyGate, message));
         }
         // What was admitted is a wish; what the operator requires is added here, whoever left it out.
-        let wished = Switch::ALL.into_iter().filter(|s| metadata.pipeline.get(s.as_str()) == Some(true));
-        let wanted: BTreeSet<Switch> = wished.chain(policy.require.iter().copied()).collect();
+        let mut wanted = metadata.pipeline.wanted();
+        wanted.on.extend(policy.require.iter().cloned());
+        wanted.off.retain(|switch| !policy.require.contains(switch));
         let (mut modes, mut required) = (BTreeMap::new(), BTreeSet::new());
         for step in &mut pipeline.steps {
-            if step.switch.is_some_and(|switch| policy.require.contains(&switch)) {
+            if policy.require.contains(&step.selector()) {
                 step.allow_failure = AllowFailure::No;
                 required.insert(step.slug.clone());
             }
@@ -129,9 +131,9 @@ mod tests {
         let id = "01890a5d-ac96-774b-bcce-b302099a8057".parse().unwrap();
         let mut metadata = sample::metadata(id, ["BUILD", "SAST", "SCA"]);
         for switch in wanted {
-            *metadata.pipeline.get_mut(switch.as_str()).unwrap() = true;
+            metadata.pipeline.set(switch.clone(), true);
         }
-        let policy = Policy { require: required.iter().copied().collect(), ..Policy::default() };
+        let policy = Policy { require: required.iter().cloned().collect(), ..Policy::default() };
         Definition::new(pipeline::read("p.yml", TEXT).unwrap(), &metadata, &policy)
     }
 
@@ -143,11 +145,11 @@ mod tests {
         let tool = CustomTool { install_cmd: String::new(), tool_cmd: "true".into(), log_ext: "json".into() };
         metadata.pipeline.sast_custom = Some(tool);
         let of = |require: &[Switch]| {
-            let policy = Policy { require: require.iter().copied().collect(), ..Policy::default() };
+            let policy = Policy { require: require.iter().cloned().collect(), ..Policy::default() };
             Definition::new(pipeline::read("p.yml", TEXT).unwrap(), &metadata, &policy)
         };
-        assert!(of(&[Switch::RunBuild]).is_ok());
-        assert_eq!(of(&[Switch::RunSast]).unwrap_err().reason, Reason::PolicyGate);
+        assert!(of(&[Switch::BUILD]).is_ok());
+        assert_eq!(of(&[Switch::SAST]).unwrap_err().reason, Reason::PolicyGate);
     }
 
     #[test]
@@ -159,10 +161,10 @@ mod tests {
             (selected.join(" "), strict.collect::<Vec<_>>().join(" "))
         };
         let pair = |a: &str, b: &str| (a.to_owned(), b.to_owned());
-        assert_eq!(told(definition(&[Switch::RunSast], &[]).unwrap()), pair("sast", ""));
-        assert_eq!(told(definition(&[], &[Switch::RunSast]).unwrap()), pair("sast", "sast"));
-        assert_eq!(told(definition(&[], &[Switch::RunSca]).unwrap()), pair("build sca", "sca"));
-        let refused = definition(&[], &[Switch::RunDast]).unwrap_err();
+        assert_eq!(told(definition(&[Switch::SAST], &[]).unwrap()), pair("sast", ""));
+        assert_eq!(told(definition(&[], &[Switch::SAST]).unwrap()), pair("sast", "sast"));
+        assert_eq!(told(definition(&[], &[Switch::SCA]).unwrap()), pair("build sca", "sca"));
+        let refused = definition(&[], &[Switch::DAST]).unwrap_err();
         assert_eq!(refused.reason, Reason::PolicyGate);
         assert!(refused.message.contains("requires DAST"), "{}", refused.message);
     }

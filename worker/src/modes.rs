@@ -4,8 +4,9 @@
 use std::collections::BTreeMap;
 
 use pipelinex_common::{
-    pipeline::model::{FindingsFormat, FindingsReport, Network, Step, StepKind, Switch},
+    pipeline::model::{FindingsFormat, FindingsReport, Network, Step, StepKind},
     request::{CustomTool, SastMode, SecretScanMode, Switches},
+    stage::Switch,
 };
 
 /// The longest command of a custom tool, in bytes: the kernel takes 128 KiB in one variable.
@@ -52,18 +53,21 @@ impl ScanMode {
 /// What is wrong with the custom tool, as a sentence.
 pub fn of(step: &Step, switches: &Switches) -> Result<Option<ScanMode>, String> {
     let custom = |tool: &Option<CustomTool>| checked(tool).map(|tool| Some(ScanMode::Custom(tool)));
-    match (step.kind, step.switch) {
-        (StepKind::Scan, Some(Switch::RunSecretScan)) => match switches.secret_scan_mode {
+    let is = |switch: Switch| step.kind == StepKind::Scan && step.switch == Some(switch);
+    if is(Switch::SECRETS) {
+        return match switches.secret_scan_mode {
             SecretScanMode::Dir => Ok(Some(ScanMode::Ours("dir"))),
             SecretScanMode::Git => Ok(Some(ScanMode::Ours("git"))),
             SecretScanMode::Custom => custom(&switches.secret_custom),
-        },
-        (StepKind::Scan, Some(Switch::RunSast)) => match switches.sast_mode {
+        };
+    }
+    if is(Switch::SAST) {
+        return match switches.sast_mode {
             SastMode::Default => Ok(Some(ScanMode::Ours("default"))),
             SastMode::Custom => custom(&switches.sast_custom),
-        },
-        _ => Ok(None),
+        };
     }
+    Ok(None)
 }
 
 /// What a mode changes of a step.

@@ -9,7 +9,7 @@ mod support;
 use std::fs;
 
 use holder::Holder;
-use pipelinex_common::{execution::StepRecord, slug::Slug, state::JobState, store::Job};
+use pipelinex_common::{execution::StepRecord, slug::Slug, stage::Switch, state::JobState, store::Job};
 use pipelinex_worker::engine::Phase;
 use support::{story, text, until};
 
@@ -45,7 +45,7 @@ fn a_scan_whose_holder_died_before_its_start_gets_all_that_it_would_have_had() {
         fs::write(advisories.join("current.json"), format!(r#"{{"schema": 1, "folder": "{import}"}}"#)).unwrap();
         let info = r#"{"schema": 1, "imported_at": "2026-01-01T00:00:00Z", "source": "by hand", "ecosystems": {}}"#;
         fs::write(advisories.join(import).join("info.json"), info).unwrap();
-        let job = world.submit_with(SCA, &[], |metadata| metadata.pipeline.run_sca = true);
+        let job = world.submit_with(SCA, &[], |metadata| metadata.pipeline.set(Switch::SCA, true));
         Holder::start(world, None, "worker.created=1*off->1*kill").dies().await;
         let left = world.engine.inspect(&container_of(&job, 1, "sca")).await.unwrap();
         assert_eq!(left.map(|status| status.phase), Some(Phase::Created));

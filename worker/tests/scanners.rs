@@ -8,10 +8,10 @@ use std::{collections::BTreeSet, fs};
 
 use pipelinex_common::{
     execution::{Execution, StepEnd, StepRecord},
-    pipeline::model::Switch,
     policy::{AllowUnread, Policy},
     request::{CustomTool, SastMode, SecretScanMode},
     slug::Slug,
+    stage::Switch,
     state::{JobState, Reason, StepState},
     store::Job,
 };
@@ -47,7 +47,7 @@ fn scan(ours: &str, code: u8, said: &Value, high: usize) -> String {
 
 /// Runs the scan as a request for static analysis.
 async fn run_scan(world: &World, definition: &str) -> (Job, Execution) {
-    let job = world.submit_with(definition, &[], |metadata| metadata.pipeline.run_sast = true);
+    let job = world.submit_with(definition, &[], |metadata| metadata.pipeline.set(Switch::SAST, true));
     let end = world.run(&job).await;
     (job, end)
 }
@@ -115,8 +115,10 @@ SAST:
         let submit = |tool: Option<CustomTool>| {
             world.submit_with(definition, &[], |metadata| {
                 let wanted = &mut metadata.pipeline;
-                (wanted.run_secret_scan, wanted.secret_scan_mode) = (true, SecretScanMode::Git);
-                (wanted.run_sast, wanted.sast_mode, wanted.sast_custom) = (true, SastMode::Custom, tool);
+                wanted.set(Switch::SECRETS, true);
+                wanted.secret_scan_mode = SecretScanMode::Git;
+                wanted.set(Switch::SAST, true);
+                (wanted.sast_mode, wanted.sast_custom) = (SastMode::Custom, tool);
             })
         };
         let job = submit(Some(tool));
@@ -178,7 +180,7 @@ fn what_a_scan_left_unread_is_told_and_fails_it_where_it_is_required() {
         assert_eq!((&result["scanned"], &result["skipped"]), (&json!({"files": 3, "bytes": 70}), &told));
 
         let allow = |patterns: &[&str]| AllowUnread::new(patterns.iter().map(|text| (*text).to_owned())).unwrap();
-        let require = BTreeSet::from([Switch::RunSast]);
+        let require = BTreeSet::from([Switch::SAST]);
         world.config.policy = Policy { require, allow_unread: allow(&["legacy/**"]), ..Policy::default() };
         let (_, end) = run_scan(world, &definition).await;
         let sast = step(&end, "SAST");
@@ -230,7 +232,7 @@ fn findings_at_the_operators_limit_fail_the_job_and_no_definition_allows_them() 
 #[test]
 fn what_the_operator_requires_runs_and_counts_whatever_the_request_and_the_definition_say() {
     story(async |world| {
-        world.config.policy = Policy { require: BTreeSet::from([Switch::RunSast]), ..Policy::default() };
+        world.config.policy = Policy { require: BTreeSet::from([Switch::SAST]), ..Policy::default() };
         // Not asked for, and allowed to fail: it runs and counts.
         let job = world.submit(&scan("", 2, &json!({}), 0), &[]);
         let end = world.run(&job).await;
@@ -268,7 +270,7 @@ const IMPORT: &str = "00000000-0000-4000-8000-000000000001";
 #[test]
 fn without_advisories_a_scan_is_skipped_with_a_warning_and_where_it_is_required_fails() {
     story(async |world| {
-        let submit = |world: &World| world.submit_with(SCA, &[], |metadata| metadata.pipeline.run_sca = true);
+        let submit = |world: &World| world.submit_with(SCA, &[], |metadata| metadata.pipeline.set(Switch::SCA, true));
         let missing = "there is no advisory database: pipelinex db update, or pipelinex db import FILE";
         let job = submit(world);
         let end = world.run(&job).await;
@@ -280,7 +282,7 @@ fn without_advisories_a_scan_is_skipped_with_a_warning_and_where_it_is_required_
         );
         assert!(text(job.paths().state()).contains(missing));
 
-        world.config.policy.require = BTreeSet::from([Switch::RunSca]);
+        world.config.policy.require = BTreeSet::from([Switch::SCA]);
         let end = world.run(&world.submit(SCA, &[])).await;
         assert_eq!((end.state, end.reason), (JobState::Failed, Some(Reason::NoAdvisoryDb)), "{end:#?}");
         assert!(step(&end, "SCA").message.starts_with(missing) && end.warnings.is_empty());

@@ -1,6 +1,6 @@
 //! The rules for a scanner that a request brings along. They look at it only where it would run.
 
-use pipelinex_common::{pipeline::model::Switch, policy::Policy, request::CustomTool};
+use pipelinex_common::{policy::Policy, request::CustomTool, stage::Switch};
 
 use super::problem::{Problem, Rule};
 
@@ -22,10 +22,10 @@ pub struct Place {
 }
 
 /// In place of our look for secrets.
-pub const SECRETS: Place =
-    Place { switch: Switch::RunSecretScan, mode: "secret_scan_mode", object: "secret_custom", instead: "dir" };
+pub static SECRETS: Place =
+    Place { switch: Switch::SECRETS, mode: "secret_scan_mode", object: "secret_custom", instead: "dir" };
 /// In place of our analysis of the source.
-pub const SAST: Place = Place { switch: Switch::RunSast, mode: "sast_mode", object: "sast_custom", instead: "default" };
+pub static SAST: Place = Place { switch: Switch::SAST, mode: "sast_mode", object: "sast_custom", instead: "default" };
 
 /// Everything for which a tool is refused.
 pub fn problems(place: &Place, tool: Option<&CustomTool>, policy: &Policy) -> Vec<Problem> {

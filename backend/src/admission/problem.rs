@@ -12,6 +12,8 @@ pub enum Rule {
     UnknownStack,
     /// The stack does not run the version asked for.
     UnsupportedVersion,
+    /// The request names a stage that the stack does not have.
+    UnknownStage,
     /// No stage is selected that could run.
     NothingSelected,
     /// A scan of the history was asked for, and a ZIP has none.
@@ -56,9 +58,10 @@ pub enum Rule {
 
 impl Rule {
     /// All rules, in the order in which they are checked.
-    pub const ALL: [Self; 22] = [
+    pub const ALL: [Self; 23] = [
         Self::UnknownStack,
         Self::UnsupportedVersion,
+        Self::UnknownStage,
         Self::NothingSelected,
         Self::HistoryNeedsGit,
         Self::CustomToolMissing,
@@ -86,6 +89,7 @@ impl Rule {
         match self {
             Self::UnknownStack => "unknown-stack",
             Self::UnsupportedVersion => "unsupported-version",
+            Self::UnknownStage => "unknown-stage",
             Self::NothingSelected => "nothing-selected",
             Self::HistoryNeedsGit => "history-needs-git",
             Self::CustomToolMissing => "custom-tool-missing",
@@ -157,6 +161,6 @@ mod tests {
         let written: Vec<_> = Rule::ALL.iter().map(|rule| serde_json::to_value(rule).unwrap()).collect();
         let spelled: Vec<_> = Rule::ALL.iter().map(|rule| rule.to_string()).collect();
         assert_eq!(written, spelled);
-        insta::assert_snapshot!(spelled.join(" "), @"unknown-stack unsupported-version nothing-selected history-needs-git custom-tool-missing custom-tool-command custom-tool-sudo custom-tool-log-ext custom-tool-required required-stage-missing too-many-files link-leaves-project required-path required-files required-text unreadable-file pom-encoding pom-doctype pom-malformed pom-multi-module pom-not-spring-boot java-too-new");
+        insta::assert_snapshot!(spelled.join(" "), @"unknown-stack unsupported-version unknown-stage nothing-selected history-needs-git custom-tool-missing custom-tool-command custom-tool-sudo custom-tool-log-ext custom-tool-required required-stage-missing too-many-files link-leaves-project required-path required-files required-text unreadable-file pom-encoding pom-doctype pom-malformed pom-multi-module pom-not-spring-boot java-too-new");
     }
 }

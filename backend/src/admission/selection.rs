@@ -5,14 +5,10 @@ use std::collections::BTreeSet;
 use pipelinex_common::{
     foreign::shown,
     metadata::{PlannedStage, SourceKind},
-    pipeline::{
-        Pipeline,
-        model::{Step, Switch},
-        select,
-        stack::Contract,
-    },
+    pipeline::{Pipeline, model::Step, select, stack::Contract},
     policy::Policy,
-    request::{BUILT_IN_STAGES, JobRequest, SastMode, SecretScanMode, Switches, Versions},
+    request::{JobRequest, SastMode, SecretScanMode, Switches, Versions},
+    stage::{BUILT_IN, Switch},
 };
 
 use serde_json::Value;
@@ -21,7 +17,10 @@ use super::{
     custom_tool::{self, SAST, SECRETS},
     problem::{Problem, Rule},
 };
-use crate::config::Config;
+use crate::{
+    config::Config,
+    spelling::{nearest, unknown_key},
+};
 
 /// What a request selects.
 #[derive(Debug, Default)]
@@ -40,16 +39,17 @@ pub struct Selected {
 
 /// Selects what runs, and what the operator requires besides. A mode counts only where its stage runs.
 pub fn select(request: &JobRequest, kind: SourceKind, pipeline: &Pipeline, config: &Config) -> Selected {
-    let mut selected =
-        Selected { switches: request.pipeline.clone().unwrap_or_else(|| default_set(pipeline)), ..Selected::default() };
-    let asked = switched_on(&selected.switches);
+    let mut selected = asked_for(request.pipeline.as_ref(), pipeline);
+    let asked = selected.switches.wanted().on;
     require(&config.policy, pipeline, &mut selected);
-    let selection = select::select(pipeline, &switched_on(&selected.switches));
+    let selection = select::select(pipeline, &selected.switches.wanted());
     let steps: Vec<&Step> = pipeline.steps.iter().filter(|step| selection.steps.contains(&step.slug)).collect();
     selected.warnings.extend(selection.warnings);
-    turn_on(&mut selected.switches, steps.iter().filter_map(|step| step.switch));
+    record(&mut selected.switches, pipeline, &steps);
     selected.problems.extend(mode_problems(&selected.switches, kind, &config.policy));
-    selected.problems.extend(nothing_selected(&asked, &steps, pipeline));
+    if selected.problems.iter().all(|problem| problem.rule != Rule::UnknownStage) {
+        selected.problems.extend(nothing_selected(&asked, &steps, pipeline));
+    }
     if request.stack.requires_db {
         if steps.iter().any(|step| step.target.is_some()) {
             selected.database = Some(config.database.public());
@@ -62,67 +62,148 @@ pub fn select(request: &JobRequest, kind: SourceKind, pipeline: &Pipeline, confi
     selected
 }
 
+/// The switches of a request: given one by one, by the names of stages, or the default set.
+fn asked_for(given: Option<&Switches>, pipeline: &Pipeline) -> Selected {
+    let Some(given) = given else {
+        return Selected { switches: Switches::of(switches_of(pipeline)), ..Selected::default() };
+    };
+    let mut selected = Selected { switches: given.clone(), ..Selected::default() };
+    forget_unknown(&mut selected, pipeline);
+    if !given.only.is_empty() && !given.skip.is_empty() {
+        let hint = "name the stages that run, or those that do not";
+        let problem = Problem::at(Rule::UnknownStage, "pipeline.skip", "`only` and `skip` exclude each other", hint);
+        selected.problems.push(problem);
+    }
+    let all_but_only = if given.only.is_empty() { Vec::new() } else { switches_of(pipeline) };
+    let base = if given.skip.is_empty() { Vec::new() } else { switches_of(pipeline) };
+    let unsaid = |switch: &Switch| given.get(switch).is_none();
+    all_but_only.into_iter().filter(unsaid).for_each(|switch| selected.switches.set(switch, false));
+    base.into_iter().filter(unsaid).for_each(|switch| selected.switches.set(switch, true));
+    for (field, names, on) in [("only", &given.only, true), ("skip", &given.skip, false)] {
+        for name in names {
+            match named(name, pipeline) {
+                Ok(switches) => switches.into_iter().for_each(|switch| selected.switches.set(switch, on)),
+                Err(problem) => selected.problems.push(Problem { path: Some(format!("pipeline.{field}")), ..problem }),
+            }
+        }
+    }
+    (selected.switches.only, selected.switches.skip) = (Vec::new(), Vec::new());
+    selected
+}
+
+/// The switches of all stages that a definition has, each once.
+fn switches_of(pipeline: &Pipeline) -> Vec<Switch> {
+    let all: BTreeSet<Switch> = pipeline.steps.iter().map(Step::selector).collect();
+    all.into_iter().collect()
+}
+
+/// A switch of which this definition has no stage, and that is none of those which every client knows, is a slip.
+fn forget_unknown(selected: &mut Selected, pipeline: &Pipeline) {
+    let here = switches_of(pipeline);
+    let known = || BUILT_IN.iter().map(|stage| &stage.switch).chain(&here);
+    let unknown = |switch: &&Switch| !known().any(|known| known == *switch);
+    let unknown: Vec<Switch> = selected.switches.given().map(|(switch, _)| switch).filter(unknown).cloned().collect();
+    for switch in unknown {
+        let warning = unknown_key("pipeline.", switch.as_str(), known().map(Switch::as_str));
+        selected.warnings.push(warning);
+        selected.switches.forget(&switch);
+    }
+}
+
+/// The switches of the stage that a client names. One of the table is known even where this definition does not have it.
+fn named(name: &str, pipeline: &Pipeline) -> Result<Vec<Switch>, Problem> {
+    let switch = Switch::of_stage(name);
+    let of_stage = |step: &&Step| step.stage.eq_ignore_ascii_case(name.trim()) || step.selector() == switch;
+    let found: BTreeSet<Switch> = pipeline.steps.iter().filter(of_stage).map(Step::selector).collect();
+    if !found.is_empty() {
+        return Ok(found.into_iter().collect());
+    }
+    if switch.built_in().is_some() {
+        return Ok(vec![switch]);
+    }
+    let message = format!("there is no stage `{}` in this stack", shown(name));
+    let meant = nearest(name, pipeline.stages.iter().map(String::as_str)).map(|near| format!("did you mean {near}?"));
+    let hint = meant.unwrap_or_else(|| format!("it has {}", pipeline.stages.join(", ")));
+    Err(Problem::new(Rule::UnknownStage, message, hint))
+}
+
 /// Turns on what no project can switch off.
 fn require(policy: &Policy, pipeline: &Pipeline, selected: &mut Selected) {
     for switch in &policy.require {
         let stage = switch.stage();
-        if !pipeline.steps.iter().any(|step| step.switch == Some(*switch)) {
+        let mut of_stage = pipeline.steps.iter().filter(|step| step.selector() == *switch).peekable();
+        if of_stage.peek().is_none() {
             let message = format!("the operator requires {stage}, and this stack has no such stage");
             let hint = "submit a stack that has it, or ask the operator, who named it with PIPELINEX_REQUIRE";
             selected.problems.push(Problem::new(Rule::RequiredStageMissing, message, hint));
-        } else if selected.switches.get(switch.as_str()) == Some(false) {
-            turn_on(&mut selected.switches, [*switch]);
+            continue;
+        }
+        let runs_unless_off = of_stage.all(|step| step.switch.is_none());
+        let off = match selected.switches.get(switch) {
+            Some(on) => !on,
+            None => !runs_unless_off,
+        };
+        if off {
+            selected.switches.set(switch.clone(), true);
             selected.warnings.push(format!("{stage} is required by the operator: turned on"));
         }
     }
 }
 
-fn switched_on(switches: &Switches) -> BTreeSet<Switch> {
-    Switch::ALL.into_iter().filter(|switch| switches.get(switch.as_str()) == Some(true)).collect()
-}
-
-fn turn_on(switches: &mut Switches, these: impl IntoIterator<Item = Switch>) {
-    for switch in these {
-        if let Some(on) = switches.get_mut(switch.as_str()) {
-            *on = true;
+/// Writes down what was made of the request: every switch that clients know or that this definition has is on or off. A
+/// switch of a stage that is not there stays as it was asked for.
+fn record(switches: &mut Switches, pipeline: &Pipeline, steps: &[&Step]) {
+    for stage in &BUILT_IN {
+        if switches.get(&stage.switch).is_none() {
+            switches.set(stage.switch.clone(), false);
         }
+    }
+    let on: BTreeSet<Switch> = steps.iter().map(|step| step.selector()).collect();
+    for switch in switches_of(pipeline) {
+        let runs = on.contains(&switch);
+        switches.set(switch, runs);
     }
 }
 
-/// Every switch for which the definition has a step.
-fn default_set(pipeline: &Pipeline) -> Switches {
-    let mut switches = Switches::default();
-    turn_on(&mut switches, pipeline.steps.iter().filter_map(|step| step.switch));
-    switches
-}
-
+/// The stages as they are shown, each with whether it runs. Clients of the built-in pipelines count on all stages of the
+/// table in its order, so a definition that uses one of their switches shows them all. A stage of its own stands behind the
+/// one that it follows in the definition.
 fn stages(pipeline: &Pipeline, steps: &[&Step]) -> Vec<PlannedStage> {
-    let built_in = BUILT_IN_STAGES.iter().map(|(name, _)| *name);
-    let own = pipeline.stages.iter().map(String::as_str);
-    let own = own.filter(|name| BUILT_IN_STAGES.iter().all(|(built_in, _)| built_in != name));
+    let speaks_of_the_table =
+        pipeline.steps.iter().any(|step| step.switch.as_ref().is_some_and(|switch| switch.built_in().is_some()));
+    let mut names: Vec<&str> =
+        if speaks_of_the_table { BUILT_IN.iter().map(|stage| stage.name).collect() } else { Vec::new() };
+    let mut before: Option<&str> = None;
+    for stage in pipeline.stages.iter().map(String::as_str) {
+        if !names.contains(&stage) {
+            let at = before.and_then(|before| names.iter().position(|name| *name == before)).map_or(0, |at| at + 1);
+            names.insert(at, stage);
+        }
+        before = Some(stage);
+    }
     let stage =
         |name: &str| PlannedStage { name: name.to_owned(), selected: steps.iter().any(|step| step.stage == name) };
-    built_in.chain(own).map(stage).collect()
+    names.into_iter().map(stage).collect()
 }
 
 fn nothing_selected(asked: &BTreeSet<Switch>, steps: &[&Step], pipeline: &Pipeline) -> Option<Problem> {
     if !steps.is_empty() {
         return None;
     }
-    let asked: Vec<_> = asked.iter().map(|switch| switch.stage()).collect();
+    let asked: Vec<_> = asked.iter().map(Switch::stage).collect();
     let message = match asked.as_slice() {
         [] => "no stage is selected".to_owned(),
         asked => format!("this stack has none of the selected stages yet: {}", asked.join(", ")),
     };
-    let here: BTreeSet<_> = pipeline.steps.iter().filter_map(|step| step.switch).collect();
-    let here: Vec<_> = here.iter().map(|switch| switch.as_str()).collect();
+    let here = switches_of(pipeline);
+    let here: Vec<_> = here.iter().map(Switch::as_str).collect();
     let hint = format!("turn on at least one of {}, or leave out `pipeline` for all of them", here.join(", "));
     Some(Problem::new(Rule::NothingSelected, message, hint))
 }
 
 fn mode_problems(switches: &Switches, kind: SourceKind, policy: &Policy) -> Vec<Problem> {
     let mut problems = Vec::new();
-    if switches.run_secret_scan {
+    if switches.is_on(&Switch::SECRETS) {
         match (switches.secret_scan_mode, kind) {
             (SecretScanMode::Dir, _) | (SecretScanMode::Git, SourceKind::Git) => {}
             (SecretScanMode::Git, SourceKind::Zip) => problems.push(Problem::new(
@@ -135,7 +216,7 @@ fn mode_problems(switches: &Switches, kind: SourceKind, policy: &Policy) -> Vec<
             }
         }
     }
-    if switches.run_sast && switches.sast_mode == SastMode::Custom {
+    if switches.is_on(&Switch::SAST) && switches.sast_mode == SastMode::Custom {
         problems.extend(custom_tool::problems(&SAST, switches.sast_custom.as_ref(), policy));
     }
     problems

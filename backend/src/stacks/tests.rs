@@ -209,3 +209,15 @@ fn a_folder_of_too_many_files_is_refused() {
     }
     assert!(broken(&dir).contains("is one of more than 5000 files: is this a folder of stacks?"));
 }
+
+#[test]
+fn a_required_stage_that_no_stack_has_stops_the_program() {
+    let stacks = Stacks::load(None).unwrap();
+    let required = |name: &str| {
+        let policy = Policy { require: [Switch::of_stage(name)].into(), ..Policy::default() };
+        stacks.check_required(&policy).map_err(|error| error.to_string())
+    };
+    assert_eq!(required("sast"), Ok(()));
+    let slip = required("sats").unwrap_err();
+    assert!(slip.contains("`sats`") && slip.contains("there are: secrets, build, test, sast"), "{slip}");
+}

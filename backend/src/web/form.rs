@@ -1,10 +1,10 @@
 //! The form: from its fields to a request, and back to a page that still holds what was typed.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use pipelinex_common::{
-    pipeline::model::Switch,
-    request::{BUILT_IN_STAGES, JobRequest},
+    request::JobRequest,
+    stage::{BUILT_IN, Switch},
 };
 use serde_json::{Map, Value, json};
 
@@ -19,10 +19,10 @@ const TOOLS: [(&str, &str); 2] = [("secret_custom", "secret_scan_mode"), ("sast_
 /// The page of the form, whose fields have their names from there.
 const PAGE: &str = include_str!("../../templates/home.html");
 
-/// Whether the form has a field of that name.
+/// Whether the form has a field of that name. Each stage has one, and which stages there are the stacks say.
 pub fn is_field(name: &str) -> bool {
-    let written = PAGE.split("name=\"").skip(1).filter_map(|rest| rest.split('"').next());
-    BUILT_IN_STAGES.iter().map(|(_, field)| *field).chain(written).any(|field| field == name)
+    let mut written = PAGE.split("name=\"").skip(1).filter_map(|rest| rest.split('"').next());
+    name.parse::<Switch>().is_ok() || written.any(|field| field == name)
 }
 
 /// The form as a page shows it.
@@ -55,11 +55,11 @@ pub struct Choice {
 /// One stage to turn on.
 pub struct StageChoice {
     /// The field of the request.
-    pub field: &'static str,
+    pub field: String,
     /// Its name.
-    pub name: &'static str,
+    pub name: String,
     /// What it does.
-    pub help: &'static str,
+    pub help: String,
     /// Whether it is on.
     pub on: bool,
 }
@@ -80,21 +80,11 @@ impl Form {
             }
             choices(all.into_iter().map(|version| (version.clone(), version)), typed(of))
         };
-        let has = |switch: Switch| {
-            stacks.get(asked).is_some_and(|s| s.pipeline.steps.iter().any(|step| step.switch == Some(switch)))
-        };
-        let untouched = !texts.contains_key("stack");
-        let stage = |(index, (name, field)): (usize, &(&'static str, &'static str))| StageChoice {
-            field,
-            name,
-            help: HELP[index],
-            on: if untouched { has(Switch::ALL[index]) } else { texts.contains_key(*field) },
-        };
         Self {
             stacks: choices(keys.into_iter().map(|key| (key.clone(), key.replace('/', ", "))), typed("stack")),
             javas: versions("java"),
             build_tools: versions("build_tool"),
-            stages: BUILT_IN_STAGES.iter().enumerate().map(stage).collect(),
+            stages: stages(&stacks, asked, &texts),
             secret_modes: choices(
                 [
                     ("dir", "in the files"),
@@ -118,23 +108,37 @@ impl Form {
         self.texts.get(name).map(String::as_str).unwrap_or_default()
     }
 
+    /// The fields of all stages that the page shows.
+    pub fn shown(&self) -> String {
+        self.stages.iter().map(|stage| stage.field.as_str()).collect::<Vec<_>>().join(" ")
+    }
+
     /// Whether a box is ticked.
     pub fn ticked(&self, name: &str) -> bool {
         self.texts.contains_key(name)
     }
 }
 
-/// What each stage does, in the order of the stages.
-const HELP: [&str; 8] = [
-    "passwords and keys in the source",
-    "compile",
-    "unit tests",
-    "mistakes in the source that an attacker can use",
-    "known vulnerabilities of the dependencies",
-    "make what ships",
-    "start it, and ask whether it is healthy",
-    "attack it while it runs",
-];
+/// The stages of all stacks: those of the table, and then what else a stack has. Before anything was typed, the stages of
+/// the stack that is asked for are on.
+fn stages(stacks: &[&StackData], asked: usize, texts: &Texts) -> Vec<StageChoice> {
+    let of = |stack: &StackData| stack.pipeline.steps.iter().map(|step| step.selector()).collect::<BTreeSet<_>>();
+    let here = stacks.get(asked).map(|stack| of(stack)).unwrap_or_default();
+    let mut all: BTreeSet<Switch> = BUILT_IN.iter().map(|stage| stage.switch.clone()).collect();
+    all.extend(stacks.iter().flat_map(|stack| of(stack)));
+    let untouched = !texts.contains_key("stack");
+    let own = |switch: &Switch| {
+        let with = stacks.iter().filter(|stack| of(stack).contains(switch));
+        format!("of {}", with.map(|stack| stack.contract.stack.to_string()).collect::<Vec<_>>().join(", "))
+    };
+    let choice = |switch: Switch| StageChoice {
+        name: switch.stage(),
+        help: switch.built_in().map_or_else(|| own(&switch), |stage| stage.help.to_owned()),
+        on: if untouched { here.contains(&switch) } else { texts.contains_key(switch.as_str()) },
+        field: switch.to_string(),
+    };
+    all.into_iter().map(choice).collect()
+}
 
 fn choices(all: impl IntoIterator<Item = (String, String)>, typed: &str) -> Vec<Choice> {
     let mut choices: Vec<Choice> =
@@ -187,8 +191,13 @@ pub fn git_json(texts: &Texts) -> Option<Value> {
 }
 
 fn pipeline_json(texts: &Texts) -> Value {
+    // A browser does not send a box that is not ticked; the page says which boxes it had.
+    let shown = texts.get("stages").map(String::as_str).unwrap_or_default().split_whitespace();
+    let shown = shown.filter_map(|field| field.parse::<Switch>().ok());
+    let ticked = texts.keys().filter_map(|field| field.parse::<Switch>().ok());
+    let all: BTreeSet<Switch> = BUILT_IN.iter().map(|stage| stage.switch.clone()).chain(shown).chain(ticked).collect();
     let mut pipeline: Map<String, Value> =
-        BUILT_IN_STAGES.iter().map(|(_, field)| ((*field).to_owned(), texts.contains_key(*field).into())).collect();
+        all.iter().map(|switch| (switch.to_string(), texts.contains_key(switch.as_str()).into())).collect();
     for (tool, mode) in TOOLS {
         let Some(chosen) = texts.get(mode).filter(|mode| !mode.is_empty()) else { continue };
         pipeline.insert(mode.into(), chosen.as_str().into());
@@ -240,13 +249,21 @@ mod tests {
         assert_eq!(request.versions.java.as_deref(), Some("17"));
         assert_eq!(request.project.as_deref(), Some("shop"));
         let pipeline = request.pipeline.unwrap();
-        assert_eq!(pipeline.wanted(), ["run_secret_scan", "run_sast"]);
+        assert_eq!(pipeline.wanted().on, BTreeSet::from([Switch::SECRETS, Switch::SAST]));
         let tool = pipeline.secret_custom.unwrap();
         assert_eq!(
             (tool.install_cmd.as_str(), tool.tool_cmd.as_str(), tool.log_ext.as_str()),
             ("pip install x", "x .", "json")
         );
         assert!(pipeline.sast_custom.is_none());
+    }
+
+    #[test]
+    fn a_box_that_the_page_had_and_that_is_not_ticked_is_off() {
+        let form = texts(&[("stack", "a/b/c"), ("stages", "run_build run_lint run_ship"), ("run_ship", "on")]);
+        let pipeline = request_of(&form).unwrap().0.pipeline.unwrap();
+        let said = ["lint", "ship", "build", "other"].map(|stage| pipeline.get(&Switch::of_stage(stage)));
+        assert_eq!(said, [Some(false), Some(true), Some(false), None]);
     }
 
     #[test]

@@ -123,8 +123,8 @@ fn as_sent(form: &Form) -> Texts {
     let chosen = |choices: &[form::Choice]| choices.iter().find(|c| c.chosen).map(|c| c.value.clone());
     let lists = [("stack", &form.stacks), ("java", &form.javas), ("build_tool", &form.build_tools)];
     let lists = lists.into_iter().filter_map(|(name, list)| Some((name.to_owned(), chosen(list)?)));
-    let on = form.stages.iter().filter(|stage| stage.on).map(|stage| (stage.field.to_owned(), "on".to_owned()));
-    lists.chain(on).collect()
+    let on = form.stages.iter().filter(|stage| stage.on).map(|stage| (stage.field.clone(), "on".to_owned()));
+    lists.chain(on).chain([("stages".to_owned(), form.shown())]).collect()
 }
 
 fn rows(store: &Store, before: Option<JobId>) -> Result<(Vec<Row>, Option<JobId>), StoreError> {

@@ -7,7 +7,7 @@ use axum::{
     http::{HeaderMap, StatusCode, header},
     response::Response,
 };
-use pipelinex_common::request::BUILT_IN_STAGES;
+use pipelinex_common::stage::{BUILT_IN, Switch};
 use serde_json::Value;
 
 use askama::Template;
@@ -75,8 +75,10 @@ fn cli(request: &Value, git: Option<&str>, server: &str) -> String {
     let plain = ["secret_scan_mode", "sast_mode"]
         .iter()
         .all(|mode| pipeline[*mode].as_str().is_none_or(|mode| mode == "dir" || mode == "default"));
-    let on = BUILT_IN_STAGES.iter().filter(|(_, field)| pipeline[*field] == true);
-    let on: Vec<String> = on.map(|(name, _)| name.to_lowercase()).collect();
+    let keys = pipeline.as_object().into_iter().flatten();
+    let mut all: Vec<(Switch, bool)> = keys.filter_map(|(key, on)| Some((key.parse().ok()?, on == true))).collect();
+    all.sort();
+    let on: Vec<String> = all.iter().filter(|(_, on)| *on).map(|(switch, _)| switch.stage().to_lowercase()).collect();
     if !plain || on.is_empty() || request["stack"]["requires_db"] == true {
         return format!("{line} --metadata request.json   # request.json: the JSON of the line above");
     }
@@ -91,7 +93,7 @@ fn cli(request: &Value, git: Option<&str>, server: &str) -> String {
             line.push_str(&format!(" {flag} {}", quoted(version)));
         }
     }
-    if on.len() < BUILT_IN_STAGES.len() {
+    if on.len() < all.len().max(BUILT_IN.len()) {
         line.push_str(&format!(" --only {}", on.join(",")));
     }
     for name in ["project", "branch", "commit"] {

@@ -14,7 +14,7 @@ use pipelinex_common::{id::JobId, state::JobState};
 pub use self::{
     db::DbCommand,
     server::{BackendArgs, CommonServerArgs, KeepArgs, LogFormat, WorkerArgs},
-    submit::{GitArgs, ProjectArgs, StageName},
+    submit::{GitArgs, ProjectArgs},
 };
 use crate::exit::Exit;
 

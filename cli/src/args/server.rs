@@ -10,8 +10,8 @@ use pipelinex_backend::{
 use pipelinex_common::{
     database::DatabaseConfig,
     limits::{IntakeLimits, StepLimits},
-    pipeline::model::Switch,
     policy::{AllowUnread, FailOn, Policy},
+    stage::Switch,
     store::Keep,
 };
 use secrecy::{ExposeSecret, SecretString};
@@ -69,7 +69,7 @@ impl PolicyArgs {
     pub fn policy(&self) -> Policy {
         Policy {
             fail_on: self.fail_on,
-            require: self.require.iter().copied().flatten().collect(),
+            require: self.require.iter().flatten().cloned().collect(),
             allow_unread: self.allow_unread.iter().cloned().collect(),
         }
     }

@@ -2,8 +2,8 @@
 
 use std::path::PathBuf;
 
-use clap::{Args, ValueEnum, builder::FalseyValueParser};
-use pipelinex_common::request::{BUILT_IN_STAGES, Stack};
+use clap::{Args, builder::FalseyValueParser};
+use pipelinex_common::request::Stack;
 
 use super::{ServerAddress, server::IntakeArgs, values};
 
@@ -22,13 +22,13 @@ pub struct ProjectArgs {
     /// The version of the build tool [default: the stack's]
     #[arg(long, env = "PIPELINEX_BUILD_TOOL", value_name = "VERSION")]
     pub build_tool: Option<String>,
-    /// Run these stages and what they need; without --only and --skip, the stack's default set
-    #[arg(long, env = "PIPELINEX_ONLY", value_name = "STAGE", value_delimiter = ',', value_enum, ignore_case = true)]
-    pub only: Vec<StageName>,
+    /// Run these stages of the stack and what they need, such as build,test; without --only and --skip, all of them
+    #[arg(long, env = "PIPELINEX_ONLY", value_name = "STAGE", value_delimiter = ',')]
+    pub only: Vec<String>,
     /// Run all stages but these
-    #[arg(long, env = "PIPELINEX_SKIP", value_name = "STAGE", value_delimiter = ',', value_enum, ignore_case = true)]
+    #[arg(long, env = "PIPELINEX_SKIP", value_name = "STAGE", value_delimiter = ',')]
     #[arg(conflicts_with = "only")]
-    pub skip: Vec<StageName>,
+    pub skip: Vec<String>,
     /// What the job belongs to, for run numbers and history
     #[arg(long, env = "PIPELINEX_PROJECT", value_name = "NAME")]
     pub project: Option<String>,
@@ -67,58 +67,4 @@ pub struct GitArgs {
     /// Name of the secret with which the server opens a private repository; its operator keeps it
     #[arg(long, env = "PIPELINEX_TOKEN_NAME", value_name = "NAME")]
     pub token_name: Option<String>,
-}
-
-/// A stage of the built-in pipelines.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
-pub enum StageName {
-    /// Secrets in the source.
-    Secrets,
-    /// Compile.
-    Build,
-    /// Unit tests.
-    Test,
-    /// Static analysis.
-    Sast,
-    /// Known vulnerabilities of dependencies.
-    Sca,
-    /// Make what ships.
-    Package,
-    /// Start it and ask for its health.
-    #[value(alias = "smoke")]
-    SmokeTest,
-    /// Scan it while it runs.
-    Dast,
-}
-
-impl StageName {
-    /// The field of the request that turns it on.
-    pub fn switch(self) -> &'static str {
-        let index = match self {
-            Self::Secrets => 0,
-            Self::Build => 1,
-            Self::Test => 2,
-            Self::Sast => 3,
-            Self::Sca => 4,
-            Self::Package => 5,
-            Self::SmokeTest => 6,
-            Self::Dast => 7,
-        };
-        BUILT_IN_STAGES[index].1
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn the_stages_are_those_of_the_wire() {
-        for (stage, (name, switch)) in StageName::value_variants().iter().zip(BUILT_IN_STAGES) {
-            let flag = stage.to_possible_value().unwrap();
-            assert_eq!(flag.get_name().to_uppercase(), name);
-            assert_eq!(stage.switch(), switch);
-        }
-        assert_eq!(StageName::value_variants().len(), BUILT_IN_STAGES.len());
-    }
 }

@@ -8,9 +8,9 @@ use pipelinex_backend::{
     intake::git::{Host, InvalidHost},
 };
 use pipelinex_common::{
-    pipeline::model::Switch,
     policy::{self, AllowUnread, FailOn, UnknownWord},
     request::Stack,
+    stage::Switch,
 };
 use secrecy::SecretString;
 
@@ -160,8 +160,8 @@ mod tests {
     #[test]
     fn an_empty_rule_is_none() {
         assert_eq!((fail_on(""), fail_on("none")), (Ok(FailOn::default()), Ok(FailOn::default())));
-        assert_eq!((stage(""), stage("SCA")), (Ok(None), Ok(Some(Switch::RunSca))));
-        assert!(fail_on("hihg").is_err() && stage("scan").is_err());
+        assert_eq!((stage(""), stage("SCA")), (Ok(None), Ok(Some(Switch::SCA))));
+        assert!(fail_on("hihg").is_err() && stage("a stage").is_err());
         assert!(allow_unread("") == Ok(AllowUnread::default()) && allow_unread("a[").is_err());
     }
 

@@ -80,8 +80,9 @@ impl Api {
         args: &BackendArgs,
     ) -> Result<Self, Failure> {
         let config = settings.backend(args)?;
-        let stacks =
-            Stacks::load(settings.pipelines.as_deref()).context("the API cannot start").map_err(Failure::Server)?;
+        let stacks = Stacks::load(settings.pipelines.as_deref());
+        let stacks = stacks.and_then(|stacks| stacks.check_required(&settings.policy).map(|()| stacks));
+        let stacks = stacks.context("the API cannot start").map_err(Failure::Server)?;
         let swept = started.store.sweep_staging().map_err(|error| Failure::errored(error.to_string()))?;
         if swept > 0 {
             tracing::info!(swept, "removed what unfinished uploads of an earlier process left");

@@ -44,8 +44,7 @@ fn the_id_is_all_that_goes_to_standard_output() {
     let json: Value = serde_json::from_str(&json[json.find('{').unwrap()..=json.rfind('}').unwrap()]).unwrap();
     assert_eq!(json["stack"]["framework"], "spring-boot");
     assert_eq!(json["versions"], json!({"java": "17"}));
-    assert_eq!(json["pipeline"]["run_unit_tests"], true);
-    assert_eq!(json["pipeline"]["run_sast"], false);
+    assert_eq!(json["pipeline"]["only"], json!(["build", "TEST"]));
     assert!(body[zip..].contains("pom.xml"));
 }
 

@@ -1,11 +1,11 @@
 //! The resolved pipeline: what a job carries in its metadata and what the worker runs. Defaults, templates and anchors
 //! are gone from it; every name in it exists.
 
-use std::{collections::BTreeMap, fmt, str::FromStr};
+use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
-use crate::slug::Slug;
+use crate::{slug::Slug, stage::Switch};
 
 /// A pipeline, ready to be planned.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -51,7 +51,7 @@ pub struct Step {
     pub network: Network,
     /// The name of the step whose tree it shares (its own name where it is the owner); `None`: its own tree.
     pub tree: Option<String>,
-    /// The request switch that selects it; `None`: always selected.
+    /// The request switch that selects it; `None`: selected unless a request turns its stage off.
     pub switch: Option<Switch>,
     /// Memory in bytes; `None`: the operator's limit, which it may lower and not raise.
     pub memory_bytes: Option<u64>,
@@ -71,6 +71,11 @@ impl Step {
     /// The name of the step whose tree this one works in.
     pub fn tree_owner(&self) -> &str {
         self.tree.as_deref().unwrap_or(&self.name)
+    }
+
+    /// The switch that turns it on or off: its own, or that of its stage.
+    pub fn selector(&self) -> Switch {
+        self.switch.clone().unwrap_or_else(|| Switch::of_stage(&self.stage))
     }
 }
 
@@ -212,87 +217,4 @@ pub enum FindingsFormat {
     Osv,
     /// The JSON of wapiti 3.
     Wapiti,
-}
-
-/// A switch of a request: it turns a stage of a built-in pipeline on.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum Switch {
-    /// Look for secrets in the source.
-    RunSecretScan,
-    /// Compile.
-    RunBuild,
-    /// Unit tests.
-    RunUnitTests,
-    /// Static analysis of the source.
-    RunSast,
-    /// Known vulnerabilities of the dependencies.
-    RunSca,
-    /// Build the package.
-    RunPackage,
-    /// Start the package and ask whether it lives.
-    RunSmoke,
-    /// Attack the started package.
-    RunDast,
-}
-
-impl Switch {
-    /// All switches, in the order of a built-in pipeline.
-    pub const ALL: [Switch; 8] = [
-        Switch::RunSecretScan,
-        Switch::RunBuild,
-        Switch::RunUnitTests,
-        Switch::RunSast,
-        Switch::RunSca,
-        Switch::RunPackage,
-        Switch::RunSmoke,
-        Switch::RunDast,
-    ];
-
-    /// The written form, for example `run_build`.
-    pub fn as_str(self) -> &'static str {
-        match self {
-            Switch::RunSecretScan => "run_secret_scan",
-            Switch::RunBuild => "run_build",
-            Switch::RunUnitTests => "run_unit_tests",
-            Switch::RunSast => "run_sast",
-            Switch::RunSca => "run_sca",
-            Switch::RunPackage => "run_package",
-            Switch::RunSmoke => "run_smoke",
-            Switch::RunDast => "run_dast",
-        }
-    }
-
-    /// The stage it stands for.
-    pub fn stage(self) -> &'static str {
-        match self {
-            Switch::RunSecretScan => "SECRETS",
-            Switch::RunBuild => "BUILD",
-            Switch::RunUnitTests => "TEST",
-            Switch::RunSast => "SAST",
-            Switch::RunSca => "SCA",
-            Switch::RunPackage => "PACKAGE",
-            Switch::RunSmoke => "SMOKE-TEST",
-            Switch::RunDast => "DAST",
-        }
-    }
-}
-
-impl fmt::Display for Switch {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(self.as_str())
-    }
-}
-
-/// A text that is no switch.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("not a switch: {0}")]
-pub struct UnknownSwitch(String);
-
-impl FromStr for Switch {
-    type Err = UnknownSwitch;
-
-    fn from_str(text: &str) -> Result<Self, UnknownSwitch> {
-        Switch::ALL.into_iter().find(|switch| switch.as_str() == text).ok_or_else(|| UnknownSwitch(text.to_owned()))
-    }
 }

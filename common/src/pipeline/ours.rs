@@ -3,7 +3,7 @@
 use super::{
     fields::{self, boolean, glob, list, mapping, one_of, parsed, text},
     keys,
-    model::{FindingsFormat, FindingsReport, Network, StepKind, Switch, Target},
+    model::{FindingsFormat, FindingsReport, Network, StepKind, Target},
     problems::{At, Problems},
     units,
     yaml::{Entry, Node},
@@ -15,7 +15,7 @@ pub(crate) struct Ours {
     pub kind: StepKind,
     pub network: Network,
     pub tree: Option<At<String>>,
-    pub switch: Option<Switch>,
+    pub switch: Option<At<String>>,
     pub memory_bytes: Option<u64>,
     pub milli_cpus: Option<u64>,
     pub pids: Option<u64>,
@@ -47,14 +47,13 @@ pub(crate) fn read(node: &Node, problems: &mut Problems<'_>) -> Ours {
     mapping(node, &keys::OUR_STEP, problems);
     let kinds = [("normal", StepKind::Normal), ("scan", StepKind::Scan)];
     let networks = [("none", Network::None), ("egress", Network::Egress), ("internal", Network::Internal)];
-    let switches = Switch::ALL.map(|switch| (switch.as_str(), switch));
     let sizes = "a size is written like `512m` or `2g`";
     let cpus = "CPUs are written like `2` or `0.5`";
     Ours {
         kind: node.get("kind").and_then(|n| one_of(n, "`kind`", &kinds, problems)).unwrap_or_default(),
         network: node.get("network").and_then(|n| one_of(n, "`network`", &networks, problems)).unwrap_or_default(),
         tree: node.get("tree").and_then(|n| text(n, "`tree`", problems)),
-        switch: node.get("switch").and_then(|n| one_of(n, "`switch`", &switches, problems)),
+        switch: node.get("switch").and_then(|n| text(n, "`switch`", problems)),
         memory_bytes: node.get("memory").and_then(|n| parsed(n, "`memory`", sizes, units::bytes, problems)),
         milli_cpus: node.get("cpus").and_then(|n| parsed(n, "`cpus`", cpus, units::milli_cpus, problems)),
         pids: node.get("pids").and_then(|n| parsed(n, "`pids`", "a number from 1 on", positive, problems)),

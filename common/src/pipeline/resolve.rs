@@ -10,7 +10,10 @@ use super::{
     problems::{At, Place, Problems, quoted},
     step::{RawNeed, RawStep},
 };
-use crate::slug::Slug;
+use crate::{
+    slug::Slug,
+    stage::{BUILT_IN, Switch},
+};
 
 /// GitLab's stages for a file that names none, and its stage for a step that names none.
 const STAGES_BY_DEFAULT: [&str; 3] = ["build", "test", "deploy"];
@@ -29,6 +32,7 @@ pub(crate) fn resolve(file: &RawFile, problems: &mut Problems<'_>) -> Option<Pip
     for step in &file.steps {
         names.check_stage(step, problems);
         names.check_needs(step, problems);
+        names.check_switch(step, problems);
         names.check_tree(step, problems);
         names.check_target(step, problems);
     }
@@ -128,6 +132,21 @@ impl<'r> Names<'r> {
         found
     }
 
+    /// A switch is one that requests know, or that of the step's own stage: a slip of the pen would be a stage that nobody
+    /// can turn on.
+    fn check_switch(&self, step: &RawStep, problems: &mut Problems<'_>) {
+        let Some(switch) = &step.ours.switch else {
+            return;
+        };
+        let own = Switch::of_stage(stage_of(step));
+        let known = || BUILT_IN.iter().map(|row| row.switch.as_str()).chain([own.as_str()]);
+        if !known().any(|known| known == switch.value) {
+            let message = format!("{} is no value of `switch`", quoted(&switch.value));
+            let all = format!("it is one of: {}", known().collect::<Vec<_>>().join(", "));
+            problems.error(Code::InvalidValue, switch.at, message).suggest(&switch.value, known(), Some(all));
+        }
+    }
+
     fn check_tree(&self, step: &RawStep, problems: &mut Problems<'_>) {
         let Some(tree) = &step.ours.tree else {
             return;
@@ -194,7 +213,7 @@ fn model(step: &RawStep, slug: Slug) -> Option<Step> {
         kind: step.ours.kind,
         network: step.ours.network,
         tree: step.ours.tree.as_ref().map(|tree| tree.value.clone()),
-        switch: step.ours.switch,
+        switch: step.ours.switch.as_ref().and_then(|switch| switch.value.parse().ok()),
         memory_bytes: step.ours.memory_bytes,
         milli_cpus: step.ours.milli_cpus,
         pids: step.ours.pids,

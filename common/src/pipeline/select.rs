@@ -3,8 +3,8 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::model::{Pipeline, Step, Switch};
-use crate::slug::Slug;
+use super::model::{Pipeline, Step};
+use crate::{slug::Slug, stage::Switch};
 
 /// What is selected.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -15,13 +15,32 @@ pub struct Selection {
     pub warnings: Vec<String>,
 }
 
-/// Selects the steps without a switch, those of the wanted switches, and what these need.
-pub fn select(pipeline: &Pipeline, wanted: &BTreeSet<Switch>) -> Selection {
+/// What a request wants of a pipeline.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Wanted {
+    /// Switches that are on.
+    pub on: BTreeSet<Switch>,
+    /// Switches that are off.
+    pub off: BTreeSet<Switch>,
+}
+
+impl Wanted {
+    /// Whether a step is wanted for itself. One that names a switch waits for it; any other runs unless its stage is off.
+    fn wants(&self, step: &Step) -> bool {
+        match &step.switch {
+            Some(switch) => self.on.contains(switch),
+            None => !self.off.contains(&step.selector()),
+        }
+    }
+}
+
+/// Selects what is wanted, and what these steps need.
+pub fn select(pipeline: &Pipeline, wanted: &Wanted) -> Selection {
     let by_name: BTreeMap<&str, usize> = pipeline.steps.iter().enumerate().map(|(i, s)| (s.name.as_str(), i)).collect();
     let mut selection = Selection::default();
     let mut open: Vec<usize> = Vec::new();
     for (index, step) in pipeline.steps.iter().enumerate() {
-        if step.switch.is_none_or(|switch| wanted.contains(&switch)) {
+        if wanted.wants(step) {
             selection.steps.insert(step.slug.clone());
             open.push(index);
         }
@@ -35,8 +54,8 @@ pub fn select(pipeline: &Pipeline, wanted: &BTreeSet<Switch>) -> Selection {
             }
         }
     }
-    for switch in wanted {
-        if !pipeline.steps.iter().any(|step| step.switch == Some(*switch)) {
+    for switch in &wanted.on {
+        if !pipeline.steps.iter().any(|step| step.selector() == *switch) {
             selection.warnings.push(format!("this stack has no {} stage yet: skipped", switch.stage()));
         }
     }
@@ -59,7 +78,7 @@ fn turn_on(pipeline: &Pipeline, step: &Step, needed: usize, selection: &mut Sele
 }
 
 fn called(step: &Step) -> &str {
-    match step.switch {
+    match &step.switch {
         Some(switch) => switch.as_str(),
         None => &step.name,
     }
@@ -70,21 +89,32 @@ mod tests {
     use super::*;
     use crate::pipeline::tests::{BUILT_IN, pipeline};
 
+    /// Wanted as requests say it: `build`, or `-lint` for what is off.
+    fn wanted(words: &str) -> Wanted {
+        let mut wanted = Wanted::default();
+        for word in words.split_whitespace() {
+            match word.strip_prefix('-') {
+                Some(stage) => wanted.off.insert(Switch::of_stage(stage)),
+                None => wanted.on.insert(Switch::of_stage(word)),
+            };
+        }
+        wanted
+    }
+
     #[test]
     fn switches_select_steps_and_pull_in_what_these_need() {
-        use Switch::*;
-        let cases: [(&[Switch], &[&str], &[&str]); 7] = [
-            (&[], &[], &[]),
-            (&[RunSecretScan], &["secrets"], &[]),
-            (&[RunBuild], &["build"], &[]),
-            (&[RunBuild, RunUnitTests], &["build", "test"], &[]),
-            (&[RunUnitTests], &["build", "test"], &["run_unit_tests needs run_build: turned on"]),
-            (&[RunPackage], &["build", "package"], &["run_package needs run_build: turned on"]),
-            (&[RunBuild, RunDast], &["build"], &["this stack has no DAST stage yet: skipped"]),
+        let cases: [(&str, &[&str], &[&str]); 7] = [
+            ("", &[], &[]),
+            ("secrets", &["secrets"], &[]),
+            ("build", &["build"], &[]),
+            ("build test", &["build", "test"], &[]),
+            ("test", &["build", "test"], &["run_unit_tests needs run_build: turned on"]),
+            ("package", &["build", "package"], &["run_package needs run_build: turned on"]),
+            ("build dast", &["build"], &["this stack has no DAST stage yet: skipped"]),
         ];
         let built_in = pipeline(BUILT_IN);
-        for (wanted, steps, warnings) in cases {
-            let selection = select(&built_in, &wanted.iter().copied().collect());
+        for (words, steps, warnings) in cases {
+            let selection = select(&built_in, &wanted(words));
             let selected: Vec<_> = selection.steps.iter().map(Slug::as_str).collect();
             assert_eq!(
                 (selected.as_slice(), selection.warnings),
@@ -94,8 +124,14 @@ mod tests {
     }
 
     #[test]
-    fn steps_without_a_switch_are_always_selected() {
-        let own = pipeline("default: {image: i}\na: {script: x}\nb: {script: x, needs: [a]}\n");
-        assert_eq!(select(&own, &BTreeSet::new()).steps.len(), 2);
+    fn steps_without_a_switch_run_unless_their_stage_is_off() {
+        let own =
+            "stages: [lint, ship]\ndefault: {image: i}\na: {stage: lint, script: x}\nb: {stage: ship, script: x}\n";
+        let own = pipeline(own);
+        let selected = |words: &str| {
+            let steps = select(&own, &wanted(words)).steps;
+            steps.iter().map(Slug::as_str).collect::<Vec<_>>().join(" ")
+        };
+        assert_eq!([selected(""), selected("-LINT"), selected("-lint -ship")], ["a b", "b", ""]);
     }
 }

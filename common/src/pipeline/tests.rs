@@ -6,9 +6,10 @@ mod mutations;
 
 use super::{
     Code, Pipeline,
-    model::{AllowFailure, ArtifactsWhen, FindingsFormat, Network, StepKind, Switch, When},
+    model::{AllowFailure, ArtifactsWhen, FindingsFormat, Network, StepKind, When},
     read,
 };
+use crate::stage::Switch;
 
 /// The shape of a built-in definition.
 pub(super) const BUILT_IN: &str = r#"
@@ -73,8 +74,8 @@ fn the_built_in_definition_is_read() {
     );
     assert_eq!((build.image.as_str(), build.timeout_seconds), ("java17-maven", Some(900)));
     assert_eq!(
-        (test.tree_owner(), test.switch, test.artifacts.when),
-        ("BUILD", Some(Switch::RunUnitTests), ArtifactsWhen::Always)
+        (test.tree_owner(), test.switch.as_ref(), test.artifacts.when),
+        ("BUILD", Some(&Switch::TEST), ArtifactsWhen::Always)
     );
     assert_eq!(package.needs.as_ref().map(|needs| (needs[0].optional, needs[1].optional)), Some((false, true)));
     assert_eq!(package.artifacts.exclude, ["target/*.jar.original"]);

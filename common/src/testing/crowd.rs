@@ -11,12 +11,10 @@ use crate::{
     id::JobId,
     layout::JobPaths,
     slug::Slug,
+    stage::BUILT_IN,
     state::{JobState, StepState},
     store::{Store, StoreError},
 };
-
-/// Stages of such a job: as many as the largest built-in pipeline has.
-const STAGES: [&str; 8] = ["SECRETS", "BUILD", "TEST", "SAST", "SCA", "PACKAGE", "SMOKE-TEST", "DAST"];
 
 /// Adds jobs that wait. Returns their ids, oldest first.
 ///
@@ -36,7 +34,7 @@ pub fn ended(store: &Store, count: usize) -> Result<Vec<JobId>, StoreError> {
 
 fn add(store: &Store, end: Option<JobState>) -> Result<JobId, StoreError> {
     let id = JobId::generate();
-    let metadata = sample::metadata(id, STAGES);
+    let metadata = sample::metadata(id, BUILT_IN.iter().map(|stage| stage.name));
     // Made aside, as all jobs are: whoever looks meanwhile sees a whole one. Not staged: what nobody locks is swept there.
     let paths = JobPaths::at(store.layout().root().join(format!(".crowd-{id}")));
     let target = store.layout().job(id);

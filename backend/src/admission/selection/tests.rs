@@ -106,7 +106,7 @@ fn a_tool_of_a_mode_that_does_not_run_is_kept_and_not_looked_at() {
 fn what_the_operator_requires_runs_whatever_a_request_says() {
     let off = selected(r#"{"run_build": true, "run_sast": false}"#, false, &["sast", "secrets"]);
     assert_eq!(running(&off), ["SECRETS", "BUILD", "SAST"]);
-    assert!(off.switches.run_sast && off.switches.run_secret_scan, "{:?}", off.switches);
+    assert!(off.switches.is_on(&Switch::SAST) && off.switches.is_on(&Switch::SECRETS), "{:?}", off.switches);
     let expected = ["SECRETS is required by the operator: turned on", "SAST is required by the operator: turned on"];
     assert_eq!(off.warnings, expected);
     let on = selected(r#"{"run_sast": true}"#, false, &["sast"]);
@@ -147,4 +147,69 @@ fn a_database_is_announced_where_the_application_is_started() {
     assert_eq!(build.warnings.len(), 1);
     assert!(build.warnings[0].contains("SMOKE-TEST and DAST"), "{}", build.warnings[0]);
     assert!(selected(r#"{"run_build": true}"#, true, &["dast"]).database.is_some(), "what is required counts");
+}
+
+/// A definition that has nothing in common with the built-in ones: one stage with a switch of its own, two without.
+const OTHER: &str = r#"
+stages: [Lint, unit, ship]
+default: {image: i}
+lint: {stage: Lint, script: [x]}
+fast: {stage: unit, needs: [], script: [x]}
+slow: {stage: unit, needs: [], script: [x]}
+ship: {stage: ship, needs: [fast], script: [x]}
+.pipelinex: {jobs: {ship: {switch: run_ship}}}
+"#;
+
+fn of_other(switches: &str, require: &[&str]) -> Selected {
+    let mut config = Config::for_testing();
+    config.policy.require = require.iter().map(|name| policy::stage(name).unwrap()).collect();
+    let text = format!(r#"{{"stack": {{"language": "a", "framework": "b", "build_tool": "c"}}{switches}}}"#);
+    let request = serde_json::from_str(&text).unwrap();
+    select(&request, SourceKind::Zip, &pipeline::read("pipeline.yml", OTHER).unwrap(), &config)
+}
+
+#[test]
+fn other_stages_are_shown_selected_and_required_as_the_built_in_ones_are() {
+    let whole = of_other("", &[]);
+    let shown: Vec<_> = whole.stages.iter().map(|stage| stage.name.as_str()).collect();
+    assert_eq!((shown, running(&whole)), (vec!["Lint", "unit", "ship"], vec!["Lint", "unit", "ship"]));
+    for (asked, runs) in [
+        (r#"{"only": ["lint"]}"#, vec!["Lint"]),
+        (r#"{"only": ["SHIP"]}"#, vec!["unit", "ship"]),
+        (r#"{"skip": ["Lint", "dast"]}"#, vec!["unit", "ship"]),
+        (r#"{"run_ship": true, "run_unit": false}"#, vec!["Lint", "unit", "ship"]),
+        (r#"{"run_lint": false}"#, vec!["unit"]),
+    ] {
+        let selected = of_other(&format!(r#", "pipeline": {asked}"#), &[]);
+        assert_eq!((running(&selected), told(&selected).as_str()), (runs, ""), "{asked}");
+        let again = serde_json::to_string(&selected.switches).unwrap();
+        assert!(again.contains("\"run_dast\":false"), "clients of the seed find all of their switches: {again}");
+        let again = of_other(&format!(r#", "pipeline": {again}"#), &[]);
+        assert_eq!((running(&again), again.warnings.len()), (running(&selected), 0), "what is recorded means the same");
+    }
+    let required = of_other(r#", "pipeline": {"only": ["unit"]}"#, &["lint"]);
+    assert_eq!(running(&required), ["Lint", "unit"]);
+    assert_eq!(required.warnings, ["LINT is required by the operator: turned on"]);
+}
+
+#[test]
+fn a_stage_that_is_not_there_is_refused_by_name_and_a_misspelled_switch_is_named() {
+    insta::assert_snapshot!(told(&of_other(r#", "pipeline": {"only": ["lnit", "deploy"]}"#, &[])), @r"
+    unknown-stage | pipeline.only | there is no stage `lnit` in this stack | did you mean Lint?
+    unknown-stage | pipeline.only | there is no stage `deploy` in this stack | it has Lint, unit, ship
+    ");
+    insta::assert_snapshot!(told(&of_other(r#", "pipeline": {"only": ["unit"], "skip": ["lint"]}"#, &[])), @"unknown-stage | pipeline.skip | `only` and `skip` exclude each other | name the stages that run, or those that do not");
+    let slip = of_other(r#", "pipeline": {"run_lnit": false}"#, &[]);
+    let expected =
+        "the key `pipeline.run_lnit` of the request is not known and was ignored; did you mean `pipeline.run_lint`?";
+    assert_eq!((slip.warnings[0].as_str(), running(&slip)), (expected, vec!["Lint", "unit"]));
+}
+
+#[test]
+fn a_stage_of_its_own_stands_where_the_definition_has_it() {
+    let mixed = WHOLE.replace("BUILD, SAST", "BUILD, LINT, SAST");
+    let request = serde_json::from_str(r#"{"stack": {"language": "a", "framework": "b", "build_tool": "c"}}"#).unwrap();
+    let selected = select(&request, SourceKind::Zip, &pipeline::read("p.yml", &mixed).unwrap(), &Config::for_testing());
+    let shown: Vec<_> = selected.stages.iter().map(|stage| stage.name.as_str()).collect();
+    assert_eq!(shown, ["SECRETS", "BUILD", "LINT", "TEST", "SAST", "SCA", "PACKAGE", "SMOKE-TEST", "DAST"]);
 }

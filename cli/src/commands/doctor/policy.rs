@@ -6,8 +6,8 @@ use jiff::Timestamp;
 use pipelinex_common::{
     advisories::{self, AdvisoryDb},
     layout::Layout,
-    pipeline::model::Switch,
     policy::Policy,
+    stage::Switch,
 };
 
 use super::Check;
@@ -20,7 +20,7 @@ pub fn policy(policy: &Policy) -> Check {
 
 /// The database that SCA goes by. Where SCA is required, no job passes without one.
 pub fn advisories(workspaces: &Path, policy: &Policy, now: Timestamp) -> Check {
-    let required = policy.require.contains(&Switch::RunSca);
+    let required = policy.require.contains(&Switch::SCA);
     match advisories::current(&Layout::new(workspaces)) {
         Ok(Some((_, db))) => age(&db, now),
         Ok(None) if required => {
@@ -63,7 +63,7 @@ mod tests {
     fn a_database_is_none_old_torn_or_fine() {
         let dir = tempfile::tempdir().unwrap();
         let layout = Layout::new(dir.path());
-        let required = Policy { require: [Switch::RunSca].into(), ..Policy::default() };
+        let required = Policy { require: [Switch::SCA].into(), ..Policy::default() };
         let look = |policy: &Policy, now: &str| advisories(dir.path(), policy, at(now));
         let none = look(&Policy::default(), "2026-01-01T00:00:00Z");
         assert_eq!(none.result, CheckResult::Note);
