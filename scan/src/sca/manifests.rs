@@ -104,7 +104,7 @@ mod tests {
             ("empty/package-lock.json", "{\"packages\": {\"\": {\"name\": \"app\", \"version\": \"1.0.0\"}}}"),
             ("full/package-lock.json", "{\"packages\": {\"node_modules/a\": {\"version\": \"1.0.0\"}}}"),
             ("web/requirements.txt", "# nothing\n"),
-            ("wide/requirements.txt", "a\0=\0=\01\0"),
+            ("wide/requirements.txt", "a\0=\0=\x001\0"),
         ] {
             let path = dir.path().join(path);
             fs::create_dir_all(path.parent().unwrap()).unwrap();
