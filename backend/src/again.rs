@@ -8,7 +8,7 @@ use pipelinex_common::{
     id::JobId,
     metadata::{Metadata, SourceInfo},
     request::JobRequest,
-    store::{Copying, Job, TreeError, Whose, copy_tree},
+    store::{Copying, Job, Links, TreeError, Whose, copy_tree},
 };
 use tokio::task::spawn_blocking;
 
@@ -73,6 +73,6 @@ fn ended(job: &Job) -> Result<Metadata, ApiError> {
 
 /// Copies what was submitted; its links as they are, followed by nobody.
 fn copy(from: &Path, to: &Path) -> Result<(), TreeError> {
-    let how = Copying { whose: Whose::Ours, links: true, file_bytes: u64::MAX };
+    let how = Copying { whose: Whose::Ours, links: Links::Kept, file_bytes: u64::MAX };
     copy_tree(&Beneath::open(from)?, to, how)
 }

@@ -124,8 +124,9 @@ impl Collector<'_> {
         if walk.cut {
             collected.warn("there are more report files than are looked through");
         }
-        for path in &walk.passed_over {
-            collected.warn(format!("reports: {path} is not a file"));
+        collected.warn_left("reports", &walk);
+        for link in &walk.links {
+            collected.warn(format!("reports: {}: it is a link", shown(link)));
         }
         let stage = format!("{}/", Slug::of(&self.step.stage));
         let mut budget = Budget::new("reports", self.limits.report_bytes, self.limits.collected_files);

@@ -8,7 +8,7 @@ use pipelinex_common::{
     limits::StepLimits,
     pipeline::model::{Pipeline, Step, StepKind},
     slug::Slug,
-    store::{Copying, Store, TreeError, Whose, copy_tree},
+    store::{Copying, Links, Store, TreeError, Whose, copy_tree},
 };
 
 /// The steps whose artifacts a step gets, or `None` when it has no use for any: a scan gets those of all it needs, as far as
@@ -49,7 +49,7 @@ pub fn prepare(
             // It published nothing.
             Err(ForeignError::Missing(_)) => disk::make_dir(&to, 0o755)?,
             artifacts => {
-                let how = Copying { whose: Whose::Ours, links: false, file_bytes: limits.artifact_bytes };
+                let how = Copying { whose: Whose::Ours, links: Links::Inside, file_bytes: limits.artifact_bytes };
                 copy_tree(&artifacts?, &to, how)?;
             }
         }
@@ -105,7 +105,9 @@ mod tests {
             fs::write(artifacts.join(file), file).unwrap();
             fs::set_permissions(artifacts.join(file), Permissions::from_mode(mode)).unwrap();
         }
-        std::os::unix::fs::symlink("/etc/passwd", artifacts.join("target/link")).unwrap();
+        for (link, target) in [("link", "/etc/passwd"), ("out", "../../../../secret"), ("latest.jar", "app.jar")] {
+            std::os::unix::fs::symlink(target, artifacts.join("target").join(link)).unwrap();
+        }
         prepare(&store, &paths, &step, &[made, none], &StepLimits::default()).unwrap();
         let mode = |path: &str| {
             let meta = fs::symlink_metadata(paths.inputs_of(&step).join(path)).ok()?;
@@ -113,6 +115,11 @@ mod tests {
         };
         assert_eq!((mode("a/target/app.jar"), mode("a/target/lib/run")), (Some(0o644), Some(0o755)));
         assert_eq!((mode("a/target/lib"), mode("b"), mode("")), (Some(0o755), Some(0o755), Some(0o755)));
-        assert_eq!((mode("a/target/link"), mode("left")), (None, None));
+        assert_eq!((mode("a/target/link"), mode("a/target/out"), mode("left")), (None, None, None));
+        assert_eq!(
+            fs::read_link(paths.inputs_of(&step).join("a/target/latest.jar")).unwrap().to_str(),
+            Some("app.jar"),
+            "a link that stays inside is kept"
+        );
     }
 }

@@ -139,17 +139,78 @@ fn ten_thousand_warnings_are_twenty_and_a_count() {
 }
 
 #[test]
-fn links_and_second_names_are_not_collected() {
+fn links_and_second_names_that_lead_out_are_left_and_told() {
     let place = Place::new();
     let secret = place.paths.root().join("secret");
     fs::write(&secret, "secret").unwrap();
     let inside = place.tree("target/plain.jar", "plain");
     symlink(&secret, inside.with_file_name("link.jar")).unwrap();
+    symlink("../../../../secret", inside.with_file_name("up.jar")).unwrap();
     fs::hard_link(&secret, inside.with_file_name("hard.jar")).unwrap();
     symlink(place.paths.root(), place.paths.outbox_of(&place.step.slug).join("test")).unwrap();
     let collected = place.collect();
     assert_eq!(collected.artifacts, ["target/plain.jar"]);
     assert!(!place.published().join("secret").exists());
+    assert_eq!(
+        collected.warnings,
+        [
+            "reports: test: it is a link",
+            "artifacts: target/hard.jar: it has another name elsewhere (a hard link)",
+            "artifacts: target/link.jar: it is a link that leads out of the project",
+            "artifacts: target/up.jar: it is a link that leads out of the project",
+        ]
+    );
+}
+
+#[test]
+fn links_inside_are_kept_and_second_names_are_copied() {
+    let mut place = Place::new();
+    place.step.artifacts.paths = ["out/", "latest.jar", "bin/app"].map(str::to_owned).into();
+    place.tree("out/lib/app.jar", "jar");
+    let real = place.tree("real/app-1.jar", "newest");
+    let app = place.tree("bin/deps/app-0123", "program");
+    fs::set_permissions(&app, std::os::unix::fs::PermissionsExt::from_mode(0o755)).unwrap();
+    let tree = place.paths.tree(&place.step.slug).join("copy");
+    fs::hard_link(&app, tree.join("bin/app")).unwrap();
+    symlink("/home/runner/app/real/../latest.jar", tree.join("out/whole")).unwrap();
+    symlink("lib/../lib/app.jar", tree.join("out/app.jar")).unwrap();
+    symlink("..", tree.join("out/lib/up")).unwrap();
+    symlink("../bin/deps", tree.join("out/deps")).unwrap();
+    symlink("none", tree.join("out/dangling")).unwrap();
+    symlink("real/app-1.jar", tree.join("latest.jar")).unwrap();
+    let collected = place.collect();
+    let published = place.paths.artifacts_of(&place.step.slug);
+    assert_eq!(fs::read_link(published.join("out/app.jar")).unwrap().to_str(), Some("lib/app.jar"));
+    assert_eq!(fs::read_link(published.join("out/lib/up")).unwrap().to_str(), Some(".."));
+    for (copied, content) in [("bin/app", "program"), ("latest.jar", "newest"), ("out/whole", "newest")] {
+        assert!(!published.join(copied).is_symlink(), "{copied}");
+        assert_eq!(fs::read_to_string(published.join(copied)).unwrap(), content, "{copied}");
+    }
+    let mode = |path: PathBuf| std::os::unix::fs::PermissionsExt::mode(&fs::metadata(path).unwrap().permissions());
+    assert_eq!((mode(published.join("bin/app")) & 0o777, mode(published.join("latest.jar")) & 0o777), (0o750, 0o640));
+    assert_eq!(
+        collected.warnings,
+        [
+            "artifacts: out/dangling: it is a link to nothing that can be kept",
+            "artifacts: out/deps: it is a link to a folder of which nothing is kept",
+        ]
+    );
+    assert!(real.exists());
+}
+
+#[test]
+fn what_matched_and_was_left_is_never_said_to_be_missing() {
+    let mut place = Place::new();
+    let tree = place.paths.tree(&place.step.slug).join("copy");
+    for (path, warning) in [("pipe", "artifacts: pipe: it is a pipe"), ("none", "no file matches artifacts: none")] {
+        place.step.artifacts.paths = vec![path.to_owned()];
+        if path == "pipe" {
+            rustix::fs::mkfifoat(rustix::fs::CWD, tree.join(path), rustix::fs::Mode::from_raw_mode(0o600)).unwrap();
+        }
+        assert_eq!(place.collect().warnings, [warning]);
+        fs::remove_dir_all(place.paths.reports()).unwrap();
+        fs::create_dir(place.paths.reports()).unwrap();
+    }
 }
 
 #[test]

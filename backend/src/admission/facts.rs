@@ -61,7 +61,7 @@ pub fn gather(source: &Path, contract: &Contract) -> Result<Facts, ForeignError>
     let walk = beneath.walk(FILES_MAX)?;
     let mut facts = Facts {
         folders: walk.folders,
-        passed_over: walk.passed_over,
+        passed_over: walk.passed_over.into_iter().map(|entry| entry.path).chain(walk.links.iter().cloned()).collect(),
         leaving: leaving(&beneath, &walk.links)?,
         cut: walk.cut,
         files: walk.files.into_iter().map(|file| file.path).collect(),

@@ -5,7 +5,7 @@
 
 use axum::{Json, extract::State, response::Response};
 use pipelinex_common::{
-    foreign::{Beneath, ForeignError},
+    foreign::{Beneath, ForeignError, Leads},
     id::JobId,
     slug::Slug,
     state::JobState,
@@ -41,6 +41,12 @@ struct Artifact {
     step: Slug,
     path: String,
     bytes: u64,
+    /// Whether it is a program to be started.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    executable: bool,
+    /// The file that a link leads to, below the same step; its content is what one gets.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    link: Option<String>,
 }
 
 /// What there is so far.
@@ -59,7 +65,24 @@ fn gather(job: &Job) -> Result<ArtifactsPage, ApiError> {
         if let Some((step, path)) = found.path.split_once('/')
             && let Ok(step) = step.parse()
         {
-            page.artifacts.push(Artifact { step, path: path.to_owned(), bytes: found.bytes });
+            page.artifacts.push(Artifact {
+                step,
+                path: path.to_owned(),
+                bytes: found.bytes,
+                executable: found.executable,
+                link: None,
+            });
+        }
+    }
+    for link in &walk.links {
+        if let Some((step, path)) = link.split_once('/')
+            && let Leads::File(found) = folder.leads_to(link, None)?
+            && let Some((of, target)) = found.path.split_once('/')
+            && of == step
+            && let Ok(step) = step.parse()
+        {
+            let (path, link) = (path.to_owned(), Some(target.to_owned()));
+            page.artifacts.push(Artifact { step, path, bytes: found.bytes, executable: found.executable, link });
         }
     }
     Ok(page)
@@ -72,6 +95,11 @@ pub async fn download(State(app): State<App>, artifact: ArtifactPath, asked: Ask
     let name = saved_as(&path);
     let opened = move |job: &Job| {
         let folder = Beneath::open(&job.paths().artifacts_of(&step)).map_err(absent)?;
+        // A link is never followed by the system: where it leads is found out name by name, beneath the step's own folder.
+        let path = match folder.leads_to(&path, None).map_err(absent)? {
+            Leads::File(found) => found.path,
+            Leads::Folder(_) | Leads::Out | Leads::Nowhere => return Err(nothing()),
+        };
         let file = folder.file(&path).map_err(absent)?;
         let bytes = file.metadata().map_err(ApiError::io)?.len();
         let files = vec![(file, bytes)];
@@ -86,10 +114,12 @@ pub async fn download(State(app): State<App>, artifact: ArtifactPath, asked: Ask
 fn absent(error: ForeignError) -> ApiError {
     match error {
         ForeignError::Io { .. } => ApiError::internal(error),
-        ForeignError::Missing(_) | ForeignError::Refused { .. } | ForeignError::TooMuch(_) => {
-            ApiError::NotFound { detail: "the job has no such artifact; /artifacts lists those it has".to_owned() }
-        }
+        ForeignError::Missing(_) | ForeignError::Refused { .. } | ForeignError::TooMuch(_) => nothing(),
     }
+}
+
+fn nothing() -> ApiError {
+    ApiError::NotFound { detail: "the job has no such artifact; /artifacts lists those it has".to_owned() }
 }
 
 /// A name for the header, of plain characters.

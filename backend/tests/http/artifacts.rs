@@ -1,5 +1,7 @@
 //! What steps made.
 
+use std::os::unix::fs::PermissionsExt;
+
 use pipelinex_common::{
     slug::Slug,
     state::{JobState, StepState},
@@ -31,12 +33,27 @@ async fn artifacts_are_listed_and_sent_as_files_that_lead_nowhere() {
     std::fs::write(job.paths().root().join("secret"), "secret").unwrap();
     std::os::unix::fs::symlink(job.paths().root().join("secret"), folder.join("link")).unwrap();
     std::os::unix::fs::symlink("/etc", folder.join("etc")).unwrap();
+    std::os::unix::fs::symlink("../other/file", folder.join("others")).unwrap();
+    std::os::unix::fs::symlink("target/app.jar", folder.join("latest.jar")).unwrap();
+    let other = job.paths().artifacts_of(&Slug::of("OTHER"));
+    std::fs::create_dir_all(&other).unwrap();
+    std::fs::write(other.join("file"), "another step's").unwrap();
+    std::fs::set_permissions(other.join("file"), std::fs::Permissions::from_mode(0o750)).unwrap();
     worker.stage("PACKAGE", StepState::Success, None, "");
     worker.finish(JobState::Succeeded, None, None);
 
     let page = server.get(&url).await.json();
     assert_eq!((&page["complete"], &page["cut"]), (&json!(true), &json!(false)));
-    assert_eq!(page["artifacts"], json!([{"step": "package", "path": "target/app.jar", "bytes": 6}]));
+    assert_eq!(
+        page["artifacts"],
+        json!([
+            {"step": "other", "path": "file", "bytes": 14, "executable": true},
+            {"step": "package", "path": "target/app.jar", "bytes": 6},
+            {"step": "package", "path": "latest.jar", "bytes": 6, "link": "target/app.jar"},
+        ])
+    );
+    let linked = server.get(&format!("{url}/package/latest.jar")).await;
+    assert_eq!((linked.status, linked.body.as_slice()), (200, &b"PK jar"[..]));
     let jar = server.get(&format!("{url}/package/target/app.jar")).await;
     assert_eq!((jar.status, jar.body.as_slice()), (200, &b"PK jar"[..]));
     assert_eq!(jar.header("content-type"), "application/octet-stream");
@@ -47,6 +64,8 @@ async fn artifacts_are_listed_and_sent_as_files_that_lead_nowhere() {
     for path in [
         "package/link",
         "package/etc/passwd",
+        "package/others",
+        "package/latest.jar/x",
         "package/nope",
         "package/target",
         "package/../../secret",

@@ -79,7 +79,8 @@ impl Source {
         if walk.cut {
             return Err(format!("{} has more files than are taken ({ENTRIES_MAX})", path.display()));
         }
-        source.passed_over = walk.passed_over;
+        let passed_over = walk.passed_over.into_iter().map(|entry| entry.path);
+        source.passed_over = passed_over.chain(walk.links.iter().map(|link| shown(link))).collect();
         let listing: Listing = walk.files.into_iter().map(|found| (found.path, 0)).collect();
         let archives: Vec<String> = listing.keys().filter(|path| is_zip(path)).cloned().collect();
         let opened = archives.iter().map(|path| beneath.file(path).map(|file| (path, file)));

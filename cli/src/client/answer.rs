@@ -175,6 +175,9 @@ pub struct Artifact {
     pub path: String,
     /// Its size, in bytes.
     pub bytes: u64,
+    /// Whether it is a program to be started.
+    #[serde(default)]
+    pub executable: bool,
 }
 
 /// One row of a list of jobs.

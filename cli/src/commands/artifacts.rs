@@ -2,6 +2,7 @@
 
 use std::{
     fs,
+    os::unix::fs::PermissionsExt,
     path::{Component, Path, PathBuf},
 };
 
@@ -32,18 +33,21 @@ pub async fn artifacts(client: &Client, out: &Output, id: JobId, to: Option<&Pat
         return Ok(Exit::Passed);
     };
     for artifact in &found.artifacts {
-        let path = place(to, artifact)?;
-        let folder = path.parent().unwrap_or(to);
-        fs::create_dir_all(folder)
-            .map_err(|error| Failure::errored(format!("cannot make the folder {}: {error}", folder.display())))?;
+        let below = place(artifact)?;
+        make_folders(to, below.parent().unwrap_or(Path::new("")))?;
+        let path = to.join(&below);
         save(client.artifact(id, artifact).await?, &path).await?;
+        if artifact.executable {
+            fs::set_permissions(&path, fs::Permissions::from_mode(0o755))
+                .map_err(|error| Failure::errored(format!("cannot make {} executable: {error}", path.display())))?;
+        }
         out.data(path.display().to_string())?;
     }
     Ok(Exit::Passed)
 }
 
 /// A server does not decide where on this machine something is written.
-fn place(to: &Path, artifact: &Artifact) -> Result<PathBuf, Failure> {
+fn place(artifact: &Artifact) -> Result<PathBuf, Failure> {
     let path = Path::new(&artifact.path);
     let plain = path.components().all(|part| matches!(part, Component::Normal(_))) && !artifact.path.contains('\0');
     if !plain || artifact.path.is_empty() {
@@ -52,7 +56,34 @@ fn place(to: &Path, artifact: &Artifact) -> Result<PathBuf, Failure> {
             artifact.path, artifact.step
         )));
     }
-    Ok(to.join(artifact.step.as_str()).join(path))
+    Ok(Path::new(artifact.step.as_str()).join(path))
+}
+
+/// Makes the folders of an artifact below the one that the caller named. A link among them leads somewhere else: nothing is
+/// written through it.
+fn make_folders(to: &Path, below: &Path) -> Result<(), Failure> {
+    let failed = |folder: &Path, error: std::io::Error| {
+        Failure::errored(format!("cannot make the folder {}: {error}", folder.display()))
+    };
+    fs::create_dir_all(to).map_err(|error| failed(to, error))?;
+    let mut folder = to.to_owned();
+    for part in below.components() {
+        folder.push(part);
+        match fs::symlink_metadata(&folder) {
+            Ok(meta) if meta.is_dir() => {}
+            Ok(_) => {
+                return Err(Failure::errored(format!(
+                    "{} is a link or a file, and nothing is written through it; remove it, or save to another folder",
+                    folder.display()
+                )));
+            }
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => {
+                fs::create_dir(&folder).map_err(|error| failed(&folder, error))?;
+            }
+            Err(error) => return Err(failed(&folder, error)),
+        }
+    }
+    Ok(())
 }
 
 fn rows(artifacts: &[Artifact]) -> Vec<Vec<String>> {

@@ -1,6 +1,6 @@
 //! `status`, `list`, `reports`.
 
-use std::fs;
+use std::{fs, os::unix::fs::PermissionsExt};
 
 use serde_json::{Value, json};
 
@@ -187,6 +187,39 @@ fn artifacts_are_listed_and_saved_below_the_folder_that_was_named() {
         assert!(refused.code == 2 && refused.err.contains("would lie outside"), "{path}: {}", refused.err);
     }
     assert_eq!(fs::read_dir(dir.path()).unwrap().count(), 1);
+
+    let elsewhere = dir.path().join("elsewhere");
+    fs::create_dir(&elsewhere).unwrap();
+    std::os::unix::fs::symlink(&elsewhere, to.join("package/through")).unwrap();
+    std::os::unix::fs::symlink(elsewhere.join("file"), to.join("package/end")).unwrap();
+    for (path, code) in [("through/file", 2), ("end", 0)] {
+        let through = page(path);
+        let server = Fake::start(move |asked| match asked.target.as_str() {
+            target if target.ends_with("/artifacts") => Reply::json(200, &through),
+            _ => Reply::bytes(b"jar"),
+        });
+        let saved = save(&server);
+        assert_eq!(saved.code, code, "{path}: {}", saved.err);
+        assert!(code == 0 || saved.err.contains("nothing is written through it"), "{}", saved.err);
+    }
+    assert_eq!(fs::read(to.join("package/end")).unwrap(), b"jar", "the link itself was replaced");
+    assert_eq!(fs::read_dir(&elsewhere).unwrap().count(), 0);
+}
+
+#[test]
+fn a_program_is_saved_as_one() {
+    let page = json!({"job_id": ID, "cut": false, "artifacts": [
+        {"step": "package", "path": "app", "bytes": 3, "executable": true},
+        {"step": "package", "path": "text", "bytes": 3},
+    ]});
+    let server = Fake::start(move |asked| match asked.target.as_str() {
+        target if target.ends_with("/artifacts") => Reply::json(200, &page),
+        _ => Reply::bytes(b"jar"),
+    });
+    let dir = tempfile::tempdir().unwrap();
+    run(&["artifacts", ID, "--to", dir.path().to_str().unwrap(), "--server", &server.url()]);
+    let mode = |name: &str| fs::metadata(dir.path().join("package").join(name)).unwrap().permissions().mode() & 0o111;
+    assert!(mode("app") != 0 && mode("text") == 0);
 }
 
 #[test]

@@ -23,7 +23,9 @@ const USER: u32 = 12_345;
 /// Writes wherever a build does, and leaves what only its own user can remove.
 const SCRIPT: &str = "set -e\ntest \"$(id -u)\" = 10001\necho changed >> part/file.txt\necho new > part/new.txt\n\
     mkdir -p made locked/in\ncat part/file.txt part/new.txt > made/thing.txt\ntouch locked/in/file\nchmod 500 locked\n\
-    rm part/gone.txt\nmkdir -p \"$REPORTS_DIR/build\"\necho '{}' > \"$REPORTS_DIR/build/more.json\"\necho done\n";
+    echo secret > made/locked; mkdir made/closed; echo in > made/closed/in; chmod 000 made/locked made/closed\n\
+    rm part/gone.txt\nmkdir -p \"$REPORTS_DIR/build\"\necho '{}' > \"$REPORTS_DIR/build/more.json\"\n\
+    echo x > \"$REPORTS_DIR/build/locked.json\"; chmod 000 \"$REPORTS_DIR/build/locked.json\"\necho done\n";
 
 /// Hands an engine's socket on to a user who may not open it, as membership in its group would.
 fn lend_socket(world: &World) -> (PathBuf, AbortOnDropHandle<()>) {
@@ -56,6 +58,10 @@ async fn runs_and_leaves_nothing(world: &mut World, args: &[&str]) {
     assert_eq!(status["execution"]["state"], "SUCCEEDED", "{status:#}\n{}", text(job.join("logs/build.log")));
     assert_eq!(text(job.join("artifacts/build/made/thing.txt")), "submitted\nchanged\nnew\n");
     assert_eq!(text(job.join("reports/build/more.json")), "{}\n");
+    let end = text(job.join("final.json"));
+    for left in ["made/locked is not taken", "made/closed", "build/locked.json is not taken"] {
+        assert!(end.contains(left), "what the worker may not read is a warning, and the step ends: {left}: {end}");
+    }
     assert_eq!(text(job.join("source/part/file.txt")), "submitted\n", "the source is as it was submitted");
     assert!(job.join("source/part/gone.txt").exists());
     for file in ["final.json", "claims/1", "logs/build.log"] {

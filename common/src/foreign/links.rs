@@ -1,7 +1,9 @@
-//! Where the links of a foreign folder lead. None is followed here: the kernel is asked whether following one would leave.
+//! Where the links of a foreign folder lead. The kernel follows none of them: it is asked whether following one would leave, or
+//! they are read and followed here, one name at a time beneath the folder.
 
 use std::{
-    ffi::OsString,
+    collections::VecDeque,
+    ffi::{CString, OsString},
     os::{
         fd::{AsFd, OwnedFd},
         unix::ffi::OsStringExt,
@@ -13,21 +15,83 @@ use rustix::{
     io::Errno,
 };
 
-use super::{BENEATH, Beneath, ForeignError, explain, failed, shown};
+use super::{BENEATH, Beneath, ForeignError, Found, Seen, explain, failed, look, reopen, shown};
+
+/// The most links that are followed on the way to one target, as the kernel has it.
+const HOPS_MAX: usize = 40;
+
+/// Where a path leads, with all links on the way followed.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Leads {
+    /// To this regular file; its path has no link in it.
+    File(Found),
+    /// To this folder; the empty path is the folder itself beneath which all of this is.
+    Folder(String),
+    /// Out of the folder.
+    Out,
+    /// To nothing that is there and can be taken.
+    Nowhere,
+}
 
 impl Beneath {
+    /// Where a path leads, seen through all layers. `alias`: the absolute path under which the folder's maker knew it; links that
+    /// begin with it stay inside.
+    ///
+    /// # Errors
+    /// [`ForeignError`].
+    pub fn leads_to(&self, path: &str, alias: Option<&str>) -> Result<Leads, ForeignError> {
+        let root = || self.layers.iter().map(reopen).collect::<Result<Vec<OwnedFd>, _>>();
+        // The folder of each name that was gone through, from the top down.
+        let mut way: Vec<(String, Vec<OwnedFd>)> = vec![(String::new(), root()?)];
+        let mut rest: VecDeque<Vec<u8>> = parts(path.as_bytes()).collect();
+        let mut hops = 0;
+        while let Some(name) = rest.pop_front() {
+            if name == b".." {
+                if way.len() == 1 {
+                    return Ok(Leads::Out);
+                }
+                way.pop();
+                continue;
+            }
+            let (Ok(text), Ok(name)) = (String::from_utf8(name.clone()), CString::new(name)) else {
+                return Ok(Leads::Nowhere);
+            };
+            let Some((_, layers)) = way.last() else { return Ok(Leads::Nowhere) };
+            match look(layers, &name) {
+                Seen::Folder(below) => way.push((text, below)),
+                Seen::File(stat) if rest.is_empty() => {
+                    return Ok(Leads::File(Found::new(joined(&way, Some(&text)), &stat)));
+                }
+                Seen::Link if hops < HOPS_MAX => {
+                    hops += 1;
+                    let target = super::first_of(layers, &text, |layer| target(layer, &text))?;
+                    let inner = match (target.starts_with(b"/"), alias) {
+                        (false, _) => target.as_slice(),
+                        (true, Some(alias)) => match target.strip_prefix(alias.as_bytes()) {
+                            Some(inner) if inner.is_empty() || inner.starts_with(b"/") => {
+                                way.truncate(1);
+                                inner
+                            }
+                            _ => return Ok(Leads::Out),
+                        },
+                        (true, None) => return Ok(Leads::Out),
+                    };
+                    for part in parts(inner).collect::<Vec<_>>().into_iter().rev() {
+                        rest.push_front(part);
+                    }
+                }
+                _ => return Ok(Leads::Nowhere),
+            }
+        }
+        Ok(Leads::Folder(joined(&way, None)))
+    }
+
     /// What a link says, as bytes; it is not followed.
     ///
     /// # Errors
     /// [`ForeignError`], also when there is no link of that path.
     pub fn link_target(&self, link: &str) -> Result<OsString, ForeignError> {
-        for layer in &self.layers {
-            match target(layer, link) {
-                Err(ForeignError::Missing(_)) => {}
-                other => return Ok(OsString::from_vec(other?)),
-            }
-        }
-        Err(ForeignError::Missing(shown(link)))
+        super::first_of(&self.layers, link, |layer| target(layer, link)).map(OsString::from_vec)
     }
 
     /// The target of a link that leads out of the folder, safe to show; `None` for one that stays inside.
@@ -48,6 +112,16 @@ impl Beneath {
         }
         Err(ForeignError::Missing(shown(link)))
     }
+}
+
+/// The names of a path that mean something.
+fn parts(path: &[u8]) -> impl Iterator<Item = Vec<u8>> {
+    path.split(|byte| *byte == b'/').filter(|part| !part.is_empty() && *part != b".").map(<[u8]>::to_vec)
+}
+
+fn joined(way: &[(String, Vec<OwnedFd>)], last: Option<&str>) -> String {
+    let names = way.iter().skip(1).map(|(name, _)| name.as_str());
+    names.chain(last).collect::<Vec<_>>().join("/")
 }
 
 fn target(layer: &OwnedFd, link: &str) -> Result<Vec<u8>, ForeignError> {
@@ -87,6 +161,46 @@ mod tests {
     use std::{fs, os::unix::fs::symlink};
 
     use super::*;
+
+    #[test]
+    fn a_link_is_followed_name_by_name_and_never_out() {
+        let dir = tempfile::tempdir().unwrap();
+        let root = dir.path().join("project");
+        fs::create_dir_all(root.join("a/b")).unwrap();
+        fs::write(root.join("a/file"), "x").unwrap();
+        fs::write(dir.path().join("secret"), "x").unwrap();
+        let file = || "file a/file".to_owned();
+        let links = [
+            ("in", "a/file", file()),
+            ("a/up", "../a/b", "folder a/b".to_owned()),
+            ("through", "a/up/../file", file()),
+            ("hop", "in", file()),
+            ("known", "/home/runner/app/a//./file", file()),
+            ("a/top", "/home/runner/app", "folder ".to_owned()),
+            ("a/loop", "loop", "nowhere".to_owned()),
+            ("gone", "a/none", "nowhere".to_owned()),
+            ("not-a-folder", "a/file/x", "nowhere".to_owned()),
+            ("abs", "/etc/passwd", "out".to_owned()),
+            ("like", "/home/runner/apples", "out".to_owned()),
+            ("out", "../secret", "out".to_owned()),
+            ("a/b/two-hops", "../up/../../../secret", "out".to_owned()),
+            ("proc", "/proc/self/root", "out".to_owned()),
+        ];
+        for (link, target, _) in &links {
+            symlink(target, root.join(link)).unwrap();
+        }
+        let beneath = Beneath::open(&root).unwrap();
+        for (link, target, expected) in links {
+            let told = match beneath.leads_to(link, Some("/home/runner/app")).unwrap() {
+                Leads::File(found) => format!("file {}", found.path),
+                Leads::Folder(path) => format!("folder {path}"),
+                Leads::Out => "out".to_owned(),
+                Leads::Nowhere => "nowhere".to_owned(),
+            };
+            assert_eq!(told, expected, "{link} -> {target}");
+        }
+        assert_eq!(beneath.leads_to("known", None).unwrap(), Leads::Out);
+    }
 
     #[test]
     fn a_link_that_leaves_is_told_from_one_that_stays() {

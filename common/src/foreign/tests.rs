@@ -25,8 +25,10 @@ fn links_pipes_and_second_names_are_never_taken() {
 
     let beneath = Beneath::open(&out).unwrap();
     let walk = beneath.walk(100).unwrap();
-    assert_eq!(text(&walk), ["hard", "sub/plain"], "the walk lists regular files; the hard link is refused on opening");
-    assert_eq!(walk.passed_over, ["folder-link", "link", "magic", "pipe"]);
+    assert_eq!(text(&walk), ["sub/plain"]);
+    assert_eq!(walk.links, ["folder-link", "link", "magic"]);
+    let told: Vec<String> = walk.passed_over.iter().map(ToString::to_string).collect();
+    assert_eq!(told, ["pipe: it is a pipe", "hard: it has another name elsewhere (a hard link)"]);
     assert_eq!(beneath.read("sub/plain", 5).unwrap(), b"plain");
     for refused in
         ["link", "magic", "hard", "pipe", "folder-link/secret", "../secret", "sub/../../secret", "/etc/passwd", "sub"]
@@ -69,6 +71,43 @@ fn an_overlay_is_read_as_one_tree() {
     assert_eq!(beneath.read("kept", 9).unwrap(), b"lower");
     let deleted = beneath.read("deleted", 9).unwrap_err();
     assert!(matches!(deleted, ForeignError::Refused { .. } | ForeignError::Missing(_)), "{deleted}");
+}
+
+#[test]
+fn a_file_with_several_names_is_taken_when_all_of_them_are_inside() {
+    let dir = tempfile::tempdir().unwrap();
+    let out = dir.path().join("out");
+    fs::create_dir_all(out.join("deps")).unwrap();
+    fs::write(out.join("deps/app-0123"), "program").unwrap();
+    fs::hard_link(out.join("deps/app-0123"), out.join("app")).unwrap();
+    let beneath = Beneath::open(&out).unwrap();
+    let walk = beneath.walk_for(100, &|path| path == "app").unwrap();
+    assert_eq!(text(&walk), ["app"], "the name that is not wanted counts as well");
+    assert!(beneath.open_found(&walk.files[0]).is_ok());
+    fs::hard_link(out.join("app"), dir.path().join("elsewhere")).unwrap();
+    let error = beneath.open_found(&walk.files[0]).unwrap_err();
+    assert!(matches!(error, ForeignError::Refused { .. }), "{error}");
+    let walk = beneath.walk_for(100, &|path| path == "app").unwrap();
+    assert_eq!((text(&walk), walk.passed_over.len()), (vec![], 1));
+}
+
+#[test]
+fn what_cannot_be_named_is_told_and_a_flood_of_it_is_counted() {
+    use std::os::unix::ffi::OsStrExt;
+    let dir = tempfile::tempdir().unwrap();
+    for name in [&b"new\nline"[..], b"\xff"] {
+        fs::write(dir.path().join(std::ffi::OsStr::from_bytes(name)), "").unwrap();
+    }
+    for n in 0..PASSED_OVER_MAX {
+        rustix::fs::mknodat(CWD, dir.path().join(format!("{n}")), FileType::Fifo, Mode::from_raw_mode(0o600), 0)
+            .unwrap();
+    }
+    let walk = Beneath::open(dir.path()).unwrap().walk(1000).unwrap();
+    let told: Vec<String> = walk.passed_over.iter().map(ToString::to_string).collect();
+    assert!(told.contains(&"0: it is a pipe".to_owned()) && walk.unnamed == 2, "{told:?} {}", walk.unnamed);
+    let odd = Beneath::open(dir.path()).unwrap().walk_for(1000, &|path| path.parse::<u32>().is_err()).unwrap();
+    let told: Vec<String> = odd.passed_over.iter().map(ToString::to_string).collect();
+    assert_eq!(told, ["new\\u{a}line: its name has control characters", "\u{fffd}: its name is no UTF-8"]);
 }
 
 #[test]

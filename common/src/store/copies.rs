@@ -10,7 +10,7 @@ use std::{
 use super::{StoreError, give_to_runner, make_runner_dir};
 use crate::{
     disk::{self, DiskError},
-    foreign::{Beneath, ForeignError, shown},
+    foreign::{Beneath, ForeignError, Leads, shown},
 };
 
 /// How a tree is copied.
@@ -18,10 +18,21 @@ use crate::{
 pub struct Copying {
     /// Whose the copy is.
     pub whose: Whose,
-    /// Whether links are kept, as they are and followed by nobody; without, they are left out.
-    pub links: bool,
+    /// What becomes of links. None is followed.
+    pub links: Links,
     /// The most that one file may have, in bytes.
     pub file_bytes: u64,
+}
+
+/// What becomes of the links of a tree that is copied.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Links {
+    /// All are kept as they are.
+    Kept,
+    /// Those that lead to something inside of the tree are kept as they are; others are left out.
+    Inside,
+    /// All are left out.
+    Left,
 }
 
 /// Whose a copy is.
@@ -68,7 +79,15 @@ pub fn copy_tree(from: &Beneath, to: &Path, how: Copying) -> Result<(), TreeErro
     for found in &walk.files {
         copy_file(from, &found.path, &to.join(&found.path), how)?;
     }
-    for link in walk.links.iter().filter(|_| how.links) {
+    for link in &walk.links {
+        let keep = match how.links {
+            Links::Kept => true,
+            Links::Inside => !matches!(from.leads_to(link, None)?, Leads::Out | Leads::Nowhere),
+            Links::Left => false,
+        };
+        if !keep {
+            continue;
+        }
         let path = to.join(link);
         symlink(from.link_target(link)?, &path).map_err(DiskError::io("create", path))?;
     }

@@ -22,7 +22,7 @@ use std::{path::Path, sync::Arc};
 pub use claims::{
     Claim, ClaimOutcome, ClaimRecord, HeartbeatWatch, Lease, ProcessMark, STILL_FOR, STILL_LOOKS, WorkerIdentity,
 };
-pub use copies::{Copying, TreeError, Whose, copy_tree};
+pub use copies::{Copying, Links, TreeError, Whose, copy_tree};
 pub use entries::DEFINITION_MAX;
 pub use handling::{Deaths, Handling, Place};
 use handover::give_to_runner;

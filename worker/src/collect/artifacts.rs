@@ -1,16 +1,20 @@
 //! What a step's tree holds for others: artifacts, and the JUnit reports of its tests.
 
-use std::path::Path;
+use std::{
+    collections::BTreeSet,
+    path::{Path, PathBuf},
+};
 
 use globset::{GlobBuilder, GlobSet, GlobSetBuilder};
 use pipelinex_common::{
     disk::{self, DiskError},
     findings,
-    foreign::shown,
+    foreign::{Beneath, Found, Leads, Walk, shown},
     pipeline::model::ArtifactsWhen,
 };
 
 use super::{Collected, Collector, ENTRIES_PER_FILE, PARSED_MAX, budget::Budget};
+use crate::spec::APP_DIR;
 
 impl Collector<'_> {
     /// Copies what the definition names from the tree, and counts tests.
@@ -51,26 +55,102 @@ impl Collector<'_> {
         if walk.cut {
             collected.warn("the tree has more files than are looked through");
         }
+        collected.warn_left("artifacts", &walk);
         let mut reports = Budget::new("JUnit reports", self.limits.report_bytes, self.limits.collected_files);
-        let mut kept = Budget::new("artifacts", self.limits.artifact_bytes, self.limits.collected_files);
-        for (number, found) in walk.files.iter().enumerate() {
-            if junit.is_match(&found.path) {
-                let to = aside.join("reports/junit").join(junit_name(number, &found.path));
-                if reports.copy(&tree, found, &to, collected)? {
-                    count_tests(&to, &found.path, collected);
-                }
-            }
-            if is_artifact(&found.path)
-                && kept.copy(&tree, found, &aside.join("artifacts").join(&found.path), collected)?
-            {
-                collected.add_artifact(&found.path);
+        for (number, found) in walk.files.iter().enumerate().filter(|(_, found)| junit.is_match(&found.path)) {
+            let to = aside.join("reports/junit").join(junit_name(number, &found.path));
+            if reports.copy(&tree, found, &to, collected)? {
+                count_tests(&to, &found.path, collected);
             }
         }
-        if !artifacts.paths.is_empty() && collected.artifacts.is_empty() && succeeded {
+        for link in walk.links.iter().filter(|link| junit.is_match(link) && !is_artifact(link)) {
+            collected.warn(format!("JUnit reports: {}: it is a link", shown(link)));
+        }
+        let mut keeping = Keeping {
+            tree: &tree,
+            walk: &walk,
+            to: aside.join("artifacts"),
+            budget: Budget::new("artifacts", self.limits.artifact_bytes, self.limits.collected_files),
+            kept: BTreeSet::new(),
+        };
+        let matched = walk.files.iter().filter(|found| is_artifact(&found.path)).collect::<Vec<_>>();
+        let links = walk.links.iter().filter(|link| is_artifact(link)).collect::<Vec<_>>();
+        for found in &matched {
+            keeping.file(found, &found.path, collected)?;
+        }
+        for link in &links {
+            keeping.link(link, collected)?;
+        }
+        let nothing = matched.is_empty() && links.is_empty() && walk.passed_over.is_empty();
+        if !artifacts.paths.is_empty() && nothing && succeeded {
             collected.warn(format!("no file matches artifacts: {}", artifacts.paths.join(", ")));
         }
         Ok(())
     }
+}
+
+/// Artifacts while they are copied.
+struct Keeping<'a> {
+    tree: &'a Beneath,
+    walk: &'a Walk,
+    to: PathBuf,
+    budget: Budget,
+    /// Paths of the files that are there by now.
+    kept: BTreeSet<String>,
+}
+
+impl Keeping<'_> {
+    fn file(&mut self, found: &Found, path: &str, collected: &mut Collected) -> Result<(), DiskError> {
+        if self.budget.copy(self.tree, found, &self.to.join(path), collected)? {
+            self.kept.insert(path.to_owned());
+            collected.add_artifact(path);
+        }
+        Ok(())
+    }
+
+    /// Keeps a link as one that leads to the same among the artifacts. Where its target is a file of the tree that is no artifact
+    /// itself, that is copied in its place. What leads out is left.
+    fn link(&mut self, link: &str, collected: &mut Collected) -> Result<(), DiskError> {
+        let left = match self.tree.leads_to(link, Some(APP_DIR)) {
+            Ok(Leads::File(found)) if self.kept.contains(&found.path) => {
+                return self.as_link(link, &found.path, collected);
+            }
+            Ok(Leads::File(found)) if self.walk.has_all_names_of(&found) => return self.file(&found, link, collected),
+            Ok(Leads::File(_)) => "its target has another name elsewhere (a hard link)".to_owned(),
+            Ok(Leads::Folder(folder)) if self.is_kept(&folder) => return self.as_link(link, &folder, collected),
+            Ok(Leads::Folder(_)) => "it is a link to a folder of which nothing is kept".to_owned(),
+            Ok(Leads::Out) => "it is a link that leads out of the project".to_owned(),
+            Ok(Leads::Nowhere) => "it is a link to nothing that can be kept".to_owned(),
+            Err(error) => error.to_string(),
+        };
+        collected.warn(format!("artifacts: {}: {left}", shown(link)));
+        Ok(())
+    }
+
+    fn as_link(&mut self, link: &str, target: &str, collected: &mut Collected) -> Result<(), DiskError> {
+        if self.budget.link(link, &relative(link, target), &self.to.join(link), collected)? {
+            collected.add_artifact(link);
+        }
+        Ok(())
+    }
+
+    /// Whether anything below this folder was kept.
+    fn is_kept(&self, folder: &str) -> bool {
+        let below = if folder.is_empty() { String::new() } else { format!("{folder}/") };
+        self.kept.range(below.clone()..).next().is_some_and(|path| path.starts_with(&below))
+    }
+}
+
+/// The target of a link, as seen from where the link lies; both are paths below one folder.
+fn relative(link: &str, target: &str) -> PathBuf {
+    let mut from = link.split('/').collect::<Vec<_>>();
+    from.pop();
+    let mut to = target.split('/').filter(|part| !part.is_empty()).collect::<Vec<_>>();
+    let common = from.iter().zip(&to).take_while(|(a, b)| a == b).count();
+    let up = std::iter::repeat_n("..", from.len() - common).collect::<Vec<_>>();
+    let path: PathBuf = up.into_iter().chain(to.drain(common..)).collect();
+    // A link to the folder that it lies in.
+    if path.as_os_str().is_empty() { PathBuf::from(".") } else { path }
 }
 
 /// A name of our own for a copy, with enough of the other one to know it again: two folders may hold files of one name.

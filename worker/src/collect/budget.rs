@@ -4,7 +4,7 @@
 use std::{
     fs::{self, OpenOptions},
     io::ErrorKind,
-    os::unix::fs::{OpenOptionsExt, PermissionsExt},
+    os::unix::fs::{OpenOptionsExt, symlink},
     path::Path,
 };
 
@@ -12,7 +12,7 @@ use pipelinex_common::{
     coverage::{Scanned, Skipped},
     disk::DiskError,
     execution::{FindingCounts, TestCounts},
-    foreign::{Beneath, ForeignError, Found, shown},
+    foreign::{Beneath, ForeignError, Found, Walk, shown},
 };
 
 /// How many warnings a step gets; the rest is counted.
@@ -54,6 +54,14 @@ impl Collected {
         if self.told <= WARNINGS_MAX {
             self.warnings.push(text.into());
         }
+    }
+
+    /// Tells what a walk did not take.
+    pub(super) fn warn_left(&mut self, what: &str, walk: &Walk) {
+        for left in &walk.passed_over {
+            self.warn(format!("{what}: {left}"));
+        }
+        self.told += walk.unnamed;
     }
 
     pub(super) fn add_artifact(&mut self, path: &str) {
@@ -124,23 +132,43 @@ impl Budget {
         }
     }
 
+    /// Makes a link, which counts as a file. Says whether it was made.
+    pub(super) fn link(
+        &mut self,
+        path: &str,
+        target: &Path,
+        to: &Path,
+        collected: &mut Collected,
+    ) -> Result<bool, DiskError> {
+        if self.files == 0 {
+            return Ok(false);
+        }
+        self.files -= 1;
+        let failed = |error| Failed::sort(error, path, to);
+        let parent = to.parent().map_or(Ok(()), |parent| fs::create_dir_all(parent).map_err(failed));
+        match parent.and_then(|()| symlink(target, to).map_err(failed)) {
+            Ok(()) => Ok(true),
+            Err(Failed::Ours(error)) => Err(error),
+            Err(Failed::Theirs(reason)) => {
+                collected.warn(format!("{}: {reason}", self.what));
+                Ok(false)
+            }
+        }
+    }
+
     fn copy_to(&self, from: &Beneath, found: &Found, to: &Path) -> Result<u64, Failed> {
         let failed = |error| Failed::sort(error, &found.path, to);
+        let source = from.open_found(found).map_err(|error| Failed::of_theirs(error, &found.path, to))?;
         if let Some(parent) = to.parent() {
             fs::create_dir_all(parent).map_err(failed)?;
         }
         // What can be executed stays so: an artifact may be the program that a later step starts.
-        let meta = from.file(&found.path).ok().and_then(|file| file.metadata().ok());
-        let executable = meta.is_some_and(|meta| meta.permissions().mode() & 0o111 != 0);
-        let mode = if executable { 0o750 } else { 0o640 };
+        let mode = if found.executable { 0o750 } else { 0o640 };
         let mut file = OpenOptions::new().write(true).create_new(true).mode(mode).open(to).map_err(failed)?;
-        from.copy(&found.path, &mut file, self.bytes).map_err(|error| {
+        Beneath::copy(source, &found.path, &mut file, self.bytes).map_err(|error| {
             // Half a file is worth nothing; what cannot be removed goes with the folder of the claim.
             let _ = fs::remove_file(to);
-            match error {
-                ForeignError::Io { source, .. } => Failed::sort(source, &found.path, to),
-                error => Failed::Theirs(error.to_string()),
-            }
+            Failed::of_theirs(error, &found.path, to)
         })
     }
 }
@@ -152,6 +180,13 @@ enum Failed {
 }
 
 impl Failed {
+    fn of_theirs(error: ForeignError, path: &str, to: &Path) -> Self {
+        match error {
+            ForeignError::Io { source, .. } => Self::sort(source, path, to),
+            error => Self::Theirs(error.to_string()),
+        }
+    }
+
     fn sort(error: std::io::Error, path: &str, to: &Path) -> Self {
         use ErrorKind::{AlreadyExists, InvalidFilename, IsADirectory, NotADirectory};
         match error.kind() {
