@@ -14,6 +14,7 @@ pub mod id;
 pub mod layout;
 pub mod limits;
 pub mod metadata;
+pub mod oom;
 pub mod pipeline;
 pub mod policy;
 pub mod queue;

@@ -121,6 +121,7 @@ impl Started {
         telemetry::start(settings.log_format)?;
         // Files name their modes themselves; no umask of whoever started us may take the group's right to read away.
         rustix::process::umask(rustix::fs::Mode::from_raw_mode(0o002));
+        pipelinex_common::oom::be_ended_late();
         let store = settings.open_store()?;
         let (api, worker) = (CancellationToken::new(), StopOrders::default());
         stop_on_signals(api.clone(), worker.clone(), drain)?;

@@ -9,6 +9,7 @@ use std::{
 
 use pipelinex_common::{
     id::JobId,
+    oom,
     store::{Store, StoreError},
 };
 use tokio::signal::unix::{SignalKind, signal};
@@ -34,9 +35,7 @@ pub fn run() -> Result<(), String> {
     io::stdin().lock().read_until(b'\n', &mut line).map_err(|error| format!("cannot read the order: {error}"))?;
     let order: Order = serde_json::from_slice(&line).map_err(|error| format!("cannot read the order: {error}"))?;
     // If memory runs out over this job, the kernel shall take this process and not the worker.
-    if let Err(error) = std::fs::write("/proc/self/oom_score_adj", "1000") {
-        tracing::debug!(%error, "the worker and the process for a job are alike to the kernel");
-    }
+    oom::be_ended_early(oom::FIRST);
     let store = Store::open(&order.workspaces).map_err(|error| error.to_string())?;
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build();
     let runtime = runtime.map_err(|error| format!("cannot start: {error}"))?;

@@ -38,6 +38,7 @@ pub const COMMAND: &str = "git-clone";
 /// # Errors
 /// When nobody takes the report.
 pub fn run() -> io::Result<()> {
+    pipelinex_common::oom::be_ended_early(pipelinex_common::oom::AS_ANY);
     let report: Report = receive().and_then(|order| {
         limits::confine(&order.limits)?;
         end_with_the_server();
