@@ -46,6 +46,7 @@ pub fn stage_row(name: &str, stage: &StageRecord, width: usize) -> Line {
         let plain = stage.message.is_empty() || stage.message == reason.as_str().replace('_', " ");
         remarks.push(if plain { reason.to_string() } else { format!("{reason}: {}", stage.message) });
     }
+    remarks.extend(stage.waits_for_place().then(|| stage.message.clone()));
     remarks.extend(counts(stage));
     line.text(remarks.join(", "))
 }

@@ -75,6 +75,12 @@ pub struct StageRecord {
 }
 
 impl StageRecord {
+    /// Whether nothing but a place keeps it from running.
+    pub fn waits_for_place(&self) -> bool {
+        let waits = |step: &StepRecord| step.waiting == Some(Waiting::Place);
+        self.status == StepState::Pending && self.steps.values().any(waits)
+    }
+
     /// A stage without steps: not started, or skipped before there was anything to run.
     pub fn bare(status: StepState, reason: Option<Reason>, message: impl Into<String>) -> Self {
         Self {
@@ -99,6 +105,9 @@ pub struct StepRecord {
     /// Why it is FAILED, SKIPPED or CANCELED.
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub reason: Option<Reason>,
+    /// What it waits for, while it is PENDING and could run otherwise.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub waiting: Option<Waiting>,
     /// One sentence for a person.
     pub message: String,
     /// The exit code of its container, read from the engine.
@@ -116,7 +125,7 @@ pub struct StepRecord {
     /// The id of that image, as the engine gives it: what the name meant when the step began.
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub image_id: Option<String>,
-    /// When its container was asked for.
+    /// When its time began: it had a place, and its container was about to be made.
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub started_at: Option<Timestamp>,
     /// When its container had ended.
@@ -148,7 +157,22 @@ pub struct StepRecord {
     pub warnings: Vec<String>,
 }
 
+/// What a step waits for that nothing else keeps from running.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Waiting {
+    /// A place: as many steps run as the worker may run at the same time.
+    Place,
+}
+
 impl StepRecord {
+    /// A step that waits for a place.
+    pub fn waiting_for_place(name: impl Into<String>, places: usize) -> Self {
+        let message =
+            format!("waits for a place: {places} steps run, and no more may at the same time (--parallel-steps)");
+        Self { waiting: Some(Waiting::Place), ..Self::bare(name, StepState::Pending, None, message) }
+    }
+
     /// A step that has not started.
     pub fn pending(name: impl Into<String>) -> Self {
         Self::bare(name, StepState::Pending, None, "waiting")
@@ -165,6 +189,7 @@ impl StepRecord {
             name: name.into(),
             status,
             reason,
+            waiting: None,
             message: message.into(),
             exit_code: None,
             allow_failure: false,

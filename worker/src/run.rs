@@ -219,6 +219,7 @@ impl<'a> Running<'a> {
             let Some(event) = self.worker.runtime.block_on(self.events.1.recv()) else { return Ok(Left::Open) };
             match event {
                 Event::Stop(stop) => self.stop(stop),
+                Event::Step(StepReport::Began(slug, at)) => self.began(&slug, at),
                 Event::Step(StepReport::Ended(slug, record)) => self.take_in(&slug, *record)?,
                 Event::Step(StepReport::Lost(slug, attempt)) => match self.stop.clone() {
                     Some(stop) => self.record_ended(&slug, &stop)?,
@@ -240,7 +241,7 @@ impl<'a> Running<'a> {
             self.skip(slug, reason)?;
         }
         for slug in &next.start {
-            self.start(slug);
+            self.start(slug)?;
         }
         Ok(next.done)
     }
@@ -250,16 +251,29 @@ impl<'a> Running<'a> {
         !lock(&self.hold).holds()
     }
 
-    fn start(&mut self, slug: &Slug) {
-        let Some(step) = self.definition.step(slug) else { return };
-        let mut record = StepRecord::bare(&step.name, StepState::Running, None, "running");
-        record.started_at = Some(Timestamp::now());
-        record.attempt = Some(self.steps.attempt());
-        self.board.put(slug, record);
+    /// Starts a step. Without a place for it, it is PENDING until it has one; one whose container a former holder started runs.
+    fn start(&mut self, slug: &Slug) -> Result<(), RunError> {
+        let definition = self.definition.clone();
+        let Some(step) = definition.step(slug) else { return Ok(()) };
+        let place = Arc::clone(&self.worker.step_slots).try_acquire_owned().ok();
+        if self.steps.is_adopted(slug) {
+            let began = self.job.start_of(slug)?.map(|stamp| stamp.at);
+            self.put_running(slug, began.unwrap_or_else(Timestamp::now));
+        } else if place.is_some() {
+            self.put_running(slug, Timestamp::now());
+        } else {
+            let places = self.worker.config.parallel_steps;
+            self.board.put(slug, StepRecord::waiting_for_place(&step.name, places));
+        }
         self.running.insert(slug.clone());
         let (steps, step, events) = (self.steps.clone(), step.clone(), self.events.0.clone());
         let root = self.job.paths().root().to_owned();
-        let task = self.worker.runtime.spawn(steps.run(step));
+        let waiting = place.is_none().then(|| events.clone());
+        let has_a_place = move |slug, at| {
+            // The receiver is gone once the job was let go of.
+            waiting.map(|events| events.send(Event::Step(StepReport::Began(slug, at))));
+        };
+        let task = self.worker.runtime.spawn(steps.run(step, place, has_a_place));
         self.worker.runtime.spawn(async move {
             // A panic over one step's data is told as well: nobody waits for a report that never comes.
             let panicked = |panic| DiskError::io("go on with", root)(std::io::Error::other(panic)).into();
@@ -267,6 +281,22 @@ impl<'a> Running<'a> {
             // The receiver is gone once the job was let go of.
             let _ = events.send(Event::Step(report));
         });
+        Ok(())
+    }
+
+    /// A step that waited for a place has one.
+    fn began(&mut self, slug: &Slug, at: Timestamp) {
+        if self.board.get(slug).is_some_and(|record| record.status == StepState::Pending) {
+            self.put_running(slug, at);
+        }
+    }
+
+    fn put_running(&mut self, slug: &Slug, since: Timestamp) {
+        let Some(step) = self.definition.step(slug) else { return };
+        let mut record = StepRecord::bare(&step.name, StepState::Running, None, "running");
+        record.started_at = Some(since);
+        record.attempt = Some(self.steps.attempt());
+        self.board.put(slug, record);
     }
 
     /// The end as it stands now.

@@ -14,9 +14,10 @@ use std::{
 };
 
 use pipelinex_common::{
+    execution::Waiting,
     id::JobId,
     slug::Slug,
-    state::JobState,
+    state::{JobState, StepState},
     store::{Job, Store},
     testing::crowd,
 };
@@ -64,6 +65,32 @@ fn a_job_whose_worker_died_is_taken_up_by_one_that_has_no_place_free() {
         world.end_of(&other).await;
         world.end_of(&third).await;
         second.stop().await;
+    });
+}
+
+#[test]
+fn a_step_without_a_place_is_pending_and_its_time_begins_when_it_has_one() {
+    story(async |world| {
+        world.config.parallel_steps = 1;
+        let definition = format!("{GATED}Z: {{stage: S, needs: [], image: scan, script: [\"true\"]}}\n");
+        let job = world.submit(&definition, &[]);
+        let working = world.work();
+        begun(&job).await;
+        let waits = until("the other one is drawn", async || {
+            job.view().unwrap().execution.stages["S"]
+                .steps
+                .get(&Slug::of("Z"))
+                .filter(|step| step.waiting.is_some())
+                .cloned()
+        })
+        .await;
+        assert_eq!((waits.status, waits.waiting, waits.started_at), (StepState::Pending, Some(Waiting::Place), None));
+        assert!(waits.message.contains("--parallel-steps"), "{}", waits.message);
+        open_gate(&job);
+        let end = world.end_of(&job).await;
+        working.stop().await;
+        let [first, second] = ["S", "Z"].map(|step| end.stages["S"].steps[&Slug::of(step)].clone());
+        assert!(second.started_at.unwrap() >= first.finished_at.unwrap(), "{first:?} {second:?}");
     });
 }
 

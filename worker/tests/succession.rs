@@ -39,6 +39,11 @@ fn a_successor_goes_on_with_the_running_container_and_loses_no_line() {
         let lines: Vec<String> = text(&log).lines().skip(1).map(str::to_owned).collect();
         let expected: Vec<String> = (1..=300).map(|n| format!("line {n}")).collect();
         assert_eq!(lines, expected, "each line once, in order");
+        // Whoever watched it at its end: its time is that of its container.
+        let record = &end.stages["S"].steps[0];
+        let began = job.start_of(&Slug::of("count")).unwrap().unwrap();
+        assert_eq!(record.started_at, Some(began.at));
+        assert!(record.duration_ms.unwrap() >= 300 * 20, "{record:?}");
     });
 }
 

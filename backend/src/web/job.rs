@@ -154,7 +154,7 @@ impl StageView {
             name: name.to_owned(),
             slug,
             word: words::stage_word(stage.status),
-            reason: stage.reason.map(|reason| reason.as_str().replace('_', " ")).unwrap_or_default(),
+            reason: words::reason(stage),
             message: stage.message.clone(),
             time,
             looked: counts.is_some(),

@@ -36,6 +36,15 @@ pub fn stage_word(state: StepState) -> &'static str {
     }
 }
 
+/// Why a stage failed or was left out, or what it waits for.
+pub fn reason(stage: &StageRecord) -> String {
+    match stage.reason {
+        Some(reason) => reason.as_str().replace('_', " "),
+        None if stage.waits_for_place() => "for a place".to_owned(),
+        None => String::new(),
+    }
+}
+
 /// Where a job stands, in one sentence.
 pub fn sentence(created_at: Timestamp, execution: &Execution, cancel_wished: bool, now: Timestamp) -> String {
     let until = |from: Option<Timestamp>| from.map(|from| since(from, execution.finished_at.unwrap_or(now)));

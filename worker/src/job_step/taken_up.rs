@@ -1,16 +1,28 @@
-//! What a former holder left of a step: its container, and when its time began.
+//! What a former holder left of a step: its container, and when its time began. And how long a step took, whoever began it.
 
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
-use pipelinex_common::{clock::Stamp, pipeline::model::Step, store::TreeError};
+use jiff::Timestamp;
+use pipelinex_common::{
+    clock::Stamp,
+    pipeline::model::Step,
+    store::{StoreError, TreeError},
+};
 
 use super::JobSteps;
 use crate::{
     engine::{ContainerStatus, Phase},
     lock,
     logs::LogPlace,
-    step::StepError,
+    step::{Ending, StepError},
 };
+
+/// When a step began and ended, and how long that was by the best clock there is.
+pub(super) struct Times {
+    pub started_at: Timestamp,
+    pub finished_at: Timestamp,
+    pub took: Duration,
+}
 
 /// A container that a former holder started.
 pub(super) struct TakenUp {
@@ -43,6 +55,22 @@ impl JobSteps {
             }
         }
         Ok(Some(TakenUp { name, found }))
+    }
+
+    /// The times of a step that has ended just now, or while nobody watched. Whoever started it wrote down when its time began;
+    /// one that was never started has only had a place since `had_place`.
+    pub(super) fn times(&self, step: &Step, had_place: Stamp, ending: &Ending) -> Result<Times, StoreError> {
+        let began = self.job.start_of(&step.slug)?.unwrap_or(had_place);
+        let now = Stamp::now();
+        let status = if let Ending::Exited(status) = ending { Some(status) } else { None };
+        let engine_says = status.and_then(|status| status.started_at);
+        // The engine's clock may be another machine's, and then it may be ahead of ours.
+        let ended = status.and_then(|status| status.finished_at).filter(|at| *at < now.at);
+        let took = match ended {
+            Some(ended) => began.until_end(ended, &now, engine_says),
+            None => began.until(&now, engine_says),
+        };
+        Ok(Times { started_at: began.at, finished_at: ended.unwrap_or(now.at), took })
     }
 
     /// Where a step's log is.

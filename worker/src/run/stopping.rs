@@ -135,7 +135,7 @@ impl Running<'_> {
         }
         let open = |step: &Slug| !self.ended.contains_key(step);
         for step in self.steps.adopted().into_iter().filter(open).collect::<Vec<_>>() {
-            self.start(&step);
+            self.start(&step)?;
         }
         Ok(())
     }
