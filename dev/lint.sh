@@ -8,7 +8,7 @@ cd "$root"
 cargo clippy --workspace --all-targets --all-features -- -D warnings
 RUSTDOCFLAGS="${RUSTDOCFLAGS:-} -D warnings" cargo doc --workspace --no-deps --all-features
 if command -v shellcheck >/dev/null; then
-  shellcheck --external-sources --source-path=SCRIPTDIR --severity=warning dev/*.sh dev/*/*.sh runner-images/*.sh runner-images/*/*.sh examples/*.sh pipelines/*/*.sh .ci/run
+  shellcheck --external-sources --source-path=SCRIPTDIR --severity=warning dev/*.sh dev/*/*.sh runner-images/*.sh runner-images/*/*.sh examples/*.sh pipelines/*/*.sh worker/src/*/*.sh .ci/run
 else
   echo "lint: shellcheck is not installed, shell scripts are not checked (dev/setup.sh installs it)" >&2
 fi

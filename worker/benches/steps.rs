@@ -201,6 +201,7 @@ impl Bench {
             volume_folders: false,
             ca: None,
             limits: self.config.limits.clone(),
+            open_files: pipelinex_worker::spec::OPEN_FILES,
             versions: Default::default(),
         };
         let reports = VolumeSpec {

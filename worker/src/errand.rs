@@ -5,13 +5,14 @@ use std::{collections::BTreeMap, time::Duration};
 
 use crate::{
     engine::{Engine, EngineError, Phase},
-    spec::{ContainerLimits, ContainerSpec, KeptLog, Mount, MountSource, Program},
+    spec::{ContainerLimits, ContainerSpec, KeptLog, Mount, MountSource, OPEN_FILES, Program},
 };
 
 /// Pause between two looks at whether it has ended.
 const LOOK_EVERY: Duration = Duration::from_millis(25);
 
 /// What is to be done.
+#[derive(Clone)]
 pub struct Errand {
     /// Name of the container.
     pub name: String,
@@ -29,6 +30,8 @@ pub struct Errand {
     pub labels: BTreeMap<String, String>,
     /// The longest it may take.
     pub patience: Duration,
+    /// Open files that it may have.
+    pub open_files: u64,
 }
 
 /// What an errand may do.
@@ -40,12 +43,30 @@ pub enum Rights {
     Cleaner,
 }
 
+/// Does an errand to its end with as many open files as it asks for or, where the engine itself may have fewer and cannot raise that
+/// (it runs without root, or in a container), with as many as every engine allows. Returns how many it had.
+///
+/// # Errors
+/// As [`run`].
+pub async fn run_with_open_files(engine: &Engine, errand: Errand) -> Result<u64, String> {
+    let fewer = Errand { open_files: OPEN_FILES, ..errand.clone() };
+    let asked = errand.open_files;
+    match run(engine, errand).await {
+        // runc's words.
+        Err(error) if error.contains("rlimit") => {
+            engine.remove_container(&fewer.name).await.map_err(|error| error.to_string())?;
+            run(engine, fewer).await.map(|()| OPEN_FILES)
+        }
+        done => done.map(|()| asked),
+    }
+}
+
 /// Does an errand to its end. The container stays for whoever clears away what carries its labels.
 ///
 /// # Errors
 /// Why it could not be done, as a sentence; [`EngineError`] in words.
 pub async fn run(engine: &Engine, errand: Errand) -> Result<(), String> {
-    let Errand { name, image, script, rights, shows, at, labels, patience } = errand;
+    let Errand { name, image, script, rights, shows, at, labels, patience, open_files } = errand;
     let command = vec!["/bin/sh".to_owned(), "-c".to_owned(), script];
     let spec = ContainerSpec {
         name,
@@ -53,7 +74,7 @@ pub async fn run(engine: &Engine, errand: Errand) -> Result<(), String> {
         program: Program::Command(command),
         env: BTreeMap::new(),
         mounts: vec![Mount { source: shows, target: at, read_only: false }],
-        limits: ContainerLimits { memory_bytes: 64 << 20, milli_cpus: 1000, pids: 32, tmp_bytes: 1 << 20 },
+        limits: ContainerLimits { memory_bytes: 64 << 20, milli_cpus: 1000, pids: 32, tmp_bytes: 1 << 20, open_files },
         scratch: Vec::new(),
         network: None,
         health: None,

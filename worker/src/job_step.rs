@@ -4,6 +4,7 @@ mod carry;
 mod end;
 mod lost;
 mod ready;
+mod record;
 mod taken_up;
 mod watched;
 
@@ -19,6 +20,7 @@ use std::{
 
 use jiff::Timestamp;
 use pipelinex_common::{
+    clock::Stamp,
     execution::StepRecord,
     layout::JobPaths,
     pipeline::model::Step,
@@ -26,7 +28,7 @@ use pipelinex_common::{
     store::{Claim, Job},
 };
 use tokio::{
-    sync::{OnceCell, watch},
+    sync::{OnceCell, OwnedSemaphorePermit, watch},
     task::JoinSet,
     time::timeout,
 };
@@ -35,7 +37,6 @@ use tokio_util::sync::CancellationToken;
 use self::carry::{Carried, Ran};
 use crate::{
     Worker,
-    board::milliseconds,
     definition::Definition,
     engine::{Belongings, Engine},
     images::PinnedImages,
@@ -45,14 +46,15 @@ use crate::{
     step::{Ending, Stop},
     take_up::Left,
     tree,
-    verdict::{self, Verdict},
 };
 
 /// How long the removal of what nobody goes on with is waited for: a wish to cancel waits behind it.
 const REMOVED_WITHIN: Duration = Duration::from_secs(5);
 
-/// What a step's task says when it is over.
+/// What a step's task says: that it has a place, and once, when it is over.
 pub enum StepReport {
+    /// The step waited for a place, and got it at this time.
+    Began(Slug, Timestamp),
     /// The step has ended like this; not recorded yet.
     Ended(Slug, Box<StepRecord>),
     /// Its container, of that attempt, is gone.
@@ -117,6 +119,7 @@ impl JobSteps {
             volume_folders: engine.has_volume_folders(),
             ca: site.ca.clone(),
             limits: worker.config.limits.clone(),
+            open_files: site.open_files,
             versions: definition.versions.clone(),
         };
         Ok(Self {
@@ -153,6 +156,11 @@ impl JobSteps {
         lock(&self.adopted).keys().cloned().collect()
     }
 
+    /// Whether a former holder started a container of this step, and nobody has taken it up yet.
+    pub fn is_adopted(&self, step: &Slug) -> bool {
+        lock(&self.adopted).contains_key(step)
+    }
+
     /// Ends every step that runs, and what runs beside it: TERM, and after ten seconds KILL. What has not begun does not begin.
     pub fn end_all(&self, stop: Stop) {
         self.order.send_replace(Some(stop));
@@ -174,17 +182,31 @@ impl JobSteps {
         self.let_go.cancel();
     }
 
-    /// Runs a step to its end. What it returns is not recorded yet.
-    pub async fn run(self: Arc<Self>, step: Step) -> StepReport {
+    /// Runs a step to its end. What it returns is not recorded yet. Without a place it waits for one first, and then says so.
+    pub async fn run(
+        self: Arc<Self>,
+        step: Step,
+        place: Option<OwnedSemaphorePermit>,
+        has_a_place: impl FnOnce(Slug, Timestamp),
+    ) -> StepReport {
         let slug = step.slug.clone();
-        // Who only has to end what is there waits for no place.
-        let _slot = tokio::select! {
-            biased;
-            () = self.let_go.cancelled() => return StepReport::LetGo,
-            slot = self.worker.step_slots.acquire() => slot.ok(),
-            _ = self.ordered() => None,
+        let _place = match place {
+            Some(place) => Some(place),
+            // A container that a former holder started needs none to be ended.
+            None => tokio::select! {
+                biased;
+                () = self.let_go.cancelled() => return StepReport::LetGo,
+                place = Arc::clone(&self.worker.step_slots).acquire_owned() => {
+                    has_a_place(slug.clone(), Timestamp::now());
+                    place.ok()
+                }
+                stop = self.ordered() => match self.is_adopted(&slug) {
+                    true => None,
+                    false => return StepReport::Ended(slug, Box::new(record::never_started(&step, &stop))),
+                },
+            },
         };
-        let (started_at, attempt) = (Timestamp::now(), self.attempt());
+        let (had_place, attempt) = (Stamp::now(), self.attempt());
         let carried = tokio::select! {
             biased;
             () = self.let_go.cancelled() => return StepReport::LetGo,
@@ -212,17 +234,10 @@ impl JobSteps {
             Ending::Exited(_) | Ending::Ended(_) => {}
         }
         pipelinex_common::fault_point!("worker.exited");
-        let Verdict { state, reason, message, exit_code } =
-            verdict::with_peak(verdict::of(&ran.ending, self.voice(&step)), &ran.peak);
-        let mut record = StepRecord::bare(&step.name, state, reason, message);
-        record.exit_code = exit_code;
-        record.attempt = Some(attempt);
-        record.image = self.worker.image(&step.image).ok();
-        record.image_id = ran.image_id.clone();
-        record.peak_memory_bytes = ran.peak.used.map(|used| used.memory_bytes);
-        record.started_at = Some(started_at);
-        record.finished_at = Some(Timestamp::now());
-        record.duration_ms = record.finished_at.map(|end| milliseconds(started_at, end));
+        let record = match self.record_of(&step, attempt, had_place, &ran) {
+            Ok(record) => record,
+            Err(error) => return StepReport::Broke(error.into()),
+        };
         match self.collected(step, record, ran).await {
             Ok(record) => StepReport::Ended(slug, Box::new(record)),
             Err(Some(broke)) => StepReport::Broke(broke),

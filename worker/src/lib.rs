@@ -12,9 +12,11 @@ pub mod engine;
 pub mod errand;
 pub mod gc;
 pub mod growth;
+pub mod home;
 pub mod images;
 pub mod inputs;
 pub mod job_step;
+pub mod kernel_log;
 pub mod logs;
 pub mod modes;
 pub mod peak;
@@ -76,7 +78,7 @@ pub struct Worker {
     pub(crate) identity: WorkerIdentity,
     pub(crate) runtime: tokio::runtime::Handle,
     pub(crate) stop: StopOrders,
-    pub(crate) step_slots: Semaphore,
+    pub(crate) step_slots: Arc<Semaphore>,
     pub(crate) desk: Desk,
     engine: tokio::sync::Mutex<Option<Engine>>,
     site: tokio::sync::Mutex<Option<Site>>,
@@ -97,7 +99,7 @@ impl Worker {
         stop: StopOrders,
     ) -> Arc<Self> {
         Arc::new(Self {
-            step_slots: Semaphore::new(config.parallel_steps.max(1)),
+            step_slots: Arc::new(Semaphore::new(config.parallel_steps.max(1))),
             desk: Desk::new(config.parallel.max(1), watch),
             identity,
             runtime: tokio::runtime::Handle::current(),

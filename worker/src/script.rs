@@ -1,58 +1,33 @@
 //! The shell script of a step, written from its definition. Commands are copied as they are written, never pasted into
 //! another command line.
 
-use pipelinex_common::pipeline::model::{Step, StepKind};
+use pipelinex_common::pipeline::model::Step;
 
 use crate::spec::PIPELINES_DIR;
 
-/// Waits a moment where the kernel has killed a process of this container for want of memory (cgroup 2, or 1).
-macro_rules! linger {
-    () => {
-        "! grep -qs '^oom_kill [1-9]' /sys/fs/cgroup/memory.events /sys/fs/cgroup/memory/memory.oom_control || sleep 0.5"
-    };
-}
+/// The first program of every container that runs something of a definition's; it says itself why it is as it is.
+const LAUNCHER: &str = include_str!("script/launch.sh");
 
-/// Starts the step's script in bash, or in sh where there is no bash. Standard error joins standard output here, so that
-/// there is one stream and its order is kept.
-///
-/// A script of a project's takes the shell's place, so that a wish to end reaches it. A scan does not: the engine hears of a
-/// killed process from a watcher that ends with the container, and one in twenty-five was missed; so it is given a moment.
-const LAUNCH: &str = concat!(
-    r#"exec 2>&1
-shell=$(command -v bash || command -v sh)
-[ -e "$2" ] || [ "$3" = scan ] || exec "$shell" "$1"
-"$shell" "$1"; code=$?
-[ ! -e "$2" ] || "$shell" "$2" || echo "after_script ended with code $?; that does not change how the step ended"
-"#,
-    linger!(),
-    r#"
-exit "$code""#
-);
+/// The variable that makes the engine's init signal the launcher's whole process group.
+pub(crate) const SIGNAL_THE_GROUP: &str = "TINI_KILL_PROCESS_GROUP";
 
-/// Starts an application in the folder of the artifacts it is made of. One stream, as for a step, and the same moment.
-const LAUNCH_APPLICATION: &str = concat!(
-    r#"exec 2>&1; cd "$APP_DIR" || exit
-"$(command -v bash || command -v sh)" -c "$1"; code=$?
-"#,
-    linger!(),
-    r#"
-exit "$code""#
-);
-
-/// The program of a step's container. It is the same for every step but for its kind and two file names.
+/// The program of a step's container. It is the same for every step but for two file names.
 pub fn command(step: &Step) -> Vec<String> {
     let script = format!("{PIPELINES_DIR}/.steps/{}", step.slug);
-    let kind = match step.kind {
-        StepKind::Normal => "normal",
-        StepKind::Scan => "scan",
-    };
-    let parts = ["/bin/sh", "-c", LAUNCH, "step", &format!("{script}.sh"), &format!("{script}.after.sh"), kind];
-    parts.map(str::to_owned).to_vec()
+    launcher(&["step", &format!("{script}.sh"), &format!("{script}.after.sh")])
 }
 
-/// The program of an application's container.
+/// The program of an application's container: the command runs in the folder of the artifacts it is made of.
 pub fn application(command: &str) -> Vec<String> {
-    ["/bin/sh", "-c", LAUNCH_APPLICATION, "app", command].map(str::to_owned).to_vec()
+    launcher(&["application", command])
+}
+
+fn launcher(arguments: &[&str]) -> Vec<String> {
+    // Its comments are for readers of the source, not of each container's process list.
+    let code: String =
+        LAUNCHER.lines().filter(|line| !line.trim_start().starts_with('#')).map(|l| format!("{l}\n")).collect();
+    let shell = ["/bin/sh", "-c", code.trim(), "launch"];
+    shell.iter().chain(arguments).map(|part| (*part).to_owned()).collect()
 }
 
 /// The files of a step below `pipelines/.steps/`: name and content.

@@ -97,7 +97,7 @@ impl Services {
             self.engine.remove_unstarted(&id).await?;
             return Err(overtaken);
         }
-        Ok(self.engine.start(&id).await?)
+        self.engine.start(&id).await.map_err(|error| StepError::of_start(error, &spec.image))
     }
 
     fn still_held(&self) -> Result<(), StepError> {

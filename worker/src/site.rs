@@ -9,7 +9,7 @@ use crate::{
     Worker, ca,
     engine::{Engine, EngineError},
     run::RunError,
-    spec::TreeKind,
+    spec::{OPEN_FILES, TreeKind},
     tree,
 };
 
@@ -20,6 +20,8 @@ pub struct Site {
     pub workspaces: PathBuf,
     /// How trees are made.
     pub trees: TreeKind,
+    /// The most open files of a process that the engine can allow.
+    pub open_files: u64,
     /// The folder of certificates as the engine's host sees it.
     pub ca: Option<PathBuf>,
 }
@@ -68,8 +70,11 @@ impl Worker {
             Some(told) => told.clone(),
             None => engine.host_path(inside).await?,
         };
-        let probed = if self.config.copy_trees { Some(TreeKind::Copy) } else { self.probe(engine, &workspaces).await };
-        let trees = probed.unwrap_or(TreeKind::Copy);
+        let probed = match self.config.copy_trees {
+            true => Some((TreeKind::Copy, OPEN_FILES)),
+            false => self.probe(engine, &workspaces).await,
+        };
+        let (trees, open_files) = probed.unwrap_or((TreeKind::Copy, OPEN_FILES));
         let ca = match &self.config.ca_certs {
             None => None,
             Some(extra) => {
@@ -79,17 +84,17 @@ impl Worker {
             }
         };
         tracing::info!(workspaces = %workspaces.display(), ?trees, "found out where the engine sees our files");
-        Ok((Site { workspaces, trees, ca }, probed.is_some()))
+        Ok((Site { workspaces, trees, open_files, ca }, probed.is_some()))
     }
 
-    /// How trees can be made here; `None` when it could not be tried: no image is there yet, or the engine is away.
-    async fn probe(&self, engine: &Engine, workspaces: &Path) -> Option<TreeKind> {
+    /// How trees can be made here, and how many open files a step may have; `None` when it could not be tried: no image is there yet, or the engine is away.
+    async fn probe(&self, engine: &Engine, workspaces: &Path) -> Option<(TreeKind, u64)> {
         let image = self.some_image(engine).await?;
         match tree::probe(engine, &self.store, workspaces, &image).await {
-            Ok(()) => Some(TreeKind::Overlay),
+            Ok(open_files) => Some((TreeKind::Overlay, open_files)),
             Err(reason) => {
                 tracing::warn!(reason, "no overlay can be mounted over the workspaces folder: trees are copied");
-                engine.ping().await.is_ok().then_some(TreeKind::Copy)
+                engine.ping().await.is_ok().then_some((TreeKind::Copy, OPEN_FILES))
             }
         }
     }

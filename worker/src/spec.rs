@@ -14,9 +14,9 @@ use pipelinex_common::{
 };
 
 pub use self::step::{Extras, container, mounts, timeout_seconds};
-pub(crate) use self::step::{bind, common_environment};
+pub(crate) use self::step::{bind, common_environment, runtime_dir};
 
-/// Home of the runner, and working folder of every step.
+/// Home of the runner, and working folder of every step: a folder of the step's own on disk, empty at its start.
 pub const HOME: &str = "/home/runner";
 /// Where a step finds the project.
 pub const APP_DIR: &str = "/home/runner/app";
@@ -30,6 +30,12 @@ pub const CACHE_DIR: &str = "/home/runner/.cache";
 pub const INPUTS_DIR: &str = "/home/runner/inputs";
 /// Where a scan finds the operator's database of advisories.
 pub const ADVISORIES_DIR: &str = "/home/runner/advisories";
+/// Where programs keep sockets and the like for as long as they run (`XDG_RUNTIME_DIR`): in memory, small.
+pub const RUNTIME_DIR: &str = "/run/user/10001";
+/// Open files of a process at first: enough for a JVM build.
+pub const OPEN_FILES: u64 = 16_384;
+/// What a process may raise that to, where the engine can allow it: far below what would starve the host.
+pub const OPEN_FILES_MAX: u64 = 65_536;
 /// Where extra CA certificates are.
 pub const CA_DIR: &str = "/etc/pipelinex/ca";
 
@@ -109,6 +115,8 @@ pub struct ContainerLimits {
     pub pids: u64,
     /// Size of the tmpfs at /tmp, in bytes.
     pub tmp_bytes: u64,
+    /// Open files that a process may raise its limit to.
+    pub open_files: u64,
 }
 
 /// One mount of a container.
@@ -161,6 +169,8 @@ pub struct JobContext {
     pub ca: Option<PathBuf>,
     /// The operator's limits.
     pub limits: StepLimits,
+    /// The most open files of a process that the engine can allow.
+    pub open_files: u64,
     /// Versions asked for, as variables.
     pub versions: BTreeMap<String, String>,
 }

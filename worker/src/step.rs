@@ -51,8 +51,6 @@ pub struct Run<'a> {
     pub timeout: Duration,
     /// How it ends when that is over.
     pub too_long: Stop,
-    /// Whether code 0 is no success yet: the engine is asked whether it killed a process for want of memory, too.
-    pub doubted: bool,
     /// Tells to let go of it.
     pub detach: &'a CancellationToken,
     /// Tells to end it.
@@ -161,7 +159,7 @@ impl Run<'_> {
         self.still_held()?;
         pipelinex_common::fault_event!("start", container = self.spec.name);
         pipelinex_common::fault_point!("worker.starting");
-        self.engine.start(id).await?;
+        self.engine.start(id).await.map_err(|error| StepError::of_start(error, &self.spec.image))?;
         pipelinex_common::fault_point!("worker.started");
         Ok(output)
     }

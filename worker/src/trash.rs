@@ -7,7 +7,7 @@ use crate::{
     Worker,
     engine::Belongings,
     errand::{self, Errand, Rights},
-    spec::{LABEL_CREATED, LABEL_INSTANCE, MountSource},
+    spec::{LABEL_CREATED, LABEL_INSTANCE, MountSource, OPEN_FILES},
 };
 
 /// Where the errand sees the trash.
@@ -57,6 +57,7 @@ impl Worker {
                 (LABEL_CREATED.to_owned(), jiff::Timestamp::now().as_second().to_string()),
             ]),
             patience: PATIENCE,
+            open_files: OPEN_FILES,
         };
         let done = errand::run(&engine, errand).await;
         let container = Belongings { containers: vec![name], ..Belongings::default() };

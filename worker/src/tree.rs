@@ -13,13 +13,13 @@ use pipelinex_common::{
     foreign::{Beneath, ForeignError},
     layout::JobPaths,
     slug::Slug,
-    store::{Copying, Store, TreeError, Whose, copy_tree, make_runner_dir},
+    store::{Copying, Links, Store, TreeError, Whose, copy_tree, make_runner_dir},
 };
 
 use crate::{
     engine::{Engine, VolumeSpec},
     errand::{self, Errand, Rights},
-    spec::{JobContext, LABEL_CREATED, LABEL_INSTANCE, MountSource, TreeKind},
+    spec::{JobContext, LABEL_CREATED, LABEL_INSTANCE, MountSource, OPEN_FILES_MAX, TreeKind},
 };
 
 /// Makes the folders of a tree; those that are there stay.
@@ -40,7 +40,7 @@ pub fn prepare(paths: &JobPaths, owner: &Slug, kind: TreeKind) -> Result<(), Tre
             // Aside first: a copy that a dying worker left half made is not taken for a whole one.
             let aside = tree.join(".copy");
             let _ = fs::remove_dir_all(&aside);
-            let how = Copying { whose: Whose::Runners, links: false, file_bytes: u64::MAX };
+            let how = Copying { whose: Whose::Runners, links: Links::Left, file_bytes: u64::MAX };
             copy_tree(&Beneath::open(&paths.source())?, &aside, how)?;
             fs::rename(&aside, tree.join("copy")).map_err(DiskError::io("move", &aside))?;
         }
@@ -91,11 +91,12 @@ pub fn open(paths: &JobPaths, owner: &Slug, kind: TreeKind) -> Result<Beneath, F
 /// Label of what a probe makes.
 const LABEL_PROBE: &str = "pipelinex.probe";
 
-/// Finds out whether the engine's host can lay an overlay over our folder, by having one mounted and read. Says why not.
+/// Finds out whether the engine's host can lay an overlay over our folder, by having one mounted and read, and with that how many
+/// open files it can allow. Says why not.
 ///
 /// # Errors
 /// The reason, as a sentence.
-pub async fn probe(engine: &Engine, store: &Store, on_engine: &Path, image: &str) -> Result<(), String> {
+pub async fn probe(engine: &Engine, store: &Store, on_engine: &Path, image: &str) -> Result<u64, String> {
     if on_engine.to_string_lossy().contains([',', ':']) {
         return Err(format!("the path {} has a comma or a colon in it", on_engine.display()));
     }
@@ -153,7 +154,7 @@ async fn probe_in(
     outside: &Path,
     image: &str,
     labels: BTreeMap<String, String>,
-) -> Result<(), String> {
+) -> Result<u64, String> {
     let text = |error: &dyn std::fmt::Display| error.to_string();
     disk::make_dir(inside, 0o711).map_err(|e| text(&e))?;
     for folder in ["lower", "upper", "work"] {
@@ -175,7 +176,8 @@ async fn probe_in(
         at: crate::spec::HOME.to_owned(),
         labels,
         patience: Duration::from_secs(5),
+        open_files: OPEN_FILES_MAX,
     };
-    errand::run(engine, errand).await?;
-    readable(inside).map_err(|error| error.to_string())?
+    let open_files = errand::run_with_open_files(engine, errand).await?;
+    readable(inside).map_err(|error| error.to_string())?.map(|()| open_files)
 }

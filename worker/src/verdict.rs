@@ -145,6 +145,50 @@ pub fn with_peak(verdict: Verdict, peak: &Peak) -> Verdict {
     verdict
 }
 
+/// Adds the name of the process that was killed for want of memory, where it is known.
+pub fn with_victim(verdict: Verdict, name: Option<&str>) -> Verdict {
+    match (verdict.reason, name) {
+        (Some(Reason::Oom), Some(name)) => {
+            let message = format!("{} (killed: {name})", verdict.message);
+            Verdict { message, ..verdict }
+        }
+        _ => verdict,
+    }
+}
+
+/// The warning about a process that was killed for want of memory while the script went on and ended well.
+pub fn survived_by_the_script(verdict: &Verdict, name: Option<&str>, peak: &Peak) -> Option<String> {
+    let name = name.map(|name| format!(" ({name})")).unwrap_or_default();
+    (verdict.state == StepState::Success).then(|| {
+        format!(
+            "the kernel ended a process of this step{name}, which needed more memory than it may have; the script went on. {}",
+            of_memory(peak)
+        )
+    })
+}
+
+/// Whether a container's init ends with this code where it cannot start the container's program: it is not there, cannot be
+/// executed, or is of another architecture.
+pub fn may_be_of_the_init(exit_code: i64) -> bool {
+    matches!(exit_code, 1 | 126 | 127)
+}
+
+/// A container whose log is one line of the engine's init never began: its image has no shell that runs here. A script cannot look
+/// like that: it prints each of its commands first.
+pub fn if_never_begun(verdict: Verdict, log: &str, image: Option<&str>) -> Verdict {
+    let words = log.strip_prefix("[FATAL tini (").and_then(|rest| Some(rest.split_once(")] ")?.1.trim_end()));
+    match words.filter(|words| words.starts_with("exec /bin/sh failed: ") && !words.contains('\n')) {
+        Some(words) if verdict.state == StepState::Failed => {
+            let image = image.unwrap_or("of this step");
+            let message = format!(
+                "the image {image} cannot start a script ({words}): it needs /bin/sh, for the architecture of the engine's host"
+            );
+            failed(Reason::ImageUnavailable, message, verdict.exit_code)
+        }
+        _ => verdict,
+    }
+}
+
 fn of_memory(peak: &Peak) -> String {
     let mib = |bytes: u64| format!("{:.1} MiB", bytes as f64 / MIB as f64);
     let seen = peak.used.map(|used| format!(" and was seen with {}", mib(used.memory_bytes))).unwrap_or_default();

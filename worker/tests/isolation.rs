@@ -43,11 +43,13 @@ try P23-kmsg sh -c ': > /dev/kmsg'
 try P24-time date -s 2000-01-01
 try P24-hostname hostname elsewhere
 try P26-setuid sh -c 'find / -xdev -perm /6000 -type f 2>/dev/null | grep .'
-for place in / /etc /usr /home /home/runner /bin; do try P27-$place touch $place/x; done
+for place in / /etc /usr /home /bin; do try P27-$place touch $place/x; done
 try P28-script sh -c ': >> "$PIPELINES_DIR/.steps/probe.sh"'
 try P28-remove rm -f "$PIPELINES_DIR/.steps/probe.sh"
 try P28-replace mv "$PIPELINES_DIR/.steps/probe.sh" "$PIPELINES_DIR/.steps/x"
 try P29-env sh -c 'env | grep -iE "redis|docker_host|token|secret|password"'
+lacks P27-own-home test -O "$HOME" -a "$(stat -c %d "$HOME")" != "$(stat -c %d /home)"
+try P27-mounts sh -c 'rmdir "$HOME/app" || mv "$HOME/pipelines" "$HOME/x" || rmdir "$HOME/reports"'
 lacks P30-files test "$(ls /proc/self/fd | wc -l)" -le 4
 lacks P13-core test "$(ulimit -c)" = 0
 try other-reports sh -c 'ls "$REPORTS_DIR/.." | grep -E "victim|outbox"'
@@ -56,7 +58,7 @@ try other-jobs sh -c 'ls / /home /home/runner | grep -E "[0-9a-f]{8}-[0-9a-f]{4}
 
 const NAMES: &str = "P01-user P02-CapAmb P02-CapBnd P02-CapEff P02-CapInh P02-CapPrm P03-privileges P04-bpf P04-io-uring \
     P04-keys P04-mount P04-old-sockets P04-perf P04-ptrace P04-seccomp P04-unshare P04-userfaultfd P13-core P14-kcore P15-core-pattern P15-sysrq P16-cgroup P17-sockets P20-interfaces P20-localhost P20-names P22-mem P22-mknod P23-kmsg P24-hostname \
-    P24-time P26-setuid P27-/ P27-/bin P27-/etc P27-/home P27-/home/runner P27-/usr P28-remove P28-replace P28-script P29-env \
+    P24-time P26-setuid P27-/ P27-/bin P27-/etc P27-/home P27-/usr P27-mounts P27-own-home P28-remove P28-replace P28-script P29-env \
     P30-files other-jobs other-reports";
 
 fn indented(script: &str) -> String {

@@ -39,6 +39,21 @@ fn too_much_memory_is_oom_also_when_only_a_child_is_killed() {
 }
 
 #[test]
+fn a_child_that_is_killed_for_memory_is_told_though_the_script_goes_on() {
+    story(async |world| {
+        let (step, log) =
+            one_step(world, r#"perl -e 'my $x = q(a) x 300_000_000' || echo "ended with $?""#, "memory: 64m").await;
+        assert_eq!((step.status, step.reason), (StepState::Success, None), "{step:?} {log}");
+        let told = step.warnings.join("\n");
+        assert!(told.contains("the script went on") && told.contains("64.0 MiB"), "{told}");
+        // Where the kernel's log may be read, it names the program.
+        let readable =
+            std::fs::File::open("/dev/kmsg").is_ok_and(|mut log| std::io::Read::read(&mut log, &mut [0; 8192]).is_ok());
+        assert!(!readable || told.contains("(perl)"), "{told}");
+    });
+}
+
+#[test]
 fn the_most_memory_that_a_step_was_seen_with_is_in_its_record_however_it_ends() {
     story(async |world| {
         for (end, state) in [("true", StepState::Success), ("exit 3", StepState::Failed)] {

@@ -30,6 +30,7 @@ my $port = $ENV{SERVER_PORT};
 my $server = IO::Socket::INET->new(LocalAddr => '0.0.0.0', LocalPort => $port, Listen => 9, ReuseAddr => 1) or die "no port\n";
 print "listening on $port in ", `pwd`;
 print `grep -E "^(CapEff|CapBnd|NoNewPrivs|Seccomp):" /proc/self/status`, `id -u`;
+print `echo x > ~/demo.mv.db && echo x > /var/tmp/x && echo home written`;
 print `touch x 2>&1 && echo writable; awk '\$5 ~ "^/home/" {print "mount", \$5, substr(\$6, 1, 2)}' /proc/self/mountinfo | sort`;
 while (my $client = $server->accept) {
   my $asked = <$client>; print "asked for $asked";
@@ -130,7 +131,7 @@ fn an_application_runs_hardened_beside_its_checks_and_its_log_is_kept() {
         {
             assert!(app.contains(kept), "{kept}: {app}");
         }
-        let mounts = "mount /home/runner/app ro\nmount /home/runner/pipelines ro\nasked";
+        let mounts = "mount /home/runner rw\nmount /home/runner/app ro\nmount /home/runner/pipelines ro\nasked";
         assert!(app.contains("Read-only file system") && !app.contains("writable") && app.contains(mounts), "{app}");
         assert!(smoke(&end).warnings[0].contains("app.log has a name that is ours"), "{end:#?}");
         assert_eq!(text(job.paths().reports_of(&Slug::of("SMOKE-TEST")).join("kept.log")), "forged\n");
@@ -258,6 +259,7 @@ fn context(world: &World, job: &Job) -> JobContext {
         volume_folders: false,
         ca: None,
         limits: world.config.limits.clone(),
+        open_files: pipelinex_worker::spec::OPEN_FILES,
         versions: Default::default(),
     }
 }

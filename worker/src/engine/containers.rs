@@ -152,12 +152,10 @@ impl Engine {
         }
     }
 
-    /// Waits until a started container does not run any more; `true` when the engine says that it ended with code 0. What else
-    /// there is to know, [`Self::inspect`] says.
-    pub async fn wait(&self, name: &str) -> bool {
+    /// Waits until a started container does not run any more, or the connection breaks. How it ended, [`Self::inspect`] says.
+    pub async fn wait(&self, name: &str) {
         let options = q::WaitContainerOptionsBuilder::default().condition("not-running").build();
-        let answer = self.docker.wait_container(name, Some(options)).next().await;
-        matches!(answer, Some(Ok(ended)) if ended.status_code == 0 && ended.error.is_none())
+        let _ = self.docker.wait_container(name, Some(options)).next().await;
     }
 
     /// What the engine says of a container; `None` when it says that there is none of that name.

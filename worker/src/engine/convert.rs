@@ -9,10 +9,15 @@ use bollard::models::{
 };
 use pipelinex_common::store::{RUNNER_GID, RUNNER_UID};
 
-use crate::spec::{ContainerSpec, HOME, KeptLog, Mount, MountSource, NetworkPlace, Program};
+use crate::{
+    script::SIGNAL_THE_GROUP,
+    spec::{ContainerSpec, HOME, KeptLog, Mount, MountSource, NetworkPlace, OPEN_FILES, Program},
+};
 
-/// Open files a step may have: enough for a JVM build, far below what would starve the host.
-const MAX_OPEN_FILES: i64 = 16_384;
+/// The name of every container's host.
+const HOST_NAME: &str = "runner";
+/// Where the host is short of memory, the kernel ends a runner before anything else.
+const OOM_SCORE: i64 = 500;
 /// The largest file a step may write, in bytes: above any artifact that would be collected.
 const MAX_FILE_BYTES: i64 = 8 * 1024 * 1024 * 1024;
 /// Size of /dev/shm, in bytes; it counts as memory of the container. The engine's own default, said so that no daemon's
@@ -40,10 +45,10 @@ pub fn container(spec: &ContainerSpec) -> ContainerCreateBody {
         image: Some(spec.image.clone()),
         entrypoint,
         cmd,
-        env: Some(spec.env.iter().map(|(name, value)| format!("{name}={value}")).collect()),
+        env: Some(environment(spec)),
         user: Some(format!("{RUNNER_UID}:{RUNNER_GID}")),
         // Constants: a name or folder chosen by the image or the project has been a way out before (CVE-2024-21626).
-        hostname: Some("runner".to_owned()),
+        hostname: Some(HOST_NAME.to_owned()),
         working_dir: Some(working_dir.to_owned()),
         tty: Some(false),
         open_stdin: Some(false),
@@ -86,6 +91,13 @@ fn health_check(command: &[String]) -> HealthConfig {
     }
 }
 
+fn environment(spec: &ContainerSpec) -> Vec<String> {
+    let said = spec.env.iter().map(|(name, value)| format!("{name}={value}"));
+    // The engine's init then tells the launcher and its guard of TERM, and not one process alone.
+    let ours = matches!(spec.program, Program::Command(_)).then(|| format!("{SIGNAL_THE_GROUP}=1"));
+    said.chain(ours).collect()
+}
+
 fn endpoint(place: &NetworkPlace) -> Option<NetworkingConfig> {
     let settings = EndpointSettings { aliases: Some(vec![place.alias.clone()?]), ..Default::default() };
     Some(NetworkingConfig { endpoints_config: Some(HashMap::from([(place.network.clone(), settings)])) })
@@ -111,7 +123,12 @@ fn host_config(spec: &ContainerSpec) -> HostConfig {
         memory_swap: Some(limits.memory_bytes as i64),
         nano_cpus: Some(limits.milli_cpus as i64 * 1_000_000),
         pids_limit: Some(limits.pids as i64),
-        ulimits: Some(vec![ulimit("nofile", MAX_OPEN_FILES), ulimit("core", 0), ulimit("fsize", MAX_FILE_BYTES)]),
+        ulimits: Some(vec![
+            ulimit("nofile", (OPEN_FILES.min(limits.open_files) as i64, limits.open_files as i64)),
+            ulimit("core", (0, 0)),
+            ulimit("fsize", (MAX_FILE_BYTES, MAX_FILE_BYTES)),
+        ]),
+        oom_score_adj: Some(OOM_SCORE),
         ipc_mode: Some("private".to_owned()),
         shm_size: Some(SHARED_MEMORY_BYTES),
         cgroupns_mode: Some(bollard::models::HostConfigCgroupnsModeEnum::PRIVATE),
@@ -120,6 +137,8 @@ fn host_config(spec: &ContainerSpec) -> HostConfig {
         // the host where none is and the host's own server is on loopback: a way out of a network that has none
         // (CVE-2024-29018). Names of containers are answered by the engine itself.
         dns: spec.network.as_ref().is_none_or(|place| place.internal).then(|| vec!["127.0.0.1".to_owned()]),
+        // On a network the engine gives the name an address.
+        extra_hosts: spec.network.is_none().then(|| vec![format!("{HOST_NAME}:127.0.0.1")]),
         mounts: Some(spec.mounts.iter().map(mount).collect()),
         log_config: Some(log_config(spec.log)),
         restart_policy: Some(RestartPolicy { name: Some(RestartPolicyNameEnum::NO), maximum_retry_count: None }),
@@ -146,8 +165,8 @@ fn scratch_options(bytes: u64) -> String {
     format!("rw,noexec,nosuid,nodev,size={bytes},uid={RUNNER_UID},gid={RUNNER_GID},mode=0700")
 }
 
-fn ulimit(name: &str, value: i64) -> ResourcesUlimits {
-    ResourcesUlimits { name: Some(name.to_owned()), soft: Some(value), hard: Some(value) }
+fn ulimit(name: &str, (soft, hard): (i64, i64)) -> ResourcesUlimits {
+    ResourcesUlimits { name: Some(name.to_owned()), soft: Some(soft), hard: Some(hard) }
 }
 
 fn mount(mount: &Mount) -> EngineMount {
@@ -252,6 +271,7 @@ mod tests {
             volume_folders,
             ca: Some(PathBuf::from("/workspaces/.ca/x")),
             limits: StepLimits::default(),
+            open_files: spec::OPEN_FILES_MAX,
             versions: Default::default(),
         };
         let extras = Extras { inputs: step.target.is_some(), ..Extras::default() };

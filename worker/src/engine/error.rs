@@ -65,6 +65,15 @@ impl EngineError {
         matches!(self, Self::Answered { status: 404, message } if message.to_lowercase().contains("no such image"))
     }
 
+    /// Whether it says that it cannot run a container's first program: nothing of the image has begun.
+    pub fn is_unstartable(&self) -> bool {
+        let of_exec = |message: &str| {
+            let why = ["no such file", "not found", "permission denied", "exec format error", "is a directory"];
+            message.contains("exec") && why.iter().any(|why| message.contains(why))
+        };
+        matches!(self, Self::Answered { status: 400.., message } if of_exec(&message.to_lowercase()))
+    }
+
     /// Whether asking again can help: nothing was said about what was asked.
     pub fn is_unreachable(&self) -> bool {
         match self {

@@ -14,7 +14,7 @@ use super::{JobSteps, taken_up::TakenUp};
 use crate::{
     advisories,
     engine::{Belongings, Phase},
-    inputs, lock,
+    home, inputs, lock,
     modes::ScanMode,
     peak::{Peak, Sampler},
     services::{Services, containers},
@@ -157,7 +157,10 @@ impl JobSteps {
         }
         let services = self.services(step, &spec, &context, fresh).await?;
         self.remember(step, &spec, services.as_ref());
-        self.make_ready(step, &spec, producers.filter(|_| fresh)).await?;
+        let mut homes = vec![(home::Owner::Step, spec.mounts.clone())];
+        homes.extend(services.iter().map(|it| (home::Owner::Application, it.application.mounts.clone())));
+        let homes = if fresh { homes } else { Vec::new() };
+        self.make_ready(step, &spec, producers.filter(|_| fresh), homes).await?;
         let instead = match &services {
             Some(services) if fresh => services.start().await?,
             _ => None,

@@ -93,7 +93,9 @@ impl JobSteps {
 /// Whose fault an error is: a reason for the step, or something that ends our hold on the job (`None`: somebody else's now).
 pub(super) fn failure(error: StepError) -> Result<Stop, Option<RunError>> {
     match error {
-        StepError::NoImage { .. } => Ok(Stop::new(Reason::ImageUnavailable, error.to_string())),
+        StepError::NoImage { .. } | StepError::Unstartable { .. } => {
+            Ok(Stop::new(Reason::ImageUnavailable, error.to_string()))
+        }
         StepError::Engine(engine) if engine.is_unreachable() => Err(Some(engine.into())),
         StepError::Engine(engine) => Ok(Stop::new(Reason::EngineError, engine.to_string())),
         StepError::Tree(TreeError::Foreign(error)) => {

@@ -12,32 +12,46 @@ use pipelinex_common::{
 use super::JobSteps;
 use crate::{
     engine::{EngineError, VolumeSpec},
-    inputs, lock,
-    spec::{ContainerSpec, NetworkPlace, TreeKind},
+    home, inputs, lock,
+    spec::{ContainerSpec, Mount, NetworkPlace, TreeKind},
     step::StepError,
     tree,
 };
 
 impl JobSteps {
     /// Everything a container needs: its folders and script, and, made once for all steps, volumes and network. `producers`:
-    /// the steps whose artifacts are copied for it.
+    /// the steps whose artifacts are copied for it. `homes`: the containers whose homes are made; none of a step that was taken up.
     pub(super) async fn make_ready(
         &self,
         step: &Step,
         spec: &ContainerSpec,
         producers: Option<Vec<Slug>>,
+        homes: Vec<(home::Owner, Vec<Mount>)>,
     ) -> Result<(), StepError> {
         self.still_held()?;
         make_runner_dir(&self.paths.outbox_of(&step.slug)).map_err(TreeError::from)?;
         self.write_script(step)?;
         let volume = self.volume.get_or_try_init(|| self.engine_volume());
         let network = self.make_network(spec.network.as_ref());
-        let (volume, network, tree, inputs) =
-            tokio::join!(volume, network, self.make_tree(step), self.make_inputs(step, producers));
+        let (volume, network, tree, inputs, homes) = tokio::join!(
+            volume,
+            network,
+            self.make_tree(step),
+            self.make_inputs(step, producers),
+            self.make_homes(step, homes)
+        );
         volume?;
         network?;
         tree?;
-        inputs
+        inputs?;
+        homes
+    }
+
+    async fn make_homes(&self, step: &Step, homes: Vec<(home::Owner, Vec<Mount>)>) -> Result<(), StepError> {
+        let (worker, tree) = (Arc::clone(&self.worker), self.paths.tree(&step.slug));
+        let make =
+            move || homes.iter().try_for_each(|(owner, mounts)| home::make(&worker.store, &tree, *owner, mounts));
+        self.aside("make the home of", make).await
     }
 
     /// Written again by every holder, from the definition: whatever a power cut left of it is never run.

@@ -23,7 +23,7 @@ impl JobSteps {
         let watched = services.as_ref().filter(|_| *live);
         let watching = watched.map(|services| watch_over(services.clone(), tell.clone()));
         let growing = AbortOnDropHandle::new(tokio::spawn(tell_when_outgrown(
-            vec![self.paths.tree(self.definition.tree_owner(step)), self.paths.outbox_of(&step.slug)],
+            self.written_by(step),
             self.worker.config.limits.disk_bytes,
             tell.clone(),
         )));
@@ -38,7 +38,6 @@ impl JobSteps {
             live: *live,
             timeout: self.timeout(step),
             too_long: self.too_long(step),
-            doubted: self.voice(step).is_doubted(),
             detach: &self.let_go,
             told,
             holds: self.holds(),
@@ -49,15 +48,25 @@ impl JobSteps {
         let ending = match (ordered, services) {
             (Some(stop), _) => {
                 let _ = ending_beside.await;
-                // Whatever failed while all of it was being ended failed because of that.
-                let failed = matches!(&ending, Ending::Exited(status) if status.exit_code != 0);
-                if failed { Ending::Ended(stop) } else { ending }
+                // However it ended while all of it was being ended, also when a former holder was doing that: a script can answer
+                // the wish to end with any code.
+                if matches!(ending, Ending::Exited(_)) { Ending::Ended(stop) } else { ending }
             }
             (None, Some(services)) => services.judge(ending, *live).await?,
             (None, None) => ending,
         };
         let too_late = *overran && matches!(ending, Ending::Exited(_));
         Ok(if too_late { Ending::Ended(self.too_long(step)) } else { ending })
+    }
+
+    /// The folders in which a step writes: the tree it works in, its home, and its reports.
+    fn written_by(&self, step: &Step) -> Vec<PathBuf> {
+        let owner = self.definition.tree_owner(step);
+        let mut folders = vec![self.paths.tree(owner), self.paths.outbox_of(&step.slug)];
+        if *owner != step.slug {
+            folders.push(self.paths.tree(&step.slug));
+        }
+        folders
     }
 }
 

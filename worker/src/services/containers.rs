@@ -7,9 +7,12 @@ use pipelinex_common::{
     slug::Slug,
 };
 
-use crate::spec::{
-    self, APP_DIR, ContainerLimits, ContainerSpec, JobContext, KeptLog, LABEL_SERVICE, NetworkPlace, PIPELINES_DIR,
-    Program, Scratch,
+use crate::{
+    home,
+    spec::{
+        self, APP_DIR, ContainerLimits, ContainerSpec, JobContext, KeptLog, LABEL_SERVICE, NetworkPlace, PIPELINES_DIR,
+        Program, Scratch,
+    },
 };
 
 /// Memory of a database, in bytes, its files included. PostgreSQL takes 128 MiB for its buffers and writes 40 MiB at first.
@@ -41,15 +44,19 @@ pub fn application(
         image,
         program: Program::Command(crate::script::application(&target.command)),
         env,
-        mounts: vec![
-            spec::bind(context.on_engine.pipelines(), PIPELINES_DIR, true),
-            spec::bind(artifacts, APP_DIR, true),
-        ],
+        mounts: home::mounts(&context.on_engine.tree(&step.slug), home::Owner::Application)
+            .chain([
+                spec::bind(context.on_engine.pipelines(), PIPELINES_DIR, true),
+                spec::bind(artifacts, APP_DIR, true),
+            ])
+            .collect(),
+        scratch: vec![spec::runtime_dir()],
         limits: ContainerLimits {
             memory_bytes: limits.memory_bytes,
             milli_cpus: limits.milli_cpus,
             pids: limits.pids,
             tmp_bytes: limits.tmp_bytes,
+            open_files: context.open_files,
         },
         ..beside(step_container, "app", &target.alias)
     }
@@ -81,6 +88,7 @@ pub fn database(
             milli_cpus: limits.milli_cpus,
             pids: limits.pids.min(DATABASE_PIDS),
             tmp_bytes: limits.tmp_bytes.min(64 * MIB),
+            open_files: context.open_files,
         },
         health: Some(ready.map(str::to_owned).to_vec()),
         ..beside(step_container, "db", database::ALIAS)

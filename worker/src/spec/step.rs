@@ -6,16 +6,16 @@ use std::{
 };
 
 use pipelinex_common::{
-    limits::StepLimits,
+    limits::{MIB, StepLimits},
     pipeline::model::{Step, StepKind},
     slug::Slug,
 };
 
 use super::{
     ADVISORIES_DIR, APP_DIR, CA_DIR, CACHE_DIR, ContainerLimits, ContainerSpec, HOME, INPUTS_DIR, JobContext, KeptLog,
-    LABEL_STEP, Mount, MountSource, PIPELINES_DIR, Program, REPORTS_DIR, TreeKind,
+    LABEL_STEP, Mount, MountSource, PIPELINES_DIR, Program, REPORTS_DIR, RUNTIME_DIR, Scratch, TreeKind,
 };
-use crate::modes::ScanMode;
+use crate::{home, modes::ScanMode};
 
 /// What a step gets beyond its definition.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -33,11 +33,13 @@ pub(crate) fn bind(path: PathBuf, target: &str, read_only: bool) -> Mount {
     Mount { source: MountSource::Bind(path), target: target.to_owned(), read_only }
 }
 
-/// What a step mounts, and nothing else: scripts read-only, its own folder of the reports volume, and either the submitted
-/// source read-only (scans) or its tree and the tree's cache.
+/// What a step mounts, and nothing else: its home, scripts read-only, its own folder of the reports volume, and either the
+/// submitted source read-only (scans) or its tree and the tree's cache.
 pub fn mounts(context: &JobContext, step: &Step, tree_owner: &Slug, extras: &Extras) -> Vec<Mount> {
     let job = &context.on_engine;
-    let mut mounts = vec![bind(job.pipelines(), PIPELINES_DIR, true)];
+    // The home first: most of the others lie below it.
+    let mut mounts: Vec<Mount> = home::mounts(&job.tree(&step.slug), home::Owner::Step).collect();
+    mounts.push(bind(job.pipelines(), PIPELINES_DIR, true));
     mounts.push(if context.volume_folders {
         let source = MountSource::VolumeFolder(context.reports_volume(), step.slug.to_string());
         Mount { source, target: REPORTS_DIR.to_owned(), read_only: false }
@@ -78,19 +80,25 @@ pub fn container(
         program: Program::Command(crate::script::command(step)),
         env: environment(context, step, extras),
         mounts: mounts(context, step, tree_owner, extras),
-        scratch: Vec::new(),
+        scratch: vec![runtime_dir()],
         limits: ContainerLimits {
             // A definition may ask for less than the operator allows, never for more.
             memory_bytes: lower(step.memory_bytes, context.limits.memory_bytes),
             milli_cpus: lower(step.milli_cpus, context.limits.milli_cpus),
             pids: lower(step.pids, context.limits.pids),
             tmp_bytes: context.limits.tmp_bytes,
+            open_files: context.open_files,
         },
         network: context.network(step),
         health: None,
         log: KeptLog::All,
         labels,
     }
+}
+
+/// The folder at [`RUNTIME_DIR`].
+pub(crate) fn runtime_dir() -> Scratch {
+    Scratch { target: RUNTIME_DIR.to_owned(), bytes: 16 * MIB }
 }
 
 /// The time a step has, in seconds.
@@ -129,12 +137,18 @@ fn environment(context: &JobContext, step: &Step, extras: &Extras) -> BTreeMap<S
     env
 }
 
-/// What a step and the application beside it both get. What is ours stands above what a definition says.
+/// What a step and the application beside it both get. What is ours stands above what a definition says. Language, time zone and
+/// terminal are set by the launcher, where neither definition nor image sets them.
 pub(crate) fn common_environment(context: &JobContext, step: &Step) -> BTreeMap<String, String> {
     let mut env = step.variables.clone();
     env.extend(context.versions.clone());
-    let ours =
-        [("APP_DIR", APP_DIR), ("PIPELINES_DIR", PIPELINES_DIR), ("HOME", HOME), ("CI", "true"), ("LANG", "C.UTF-8")];
+    let ours = [
+        ("APP_DIR", APP_DIR),
+        ("PIPELINES_DIR", PIPELINES_DIR),
+        ("HOME", HOME),
+        ("XDG_RUNTIME_DIR", RUNTIME_DIR),
+        ("CI", "true"),
+    ];
     env.extend(ours.map(|(name, value)| (name.to_owned(), value.to_owned())));
     env
 }

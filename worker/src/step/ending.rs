@@ -59,6 +59,14 @@ pub enum StepError {
         /// What pulling it said.
         cause: String,
     },
+    /// The engine could not start the container's first program.
+    #[error("the image {image} cannot be started: {cause}")]
+    Unstartable {
+        /// Which image.
+        image: String,
+        /// The engine's words.
+        cause: String,
+    },
     /// Our own files.
     #[error(transparent)]
     Disk(#[from] DiskError),
@@ -68,4 +76,14 @@ pub enum StepError {
     /// Somebody else holds the job now.
     #[error("another worker holds the job")]
     NotMine,
+}
+
+impl StepError {
+    /// What a container that the engine could not start failed of.
+    pub(crate) fn of_start(error: EngineError, image: &str) -> Self {
+        match error.is_unstartable() {
+            true => Self::Unstartable { image: image.to_owned(), cause: error.to_string() },
+            false => Self::Engine(error),
+        }
+    }
 }

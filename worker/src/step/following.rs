@@ -11,7 +11,7 @@ use tokio::time::timeout_at;
 
 use super::{ASK_AGAIN, Ending, GRACE, Run, StepError, Stop, Told, ended_or_lost, heard::Heard};
 use crate::{
-    engine::{ContainerStatus, EngineError, Output, Phase},
+    engine::{EngineError, Output, Phase},
     logs::{Appended, LogWriter},
 };
 
@@ -130,11 +130,8 @@ impl Run<'_> {
         let name = self.spec.name.as_str();
         // A container whose output has ended is about to end; one that closed its output by itself is not.
         let limit = deadline.min(Instant::now() + Duration::from_secs(2));
-        if let Ok(true) = timeout_at(limit.into(), self.engine.wait(name)).await
-            && !self.doubted
-        {
-            return Ok(Settled::Is(Ending::Exited(ContainerStatus::success())));
-        }
+        // Whatever it answers, the engine is asked: only then it says whether a process was killed for want of memory.
+        let _ = timeout_at(limit.into(), self.engine.wait(name)).await;
         let mut away = false;
         loop {
             match self.engine.inspect(name).await {

@@ -130,3 +130,33 @@ fn a_required_scan_that_left_files_unread_has_not_succeeded() {
     assert_eq!((reason, warnings.as_str()), (None, "2 files were not read: findings may be missing"));
     assert_eq!(judged(10, &[], true, 2).0, Some(Reason::ScriptFailure), "what failed keeps its reason");
 }
+
+#[test]
+fn a_script_that_never_began_is_the_images_fault() {
+    let failed = of(&status(127, false), Voice::Project);
+    let never = "[FATAL tini (7)] exec /bin/sh failed: No such file or directory\n";
+    let verdict = if_never_begun(failed.clone(), never, Some("hub/none:1"));
+    assert_eq!(verdict.reason, Some(Reason::ImageUnavailable));
+    assert!(verdict.message.contains("hub/none:1") && verdict.message.contains("No such file or directory"));
+    for log in [
+        "",
+        "$ echo\n[FATAL tini (7)] exec /bin/sh failed: No such file or directory\n",
+        "[FATAL tini (7)] exec /bin/sh failed: No such file or directory\nmore\n",
+        "[FATAL tini (7)] exec mvn failed: No such file or directory\n",
+    ] {
+        assert_eq!(if_never_begun(failed.clone(), log, None), failed, "{log}");
+    }
+    let success = of(&status(0, false), Voice::Project);
+    assert_eq!(if_never_begun(success.clone(), never, None), success);
+}
+
+#[test]
+fn a_process_that_was_killed_is_named() {
+    let peak = Peak::default();
+    let success = of(&status(0, true), Voice::Project);
+    let told = survived_by_the_script(&success, Some("perl"), &peak).unwrap();
+    assert!(told.contains("(perl)") && told.contains("the script went on"), "{told}");
+    let failed = of(&status(3, true), Voice::Project);
+    assert_eq!(survived_by_the_script(&failed, Some("perl"), &peak), None);
+    assert!(with_victim(failed, Some("perl")).message.ends_with("(killed: perl)"));
+}
