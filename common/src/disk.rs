@@ -18,6 +18,7 @@ use std::{
 use rustix::fs::OFlags;
 use uuid::Uuid;
 
+pub(crate) use self::json::link_new;
 pub use self::json::{Versioned, create_json, create_json_in, place_json, read_json, write_json};
 
 /// Mode of the files of a job: the worker writes, the backend's group reads, nobody else.
@@ -66,6 +67,11 @@ impl DiskError {
     /// Whether the disk, or a quota on it, is full.
     pub fn is_full(&self) -> bool {
         matches!(self, Self::Io { source, .. } if is_full(source))
+    }
+
+    /// Whether the file system is mounted read-only.
+    pub fn is_read_only(&self) -> bool {
+        matches!(self, Self::Io { source, .. } if source.kind() == io::ErrorKind::ReadOnlyFilesystem)
     }
 
     /// Whether the file, or a folder above it, is not there.
@@ -259,6 +265,6 @@ fn sync_parent(path: &Path) -> Result<(), DiskError> {
     sync_dir(path.parent().unwrap_or(Path::new(".")))
 }
 
-fn nofollow() -> i32 {
+pub(crate) fn nofollow() -> i32 {
     (OFlags::NOFOLLOW | OFlags::CLOEXEC).bits() as i32
 }

@@ -472,12 +472,14 @@ fn failed(path: &str, source: io::Error) -> ForeignError {
     ForeignError::Io { path: shown(path), source }
 }
 
+mod held;
 mod links;
 mod measure;
 mod remove;
 #[cfg(test)]
 mod tests;
 
+pub use held::held_by;
 pub use links::Leads;
-pub use measure::{measure, measure_up_to};
+pub use measure::{Measured, Taken, measure, measure_up_to};
 pub use remove::remove_tree;

@@ -46,6 +46,11 @@ impl Layout {
         self.root.join(".trash")
     }
 
+    /// Files kept ready for what must be written on a full disk.
+    pub fn spare(&self) -> PathBuf {
+        self.root.join(".spare")
+    }
+
     /// Databases of advisories, one folder for each import.
     pub fn advisories(&self) -> PathBuf {
         self.root.join(".advisories")
@@ -92,6 +97,11 @@ impl JobPaths {
     /// The folder itself.
     pub fn root(&self) -> &Path {
         &self.root
+    }
+
+    /// The workspaces folder that the job is in.
+    pub fn workspaces(&self) -> Layout {
+        Layout::new(self.root.parent().unwrap_or(&self.root))
     }
 
     /// The admission record.

@@ -2,6 +2,8 @@
 
 use serde::{Deserialize, Serialize};
 
+use crate::foreign::Taken;
+
 /// One mebibyte, in bytes.
 pub const MIB: u64 = 1024 * 1024;
 
@@ -68,7 +70,7 @@ pub struct StepLimits {
     pub timeout_seconds: u64,
     /// Bytes of log that are stored; what follows is counted, and a tail of it kept.
     pub log_stored_bytes: u64,
-    /// Bytes of log after which the step is ended with `log_limit`.
+    /// Bytes of the engine's own record of the log after which the step is ended with `log_limit`: a JSON object a line.
     pub log_raw_bytes: u64,
     /// Bytes of all reports of one step.
     pub report_bytes: u64,
@@ -80,6 +82,20 @@ pub struct StepLimits {
     pub tmp_bytes: u64,
     /// What its tree and its reports may take on the disk, in bytes, before it is ended with `disk_limit`.
     pub disk_bytes: u64,
+    /// How many files and folders it may make there, before it is ended with `disk_limit`.
+    #[serde(default = "default_disk_files")]
+    pub disk_files: u64,
+}
+
+fn default_disk_files() -> u64 {
+    StepLimits::default().disk_files
+}
+
+impl StepLimits {
+    /// What a step may take on the disk.
+    pub fn disk(&self) -> Taken {
+        Taken { bytes: self.disk_bytes, files: self.disk_files }
+    }
 }
 
 impl Default for StepLimits {
@@ -97,6 +113,8 @@ impl Default for StepLimits {
             tmp_bytes: 512 * MIB,
             // A Maven build with its repository stays below 1 GiB.
             disk_bytes: 10 * 1024 * MIB,
+            // A large front end with its packages has about 100,000.
+            disk_files: 200_000,
         }
     }
 }

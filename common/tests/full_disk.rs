@@ -11,13 +11,17 @@ use pipelinex_common::{
     id::JobId,
     slug::Slug,
     state::{JobState, StepState},
-    store::{Claim, ClaimOutcome, HeartbeatWatch, Job, Store, StoreError, WorkerIdentity},
+    store::{Claim, ClaimOutcome, HeartbeatWatch, Job, Store, StoreError, Wished, WorkerIdentity},
     testing::{SmallDisk, sample},
 };
 
 /// The kinds of disks that there are here.
 fn disks() -> impl Iterator<Item = SmallDisk> {
     [Some(SmallDisk::in_memory()), SmallDisk::ext4()].into_iter().flatten()
+}
+
+fn few_inodes() -> impl Iterator<Item = SmallDisk> {
+    [Some(SmallDisk::with_few_inodes(200)), SmallDisk::ext4_with_few_inodes(256)].into_iter().flatten()
 }
 
 fn store(disk: &SmallDisk) -> Store {
@@ -97,12 +101,68 @@ fn without_its_room_a_job_would_have_no_end() {
         let job = admit(&store).unwrap();
         let claim = claim(&store, &job).unwrap();
         fs::remove_dir_all(job.paths().reserve()).unwrap();
+        fs::remove_dir_all(store.layout().spare()).unwrap();
         disk.leave(0);
         assert!(is_full(job.record_end(&Slug::of("build"), &step_end(&claim, "build"))));
         assert!(is_full(job.finish(&end(&job))));
         assert!(!job.paths().final_record().exists());
         disk.make_room();
         assert!(job.finish(&end(&job)).unwrap(), "with space again nothing stands in the way");
+    }
+}
+
+#[test]
+fn without_an_inode_left_a_job_is_canceled_taken_up_again_and_ended() {
+    for disk in few_inodes() {
+        let store = store(&disk);
+        let job = admit(&store).unwrap();
+        let first = claim(&store, &job).unwrap();
+        disk.take_inodes();
+        assert!(fs::write(job.paths().root().join("one-more"), "").is_err());
+
+        assert!(matches!(job.wish_cancel("by somebody").unwrap(), Wished::Durable));
+        assert!(matches!(job.wish_cancel("again").unwrap(), Wished::Durable));
+        assert_eq!(job.cancel_wish().as_deref(), Some("by somebody"));
+        drop(first);
+        // However often its holder dies: each claim takes the file of the one before.
+        let mut number = 1;
+        for _ in 0..40 {
+            let mut next = claim(&store, &job).unwrap();
+            next.beat().unwrap();
+            assert!(next.number() == number + 1 && next.holds());
+            let other = job.claim(&WorkerIdentity::of_this_process(), &mut HeartbeatWatch::default()).unwrap();
+            assert!(matches!(other, ClaimOutcome::Held { .. }), "{other:?}");
+            number = next.number();
+        }
+        let claim = claim(&store, &job).unwrap();
+        assert_eq!(job.begin_attempt(&claim, 0).unwrap(), 1);
+        assert!(job.record_end(&Slug::of("build"), &step_end(&claim, "build")).unwrap());
+        store.throw_away(&job.paths().trees()).unwrap();
+        let end = end(&job);
+        assert!(job.finish(&end).unwrap() && !job.finish(&end).unwrap());
+        assert_eq!(job.view().unwrap().execution, end);
+        assert!(store.remove_ended(&job).unwrap(), "sweeping needs none");
+    }
+}
+
+#[test]
+fn without_an_inode_left_a_job_that_nobody_has_begun_is_canceled() {
+    for disk in few_inodes() {
+        let store = store(&disk);
+        let job = admit(&store).unwrap();
+        disk.take_inodes();
+        // A folder that is opened again, such as by a worker that was restarted.
+        let store = Store::open(store.layout().root()).unwrap();
+        assert!(matches!(job.wish_cancel("by somebody").unwrap(), Wished::Durable));
+        let outcome = job.claim(&WorkerIdentity::of_this_process(), &mut HeartbeatWatch::default()).unwrap();
+        let ClaimOutcome::Won(claim) = outcome else { panic!("{outcome:?}") };
+        assert!(is_full(store.take_over(&job)), "it has not begun");
+        assert!(claim.holds() && job.finish(&end(&job)).unwrap());
+        disk.give_inodes();
+        let spare = |store: &Store| fs::read_dir(store.layout().spare()).unwrap().count();
+        assert_eq!(spare(&store), 20 - 4);
+        store.restock().unwrap();
+        assert_eq!(spare(&store), 20);
     }
 }
 

@@ -2,7 +2,7 @@
 
 use std::{collections::BTreeMap, path::PathBuf, time::Duration};
 
-use pipelinex_common::{database::DatabaseConfig, limits::StepLimits, policy::Policy, store::Keep};
+use pipelinex_common::{database::DatabaseConfig, limits::StepLimits, policy::Policy, room::Watermark, store::Keep};
 use serde::{Deserialize, Serialize};
 
 /// The operator's settings.
@@ -36,6 +36,8 @@ pub struct WorkerConfig {
     pub engine_workspaces: Option<PathBuf>,
     /// A file that is written after each pass over the folders, for whoever watches over this process.
     pub health_file: Option<PathBuf>,
+    /// What must stay free on the disk of the workspaces: below it the step that grows fastest is ended.
+    pub min_free: Watermark,
     /// How old something of ours must be before it is removed as left over, where no end of its job says so.
     pub leftover_grace: Duration,
     /// How much of what has ended is kept.
@@ -80,6 +82,7 @@ impl Default for WorkerConfig {
             docker_host: None,
             engine_workspaces: None,
             health_file: None,
+            min_free: Watermark::default(),
             leftover_grace: Duration::from_secs(60 * 60),
             keep: Keep::default(),
             copy_trees: false,

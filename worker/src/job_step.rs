@@ -2,6 +2,7 @@
 
 mod carry;
 mod end;
+mod full;
 mod lost;
 mod ready;
 mod record;
@@ -41,6 +42,7 @@ use crate::{
     engine::{Belongings, Engine},
     images::PinnedImages,
     lock,
+    quota::Quotas,
     run::RunError,
     spec::{self, JobContext},
     step::{Ending, Stop},
@@ -76,6 +78,7 @@ pub struct JobSteps {
     /// The workspaces folder as the engine's host sees it.
     workspaces: PathBuf,
     images: PinnedImages,
+    quotas: Option<Quotas>,
     attempt: AtomicU32,
     claim: Arc<Mutex<Claim>>,
     claim_number: u64,
@@ -132,6 +135,7 @@ impl JobSteps {
             context,
             workspaces: site.workspaces,
             images: PinnedImages::default(),
+            quotas: site.quotas,
             claim: claim.0,
             claim_number: claim.1,
             adopted: Mutex::new(left.running),
@@ -219,11 +223,14 @@ impl JobSteps {
         let ran = match carried {
             Ok(Carried::Skipped(record)) => return StepReport::Ended(slug, record),
             Ok(Carried::Ran(ran)) => *ran,
-            Err(error) => match end::failure(error) {
-                Ok(stop) => Ran::not_begun(stop),
-                Err(Some(broke)) => return StepReport::Broke(broke),
-                Err(None) => return StepReport::LetGo,
-            },
+            Err(error) => {
+                let filled = if full::is_full(&error) { self.filled_by_us().await } else { None };
+                match filled.map_or_else(|| end::failure(error), Ok) {
+                    Ok(stop) => Ran::not_begun(stop),
+                    Err(Some(broke)) => return StepReport::Broke(broke),
+                    Err(None) => return StepReport::LetGo,
+                }
+            }
         };
         match &ran.ending {
             Ending::Detached => return StepReport::LetGo,

@@ -22,6 +22,7 @@ pub mod modes;
 pub mod peak;
 pub mod poison;
 pub mod put_off;
+pub mod quota;
 pub mod reconcile;
 pub mod run;
 pub mod script;
@@ -45,7 +46,7 @@ use pipelinex_common::{
 use tokio::sync::Semaphore;
 use tokio_util::sync::CancellationToken;
 
-use crate::{config::WorkerConfig, desk::Desk, engine::Engine, site::Site};
+use crate::{config::WorkerConfig, desk::Desk, engine::Engine, growth::Guard, site::Site};
 
 /// How a worker is told to stop.
 #[derive(Clone, Debug, Default)]
@@ -80,6 +81,7 @@ pub struct Worker {
     pub(crate) stop: StopOrders,
     pub(crate) step_slots: Arc<Semaphore>,
     pub(crate) desk: Desk,
+    pub(crate) guard: Guard,
     engine: tokio::sync::Mutex<Option<Engine>>,
     site: tokio::sync::Mutex<Option<Site>>,
 }
@@ -101,6 +103,7 @@ impl Worker {
         Arc::new(Self {
             step_slots: Arc::new(Semaphore::new(config.parallel_steps.max(1))),
             desk: Desk::new(config.parallel.max(1), watch),
+            guard: Guard::default(),
             identity,
             runtime: tokio::runtime::Handle::current(),
             config,

@@ -4,6 +4,7 @@
 //! a line. Whoever takes a step over cuts both files to what they agree on and skips that many whole lines of the engine's
 //! log: never bytes, because engines replace invalid UTF-8 in their record and so change lengths, but not line ends.
 
+mod recorded;
 mod taken_up;
 #[cfg(test)]
 mod tests;
@@ -24,7 +25,10 @@ use pipelinex_common::{
     slug::Slug,
 };
 
-use self::taken_up::{SkipLines, agreed, restart};
+use self::{
+    recorded::Recorded,
+    taken_up::{SkipLines, agreed, restart},
+};
 
 /// How much of the end of a log is kept when it is too long to store.
 const TAIL_BYTES: usize = 64 * 1024;
@@ -34,12 +38,19 @@ const ROW_BYTES: u64 = 4096;
 /// or when so much time has passed.
 const ROW_PAUSE: Duration = Duration::from_millis(200);
 
+/// The bytes that an engine stores of an output that is printed whole.
+pub fn recorded_bytes(printed: &[u8]) -> u64 {
+    let mut recorded = Recorded::default();
+    recorded.take(printed);
+    recorded.bytes()
+}
+
 /// What became of a piece of log.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Appended {
     /// Stored, or counted where nothing more is stored.
     Taken,
-    /// The step has printed more than it may.
+    /// The engine has stored more of the output than it may.
     TooMuch,
 }
 
@@ -94,7 +105,8 @@ pub struct LogWriter {
     tail_path: PathBuf,
     stored: u64,
     lines: u64,
-    raw: u64,
+    /// What the engine has stored of this output.
+    recorded: Recorded,
     stored_limit: u64,
     raw_limit: u64,
     /// What came after storing stopped; `None` while everything is stored.
@@ -144,7 +156,7 @@ impl LogWriter {
             tail_path: paths.log_tail(step),
             stored,
             lines,
-            raw: stored,
+            recorded: Recorded::default(),
             stored_limit: limits.log_stored_bytes,
             raw_limit: limits.log_raw_bytes,
             tail: None,
@@ -168,27 +180,25 @@ impl LogWriter {
         self.text.metadata().is_ok_and(|meta| meta.nlink() == 0)
     }
 
-    /// Appends what a container has printed since its start, as far as it is not stored already.
+    /// Appends what a container has printed, from its first byte on, as far as it is not stored already.
     ///
     /// # Errors
     /// [`DiskError`].
     pub fn append_following(&mut self, bytes: &[u8]) -> Result<Appended, DiskError> {
+        // What is stored here already takes room in the engine's record as well.
+        self.recorded.take(bytes);
         let mut skip = self.skip;
         let fresh = skip.pass(bytes);
         self.skip = skip;
-        self.append(fresh)
+        self.append(fresh)?;
+        Ok(if self.recorded.bytes() > self.raw_limit { Appended::TooMuch } else { Appended::Taken })
     }
 
-    /// Appends what a step printed.
-    ///
-    /// # Errors
-    /// [`DiskError`].
-    pub fn append(&mut self, bytes: &[u8]) -> Result<Appended, DiskError> {
+    fn append(&mut self, bytes: &[u8]) -> Result<(), DiskError> {
         if bytes.is_empty() {
-            return Ok(Appended::Taken);
+            return Ok(());
         }
         self.unsynced = true;
-        self.raw += bytes.len() as u64;
         let room = self.stored_limit.saturating_sub(self.stored).min(bytes.len() as u64) as usize;
         let (store, rest) = if self.tail.is_some() { (&[][..], bytes) } else { bytes.split_at(room) };
         let store = if self.store(store)? { store } else { &[] };
@@ -198,7 +208,7 @@ impl LogWriter {
         } else if store.ends_with(b"\n") && self.row_is_due() {
             self.write_row()?;
         }
-        Ok(if self.raw > self.raw_limit { Appended::TooMuch } else { Appended::Taken })
+        Ok(())
     }
 
     /// Writes text, whole or not at all. `false` when the disk is full: the log then says where something is missing.

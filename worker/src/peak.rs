@@ -52,10 +52,11 @@ impl Sampler {
                 *most = Some(Usage {
                     memory_bytes: before.memory_bytes.max(now.memory_bytes),
                     pids: before.pids.max(now.pids),
+                    written_bytes: now.written_bytes,
                 });
             }
         });
-        let allowed = Usage { memory_bytes: spec.limits.memory_bytes, pids: spec.limits.pids };
+        let allowed = Usage { memory_bytes: spec.limits.memory_bytes, pids: spec.limits.pids, ..Usage::default() };
         Self { used, allowed, _looking: AbortOnDropHandle::new(looking) }
     }
 

@@ -27,6 +27,7 @@ impl Worker {
     pub async fn reconcile(self: &Arc<Self>) {
         // Beside the passes: to remove what was left may take long, and nobody's job waits for it.
         let _upkeep = AbortOnDropHandle::new(tokio::spawn(self.clone().keep_up()));
+        let _guard = AbortOnDropHandle::new(tokio::spawn(self.clone().keep_free()));
         let begun = Instant::now();
         while self.stop.takes_work() {
             tokio::select! {

@@ -24,7 +24,7 @@ use pipelinex_common::{
     pipeline::plan::{self, Ended},
     slug::Slug,
     state::StepState,
-    store::{Claim, Handling, Job, Place},
+    store::{Claim, Handling, Job, Place, StoreError},
 };
 use tokio::{
     sync::{Notify, mpsc},
@@ -79,7 +79,13 @@ pub fn run_job(
     let claim = Arc::new(Mutex::new(claim));
     let let_go = worker.stop.let_go.child_token();
     let _beating = beat::beat(worker, &claim, &let_go);
-    worker.store.take_over(job)?;
+    match worker.store.take_over(job) {
+        // What is not there yet is needed by nobody where the job only has to be ended.
+        Err(StoreError::Disk(full)) if full.is_full() && never_begun_and_canceled(job)? => {
+            tracing::warn!(job = %job.id(), error = %full, "a job is canceled on a disk that is full");
+        }
+        taken => taken?,
+    }
     let planning = job.handling(number, Place::Plan);
     let metadata = job.metadata()?;
     job.put_torn_state_aside()?;
@@ -112,6 +118,10 @@ pub fn run_job(
         running.clean_up();
     }
     Ok(left)
+}
+
+fn never_begun_and_canceled(job: &Job) -> Result<bool, RunError> {
+    Ok(job.latest_attempt()? == 0 && job.cancel_wish().is_some())
 }
 
 /// A job that is being run.
@@ -324,10 +334,24 @@ impl<'a> Running<'a> {
             self.heed_wish();
             end = if self.stop.is_some() { self.end()? } else { end };
         }
-        let won = self.job.finish(&end)?;
+        let won = match self.job.finish(&end) {
+            Err(StoreError::Disk(full)) if full.is_full() => self.finish_without_space(&end, &full)?,
+            finished => finished?,
+        };
         pipelinex_common::fault_point!("worker.after-final");
         tracing::info!(job = %self.job.id(), state = %end.state, won, "the job has ended");
         Ok(Left::Finished)
+    }
+
+    /// Its steps have ended and their reports are published: what they wrote goes first, for their end to find space.
+    fn finish_without_space(&self, end: &Execution, full: &DiskError) -> Result<bool, RunError> {
+        tracing::warn!(job = %self.job.id(), error = %full, "the end of a job finds no space: what its steps wrote goes first");
+        self.worker.runtime.block_on(self.steps.removed());
+        sweep::remove_folders(&self.worker.store, self.job)?;
+        if let Err(error) = self.worker.store.empty_trash() {
+            tracing::warn!(%error, "not everything that was thrown away could be removed");
+        }
+        Ok(self.job.finish(end)?)
     }
 
     /// Removes everything of the job that is not its record. What fails here is left to the sweeper.

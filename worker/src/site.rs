@@ -3,15 +3,23 @@
 
 use std::path::{Path, PathBuf};
 
-use pipelinex_common::disk::DiskError;
+use pipelinex_common::{
+    disk::DiskError,
+    limits::MIB,
+    room::{Disk, Watermark},
+};
 
 use crate::{
     Worker, ca,
     engine::{Engine, EngineError},
+    quota::Quotas,
     run::RunError,
     spec::{OPEN_FILES, TreeKind},
     tree,
 };
+
+/// What the probe of an overlay needs on the disk.
+const NEEDED: Watermark = Watermark { bytes: MIB, files: 32 };
 
 /// What is true of this worker's place.
 #[derive(Clone, Debug)]
@@ -24,6 +32,8 @@ pub struct Site {
     pub open_files: u64,
     /// The folder of certificates as the engine's host sees it.
     pub ca: Option<PathBuf>,
+    /// The quotas of the workspaces' file system, if it keeps them.
+    pub quotas: Option<Quotas>,
 }
 
 impl Worker {
@@ -83,8 +93,10 @@ impl Worker {
                 Some(workspaces.join(folder.strip_prefix(inside).unwrap_or(Path::new(""))))
             }
         };
-        tracing::info!(workspaces = %workspaces.display(), ?trees, "found out where the engine sees our files");
-        Ok((Site { workspaces, trees, open_files, ca }, probed.is_some()))
+        let quotas = Quotas::probe(inside);
+        let limits = quotas.as_ref().map_or_else(|why| format!("counted ({why})"), |_| "hard".to_owned());
+        tracing::info!(workspaces = %workspaces.display(), ?trees, limits, "found out where the engine sees our files");
+        Ok((Site { workspaces, trees, open_files, ca, quotas: quotas.ok() }, probed.is_some()))
     }
 
     /// How trees can be made here, and how many open files a step may have; `None` when it could not be tried: no image is there yet, or the engine is away.
@@ -94,7 +106,9 @@ impl Worker {
             Ok(open_files) => Some((TreeKind::Overlay, open_files)),
             Err(reason) => {
                 tracing::warn!(reason, "no overlay can be mounted over the workspaces folder: trees are copied");
-                engine.ping().await.is_ok().then_some((TreeKind::Copy, OPEN_FILES))
+                let is_full = Disk::of(self.store.layout().root()).is_ok_and(|disk| disk.is_below(&NEEDED));
+                // What a full disk did not let us try is tried again.
+                (engine.ping().await.is_ok() && !is_full).then_some((TreeKind::Copy, OPEN_FILES))
             }
         }
     }

@@ -14,7 +14,16 @@ impl Worker {
             self.sweep().await;
             self.remove_old_jobs().await;
             self.empty_trash();
+            self.restock().await;
             tokio::time::sleep(EVERY).await;
+        }
+    }
+
+    /// Makes ready again what a full disk has used up.
+    async fn restock(&self) {
+        let store = self.store.clone();
+        if let Ok(Err(error)) = tokio::task::spawn_blocking(move || store.restock()).await {
+            tracing::warn!(%error, "files for a full disk could not be made ready");
         }
     }
 

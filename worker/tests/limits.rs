@@ -6,9 +6,11 @@ mod support;
 
 use pipelinex_common::{
     execution::StepRecord,
+    room::Watermark,
     slug::Slug,
     state::{JobState, Reason, StepState},
 };
+use pipelinex_worker::logs::recorded_bytes;
 use support::{World, story, text};
 
 /// Runs one step of this script and returns how it ended, and its log.
@@ -83,13 +85,110 @@ fn a_step_that_fills_the_disk_is_ended_before_it_has() {
         world.config.limits.disk_bytes = 20 << 20;
         let fill = "head -c 30m /dev/zero > $APP_DIR/large; echo written; sleep 1000";
         let flood = "mkdir flood; cd flood; seq 30000 | xargs touch; echo written; sleep 1000";
-        for script in [fill, &fill.replace("$APP_DIR", "$REPORTS_DIR"), flood] {
+        let deep =
+            "for i in $(seq 80); do mkdir d; cd d; done; head -c 30m /dev/zero > large; echo written; sleep 1000";
+        let burst = "head -c 30m /dev/zero > large; echo written";
+        for script in [fill, &fill.replace("$APP_DIR", "$REPORTS_DIR"), flood, deep, burst] {
             let (step, log) = one_step(world, script, "network: none").await;
             assert_eq!((step.status, step.reason), (StepState::Failed, Some(Reason::DiskLimit)), "{step:?} {log}");
             assert!(step.message.contains("20 MiB") && step.message.contains("--step-disk"), "{step:?}");
         }
         let (step, _) = one_step(world, "head -c 5m /dev/zero > large; sleep 2", "network: none").await;
         assert_eq!(step.status, StepState::Success, "{step:?}");
+        world.config.limits.disk_files = 500;
+        let (step, log) = one_step(world, &flood.replace("30000", "1000"), "network: none").await;
+        assert_eq!(step.reason, Some(Reason::DiskLimit), "{step:?} {log}");
+        assert!(step.message.contains("500 files") && step.message.contains("--step-files"), "{step:?}");
+    });
+}
+
+/// Writes up to 4 GiB as fast as the disk takes them, and prints after each MiB how many it wrote.
+const WRITE_ON: &str = r#"perl -e '$| = 1; $mib = "x" x (1 << 20); open F, ">&=3"; for $i (1 .. 4000) { syswrite F, $mib; print "$i\n" }'"#;
+
+/// How many MiB a step wrote before it was ended for it.
+async fn written_mib(world: &World, before: &str) -> u64 {
+    let (step, log) = one_step(world, &format!("{before} {WRITE_ON}"), "network: none").await;
+    assert_eq!(step.reason, Some(Reason::DiskLimit), "{step:?} {}", log.len());
+    let written = log.lines().filter_map(|line| line.parse().ok()).max().unwrap_or(0);
+    println!("{before}: {written} MiB written, {}", step.message);
+    written
+}
+
+#[test]
+fn what_no_walk_sees_and_what_slows_it_down_is_counted_all_the_same() {
+    story(async |world| {
+        world.config.limits.disk_bytes = 100 << 20;
+        for before in ["exec 3> large;", "trap '' TERM; exec 3> large; rm large;"] {
+            assert!(written_mib(world, before).await < 100 + OVERSHOOT_MIB, "{before}");
+        }
+        world.config.limits.disk_files = 100_000;
+        let crowd = "mkdir many; perl -e 'open F, \">many/$_\" for 1 .. 55000'; exec 3> large;";
+        world.config.limits.disk_bytes = 200 << 20;
+        assert!(written_mib(world, crowd).await < 200 - 54 + OVERSHOOT_MIB);
+        // Where nothing else ends it, the disk that becomes short of space does.
+        world.config.limits.disk_bytes = 1 << 40;
+        world.config.min_free = Watermark { bytes: 1 << 50, files: 20_000 };
+        assert!(written_mib(world, "exec 3> large;").await < 64 + OVERSHOOT_MIB);
+    });
+}
+
+/// How far a step may get beyond its limit on a disk that takes 1 GiB in a second, on a machine that does other things as well.
+const OVERSHOOT_MIB: u64 = 300;
+
+#[test]
+fn empty_lines_count_with_what_the_engine_stores_of_them() {
+    story(async |world| {
+        world.config.limits.log_raw_bytes = 40 << 20;
+        let (step, log) = one_step(world, "yes '' | head -n 1000000; sleep 1000", "network: none").await;
+        assert_eq!(step.reason, Some(Reason::LogLimit), "{step:?}");
+        assert!(step.message.contains("40 MiB (four times --log-limit)") && log.len() <= 1_000_000, "{step:?}");
+    });
+}
+
+/// Everything that a record can do to a line: escapes, bytes that are no text, lines of several records, an end without a line.
+fn printed() -> Vec<u8> {
+    let mut printed: Vec<u8> = (0..=255).collect();
+    for line in ["", "plain", "caf\u{e9} \u{2028} \u{1f600}", "<a href=\"b\">&\\</a>\t\r", &"long ".repeat(10_000)] {
+        printed.extend_from_slice(line.as_bytes());
+        printed.push(b'\n');
+    }
+    printed.extend(["\u{e9}".repeat(16 * 1024), "x".repeat(16 * 1024), "\nend".to_owned()].concat().into_bytes());
+    printed
+}
+
+#[test]
+fn the_engine_stores_as_many_bytes_as_are_counted() {
+    story(async |world| {
+        let folder = world.store.layout().root().join("printed");
+        std::fs::create_dir(&folder).unwrap();
+        let printed = printed();
+        std::fs::write(folder.join("file"), &printed).unwrap();
+        let docker = |args: &[&str]| {
+            let ended = std::process::Command::new("docker").args(args).output().unwrap();
+            assert!(ended.status.success(), "{args:?}: {}", String::from_utf8_lossy(&ended.stderr));
+            String::from_utf8(ended.stdout).unwrap().trim().to_owned()
+        };
+        let mount = format!("{}:/printed:ro", folder.display());
+        let image = &world.config.images["scan"];
+        let id = docker(&[
+            "run",
+            "-d",
+            "--log-driver",
+            "json-file",
+            "-v",
+            &mount,
+            "--entrypoint",
+            "cat",
+            image,
+            "/printed/file",
+        ]);
+        docker(&["wait", &id]);
+        let stored = std::fs::read_to_string(docker(&["inspect", "--format", "{{.LogPath}}", &id])).unwrap();
+        docker(&["rm", &id]);
+        // Zeros at the end of a time are not written.
+        let shorter: usize = stored.lines().map(|line| 30 - line.rsplit('"').nth(1).unwrap().len()).sum();
+        let open = "end".len() as u64 + 69;
+        assert_eq!(recorded_bytes(&printed) + open, (stored.len() + shorter) as u64);
     });
 }
 

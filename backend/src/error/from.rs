@@ -30,6 +30,12 @@ impl From<StoreError> for ApiError {
         match error {
             StoreError::NoSuchJob(_) => Self::NotFound { detail: error.to_string() },
             StoreError::Disk(ref disk) if disk.is_full() => Self::Full,
+            StoreError::Disk(ref disk) if disk.is_read_only() => Self::Unavailable {
+                detail:
+                    "the disk of the workspaces is mounted read-only: nothing can be kept there until its operator \
+                         has made it writable again"
+                        .to_owned(),
+            },
             StoreError::Disk(_) | StoreError::Taken(_) | StoreError::Transition(_) => Self::internal(error),
         }
     }

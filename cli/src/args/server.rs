@@ -35,7 +35,8 @@ pub struct CommonServerArgs {
     pub policy: PolicyArgs,
     #[command(flatten)]
     pub database: DatabaseArgs,
-    /// Space that must be free where jobs live for one more to be taken in; 0 asks for none [default: 512MiB]
+    /// Space that must be free where jobs live for one more to be taken in, and files with it (20000 for 512MiB); below it
+    /// the step that grows fastest is ended; 0 asks for none [default: 512MiB]
     #[arg(long, env = "PIPELINEX_MIN_FREE", value_name = "SIZE", value_parser = values::bytes_or_none)]
     pub min_free: Option<u64>,
     /// How the log on standard error is written; PIPELINEX_LOG or RUST_LOG says how much
@@ -297,9 +298,12 @@ pub struct WorkerArgs {
     /// Size of /tmp in a step; it counts as memory [default: 512MiB]
     #[arg(long, env = "PIPELINEX_TMP", value_name = "SIZE", value_parser = values::bytes)]
     pub tmp: Option<u64>,
-    /// What one step may write on the disk; looked at while it runs, and ended beyond that [default: 10GiB]
+    /// What one step may write on the disk; beyond that it is ended [default: 10GiB]
     #[arg(long, env = "PIPELINEX_STEP_DISK", value_name = "SIZE", value_parser = values::bytes)]
     pub step_disk: Option<u64>,
+    /// Files and folders that one step may make on the disk; beyond that it is ended [default: 200000]
+    #[arg(long, env = "PIPELINEX_STEP_FILES", value_name = "N", value_parser = clap::value_parser!(u64).range(1..))]
+    pub step_files: Option<u64>,
     #[command(flatten)]
     pub keep: KeepArgs,
 }
@@ -346,6 +350,7 @@ impl WorkerArgs {
             log_raw_bytes: stored.saturating_mul(4),
             tmp_bytes: self.tmp.unwrap_or(default.tmp_bytes),
             disk_bytes: self.step_disk.unwrap_or(default.disk_bytes),
+            disk_files: self.step_files.unwrap_or(default.disk_files),
             ..default
         }
     }

@@ -147,6 +147,7 @@ impl Settings {
                 .cloned()
                 .chain(["--log-format".to_owned(), self.log_format.to_string()])
                 .collect(),
+            min_free: self.min_free.clone(),
             leftover_grace: args.keep.grace,
             keep: args.keep.keep(),
         }

@@ -11,7 +11,7 @@ use serde::{Serialize, de::DeserializeOwned};
 use serde_json::Value;
 use uuid::Uuid;
 
-use super::{DiskError, FILE_MODE, nofollow, read_file, sync_parent, write_new};
+use super::{DiskError, FILE_MODE, is_full, nofollow, publish, read_file, sync_parent, write_new};
 
 /// The largest JSON file that is read, in bytes: a thousand steps fit many times over.
 const JSON_MAX: u64 = 16 * 1024 * 1024;
@@ -79,8 +79,16 @@ pub fn create_json_in<T: Serialize>(spare: &Path, path: &Path, value: &T) -> Res
 }
 
 /// Gives a whole file its name, unless there is one of that name, and takes its old name away.
-fn link_new(temp: &Path, path: &Path) -> Result<bool, DiskError> {
+pub(crate) fn link_new(temp: &Path, path: &Path) -> Result<bool, DiskError> {
     let linked = fs::hard_link(temp, path);
+    // A tmpfs counts a second name as an inode, and has none left; a rename that replaces nothing needs none.
+    if linked.as_ref().is_err_and(is_full) {
+        let published = publish(temp, path);
+        if !matches!(published, Ok(true)) {
+            let _ = fs::remove_file(temp);
+        }
+        return published;
+    }
     // Whoever sees the new name may be clearing up behind us, and be quicker.
     let removed = fs::remove_file(temp).or_else(|error| match error.kind() {
         io::ErrorKind::NotFound => Ok(()),

@@ -7,21 +7,20 @@
 
 mod holder;
 mod lease;
+mod made;
 #[cfg(test)]
 mod tests;
 mod watch;
 
 use std::{
-    fs::{self, File, OpenOptions},
-    io::Write,
-    os::unix::fs::{FileExt, OpenOptionsExt},
+    fs::{self, File},
+    os::unix::fs::FileExt,
     path::{Path, PathBuf},
     time::{Instant, SystemTime},
 };
 
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
-use uuid::Uuid;
 
 use self::holder::Put;
 pub use self::{
@@ -29,7 +28,7 @@ pub use self::{
     lease::Lease,
     watch::{HeartbeatWatch, STILL_FOR, STILL_LOOKS},
 };
-use super::{Job, Snapshot, StoreError};
+use super::{Job, Snapshot, StoreError, spare};
 use crate::disk::{self, DiskError, Versioned};
 
 /// Width of the heartbeat counter at the end of a claim file: it is overwritten in place, which needs no space on a full disk.
@@ -132,7 +131,10 @@ impl Job {
             return Ok(ClaimOutcome::Ended);
         }
         let folder = self.paths().claims();
-        disk::make_dir(&folder, 0o2750)?;
+        match disk::make_dir(&folder, 0o2750) {
+            Err(full) if full.is_full() && spare::take_folder(&self.paths().workspaces(), &folder) => {}
+            made => made?,
+        }
         let lease = Lease::of(&folder)?;
         let latest = latest_claim(&folder)?;
         if latest > 0 && !self.is_dead(latest, me, watch, &lease)? {
@@ -150,38 +152,15 @@ impl Job {
     }
 
     fn create_claim(&self, number: u64, me: &WorkerIdentity, lease: &Lease) -> Result<Option<Claim>, StoreError> {
-        let (folder, path) = (self.paths().claims(), self.paths().claim(number));
-        let temp = folder.join(format!(".new-{}", Uuid::new_v4().as_simple()));
+        let own = self.paths().claim(number);
         let record = ClaimRecord { schema: ClaimRecord::SCHEMA, holder: me.clone(), claimed_at: Timestamp::now() };
-        let mut text = serde_json::to_vec(&record).map_err(|e| DiskError::io("write", &temp)(e.into()))?;
+        let mut text = serde_json::to_vec(&record).map_err(|e| DiskError::io("write", &own)(e.into()))?;
         text.push(b'\n');
         let counter_at = text.len() as u64;
         text.extend(format!("{:0COUNTER_WIDTH$}\n", 0).into_bytes());
-        let mut file = OpenOptions::new()
-            .read(true)
-            .write(true)
-            .create_new(true)
-            .mode(0o640)
-            .open(&temp)
-            .map_err(DiskError::io("create", &temp))?;
-        // Locked before anybody can see it: there is no moment in which a live claim looks dead.
-        file.lock().map_err(DiskError::io("lock", &temp))?;
-        let written = file.write_all(&text).and_then(|()| file.sync_all());
-        if let Err(error) = written {
-            let _ = fs::remove_file(&temp);
-            return Err(DiskError::io("write", &temp)(error).into());
-        }
-        let linked = fs::hard_link(&temp, &path);
-        let _ = fs::remove_file(&temp);
-        match linked {
-            Ok(()) => disk::sync_dir(&folder)?,
-            Err(error) if error.kind() == std::io::ErrorKind::AlreadyExists => return Ok(None),
-            // Somebody clears up behind the end of the job.
-            Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(None),
-            Err(error) => return Err(DiskError::io("create", &path)(error).into()),
-        }
+        let Some(file) = self.make_claim(number, &text)? else { return Ok(None) };
         let (next, ended) = (self.paths().claim(number + 1), self.paths().final_record());
-        Ok(Some(Claim { number, file, counter_at, beats: 0, shared: !lease.is_lock(), own: path, next, ended }))
+        Ok(Some(Claim { number, file, counter_at, beats: 0, shared: !lease.is_lock(), own, next, ended }))
     }
 
     /// Whether the holder of a claim does nothing any more; one that might wake up on this machine does not after this.

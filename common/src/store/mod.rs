@@ -13,6 +13,7 @@ mod read;
 mod record;
 mod reserve;
 mod retention;
+mod spare;
 mod staging;
 mod takeover;
 mod wish;
@@ -78,7 +79,7 @@ impl Store {
         let layout = Layout::new(root);
         let runs = layout.index().join("runs");
         let reports = layout.report_archives();
-        for folder in [layout.staging(), layout.trash(), layout.keys(), layout.index(), runs, reports] {
+        for folder in [layout.staging(), layout.trash(), layout.keys(), layout.index(), runs, reports, layout.spare()] {
             let fresh = !folder.exists();
             disk::make_dir(&folder, 0o750)?;
             if fresh {
@@ -86,7 +87,12 @@ impl Store {
             }
         }
         let instance = open_instance(&layout)?;
-        Ok(Self { layout, instance, known: Arc::default() })
+        let store = Self { layout, instance, known: Arc::default() };
+        // A store whose disk is full is opened all the same: its jobs can be read, and ended.
+        if let Err(error) = store.restock() {
+            tracing::warn!(%error, "files for a full disk could not be made ready");
+        }
+        Ok(store)
     }
 
     /// Opens a workspaces folder that is there, and changes nothing; `None` where there is none.

@@ -12,7 +12,7 @@ use std::{
 use serde::Serialize;
 use uuid::Uuid;
 
-use super::{Job, StoreError};
+use super::{Job, StoreError, spare};
 use crate::{
     disk::{self, DiskError},
     layout::JobPaths,
@@ -34,6 +34,8 @@ pub(super) enum Room {
     Small,
     /// The large one, for the end of the job.
     Large,
+    /// None of the job's own: it is for whoever does not hold the job.
+    Spare,
 }
 
 impl Job {
@@ -65,11 +67,16 @@ impl Job {
         }
     }
 
-    /// Creates a record of the job that must not be there yet, in room of its own where the disk is full.
+    /// Creates a record of the job that must not be there yet; where the disk has no space or no inode left, in a file that was made
+    /// for that before.
     pub(super) fn create<T: Serialize>(&self, path: &Path, record: &T, room: Room) -> Result<bool, StoreError> {
         match disk::create_json(path, record) {
             Err(full) if full.is_full() => {
-                let spare = take(self.paths(), room).ok_or(full)?;
+                let folder = path.parent().unwrap_or(self.paths().root());
+                // The many ends of steps would leave none of those that all jobs share.
+                let shared =
+                    || (room != Room::Small).then(|| spare::take(&self.paths().workspaces(), folder)).flatten();
+                let spare = take(self.paths(), room).or_else(shared).ok_or(full)?;
                 tracing::warn!(job = %self.id(), path = %path.display(), "the disk is full: written into reserved room");
                 Ok(disk::create_json_in(&spare, path, record)?)
             }
@@ -100,6 +107,7 @@ fn take(paths: &JobPaths, room: Room) -> Option<PathBuf> {
     let found = match room {
         Room::Large => is_ours(LARGE_ONE.to_owned()),
         Room::Small => (0..SMALL_ONES).any(|number| is_ours(number.to_string())),
+        Room::Spare => false,
     };
     found.then_some(taken)
 }

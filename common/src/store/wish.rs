@@ -10,7 +10,7 @@ use std::fs;
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
-use super::{Job, StoreError};
+use super::{Job, StoreError, reserve::Room};
 use crate::{
     disk::{self, Versioned},
     execution::Execution,
@@ -59,7 +59,7 @@ impl Job {
         let (folder, path) = (self.paths().wishes(), self.paths().cancel_wish());
         disk::make_dir(&folder, 0o750)?;
         let wish = CancelWish { schema: CancelWish::SCHEMA, wished_at: Timestamp::now(), words: words.to_owned() };
-        if !disk::create_json(&path, &wish)? {
+        if !self.create(&path, &wish, Room::Spare)? {
             // Whoever created it may have died before it was durable.
             disk::sync_dir(&folder)?;
         }

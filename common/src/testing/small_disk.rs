@@ -13,6 +13,8 @@ use tempfile::TempDir;
 const BYTES: u64 = 64 * 1024 * 1024;
 /// What takes the space away; it belongs to nobody under test.
 const FILLER: &str = ".filler";
+/// What takes the inodes away.
+const FILES: &str = ".files";
 
 /// A disk of 64 MiB.
 pub struct SmallDisk {
@@ -28,14 +30,56 @@ impl SmallDisk {
 
     /// An ext4 in a file; `None` where there are no loop devices.
     pub fn ext4() -> Option<Self> {
+        Self::ext4_made_with(&[])
+    }
+
+    fn ext4_made_with(how: &[&str]) -> Option<Self> {
         Path::new("/dev/loop-control").exists().then(|| {
             Self::mounted(|folder, root| {
                 let image = folder.join("image");
                 File::create(&image).and_then(|file| file.set_len(BYTES)).expect("an image file");
-                run(Command::new("mkfs.ext4").args(["-q", "-m", "0"]).arg(&image));
+                run(Command::new("mkfs.ext4").args(["-q", "-m", "0"]).args(how).arg(&image));
                 run(Command::new("mount").args(["-o", "loop"]).arg(&image).arg(root));
             })
         })
+    }
+
+    /// An ext4 in a file with quotas of projects; `None` where the kernel has none, or there are no loop devices.
+    pub fn ext4_with_quotas() -> Option<Self> {
+        let folder = tempfile::tempdir().expect("a folder to mount in");
+        let (root, image) = (folder.path().join("disk"), folder.path().join("image"));
+        std::fs::create_dir(&root).expect("a place to mount at");
+        File::create(&image).and_then(|file| file.set_len(BYTES)).expect("an image file");
+        let features = ["-q", "-m", "0", "-O", "quota,project", "-E", "quotatype=prjquota"];
+        run(Command::new("mkfs.ext4").args(features).arg(&image));
+        let mounted = Command::new("mount").args(["-o", "loop,prjquota"]).arg(&image).arg(&root).output();
+        mounted.is_ok_and(|ended| ended.status.success()).then_some(Self { folder, root })
+    }
+
+    /// One in memory with so few inodes that a test can use them up.
+    pub fn with_few_inodes(inodes: u64) -> Self {
+        let options = format!("size=64m,nr_inodes={inodes}");
+        Self::mounted(|_, root| run(Command::new("mount").args(["-t", "tmpfs", "-o", &options, "tmpfs"]).arg(root)))
+    }
+
+    /// An ext4 in a file with so few inodes; `None` where there are no loop devices.
+    pub fn ext4_with_few_inodes(inodes: u64) -> Option<Self> {
+        Self::ext4_made_with(&["-N", &inodes.to_string()])
+    }
+
+    /// Takes inodes away until none is left.
+    pub fn take_inodes(&self) {
+        let folder = self.root.join(FILES);
+        let _ = std::fs::create_dir(&folder);
+        let mut number = 0;
+        while File::create_new(folder.join(number.to_string())).is_ok() || folder.join(number.to_string()).exists() {
+            number += 1;
+        }
+    }
+
+    /// Gives them back.
+    pub fn give_inodes(&self) {
+        let _ = std::fs::remove_dir_all(self.root.join(FILES));
     }
 
     fn mounted(mount: impl FnOnce(&Path, &Path)) -> Self {

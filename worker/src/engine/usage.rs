@@ -12,6 +12,8 @@ pub struct Usage {
     pub memory_bytes: u64,
     /// Processes and threads.
     pub pids: u64,
+    /// Bytes written to disks since it began, as far as the kernel says whose they are (cgroup 2).
+    pub written_bytes: u64,
 }
 
 impl Engine {
@@ -29,6 +31,10 @@ impl Engine {
         let memory = stats.memory_stats.unwrap_or_default();
         let memory_bytes = memory.max_usage.unwrap_or(0).max(memory.usage.unwrap_or(0));
         let pids = stats.pids_stats.and_then(|pids| pids.current).unwrap_or(0);
-        Ok((memory_bytes > 0).then_some(Usage { memory_bytes, pids }))
+        let written = stats.blkio_stats.and_then(|io| io.io_service_bytes_recursive).unwrap_or_default();
+        let written =
+            written.iter().filter(|entry| entry.op.as_deref().is_some_and(|op| op.eq_ignore_ascii_case("write")));
+        let written_bytes = written.filter_map(|entry| entry.value).sum();
+        Ok((memory_bytes > 0).then_some(Usage { memory_bytes, pids, written_bytes }))
     }
 }

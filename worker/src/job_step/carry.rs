@@ -160,7 +160,7 @@ impl JobSteps {
         let mut homes = vec![(home::Owner::Step, spec.mounts.clone())];
         homes.extend(services.iter().map(|it| (home::Owner::Application, it.application.mounts.clone())));
         let homes = if fresh { homes } else { Vec::new() };
-        self.make_ready(step, &spec, producers.filter(|_| fresh), homes).await?;
+        self.make_ready(step, &spec, producers.filter(|_| fresh), homes, fresh).await?;
         let instead = match &services {
             Some(services) if fresh => services.start().await?,
             _ => None,

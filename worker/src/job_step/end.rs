@@ -36,14 +36,18 @@ impl JobSteps {
             let closed = services.close(&folder, limits.report_bytes.min(limits.log_stored_bytes)).await;
             match closed.map_err(failure) {
                 Ok(()) => beside = Some(folder),
+                Err(Err(Some(full))) if full.is_full() => {
+                    tracing::warn!(step = %step.slug, error = %full, "the disk is full: logs were not kept");
+                }
                 Err(Err(broke)) => return Err(broke),
                 // Their logs are a help and no verdict.
                 Err(Ok(stop)) => tracing::warn!(step = %step.slug, reason = stop.message, "logs were not kept"),
             }
         }
-        let me = self.clone();
+        let (me, bare) = (self.clone(), record.clone());
         let root = self.paths.root();
         match tokio::task::spawn_blocking(move || me.collect(&step, record, beside)).await {
+            Ok(Err(full)) if full.is_full() => self.not_collected(bare, full).await.map_err(|error| Some(error.into())),
             Ok(done) => done.map_err(|error| Some(error.into()))?.ok_or(None),
             Err(panic) => Err(Some(DiskError::io("collect the reports of", root)(std::io::Error::other(panic)).into())),
         }

@@ -1,12 +1,15 @@
 //! What a container needs before it is made: folders, script, and on the engine volumes and networks.
 
-use std::sync::Arc;
+use std::{
+    path::{Path, PathBuf},
+    sync::Arc,
+};
 
 use pipelinex_common::{
     disk::{self, DiskError},
     pipeline::model::{Step, StepKind},
     slug::Slug,
-    store::{TreeError, make_runner_dir},
+    store::{StoreError, TreeError, make_runner_dir},
 };
 
 use super::JobSteps;
@@ -27,10 +30,18 @@ impl JobSteps {
         spec: &ContainerSpec,
         producers: Option<Vec<Slug>>,
         homes: Vec<(home::Owner, Vec<Mount>)>,
+        fresh: bool,
     ) -> Result<(), StepError> {
         self.still_held()?;
         make_runner_dir(&self.paths.outbox_of(&step.slug)).map_err(TreeError::from)?;
-        self.write_script(step)?;
+        match self.write_script(step) {
+            // A container that runs has its script.
+            Err(error) if error.is_full() && !fresh => tracing::warn!(step = %step.slug, %error, "the disk is full"),
+            written => written?,
+        }
+        if fresh {
+            self.limit_folders(step).await?;
+        }
         let volume = self.volume.get_or_try_init(|| self.engine_volume());
         let network = self.make_network(spec.network.as_ref());
         let (volume, network, tree, inputs, homes) = tokio::join!(
@@ -55,13 +66,30 @@ impl JobSteps {
     }
 
     /// Written again by every holder, from the definition: whatever a power cut left of it is never run.
-    fn write_script(&self, step: &Step) -> Result<(), StepError> {
+    fn write_script(&self, step: &Step) -> Result<(), DiskError> {
         let folder = self.paths.step_scripts();
         disk::make_dir(&folder, 0o755)?;
         for (name, text) in crate::script::files(step) {
             disk::write_unsynced(&folder.join(name), text.as_bytes(), 0o644)?;
         }
         Ok(())
+    }
+
+    /// Sets a quota on what the step writes, where the file system keeps them; elsewhere it is counted while the step runs.
+    async fn limit_folders(&self, step: &Step) -> Result<(), StepError> {
+        let Some(quotas) = self.quotas.clone() else { return Ok(()) };
+        let (folders, most) = (self.written_by(step), self.worker.config.limits.disk());
+        let slug = step.slug.clone();
+        let limit = move || {
+            // Nothing may be in them before that.
+            folders.iter().try_for_each(|folder| disk::make_dir(folder, 0o711)).map_err(StoreError::from)?;
+            let folders: Vec<&Path> = folders.iter().map(PathBuf::as_path).collect();
+            if let Err(error) = quotas.limit(&folders, &most) {
+                tracing::warn!(step = %slug, error, "no quota could be set: what the step writes is counted");
+            }
+            Ok(())
+        };
+        self.aside("limit what is written in", limit).await
     }
 
     /// The volume that the outbox is bound to, so that reports are collected through our own mount of it.

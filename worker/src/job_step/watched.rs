@@ -1,6 +1,6 @@
 //! A step's own container while it runs, and what else may end it: an order, something beside it, a tree that outgrew its limit.
 
-use std::path::PathBuf;
+use std::{path::PathBuf, sync::Arc};
 
 use tokio::sync::watch;
 use tokio_util::task::AbortOnDropHandle;
@@ -9,8 +9,9 @@ use pipelinex_common::pipeline::model::Step;
 
 use super::{JobSteps, carry::Prepared};
 use crate::{
-    growth,
+    growth::{Grower, Watch},
     services::Services,
+    spec::ContainerSpec,
     step::{Ending, GRACE, Run, StepError, Stop},
 };
 
@@ -22,11 +23,9 @@ impl JobSteps {
         // Once the checks are over, a former holder may have ended the application itself.
         let watched = services.as_ref().filter(|_| *live);
         let watching = watched.map(|services| watch_over(services.clone(), tell.clone()));
-        let growing = AbortOnDropHandle::new(tokio::spawn(tell_when_outgrown(
-            self.written_by(step),
-            self.worker.config.limits.disk_bytes,
-            tell.clone(),
-        )));
+        let (grower, _entered) = self.worker.guard.enter(tell.clone());
+        let watch = Arc::new(self.watch(step, spec, grower));
+        let growing = AbortOnDropHandle::new(tokio::spawn(tell_when_outgrown(watch.clone(), tell.clone())));
         let mut order = self.order.subscribe();
         let ending_beside = end_when_ordered(order.clone(), services.clone(), tell);
         let run = Run {
@@ -44,6 +43,11 @@ impl JobSteps {
         };
         let ending = run.to_the_end().await?;
         drop((watching, growing));
+        let ending = match ending {
+            // What it wrote after the last look counts as well.
+            Ending::Exited(status) => watch.at_the_end().await.map_or(Ending::Exited(status), Ending::Ended),
+            other => other,
+        };
         let ordered = order.borrow_and_update().clone();
         let ending = match (ordered, services) {
             (Some(stop), _) => {
@@ -60,13 +64,27 @@ impl JobSteps {
     }
 
     /// The folders in which a step writes: the tree it works in, its home, and its reports.
-    fn written_by(&self, step: &Step) -> Vec<PathBuf> {
+    pub(super) fn written_by(&self, step: &Step) -> Vec<PathBuf> {
         let owner = self.definition.tree_owner(step);
         let mut folders = vec![self.paths.tree(owner), self.paths.outbox_of(&step.slug)];
         if *owner != step.slug {
             folders.push(self.paths.tree(&step.slug));
         }
         folders
+    }
+}
+
+impl JobSteps {
+    /// Whatever a step writes where its host sees it.
+    fn watch(&self, step: &Step, spec: &ContainerSpec, grower: Arc<Grower>) -> Watch {
+        Watch {
+            engine: self.engine.clone(),
+            container: spec.name.clone(),
+            root: self.worker.store.layout().root().to_owned(),
+            folders: self.written_by(step),
+            most: self.worker.config.limits.disk(),
+            grower,
+        }
     }
 }
 
@@ -82,8 +100,8 @@ fn watch_over(services: Services, tell: watch::Sender<Option<Ending>>) -> AbortO
 }
 
 /// Tells how the step ends once it wrote more than it may.
-async fn tell_when_outgrown(folders: Vec<PathBuf>, most: u64, tell: watch::Sender<Option<Ending>>) {
-    let stop = growth::outgrown(folders, most).await;
+async fn tell_when_outgrown(watch: Arc<Watch>, tell: watch::Sender<Option<Ending>>) {
+    let stop = watch.outgrown().await;
     let _ = tell.send(Some(Ending::Ended(stop)));
 }
 

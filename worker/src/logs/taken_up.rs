@@ -34,7 +34,7 @@ pub(super) fn agreed(text: &Path, index: &Path) -> Result<(u64, u64, u64), DiskE
     Ok(agreed)
 }
 
-/// A new file with the first `keep` bytes of the one at `path`, in its place. What a death leaves of it has a name that nobody reads,
+/// A new file with the first `keep` bytes of the one at `path`, in its place; on a disk without space the same file, cut. What a death leaves of it has a name that nobody reads,
 /// and goes with the end of the job.
 pub(super) fn restart(path: &Path, keep: u64) -> Result<File, DiskError> {
     let create = |path: &Path| {
@@ -46,13 +46,31 @@ pub(super) fn restart(path: &Path, keep: u64) -> Result<File, DiskError> {
     }
     let aside = path.with_file_name(format!(".tmp-{}", Uuid::new_v4().as_simple()));
     let old = File::open(path).map_err(DiskError::io("open", path))?;
-    let mut file = create(&aside)?;
-    let copied = std::io::copy(&mut old.take(keep), &mut file).map_err(DiskError::io("write", &aside));
-    let replaced = copied.and_then(|_| fs::rename(&aside, path).map_err(DiskError::io("replace", path)));
-    if replaced.is_err() {
-        let _ = fs::remove_file(&aside);
+    let replaced = create(&aside).and_then(|mut file| {
+        std::io::copy(&mut old.take(keep), &mut file).map_err(DiskError::io("write", &aside))?;
+        fs::rename(&aside, path).map_err(DiskError::io("replace", path))?;
+        Ok(file)
+    });
+    match replaced {
+        Err(full) if full.is_full() => {
+            let _ = fs::remove_file(&aside);
+            cut_in_place(path, keep)
+        }
+        Err(error) => {
+            let _ = fs::remove_file(&aside);
+            Err(error)
+        }
+        replaced => replaced,
     }
-    replaced.map(|()| file)
+}
+
+/// An older holder that woke up would still write into it. But most holders before us are dead, and without this the job would wait for
+/// space that perhaps only its own end brings.
+fn cut_in_place(path: &Path, keep: u64) -> Result<File, DiskError> {
+    let file = OpenOptions::new().append(true).custom_flags(rustix::fs::OFlags::NOFOLLOW.bits() as i32).open(path);
+    let file = file.map_err(DiskError::io("open", path))?;
+    file.set_len(keep).map_err(DiskError::io("cut", path))?;
+    Ok(file)
 }
 
 /// Passes on what follows after a number of whole lines: for an engine's record of which the beginning is stored already.

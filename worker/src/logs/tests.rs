@@ -59,7 +59,7 @@ fn on_a_full_disk_a_log_says_where_something_is_missing_and_goes_on_once_there_i
         disk.leave(0);
         let long = format!("{}\n", "x".repeat(200 * 1024));
         for _ in 0..3 {
-            assert_eq!(log.append(long.as_bytes()).unwrap(), Appended::Taken);
+            log.append(long.as_bytes()).unwrap();
         }
         assert_eq!(fs::read_to_string(paths.log(&step)).unwrap(), format!("before\n{GAP_MARKER}"));
         // Whoever takes over now gets from the engine what the disk had no space for.
@@ -104,13 +104,25 @@ fn a_log_with_a_gap_still_agrees_with_its_index() {
 #[test]
 fn a_long_log_keeps_its_head_and_its_tail_and_a_longer_one_ends_the_step() {
     let (_dir, paths, step) = place();
-    let mut log = LogWriter::open(&paths, &step, &limits(10, 100)).unwrap();
-    assert_eq!(log.append(b"0123456789abc\n").unwrap(), Appended::Taken);
-    assert_eq!(log.append(b"more\n").unwrap(), Appended::Taken);
-    assert_eq!(log.append(&[b'x'; 100]).unwrap(), Appended::TooMuch);
+    let mut log = LogWriter::open(&paths, &step, &limits(10, 300)).unwrap();
+    assert_eq!(log.append_following(b"0123456789abc\n").unwrap(), Appended::Taken);
+    assert_eq!(log.append_following(b"more\n").unwrap(), Appended::Taken);
+    assert_eq!(log.append_following(b"x\n".repeat(3).as_slice()).unwrap(), Appended::TooMuch);
     log.finish().unwrap();
     let text = fs::read_to_string(paths.log(&step)).unwrap();
     assert!(text.starts_with("0123456789\n[pipelinex]"), "{text}");
     let tail = fs::read_to_string(paths.log_tail(&step)).unwrap();
     assert!(tail.starts_with("abc\nmore\n"), "{tail}");
+}
+
+#[test]
+fn a_successor_counts_what_its_predecessor_took_in() {
+    let (_dir, paths, step) = place();
+    let limits = limits(1000, 300);
+    let mut log = LogWriter::open(&paths, &step, &limits).unwrap();
+    assert_eq!(log.append_following(b"\n\n\n").unwrap(), Appended::Taken);
+    let mut successor = LogWriter::open(&paths, &step, &limits).unwrap();
+    assert_eq!(successor.append_following(b"\n\n\n").unwrap(), Appended::Taken);
+    assert_eq!(successor.append_following(b"\n\n").unwrap(), Appended::TooMuch);
+    assert_eq!(fs::read_to_string(paths.log(&step)).unwrap(), "\n".repeat(5));
 }

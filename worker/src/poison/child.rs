@@ -43,6 +43,7 @@ pub fn run() -> Result<(), String> {
     let _entered = runtime.enter();
     let config = WorkerConfig { apart: Vec::new(), ..order.config };
     let worker = Worker::new(config, store, stop.clone());
+    let _guard = runtime.spawn(worker.clone().keep_free());
     // Signals to a whole group are the worker's: our order is our standard input, and to die of one would look like dying of the job.
     let _heard = [SignalKind::terminate(), SignalKind::interrupt()].map(signal);
     std::thread::spawn(move || {

@@ -21,6 +21,11 @@ pub enum RunError {
 }
 
 impl RunError {
+    /// Whether the disk is full.
+    pub fn is_full(&self) -> bool {
+        matches!(self, Self::Store(StoreError::Disk(error)) if error.is_full())
+    }
+
     /// The job's own file that cannot be read, where it is that: trying again does not help before it is another one.
     pub fn file_of_the_job(&self, job: &JobPaths) -> Option<PathBuf> {
         match self {

@@ -6,6 +6,7 @@ use pipelinex_common::{
     pipeline::plan::SkipReason,
     slug::Slug,
     state::{Reason, StepState},
+    store::StoreError,
 };
 
 use super::{RunError, Running, outcome};
@@ -29,10 +30,14 @@ impl Running<'_> {
             return Ok(());
         }
         self.running.remove(slug);
+        let too_much = record.reason == Some(Reason::DiskLimit);
         self.record(slug, record)?;
         pipelinex_common::fault_point!("worker.end-recorded");
         // Only now may its container go: the end is on disk.
-        self.steps.remove_container(slug);
+        match too_much {
+            true => self.steps.drop_written(slug, &self.running)?,
+            false => self.steps.remove_container(slug),
+        }
         pipelinex_common::fault_point!("worker.between-steps");
         Ok(())
     }
@@ -42,7 +47,16 @@ impl Running<'_> {
         record.allow_failure = step.is_some_and(|step| outcome::is_allowed(step, &record));
         let stage = step.map(|step| step.stage.clone()).unwrap_or_default();
         let end = StepEnd { schema: StepEnd::SCHEMA, stage, claim: self.claim, record };
-        let record = if self.job.record_end(slug, &end)? {
+        let recorded = match self.job.record_end(slug, &end) {
+            // Its reserve is used up as well. What was thrown away is needed by nobody.
+            Err(StoreError::Disk(full)) if full.is_full() => {
+                tracing::warn!(job = %self.job.id(), step = %slug, %full, "the end of a step finds no space: emptying the trash");
+                let emptied = self.worker.store.empty_trash();
+                self.job.record_end(slug, &end).inspect_err(|_| tracing::warn!(?emptied, "still no space"))?
+            }
+            recorded => recorded?,
+        };
+        let record = if recorded {
             end.record
         } else {
             // Another holder was first: what stands there counts.

@@ -2,8 +2,14 @@
 
 use std::time::Duration;
 
-use pipelinex_common::{disk::DiskError, state::Reason, store::TreeError};
+use pipelinex_common::{
+    disk::DiskError,
+    limits::{MIB, StepLimits},
+    state::Reason,
+    store::TreeError,
+};
 
+use super::GRACE;
 use crate::engine::{ContainerStatus, EngineError};
 
 /// How a container came to its end.
@@ -40,6 +46,25 @@ impl Stop {
             Reason::Timeout,
             format!("it ran longer than the {} seconds it may; {set_by} sets that", limit.as_secs()),
         )
+    }
+
+    /// That the engine has stored more of a step's output than it may.
+    pub fn too_much_log(limits: &StepLimits) -> Self {
+        let most = limits.log_raw_bytes / MIB;
+        Self::new(
+            Reason::LogLimit,
+            format!(
+                "it printed more than it may: the engine's record of it passed {most} MiB (four times --log-limit)"
+            ),
+        )
+    }
+
+    /// How long its container has between TERM and KILL: one that passed a limit would use that time to pass it further.
+    pub fn grace(&self) -> Duration {
+        match self.reason {
+            Reason::LogLimit | Reason::DiskLimit => Duration::ZERO,
+            _ => GRACE,
+        }
     }
 }
 

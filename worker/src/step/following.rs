@@ -6,7 +6,6 @@ use std::{
 };
 
 use futures::StreamExt;
-use pipelinex_common::state::Reason;
 use tokio::time::timeout_at;
 
 use super::{ASK_AGAIN, Ending, GRACE, Run, StepError, Stop, Told, ended_or_lost, heard::Heard};
@@ -111,8 +110,7 @@ impl Run<'_> {
                             heard.take(&bytes);
                         }
                         if log.append_following(&bytes)? == Appended::TooMuch {
-                            let stop = Stop::new(Reason::LogLimit, "it printed more than it may");
-                            return Ok(Drained::Stop(Ending::Ended(stop)));
+                            return Ok(Drained::Stop(Ending::Ended(Stop::too_much_log(self.log.limits))));
                         }
                     }
                     Some(Err(error)) => {
@@ -163,8 +161,9 @@ impl Run<'_> {
     async fn stop(&self, mut log: LogWriter, mut output: Output, ending: Ending) -> Result<Ending, StepError> {
         // A holder that slept through the deadline does not end the container of its successor.
         self.still_held()?;
+        let grace = if let Ending::Ended(stop) = &ending { stop.grace() } else { GRACE };
         let stopped = {
-            let mut stopping = pin!(self.engine.stop(&self.spec.name, GRACE));
+            let mut stopping = pin!(self.engine.stop(&self.spec.name, grace));
             let mut last_words = pin!(async {
                 while let Some(Ok(bytes)) = output.next().await {
                     if !matches!(log.append_following(&bytes), Ok(Appended::Taken)) {

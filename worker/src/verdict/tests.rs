@@ -33,7 +33,7 @@ fn the_engine_says_how_a_container_ended_and_whose_fault_that_is() {
 fn what_a_container_was_seen_to_use_tells_limits_apart() {
     use crate::engine::Usage;
     use Reason::{Oom, PidsLimit, ScriptFailure};
-    let allowed = Usage { memory_bytes: 64 * MIB, pids: 20 };
+    let allowed = Usage { memory_bytes: 64 * MIB, pids: 20, ..Usage::default() };
     for (code, oom, used, reason, told) in [
         (
             137,
@@ -51,7 +51,7 @@ fn what_a_container_was_seen_to_use_tells_limits_apart() {
         (254, false, Some((9, 19)), Some(ScriptFailure), "code 254"),
         (0, false, Some((64, 20)), None, "finished"),
     ] {
-        let used = used.map(|(mib, pids)| Usage { memory_bytes: mib * MIB, pids });
+        let used = used.map(|(mib, pids)| Usage { memory_bytes: mib * MIB, pids, ..Usage::default() });
         let verdict = with_peak(of(&status(code, oom), Voice::Project), &Peak { used, allowed });
         assert_eq!(verdict.reason, reason, "{code} {oom} {used:?}");
         assert!(verdict.message.contains(told), "{}", verdict.message);

@@ -9,6 +9,8 @@ use pipelinex_common::{
     words::counted,
 };
 
+use pipelinex_worker::quota::Quotas;
+
 use super::Check;
 use crate::client::Client;
 
@@ -34,7 +36,8 @@ pub fn room(workspaces: &Path, min_free: &Watermark) -> Option<Check> {
     let there = workspaces.ancestors().find(|ancestor| ancestor.exists())?;
     let stat = rustix::fs::statvfs(there).ok()?;
     let free = stat.f_bavail.saturating_mul(stat.f_frsize);
-    let shown = format!("{:.1} GiB free", free as f64 / f64::from(1 << 30));
+    let files = if stat.f_files > 0 { format!(", room for {} files", stat.f_favail) } else { String::new() };
+    let shown = format!("{:.1} GiB free{files}", free as f64 / f64::from(1 << 30));
     let advice = "make room, or name a folder on a larger disk with --workspaces";
     Some(match free {
         _ if let Ok(Some(lacking)) = min_free.lacking(there) => {
@@ -42,6 +45,22 @@ pub fn room(workspaces: &Path, min_free: &Watermark) -> Option<Check> {
         }
         free if free < LITTLE_ROOM => Check::note("disk", shown, advice),
         _ => Check::ok("disk", shown),
+    })
+}
+
+/// How hard the limits are of what a step writes.
+pub fn step_limits(workspaces: &Path) -> Option<Check> {
+    let there = workspaces.ancestors().find(|ancestor| ancestor.exists())?;
+    Some(match Quotas::probe(there) {
+        Ok(quotas) => {
+            let Quotas { kind, mounted } = quotas;
+            Check::ok("step limits", format!("hard: {kind} at {} keeps project quotas", mounted.display()))
+        }
+        Err(why) => Check::note(
+            "step limits",
+            format!("what a step writes is counted while it runs ({why})"),
+            "hard limits need project quotas: docs/limits.md says how to set them up, and how far a step gets without",
+        ),
     })
 }
 
@@ -142,6 +161,8 @@ mod tests {
         assert!(workspaces(&dir.path().join("a/b")).found.ends_with("(will be made)"));
         assert!(!dir.path().join("a").exists());
         assert_eq!(workspaces(Path::new("/proc/none")).result, CheckResult::Bad);
+        let limits = step_limits(Path::new("/proc")).unwrap();
+        assert!(limits.result == CheckResult::Note && limits.found.contains("(proc has none)"), "{}", limits.found);
         let by_lock = claims(dir.path()).unwrap();
         assert!(by_lock.result == CheckResult::Ok && by_lock.found.starts_with("by lock ("), "{}", by_lock.found);
         let by_heart = claims(Path::new("/proc")).unwrap();

@@ -71,6 +71,7 @@ pub async fn doctor(client: &Client, out: &Output, settings: &Settings, worker: 
     let mut checks = vec![Check::ok("version", env!("PIPELINEX_VERSION"))];
     checks.push(local::workspaces(&settings.workspaces));
     checks.extend(local::room(&settings.workspaces, &settings.min_free));
+    checks.extend(local::step_limits(&settings.workspaces));
     checks.extend(local::claims(&settings.workspaces));
     checks.extend(local::jobs(&settings.workspaces));
     checks.push(local::pipelines(settings.pipelines.as_deref()));
