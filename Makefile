@@ -1,8 +1,8 @@
 # `make` alone lists the targets. setup, test, bench, faults and demo work on a bare Debian 12 or Ubuntu, as root, from a fresh
-# clone; images, up, stages and demo-cold need a Docker engine besides, and the rest what `make setup` installs.
+# clone; images, up, stages, rules and demo-cold need a Docker engine besides, and the rest what `make setup` installs.
 SHELL := /bin/bash
 
-.PHONY: help setup images test bench faults demo demo-cold up fmt lint check stages
+.PHONY: help setup images test bench faults demo demo-cold up fmt lint check stages rules
 help: ## list the targets
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 16
 
@@ -32,6 +32,9 @@ up: ## docker compose up, also where no image can be pulled
 
 stages: ## run the stage scripts in hardened containers on the engine that docker reaches
 	dev/test-stages.sh
+
+rules: ## precision and recall of each SAST rule, on the engine that docker reaches; PIPELINEX_BENCHMARK=DIR: the OWASP Benchmark, too
+	dev/test-rules.sh
 
 fmt: ## format the Rust code
 	cargo fmt --all

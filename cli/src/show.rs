@@ -4,7 +4,7 @@ use jiff::Timestamp;
 pub use pipelinex_common::words::span;
 use pipelinex_common::{
     coverage,
-    execution::{FindingCounts, StageRecord, StepRecord},
+    execution::{FailedTest, FindingCounts, StageRecord, StepRecord},
     state::{JobState, StepState},
     words::{between, counted},
 };
@@ -71,6 +71,16 @@ pub fn stage_warnings(stage: &StageRecord) -> Vec<Line> {
     warnings.chain(shown.map(|text| indented().add(Style::Warn, "not read").text(": ").text(text))).collect()
 }
 
+/// The tests that failed, each in a line below the stage's.
+pub fn failed_tests(stage: &StageRecord) -> Vec<Line> {
+    let tests = stage.steps.values().flat_map(|step| &step.failed_tests);
+    let line = |test: &FailedTest| {
+        let said = if test.message.is_empty() { String::new() } else { format!(": {}", test.message) };
+        Line::new().text("       ").add(Style::Bad, "failed").text(" ").add(Style::Bold, test.title()).text(said)
+    };
+    tests.map(line).collect()
+}
+
 /// Something that a person should know.
 pub fn warning(text: &str) -> Line {
     Line::new().add(Style::Warn, "warning").text(": ").text(text)
@@ -78,11 +88,9 @@ pub fn warning(text: &str) -> Line {
 
 fn counts(stage: &StageRecord) -> Option<String> {
     let mut parts = Vec::new();
-    if let Some(tests) = tests_of(stage) {
-        let bad = [(tests.failures, "failed"), (tests.errors, "broken"), (tests.skipped, "skipped")];
-        let bad = bad.iter().filter(|(count, _)| *count > 0).map(|(count, word)| format!(", {count} {word}"));
-        parts.push(format!("{}{}", counted(tests.tests, "test"), bad.collect::<String>()));
-    }
+    // The verdict over tests says them already.
+    let said = |words: &String| stage.reason.is_some() && stage.message.contains(words.as_str());
+    parts.extend(tests_of(stage).map(|tests| tests.words()).filter(|words| !said(words)));
     if let Some(findings) = findings_of(stage) {
         parts.push(findings_text(&findings));
     }
@@ -92,12 +100,11 @@ fn counts(stage: &StageRecord) -> Option<String> {
 
 /// How many there are, and how bad.
 pub fn findings_text(findings: &FindingCounts) -> String {
-    let FindingCounts { critical, high, medium, low, info } = *findings;
-    let all = [(critical, "critical"), (high, "high"), (medium, "medium"), (low, "low"), (info, "info")];
-    let found: Vec<_> = all.iter().filter(|(n, _)| *n > 0).map(|(n, word)| format!("{n} {word}")).collect();
+    let set_aside = findings.set_aside.words();
+    let set_aside = if set_aside.is_empty() { set_aside } else { format!(", {set_aside}") };
     match findings.total() {
-        0 => "no findings".to_owned(),
-        total => format!("{} ({})", counted(total, "finding"), found.join(", ")),
+        0 => format!("no findings{set_aside}"),
+        total => format!("{} ({}){set_aside}", counted(total, "finding"), findings.words()),
     }
 }
 
@@ -217,6 +224,19 @@ mod tests {
             below,
             ["       warning: 1 file was not read: findings may be missing", "       not read: src/A.java: too deep"]
         );
+        let judged: StageRecord = serde_json::from_value(json!({
+            "status": "FAILED", "reason": "script_failure", "message": "3 tests, 1 failed: ATest.greets: expected: <a>",
+            "steps": {"test": {"name": "TEST", "status": "FAILED", "message": "",
+                      "tests": {"tests": 3, "failures": 1, "errors": 0, "skipped": 0},
+                      "failed_tests": [{"class": "a.ATest", "name": "greets", "message": "expected: <a>"}]}}
+        }))
+        .unwrap();
+        assert_eq!(
+            plain(&stage_row("TEST", &judged, 4)),
+            " FAIL  TEST              script_failure: 3 tests, 1 failed: ATest.greets: expected: <a>"
+        );
+        let named: Vec<_> = failed_tests(&judged).iter().map(plain).collect();
+        assert_eq!(named, ["       failed ATest.greets: expected: <a>"]);
         let skipped: StageRecord =
             serde_json::from_value(json!({"status": "SKIPPED", "reason": "not_selected", "message": "not selected"}))
                 .unwrap();

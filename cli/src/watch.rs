@@ -208,6 +208,7 @@ impl<'a> Watch<'a> {
         self.line(Line::new())?;
         for (name, stage) in &status.execution.stages {
             self.line(show::stage_row(name, stage, self.width))?;
+            show::failed_tests(stage).into_iter().try_for_each(|line| self.line(line))?;
             show::stage_warnings(stage).into_iter().try_for_each(|line| self.line(line))?;
             let failed = stage.status == StepState::Failed;
             for last in self.stages.get(name).filter(|_| failed).iter().flat_map(|seen| &seen.last_lines) {

@@ -5,7 +5,7 @@
 
 use indexmap::IndexMap;
 use jiff::Timestamp;
-pub use pipelinex_findings::{FindingCounts, TestCounts};
+pub use pipelinex_findings::{FailedTest, FindingCounts, TestCounts};
 use serde::{Deserialize, Serialize};
 
 use crate::{
@@ -140,6 +140,9 @@ pub struct StepRecord {
     /// Counts of the JUnit reports that were published.
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub tests: Option<TestCounts>,
+    /// The first of the tests that failed.
+    #[serde(skip_serializing_if = "Vec::is_empty", default)]
+    pub failed_tests: Vec<FailedTest>,
     /// Counts of the findings that were published.
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub findings: Option<FindingCounts>,
@@ -201,6 +204,7 @@ impl StepRecord {
             duration_ms: None,
             peak_memory_bytes: None,
             tests: None,
+            failed_tests: Vec::new(),
             findings: None,
             scanned: None,
             skipped: None,

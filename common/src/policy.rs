@@ -19,6 +19,9 @@ pub struct Policy {
     /// Files that a required scan may leave unread.
     #[serde(default)]
     pub allow_unread: AllowUnread,
+    /// Whether a step may succeed although a test in its reports failed, because its own script lets it.
+    #[serde(default)]
+    pub allow_failing_tests: bool,
 }
 
 /// Patterns of the files that a required scan may leave unread: `legacy/**`, `**/*.kt`. `*` stays within a folder.
@@ -106,10 +109,10 @@ impl fmt::Display for Policy {
         } else {
             write!(f, "; requires {}", stages.join(", "))?;
         }
-        match self.allow_unread.0.as_slice() {
-            [] => Ok(()),
-            patterns => write!(f, "; may leave unread {}", patterns.join(", ")),
+        if !self.allow_unread.0.is_empty() {
+            write!(f, "; may leave unread {}", self.allow_unread.0.join(", "))?;
         }
+        if self.allow_failing_tests { f.write_str("; failing tests are allowed") } else { Ok(()) }
     }
 }
 
@@ -153,7 +156,7 @@ mod tests {
 
     #[test]
     fn a_threshold_counts_what_is_as_bad_or_worse() {
-        let counts = FindingCounts { critical: 1, high: 2, medium: 4, low: 8, info: 16 };
+        let counts = FindingCounts { critical: 1, high: 2, medium: 4, low: 8, info: 16, ..FindingCounts::default() };
         let judged = |text: &str| text.parse::<FailOn>().unwrap().judge(&counts).map(|(count, _)| count);
         assert_eq!(
             ["none", "low", "medium", "high", "critical"].map(judged),
@@ -172,6 +175,8 @@ mod tests {
         let told = Policy { allow_unread, ..policy }.to_string();
         assert_eq!(told, "fail on high; requires SAST, SCA; may leave unread legacy/**");
         assert!(AllowUnread::new(["a[".to_owned()]).is_err());
+        let lenient = Policy { allow_failing_tests: true, ..Policy::default() };
+        assert_eq!(lenient.to_string(), "findings fail nothing; requires no stage; failing tests are allowed");
         assert_eq!(Policy::default().to_string(), "findings fail nothing; requires no stage");
         for word in ["none", "low", "medium", "high", "critical"] {
             assert_eq!(word.parse::<FailOn>().unwrap().to_string(), word);

@@ -50,4 +50,22 @@ class Diagnostics {
         Runtime.getRuntime().exec("uptime");
         return "";
     }
+
+    // What it is given whole it runs whole.
+    Process start(String command, String[] words, String argument) throws IOException {
+        // ruleid: java-command-injection
+        Runtime.getRuntime().exec(command);
+        Runtime runtime = Runtime.getRuntime();
+        // ruleid: java-command-injection
+        runtime.exec(words, null);
+        // ok: java-command-injection
+        Runtime.getRuntime().exec(new String[] {"ping", argument});
+        // ok: java-command-injection
+        return new ProcessBuilder("ping", argument).start();
+    }
+
+    public static void main(String[] args) throws IOException {
+        // ok: java-command-injection
+        Runtime.getRuntime().exec(args);
+    }
 }

@@ -24,6 +24,17 @@ class Credentials {
     // ok: java-hardcoded-credentials
     static final String PASSWORD_HINT = "at least twelve characters";
 
+    // ruleid: java-hardcoded-credentials
+    @Value("${db.password:correct-horse-battery}") private String defaulted;
+    // ok: java-hardcoded-credentials
+    @Value("${db.password:}") private String emptyByDefault;
+    // ok: java-hardcoded-credentials
+    @Value("${db.password:${OTHER_PASSWORD}}") private String fromElsewhere;
+    // ok: java-hardcoded-credentials
+    @Value("${db.password:#{null}}") private String noneByDefault;
+    // ok: java-hardcoded-credentials
+    @Value("${db.user:greeter}") private String user;
+
     Connection open(String url, String user) throws Exception {
         // ruleid: java-hardcoded-credentials
         Connection planted = DriverManager.getConnection(url, user, "correct-horse-battery");
@@ -40,5 +51,16 @@ class Credentials {
         new SecretKeySpec("0123456789abcdef".getBytes(), "AES");
         // ok: java-hardcoded-credentials
         String password = System.getenv("DB_PASSWORD");
+    }
+
+    void defaults(java.util.Map<String, String> environment) {
+        // ruleid: java-hardcoded-credentials
+        environment.getOrDefault("DB_PASSWORD", "correct-horse-battery");
+        // ruleid: java-hardcoded-credentials
+        System.getProperty("db.password", "correct-horse-battery");
+        // ok: java-hardcoded-credentials
+        System.getProperty("db.password", "");
+        // ok: java-hardcoded-credentials
+        environment.getOrDefault("DB_USER", "greeter");
     }
 }

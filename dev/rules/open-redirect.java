@@ -58,4 +58,51 @@ class Redirects {
         // ruleid: java-open-redirect
         return ResponseEntity.status(HttpStatus.FOUND).header(HttpHeaders.LOCATION, to).build();
     }
+
+    // The Location of a creation says where the new thing is: no browser goes there.
+    @PostMapping("/created")
+    ResponseEntity<Void> created(@RequestParam String name, HttpServletResponse response) {
+        // ok: java-open-redirect
+        ResponseEntity.created(URI.create(name)).build();
+        // ok: java-open-redirect
+        ResponseEntity.status(HttpStatus.CREATED).location(URI.create(name)).build();
+        // ok: java-open-redirect
+        ResponseEntity.status(201).header("Location", name).build();
+        // ok: java-open-redirect
+        ResponseEntity.status(HttpStatus.CREATED).header(HttpHeaders.LOCATION, name).body(null);
+        // ruleid: java-open-redirect
+        ResponseEntity.status(303).header("Location", name).build();
+        // ruleid: java-open-redirect
+        return ResponseEntity.status(HttpStatus.SEE_OTHER).location(URI.create(name)).build();
+    }
+
+    @PostMapping("/answered")
+    void answered(@RequestParam String name, HttpServletResponse response) {
+        response.setStatus(HttpServletResponse.SC_CREATED);
+        // ok: java-open-redirect
+        response.setHeader("Location", name);
+    }
+
+    @PostMapping("/moved")
+    void moved(@RequestParam String name, HttpServletResponse response) {
+        response.setStatus(HttpServletResponse.SC_MOVED_PERMANENTLY);
+        // ruleid: java-open-redirect
+        response.setHeader("Location", name);
+    }
+
+    @PostMapping("/headers")
+    ResponseEntity<Void> headers(@RequestParam String name) {
+        HttpHeaders headers = new HttpHeaders();
+        // ok: java-open-redirect
+        headers.setLocation(URI.create(name));
+        return new ResponseEntity<>(null, headers, HttpStatus.CREATED);
+    }
+
+    @PostMapping("/found")
+    ResponseEntity<Void> found(@RequestParam String name) {
+        HttpHeaders headers = new HttpHeaders();
+        // ruleid: java-open-redirect
+        headers.setLocation(URI.create(name));
+        return new ResponseEntity<>(null, headers, HttpStatus.FOUND);
+    }
 }

@@ -12,7 +12,7 @@ expect "BUILD works from the warm repository alone" [ "$code" = 0 ]
 expect "BUILD leaves no test results behind" [ ! -e "$job/app/target/surefire-reports" ]
 unit_tests
 expect "TEST passes" [ "$code" = 0 ]
-expect "TEST counts 5 tests" result test '.message == "5 tests, 0 failures, 0 errors, 0 skipped"'
+expect "TEST says nothing that its reports say" result test '.message == ""'
 expect "TEST leaves JUnit XML" [ -e "$job/app/target/surefire-reports/TEST-dev.pipelinex.greeter.GreetingServiceTest.xml" ]
 package
 expect "PACKAGE makes the jar" [ -s "$job/app/target/greeter-1.0.0.jar" ]
@@ -29,4 +29,4 @@ build
 expect "failing test: BUILD passes" [ "$code" = 0 ]
 unit_tests
 expect "failing test: TEST exits 1" [ "$code" = 1 ]
-expect "failing test: one of three" result test '.message == "3 tests, 1 failures, 0 errors, 0 skipped"'
+expect "failing test: it is in the JUnit XML" grep -q '<failure' "$job"/app/target/surefire-reports/TEST-*.xml

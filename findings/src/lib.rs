@@ -1,16 +1,19 @@
 //! Findings: one normalised shape for what scanners report, and one pure parser for each format they report it in.
 
+mod counts;
 pub mod cyclonedx;
 pub mod junit;
 pub mod maven;
 pub mod osv;
 pub mod sarif;
+mod text;
 pub mod wapiti;
 
+pub use counts::{FailedTest, FindingCounts, SetAside, TestCounts, count};
 use serde::{Deserialize, Serialize};
 
 /// How bad a finding is.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Severity {
     /// Worth knowing.
@@ -62,70 +65,6 @@ pub struct Finding {
     /// The address it was found at, and the parameter that was attacked.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub url: Option<String>,
-}
-
-/// What the JUnit reports of a step add up to.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-pub struct TestCounts {
-    /// Test cases that ran or were skipped.
-    pub tests: u64,
-    /// Assertions that did not hold.
-    pub failures: u64,
-    /// Tests that broke otherwise.
-    pub errors: u64,
-    /// Tests that were not run.
-    pub skipped: u64,
-}
-
-/// How many findings a step published, by severity.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-pub struct FindingCounts {
-    /// Severity critical.
-    pub critical: u64,
-    /// Severity high.
-    pub high: u64,
-    /// Severity medium.
-    pub medium: u64,
-    /// Severity low.
-    pub low: u64,
-    /// Neither of these.
-    pub info: u64,
-}
-
-impl FindingCounts {
-    /// All of them.
-    pub fn total(&self) -> u64 {
-        self.critical + self.high + self.medium + self.low + self.info
-    }
-
-    /// In words, the worst first: `1 high, 3 low`. Empty where there are none.
-    pub fn words(&self) -> String {
-        let named = [
-            (self.critical, "critical"),
-            (self.high, "high"),
-            (self.medium, "medium"),
-            (self.low, "low"),
-            (self.info, "info"),
-        ];
-        let words: Vec<String> =
-            named.iter().filter(|(count, _)| *count > 0).map(|(count, name)| format!("{count} {name}")).collect();
-        words.join(", ")
-    }
-}
-
-/// Counts findings by severity.
-pub fn count(findings: &[Finding]) -> FindingCounts {
-    let mut counts = FindingCounts::default();
-    for finding in findings {
-        *match finding.severity {
-            Severity::Critical => &mut counts.critical,
-            Severity::High => &mut counts.high,
-            Severity::Medium => &mut counts.medium,
-            Severity::Low => &mut counts.low,
-            Severity::Info => &mut counts.info,
-        } += 1;
-    }
-    counts
 }
 
 /// More findings than anybody reads; a report with more of them is refused, since each costs memory and a place on disk.

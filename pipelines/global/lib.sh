@@ -7,7 +7,7 @@
 : "${APP_DIR:?the worker sets it}" "${PIPELINES_DIR:?the worker sets it}" "${REPORTS_DIR:?the worker sets it}" "${STAGE:?the worker sets it}"
 
 stage_reports="$REPORTS_DIR/${STAGE,,}"
-stage_message=""
+unset stage_message
 
 now_ms() { echo $(( ${EPOCHREALTIME//[!0-9]/} / 1000 )); }
 
@@ -28,13 +28,14 @@ begin_stage() {
 end_stage() { # EXIT_CODE
   local status=SUCCESS
   [ "$1" -eq 0 ] || status=FAILED
-  [ -n "$stage_message" ] || stage_message="exit code $1"
+  : "${stage_message="exit code $1"}"
   printf '{"stage":"%s","status":"%s","duration_ms":%d,"message":"%s"}\n' \
     "$STAGE" "$status" $(($(now_ms) - stage_started)) "$(json_string "$stage_message")" >"$stage_reports/result.json.new"
   mv "$stage_reports/result.json.new" "$stage_reports/result.json"
-  echo "[PIPELINE] $STAGE: $status: $stage_message"
+  echo "[PIPELINE] $STAGE: $status${stage_message:+: $stage_message}"
   echo "[PIPELINE] END $STAGE"
 }
 
-# finish CODE MESSAGE: the only way a script ends on purpose. 2 means that the tool broke, not the project.
-finish() { stage_message=$2; exit "$1"; }
+# finish CODE [MESSAGE]: the only way a script ends on purpose. 2 means that the tool broke, not the project. Without a message
+# what the worker finds in the reports is all that is said.
+finish() { stage_message=${2:-}; exit "$1"; }

@@ -18,9 +18,8 @@ const KEPT: [&str; 5] = ["ruleId", "ruleIndex", "level", "message", "locations"]
 pub(crate) fn clean(report: &mut Value, root: &str) {
     for run in items(report, "runs") {
         if let Some(run) = run.as_object_mut() {
-            // What a tool says of its own run repeats the code that it could not parse.
-            run.remove("invocations");
             run.remove("artifacts");
+            clean_invocations(run);
         }
         for result in items(run, "results") {
             clean_result(result, root);
@@ -31,6 +30,14 @@ pub(crate) fn clean(report: &mut Value, root: &str) {
 /// All results of a report.
 pub(crate) fn results(report: &mut Value) -> impl Iterator<Item = &mut Value> {
     items(report, "runs").flat_map(|run| items(run, "results"))
+}
+
+/// Of what a tool says of its own run, whether it succeeded: its words repeat the code that it could not parse.
+fn clean_invocations(run: &mut Map<String, Value>) {
+    let Some(Value::Array(invocations)) = run.get_mut("invocations") else { return };
+    for invocation in invocations.iter_mut().filter_map(Value::as_object_mut) {
+        invocation.retain(|key, value| key == "executionSuccessful" || (key == "exitCode" && value.is_number()));
+    }
 }
 
 fn clean_result(result: &mut Value, root: &str) {
@@ -47,7 +54,8 @@ fn clean_result(result: &mut Value, root: &str) {
     for location in items(result, "locations") {
         let Some(place) = location.get_mut("physicalLocation") else { continue };
         if let Some(Value::String(uri)) = place.pointer_mut("/artifactLocation/uri") {
-            *uri = uri.strip_prefix(root).unwrap_or(uri).to_owned();
+            // These tools write paths, and a reader of SARIF decodes URIs.
+            *uri = uri.strip_prefix(root).unwrap_or(uri).replace('%', "%25");
         }
         drop_texts(place);
     }
@@ -85,10 +93,13 @@ pub(crate) fn messages_of_rules(report: &mut Value) {
 /// It is no SARIF report, or cannot be written.
 pub(crate) fn keep(stage: &Stage, tool: &str, name: &str, report: &Value) -> Result<Vec<Finding>, Failure> {
     let text = format!("{report:#}\n");
-    let findings = sarif::parse(text.as_bytes(), &stage.app.to_string_lossy())
+    let report = sarif::parse(text.as_bytes(), &stage.app.to_string_lossy())
         .map_err(|error| Failure::tool(format!("{tool}: {error}")))?;
+    if let Some(failed) = report.failed {
+        return Err(Failure::tool(failed));
+    }
     write(&stage.reports.join(name), text.as_bytes())?;
-    Ok(findings)
+    Ok(report.findings)
 }
 
 /// Writes a report.
@@ -107,17 +118,20 @@ mod tests {
     fn what_is_kept_shows_no_code_and_names_nobody() {
         let mut report = json!({"runs": [{"tool": {"driver": {"name": "t", "rules":
                 [{"id": "r", "fullDescription": {"text": "a credential $X"}}]}},
-            "invocations": [{"toolExecutionNotifications": [{"message": {"text": "hunter2"}}]}],
+            "invocations": [{"executionSuccessful": true, "toolExecutionNotifications": [{"message": {"text": "hunter2"}}]}],
             "results": [{"ruleId": "r", "message": {"text": "a credential hunter2"}, "fixes": ["hunter2"],
                 "partialFingerprints": {"commitSha": "c0ffee", "email": "e@e", "commitMessage": "hunter2"},
-                "locations": [{"physicalLocation": {"artifactLocation": {"uri": "/x/app/a.java"}, "contextRegion": "hunter2",
+                "locations": [{"physicalLocation": {"artifactLocation": {"uri": "/x/app/a%20b.java"}, "contextRegion": "hunter2",
                     "region": {"startLine": 3, "snippet": {"text": "hunter2"}}}}]}]}]});
         clean(&mut report, "/x/app/");
         messages_of_rules(&mut report);
         let text = report.to_string();
         assert!(!text.contains("hunter2") && !text.contains("e@e") && text.contains("c0ffee"), "{text}");
-        let finding = &sarif::parse(text.as_bytes(), "").unwrap()[0];
-        assert_eq!((finding.path.as_deref(), finding.line), (Some("a.java"), Some(3)));
+        let finding = &sarif::parse(text.as_bytes(), "").unwrap().findings[0];
+        assert_eq!((finding.path.as_deref(), finding.line), (Some("a%20b.java"), Some(3)));
+        report["runs"][0]["invocations"][0]["executionSuccessful"] = json!(false);
+        clean(&mut report, "/x/app/");
+        assert!(sarif::parse(report.to_string().as_bytes(), "").unwrap().failed.is_some());
     }
 
     #[test]

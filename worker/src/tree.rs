@@ -4,8 +4,8 @@ use std::{
     collections::BTreeMap,
     fs::{self, File, OpenOptions},
     os::unix::fs::OpenOptionsExt,
-    path::Path,
-    time::Duration,
+    path::{Path, PathBuf},
+    time::{Duration, SystemTime},
 };
 
 use pipelinex_common::{
@@ -55,6 +55,24 @@ pub fn begun_with(paths: &JobPaths) -> Option<TreeKind> {
         let has = |name: &str| tree.path().join(name).is_dir();
         if has("upper") { Some(TreeKind::Overlay) } else { has("copy").then_some(TreeKind::Copy) }
     })
+}
+
+/// Marks that a step begins now, on the file system that holds its tree and so by the clock of what is written there. The mark
+/// lies beside the tree: no step reaches it.
+///
+/// # Errors
+/// [`DiskError`].
+pub fn mark_beginning(paths: &JobPaths, owner: &Slug, step: &Slug) -> Result<(), DiskError> {
+    disk::write_unsynced(&beginning(paths, owner, step), b"", 0o640)
+}
+
+/// When a step began, by the clock of the file system that holds its tree; `None` where nobody has marked it.
+pub fn begun_at(paths: &JobPaths, owner: &Slug, step: &Slug) -> Option<SystemTime> {
+    fs::symlink_metadata(beginning(paths, owner, step)).ok()?.modified().ok()
+}
+
+fn beginning(paths: &JobPaths, owner: &Slug, step: &Slug) -> PathBuf {
+    paths.tree(owner).join(format!(".began-{step}"))
 }
 
 /// The volume of an overlay tree.

@@ -1,9 +1,11 @@
 //! The verdict over a step: from what the engine says of its container, then from what was collected, then by the operator's
 //! rule. What a step says of itself adds words; it never makes a failure a success.
 
+mod cases;
 #[cfg(test)]
 mod tests;
 
+pub use cases::judge_tests;
 use pipelinex_common::{
     coverage::Skipped,
     execution::{FindingCounts, StepRecord},
@@ -220,7 +222,7 @@ pub fn apply(record: &mut StepRecord, collected: &Collected, voice: Voice) {
     match (voice, said) {
         (Voice::Scanner, Some(said)) if ended_by_itself => {
             // A program that has counted as we did need not hear it twice.
-            record.message = match counted.as_ref().map(by_severity) {
+            record.message = match counted.as_ref().map(FindingCounts::words) {
                 Some(counts) if !said.contains(&counts) => format!("{said} ({counts})"),
                 _ => said.to_owned(),
             };
@@ -233,7 +235,7 @@ pub fn apply(record: &mut StepRecord, collected: &Collected, voice: Voice) {
         }
         (_, _) => {
             if let Some(counts) = counted.filter(|_| record.status == StepState::Success) {
-                record.message = format!("passed with {} ({})", some(counts.total()), by_severity(&counts));
+                record.message = format!("passed with {} ({})", some(counts.total()), counts.words());
             }
         }
     }
@@ -281,11 +283,4 @@ pub fn gate(record: &mut StepRecord, fail_on: FailOn, allowed_to_fail: bool) {
 
 fn some(count: u64) -> String {
     if count == 1 { "1 finding".to_owned() } else { format!("{count} findings") }
-}
-
-fn by_severity(counts: &FindingCounts) -> String {
-    let FindingCounts { critical, high, medium, low, info } = *counts;
-    let named = [(critical, "critical"), (high, "high"), (medium, "medium"), (low, "low"), (info, "info")];
-    let parts = named.iter().filter(|(count, _)| *count > 0).map(|(count, name)| format!("{count} {name}"));
-    parts.collect::<Vec<_>>().join(", ")
 }

@@ -7,10 +7,11 @@ use std::{
     fs::{self, File},
     os::unix::fs::symlink,
     path::PathBuf,
+    time::{Duration, SystemTime},
 };
 
 use pipelinex_common::{
-    execution::{StepRecord, TestCounts},
+    execution::{FailedTest, StepRecord, TestCounts},
     layout::JobPaths,
     limits::StepLimits,
     pipeline::{self, model::Step},
@@ -19,6 +20,7 @@ use pipelinex_common::{
 use pipelinex_worker::{
     collect::{Collected, Collector},
     spec::TreeKind,
+    tree,
     verdict::Voice,
 };
 
@@ -219,4 +221,49 @@ fn what_a_former_holder_published_stays() {
     put(place.published().join("result.json"), "the first");
     place.collect();
     assert_eq!(fs::read_to_string(place.published().join("result.json")).unwrap(), "the first");
+}
+
+/// Gives a file the time of so many milliseconds before the step began, or after.
+fn written(place: &Place, path: PathBuf, milliseconds: i64) {
+    let began = tree::begun_at(&place.paths, &place.step.slug, &place.step.slug).unwrap();
+    let by = Duration::from_millis(milliseconds.unsigned_abs());
+    let at: SystemTime = if milliseconds < 0 { began - by } else { began + by };
+    File::options().write(true).open(path).unwrap().set_modified(at).unwrap();
+}
+
+#[test]
+fn reports_older_than_the_step_are_not_its_own() {
+    let place = Place::new();
+    tree::mark_beginning(&place.paths, &place.step.slug, &place.step.slug).unwrap();
+    for (name, milliseconds) in [("old", -1), ("submitted", -86_400_000), ("same", 0), ("new", 1)] {
+        let failing = format!("<testsuite><testcase classname='a.{name}'><failure/></testcase></testsuite>");
+        written(&place, place.tree(&format!("TEST-{name}.xml"), &failing), milliseconds);
+    }
+    let collected = place.collect();
+    assert_eq!(collected.tests, Some(TestCounts { tests: 2, failures: 2, ..TestCounts::default() }));
+    let classes: Vec<_> = collected.failed_tests.iter().map(|test| test.class.as_str()).collect();
+    assert_eq!(classes, ["a.new", "a.same"]);
+    assert!(collected.warnings.iter().any(|text| text.starts_with("2 JUnit reports are older")), "{collected:?}");
+    assert_eq!(fs::read_dir(place.published().join("junit")).unwrap().count(), 2);
+}
+
+#[test]
+fn what_no_source_has_is_counted_apart_and_what_cannot_be_read_is_told() {
+    let place = Place::new();
+    place.tree("src/test/java/a/GreeterTest.java", "class GreeterTest { class Inner {} }");
+    place.tree(
+        "TEST-a.xml",
+        "<testsuite><testcase classname='a.GreeterTest'/><testcase classname='a.GreeterTest$Inner'/>\
+         <testcase classname='a.Forged'/><testcase classname='a.Forged'><skipped/></testcase>\
+         <testcase classname='a.Forged' name='\u{202e}x'><failure message='\u{1b}[31mno'/></testcase></testsuite>",
+    );
+    place.tree("TEST-b.xml", "<testsuite><testcase classname='a.GreeterTest'>");
+    let collected = place.collect();
+    assert_eq!(collected.tests, Some(TestCounts { tests: 3, failures: 1, unknown: 2, ..TestCounts::default() }));
+    assert_eq!(collected.broken_test_reports, 1);
+    let told = |part: &str| collected.warnings.iter().any(|text| text.contains(part));
+    assert!(told("2 of the reported tests are not counted") && told("(a.Forged)"), "{:?}", collected.warnings);
+    assert!(told("TEST-b.xml: not a JUnit report: it is cut off"), "{:?}", collected.warnings);
+    let FailedTest { name, message, .. } = &collected.failed_tests[0];
+    assert_eq!((name.as_str(), message.as_str()), ("\\u{202e}x", "\\u{1b}[31mno"));
 }

@@ -149,11 +149,12 @@ fn gather_wanted(job: &Job, wish: &Wish) -> Result<FindingsPage, ApiError> {
     let reports = open_or_nothing(Beneath::open(&job.paths().reports()))?;
     let (mut rows, mut unreadable, mut counts) = (Vec::new(), Vec::new(), FindingCounts::default());
     for (stage, record) in execution.stages.iter().filter(|(name, _)| filter.wants_stage(name)) {
-        for step in record.steps.iter().filter(|(_, record)| record.findings.is_some()).map(|(step, _)| step) {
+        for (step, counted) in record.steps.iter().filter_map(|(step, record)| Some((step, record.findings?))) {
             match read(reports.as_ref(), stage, step) {
                 Ok(mut found) => {
                     found.retain(|finding| filter.wants(finding));
-                    add(&mut counts, findings::count(&found));
+                    let set_aside = counted.set_aside;
+                    counts = counts.plus(&FindingCounts { set_aside, ..findings::count(&found) });
                     let row = |finding| FindingRow { stage: stage.clone(), step: step.clone(), finding };
                     rows.extend(found.into_iter().map(row));
                 }
@@ -166,15 +167,6 @@ fn gather_wanted(job: &Job, wish: &Wish) -> Result<FindingsPage, ApiError> {
     rows.truncate(FINDINGS_MAX);
     let (state, complete) = (execution.state, execution.state.is_final());
     Ok(FindingsPage { job_id: job.id(), state, complete, counts, findings: rows, unreadable })
-}
-
-fn add(sum: &mut FindingCounts, more: FindingCounts) {
-    let FindingCounts { critical, high, medium, low, info } = more;
-    sum.critical += critical;
-    sum.high += high;
-    sum.medium += medium;
-    sum.low += low;
-    sum.info += info;
 }
 
 /// A stage of several steps has a folder for each.

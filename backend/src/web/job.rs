@@ -11,7 +11,7 @@ use axum::{
 use jiff::Timestamp;
 use pipelinex_common::{
     coverage,
-    execution::StageRecord,
+    execution::{FailedTest, StageRecord},
     findings::{Finding, Severity},
     foreign::Beneath,
     metadata::Metadata,
@@ -68,6 +68,8 @@ struct StageView {
     coverage: String,
     /// The files that it did not read, with the reasons.
     unread: Vec<String>,
+    /// The tests that failed, and what they say.
+    failed_tests: Vec<(String, String)>,
     artifacts: Vec<(String, String)>,
     warnings: Vec<String>,
     has_log: bool,
@@ -162,6 +164,7 @@ impl StageView {
             tests: words::tests(stage).unwrap_or_default(),
             coverage: coverage::words(stage).unwrap_or_default(),
             unread: coverage::lines(stage),
+            failed_tests: stage.steps.values().flat_map(|step| &step.failed_tests).map(shown_test).collect(),
             artifacts: artifacts.collect(),
             warnings: stage.steps.values().flat_map(|step| step.warnings.clone()).collect(),
             has_log,
@@ -171,6 +174,10 @@ impl StageView {
             log_cut: log.cut,
         }
     }
+}
+
+fn shown_test(test: &FailedTest) -> (String, String) {
+    (test.title(), test.message.clone())
 }
 
 #[derive(Default)]

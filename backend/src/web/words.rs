@@ -2,7 +2,7 @@
 
 use jiff::Timestamp;
 use pipelinex_common::{
-    execution::{Execution, FindingCounts, StageRecord, TestCounts},
+    execution::{Execution, FindingCounts, StageRecord},
     state::{JobState, StepState},
 };
 
@@ -85,30 +85,18 @@ fn total(execution: &Execution) -> u64 {
 
 /// What the findings of a stage's steps add up to; `None` where nothing was looked for.
 pub fn findings_of(stage: &StageRecord) -> Option<FindingCounts> {
-    let mut found = stage.steps.values().filter_map(|step| step.findings);
-    let first = found.next()?;
-    Some(found.fold(first, |sum, next| FindingCounts {
-        critical: sum.critical + next.critical,
-        high: sum.high + next.high,
-        medium: sum.medium + next.medium,
-        low: sum.low + next.low,
-        info: sum.info + next.info,
-    }))
+    stage.steps.values().filter_map(|step| step.findings).reduce(|sum, next| sum.plus(&next))
 }
 
 /// Counts by severity, the worst first; nothing where there are none.
 pub fn severities(counts: FindingCounts) -> Vec<(&'static str, u64)> {
-    let FindingCounts { critical, high, medium, low, info } = counts;
-    let all = [("critical", critical), ("high", high), ("medium", medium), ("low", low), ("info", info)];
-    all.into_iter().filter(|(_, count)| *count > 0).collect()
+    counts.by_severity().into_iter().filter(|(_, count)| *count > 0).collect()
 }
 
 /// What a stage's tests came to.
 pub fn tests(stage: &StageRecord) -> Option<String> {
-    let TestCounts { tests, failures, errors, skipped } = stage.steps.values().find_map(|step| step.tests)?;
-    let bad = [(failures, "failed"), (errors, "broken"), (skipped, "skipped")];
-    let bad = bad.iter().filter(|(count, _)| *count > 0).map(|(count, word)| format!(", {count} {word}"));
-    Some(format!("{}{}", counted(tests, "test"), bad.collect::<String>()))
+    let counts = stage.steps.values().filter_map(|step| step.tests);
+    counts.reduce(|sum, next| sum.plus(&next)).map(|counts| counts.words())
 }
 
 /// A log for a page: what a terminal would obey (colours, cursors, bells, right-to-left tricks) is left out or shown as a

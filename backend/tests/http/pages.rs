@@ -2,7 +2,7 @@
 
 use pipelinex_common::{
     coverage::{Scanned, Skipped, Unread},
-    execution::FindingCounts,
+    execution::{FailedTest, FindingCounts, TestCounts},
     state::{JobState, Reason, StepState},
 };
 
@@ -116,6 +116,10 @@ async fn a_job_is_told_with_its_stages_logs_and_findings() {
     let finding = r#"[{"tool":"gitleaks","rule":"aws-<i>","severity":"high","message":"m","path":"a.txt","line":4}]"#;
     worker.report("SECRETS", "findings.json", finding);
     worker.stage("TEST", StepState::Failed, Some(Reason::ScriptFailure), "1 of 3 tests failed");
+    let step = worker.execution.stages["TEST"].steps.values_mut().next().unwrap();
+    step.tests = Some(TestCounts { tests: 3, failures: 1, ..TestCounts::default() });
+    let (class, name, message) = ("dev.ATest".to_owned(), "greets".to_owned(), "expected: <b>".to_owned());
+    step.failed_tests = vec![FailedTest { class, name, message }];
     worker.finish(JobState::Failed, Some(Reason::ScriptFailure), Some("TEST: 1 of 3 tests failed"));
     let page = assert_page(&server.get(&address).await, 200);
     for told in [
@@ -127,9 +131,11 @@ async fn a_job_is_told_with_its_stages_logs_and_findings() {
         "passed · 1.2 s",
         "12 files read, 1 not read",
         "src/A&#60;b&#62;.java: too deep",
+        "3 tests, 1 failed",
     ] {
         assert!(page.contains(told), "{told}: {page}");
     }
+    assert!(page.contains("<strong>ATest.greets</strong>: expected: &#60;b&#62;"), "{page}");
     assert!(!page.contains("http-equiv=\"refresh\""), "what has ended is not drawn again");
     let client = reqwest::Client::builder().redirect(reqwest::redirect::Policy::none()).build().unwrap();
     let again = server.send(client.post(server.url(&format!("{address}/again")))).await;

@@ -63,6 +63,10 @@ pub struct PolicyArgs {
     /// Files that a required scan may leave unread, as patterns such as legacy/**,**/*.kt; each result says which were
     #[arg(long, env = "PIPELINEX_ALLOW_UNREAD", value_name = "GLOB", value_delimiter = ',', value_parser = values::allow_unread)]
     pub allow_unread: Vec<AllowUnread>,
+    /// Let a step succeed whose script forgives failing tests (maven.test.failure.ignore); without it a failed test in a JUnit
+    /// report fails its step
+    #[arg(long, env = "PIPELINEX_ALLOW_FAILING_TESTS", value_parser = FalseyValueParser::new())]
+    pub allow_failing_tests: bool,
 }
 
 impl PolicyArgs {
@@ -72,6 +76,7 @@ impl PolicyArgs {
             fail_on: self.fail_on,
             require: self.require.iter().flatten().cloned().collect(),
             allow_unread: self.allow_unread.iter().cloned().collect(),
+            allow_failing_tests: self.allow_failing_tests,
         }
     }
 }

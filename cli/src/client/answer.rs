@@ -105,24 +105,13 @@ pub fn has_started(stage: &StageRecord) -> bool {
 /// The tests of all steps of a stage.
 pub fn tests_of(stage: &StageRecord) -> Option<TestCounts> {
     let counts = stage.steps.values().filter_map(|step| step.tests);
-    counts.reduce(|a, b| TestCounts {
-        tests: a.tests + b.tests,
-        failures: a.failures + b.failures,
-        errors: a.errors + b.errors,
-        skipped: a.skipped + b.skipped,
-    })
+    counts.reduce(|a, b| a.plus(&b))
 }
 
 /// The findings of all steps of a stage.
 pub fn findings_of(stage: &StageRecord) -> Option<FindingCounts> {
     let counts = stage.steps.values().filter_map(|step| step.findings);
-    counts.reduce(|a, b| FindingCounts {
-        critical: a.critical + b.critical,
-        high: a.high + b.high,
-        medium: a.medium + b.medium,
-        low: a.low + b.low,
-        info: a.info + b.info,
-    })
+    counts.reduce(|a, b| a.plus(&b))
 }
 
 /// What the scanners of a job found.

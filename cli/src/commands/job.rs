@@ -26,6 +26,7 @@ pub async fn status(client: &Client, out: &Output, id: JobId, watch: bool) -> Re
     let width = show::stage_width(&status.execution);
     for (name, stage) in &status.execution.stages {
         out.data(show::stage_row(name, stage, width))?;
+        show::failed_tests(stage).into_iter().try_for_each(|line| out.data(line))?;
         show::stage_warnings(stage).into_iter().try_for_each(|line| out.data(line))?;
     }
     status.execution.warnings.iter().try_for_each(|text| out.data(show::warning(text)))?;

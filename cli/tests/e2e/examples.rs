@@ -242,6 +242,15 @@ async fn failing_test(world: &World, server: &Server, id: &str) {
     let test = step(&status, "TEST");
     assert_eq!((&test["status"], &test["reason"]), (&json!("FAILED"), &json!("script_failure")));
     assert_eq!(test["tests"], json!({"tests": 3, "failures": 1, "errors": 0, "skipped": 0}));
+    assert_eq!(
+        (&test["failed_tests"][0]["name"], test["failed_tests"].as_array().map(Vec::len)),
+        (&json!("greetsAStranger"), Some(1))
+    );
+    let message = test["message"].as_str().unwrap();
+    assert!(
+        message.starts_with("3 tests, 1 failed: GreetingTest.greetsAStranger: expected: <Hello, stranger!>"),
+        "{message}"
+    );
     skipped_for(&status, "PACKAGE", "TEST");
     assert!(!world.job(id).join("artifacts/package").exists());
     let log = server.get(&format!("/api/jobs/{id}/TEST/logs")).await.text();

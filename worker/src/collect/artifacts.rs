@@ -1,4 +1,4 @@
-//! What a step's tree holds for others: artifacts, and the JUnit reports of its tests.
+//! What a step's tree holds for others: its artifacts.
 
 use std::{
     collections::BTreeSet,
@@ -7,17 +7,16 @@ use std::{
 
 use globset::{GlobBuilder, GlobSet, GlobSetBuilder};
 use pipelinex_common::{
-    disk::{self, DiskError},
-    findings,
+    disk::DiskError,
     foreign::{Beneath, Found, Leads, Walk, shown},
     pipeline::model::ArtifactsWhen,
 };
 
-use super::{Collected, Collector, ENTRIES_PER_FILE, PARSED_MAX, budget::Budget};
+use super::{Collected, Collector, ENTRIES_PER_FILE, budget::Budget};
 use crate::spec::APP_DIR;
 
 impl Collector<'_> {
-    /// Copies what the definition names from the tree, and counts tests.
+    /// Copies what the definition names from the tree.
     pub(super) fn gather_from_tree(
         &self,
         aside: &Path,
@@ -30,21 +29,17 @@ impl Collector<'_> {
             ArtifactsWhen::OnSuccess => succeeded,
             ArtifactsWhen::OnFailure => !succeeded,
         };
-        if !wanted || (artifacts.paths.is_empty() && artifacts.junit.is_empty()) {
+        if !wanted || artifacts.paths.is_empty() {
             return Ok(());
         }
-        let (Some(paths), Some(exclude), Some(junit)) =
-            (globs(&artifacts.paths), globs(&artifacts.exclude), globs(&artifacts.junit))
-        else {
+        let (Some(paths), Some(exclude)) = (globs(&artifacts.paths), globs(&artifacts.exclude)) else {
             collected.warn("a pattern of artifacts cannot be read; nothing was collected");
             return Ok(());
         };
         let is_artifact = |path: &str| in_set(&paths, path) && !in_set(&exclude, path);
         let limit = ENTRIES_PER_FILE * self.limits.collected_files as usize;
         let opened = crate::tree::open(self.paths, self.tree_owner, self.trees);
-        let walked = opened.and_then(|tree| {
-            tree.walk_for(limit, &|path| junit.is_match(path) || is_artifact(path)).map(|walk| (tree, walk))
-        });
+        let walked = opened.and_then(|tree| tree.walk_for(limit, &is_artifact).map(|walk| (tree, walk)));
         let (tree, walk) = match walked {
             Ok(both) => both,
             Err(error) => {
@@ -56,16 +51,6 @@ impl Collector<'_> {
             collected.warn("the tree has more files than are looked through");
         }
         collected.warn_left("artifacts", &walk);
-        let mut reports = Budget::new("JUnit reports", self.limits.report_bytes, self.limits.collected_files);
-        for (number, found) in walk.files.iter().enumerate().filter(|(_, found)| junit.is_match(&found.path)) {
-            let to = aside.join("reports/junit").join(junit_name(number, &found.path));
-            if reports.copy(&tree, found, &to, collected)? {
-                count_tests(&to, &found.path, collected);
-            }
-        }
-        for link in walk.links.iter().filter(|link| junit.is_match(link) && !is_artifact(link)) {
-            collected.warn(format!("JUnit reports: {}: it is a link", shown(link)));
-        }
         let mut keeping = Keeping {
             tree: &tree,
             walk: &walk,
@@ -82,7 +67,7 @@ impl Collector<'_> {
             keeping.link(link, collected)?;
         }
         let nothing = matched.is_empty() && links.is_empty() && walk.passed_over.is_empty();
-        if !artifacts.paths.is_empty() && nothing && succeeded {
+        if nothing && succeeded {
             collected.warn(format!("no file matches artifacts: {}", artifacts.paths.join(", ")));
         }
         Ok(())
@@ -153,36 +138,12 @@ fn relative(link: &str, target: &str) -> PathBuf {
     if path.as_os_str().is_empty() { PathBuf::from(".") } else { path }
 }
 
-/// A name of our own for a copy, with enough of the other one to know it again: two folders may hold files of one name.
-fn junit_name(number: usize, path: &str) -> String {
-    let last = path.rsplit('/').next().unwrap_or(path);
-    let (stem, cut) = last.strip_suffix(".xml").map_or((last, ""), |stem| (stem, ".xml"));
-    let stem: String = stem.chars().take(60).collect();
-    format!("{number}-{stem}{cut}")
-}
-
-fn count_tests(copy: &Path, path: &str, collected: &mut Collected) {
-    let counted = disk::read_file(copy, PARSED_MAX).map_err(|error| error.to_string()).and_then(|text| {
-        findings::junit::count(&text.unwrap_or_default()).map_err(|e| format!("{}: {e}", shown(path)))
-    });
-    match counted {
-        Err(error) => collected.warn(error),
-        Ok(counts) => {
-            let sum = collected.tests.get_or_insert_default();
-            sum.tests += counts.tests;
-            sum.failures += counts.failures;
-            sum.errors += counts.errors;
-            sum.skipped += counts.skipped;
-        }
-    }
-}
-
 /// Whether a path, or a folder it lies in, is in the set: `artifacts: paths: [target/]` means all below.
 fn in_set(set: &GlobSet, path: &str) -> bool {
     Path::new(path).ancestors().any(|part| !part.as_os_str().is_empty() && set.is_match(part))
 }
 
-fn globs(patterns: &[String]) -> Option<GlobSet> {
+pub(super) fn globs(patterns: &[String]) -> Option<GlobSet> {
     let mut set = GlobSetBuilder::new();
     for pattern in patterns {
         // A star stays within one folder, as in GitLab.

@@ -11,7 +11,7 @@ use std::{
 use pipelinex_common::{
     coverage::{Scanned, Skipped},
     disk::DiskError,
-    execution::{FindingCounts, TestCounts},
+    execution::{FailedTest, FindingCounts, TestCounts},
     foreign::{Beneath, ForeignError, Found, Walk, shown},
 };
 
@@ -27,6 +27,10 @@ pub struct Collected {
     pub message: Option<String>,
     /// What its JUnit reports add up to.
     pub tests: Option<TestCounts>,
+    /// The first of the tests that failed.
+    pub failed_tests: Vec<FailedTest>,
+    /// How many of its JUnit reports cannot be read.
+    pub broken_test_reports: u64,
     /// What its findings add up to.
     pub findings: Option<FindingCounts>,
     /// Artifacts, as paths below `artifacts/<step>/`; of many the first.

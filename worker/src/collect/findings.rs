@@ -4,8 +4,9 @@ use std::path::Path;
 
 use pipelinex_common::{
     disk::{self, DiskError},
-    findings::{self, Finding},
-    foreign::Beneath,
+    execution::FindingCounts,
+    findings::{self, Finding, SetAside, sarif::Report},
+    foreign::{Beneath, shown},
     pipeline::model::{FindingsFormat, FindingsReport},
 };
 
@@ -23,32 +24,46 @@ impl Collector<'_> {
     ) -> Result<(), DiskError> {
         let gathered =
             Beneath::open(reports).map_err(|error| DiskError::io("read", reports)(std::io::Error::other(error)))?;
-        let mut all: Vec<Finding> = Vec::new();
+        let (mut all, mut set_aside): (Vec<Finding>, _) = (Vec::new(), SetAside::default());
         let mut read = 0;
         for report in &self.step.findings {
             match parse(&gathered, report) {
-                Ok(findings) => {
+                Ok(parsed) => {
                     read += 1;
-                    all.extend(findings);
+                    let apart = parsed.set_aside.words();
+                    if !apart.is_empty() {
+                        collected.warn(format!("report {}: not counted as findings: {apart}", report.path));
+                    }
+                    // What a tool found before it failed is kept, and is not all there is.
+                    if let Some(failed) = parsed.failed.filter(|_| succeeded) {
+                        collected.unbelievable = Some(format!("report {}: {}", report.path, shown(&failed)));
+                    }
+                    set_aside = set_aside.plus(&parsed.set_aside);
+                    all.extend(parsed.findings);
                 }
                 Err(error) if succeeded => collected.unbelievable = Some(format!("report {}: {error}", report.path)),
                 Err(_) => {}
             }
         }
-        if read > 0 && collected.unbelievable.is_none() {
+        if read > 0 && (read == self.step.findings.len() || !succeeded) {
             disk::place_json(&reports.join("findings.json"), &all)?;
-            collected.findings = Some(findings::count(&all));
+            collected.findings = Some(FindingCounts { set_aside, ..findings::count(&all) });
         }
         Ok(())
     }
 }
 
-fn parse(gathered: &Beneath, report: &FindingsReport) -> Result<Vec<Finding>, String> {
+fn parse(gathered: &Beneath, report: &FindingsReport) -> Result<Report, String> {
     let text = gathered.read(&report.path, PARSED_MAX).map_err(|error| error.to_string())?;
     let parsed = match report.format {
         FindingsFormat::Sarif => findings::sarif::parse(&text, APP_DIR),
-        FindingsFormat::Osv => findings::osv::parse(&text),
-        FindingsFormat::Wapiti => findings::wapiti::parse(&text),
+        FindingsFormat::Osv => findings::osv::parse(&text).map(only),
+        FindingsFormat::Wapiti => findings::wapiti::parse(&text).map(only),
     };
     parsed.map_err(|error| error.to_string())
+}
+
+/// A report of a format in which everything is a finding.
+fn only(findings: Vec<Finding>) -> Report {
+    Report { findings, ..Report::default() }
 }

@@ -3,7 +3,7 @@
 use pipelinex_common::{
     coverage::{Scanned, Skipped, Unread},
     disk::{self, DiskError},
-    execution::{FindingCounts, StepRecord, TestCounts},
+    execution::{FailedTest, FindingCounts, StepRecord, TestCounts},
     foreign::{shown, shown_up_to},
     policy::AllowUnread,
     state::{Reason, StepState},
@@ -39,6 +39,8 @@ struct PublishedResult<'a> {
     exit_code: Option<i64>,
     #[serde(skip_serializing_if = "Option::is_none")]
     tests: Option<TestCounts>,
+    #[serde(skip_serializing_if = "<[FailedTest]>::is_empty")]
+    failed_tests: &'a [FailedTest],
     #[serde(skip_serializing_if = "Option::is_none")]
     findings: Option<FindingCounts>,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -126,6 +128,7 @@ impl Collector<'_> {
             reason: record.reason.map(Reason::as_str),
             exit_code: record.exit_code,
             tests: record.tests,
+            failed_tests: &record.failed_tests,
             findings: record.findings,
             scanned: record.scanned,
             skipped: record.skipped.as_ref().map(|_| &collected.skipped),

@@ -4,7 +4,7 @@ use std::{path::PathBuf, sync::Arc, time::Instant};
 
 use pipelinex_common::{
     execution::StepRecord,
-    pipeline::model::Step,
+    pipeline::model::{Step, StepKind},
     state::{Reason, StepState},
     store::TreeError,
 };
@@ -20,6 +20,7 @@ use crate::{
     services::{Services, containers},
     spec::{self, ContainerSpec, Extras, JobContext},
     step::{Ending, Holds, StepError, Stop},
+    tree,
     verdict::Voice,
 };
 
@@ -161,6 +162,10 @@ impl JobSteps {
         homes.extend(services.iter().map(|it| (home::Owner::Application, it.application.mounts.clone())));
         let homes = if fresh { homes } else { Vec::new() };
         self.make_ready(step, &spec, producers.filter(|_| fresh), homes, fresh).await?;
+        if fresh && step.kind == StepKind::Normal {
+            // After the tree, which may be a copy made just now.
+            tree::mark_beginning(&self.paths, owner, &step.slug)?;
+        }
         let instead = match &services {
             Some(services) if fresh => services.start().await?,
             _ => None,

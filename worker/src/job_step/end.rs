@@ -77,6 +77,7 @@ impl JobSteps {
         verdict::apply(&mut record, &collected, voice);
         let (policy, required) = (&self.worker.config.policy, self.definition.required.contains(&step.slug));
         verdict::cover(&mut record, &mut collected, &policy.allow_unread, required);
+        verdict::judge_tests(&mut record, &collected, policy.allow_failing_tests);
         let allowed = step.allow_failure.allows(record.exit_code);
         verdict::gate(&mut record, policy.fail_on, allowed);
         // Gathering may have taken its time.
