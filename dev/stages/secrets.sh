@@ -65,7 +65,7 @@ for number, head in enumerate([b"MZ: 1", b"%PDF-1.4", b"\x89PNG\r\n\x1a\n", b"\x
     put(f"heads/{number}", head + b"\nsome words that people would write, and some more of them, so that it is text\n" + LINE.encode())
 for name in ["utf-16", "utf-16-le", "utf-16-be", "utf-32", "utf-32-le", "utf-32-be"]:
     put("wide/" + name, ("# words\n" + LINE).encode(name))
-put("long/one-line.json", "a" * 2_999_990 + " " + LINE.strip() + " " + "b" * 500_000)
+put("long/one-line.json", "a" * 799_990 + " " + LINE.strip() + " " + "b" * 200_000)
 for place in [99_990, 99_995, 100_000, 124_990, 125_000]:
     put(f"long/{place}", "a" * place + " " + LINE.strip() + " " + "b" * 60_000)
 disc = bytearray(b"x" * 60_000); disc[32_769:32_774] = b"CD001"
