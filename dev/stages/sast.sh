@@ -4,6 +4,7 @@
 new_job spring-boot-maven
 scan SAST sast
 expect "clean project: SAST finds nothing" result sast '.status == "SUCCESS" and .message == "no findings"'
+expect "clean project: SAST left nothing unread" result sast '.details.scanned.files > 0 and .details.skipped == null'
 
 empty_job sast
 rm -rf "$job/pipelines/global/semgrep"; mkdir -p "$job/pipelines/global/semgrep/java"
@@ -48,3 +49,26 @@ rm -rf "$job/app"; mkdir "$job/app"; echo text >"$job/app/README.md"
 rm "$job/pipelines/global/semgrep/broken.yaml"
 scan SAST sast
 expect "lie 2: a scan of nothing is an error" message sast "scanned nothing"
+
+# What a submitter would try who must pass: each hole is found, or its file is named as unread.
+found_there() { grep -qxF "java-command-injection $1" "$work/found"; }
+unread_there() { grep -qxF "${1%:*}" "$work/unread"; }
+found_or_unread() { found_there "$1" || unread_there "$1"; }
+read_whole() { ! unread_there "$1"; }
+not_planted() { ! grep -qi canary "$job"/reports/sast/*; }
+empty_job sast-evasions
+python3 "$root/dev/stages/evasions/make-sast.py" "$job/app" >"$work/evasions"
+hand_over
+scan SAST sast
+jq -r '.runs[].results[] | .ruleId + " " + (.locations[0].physicalLocation | (.artifactLocation.uri | gsub("\n"; " ")) + ":" + (.region.startLine | tostring))' \
+  "$job/reports/sast/semgrep.sarif" >"$work/found" || true
+jq -r '.details.skipped // [] | .[].path' "$job/reports/sast/result.json" >"$work/unread" || true
+while IFS=$'\t' read -r id expected place; do
+  case $expected in
+    FOUND) expect "SAST evasion $id: found at its line" found_there "$place" ;;
+    UNREAD) expect "SAST evasion $id: named as unread" unread_there "$place" ;;
+    READ) expect "SAST $id: read as a whole" read_whole "$place" ;;
+    *) expect "SAST evasion $id: found, or named as unread" found_or_unread "$place" ;;
+  esac
+done <"$work/evasions"
+expect "SAST: what was planted to test the tool is in no report" not_planted

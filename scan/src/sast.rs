@@ -3,37 +3,74 @@
 //! Without its flags semgrep passes over tests/, node_modules/ and the like, over files of more than 1 MB, over what
 //! .gitignore and .semgrepignore name, and over lines with a `nosemgrep` comment. A project that chooses what is scanned
 //! is not scanned. A rule that cannot be used is only a remark to semgrep, too; here it is an error.
+//!
+//! Which sources there are is found out by a walk of our own. One that a compiler reads otherwise than semgrep does is scanned
+//! twice, as it is and as the compiler reads it. What semgrep did not read as a whole is unread.
+
+mod canary;
+mod readings;
+mod sources;
 
 use std::{collections::BTreeSet, path::Path, thread};
 
-use serde_json::Value;
+use serde_json::{Value, json};
 
+use self::{canary::Canary, sources::Sources};
 use crate::{
     project, report, sarif,
     stage::{Failure, Stage, say},
     tool::Tool,
 };
 
-/// Files that are named in one warning.
+/// Files that are named in one message.
 const MAX_NAMED: usize = 10;
-/// Longest time for one rule on one file, in seconds; what takes longer is told as not scanned.
+/// Longest time for one rule on one file, in seconds; what takes longer is unread.
 const RULE_TIMEOUT: &str = "30";
+/// After so many rules that took too long a file is given up: it is unread already, and others wait.
+const TIMEOUTS: &str = "3";
 
 pub(crate) fn run(stage: &mut Stage) -> Result<String, Failure> {
     project::tell_of_suppressions(stage, &[".semgrepignore"], &["nosem"]);
+    // A project cannot name what lies here.
+    let place = tempfile::Builder::new().prefix("s").rand_bytes(20).tempdir_in(stage.scratch.path());
+    let place = place.map_err(|error| Failure::tool(format!("/tmp: {error}")))?;
+    let canary = Canary::plant(stage, place.path())?;
+    let sources = Sources::find(stage, place.path().join("read"))?;
+    let (code, told, mut report) = semgrep(stage, &canary, place.path())?;
+    judge(stage, &told, &sources)?;
+    let total: usize = report::items(&mut report, "runs").map(|run| report::items(run, "results").count()).sum();
+    report::agree("semgrep", code == 1, total)?;
+    if told["results"].as_array().map(Vec::len) != Some(total) {
+        return Err(Failure::tool("semgrep wrote two reports that say different things"));
+    }
+    let planted = relocate(stage, &mut report, &sources, &place.path().join("canary"));
+    canary.check(&planted)?;
+    sarif::clean(&mut report, &format!("{}/", stage.app.display()));
+    sarif::messages_of_rules(&mut report);
+    let findings = sarif::keep(stage, "semgrep", "semgrep.sarif", &report)?;
+    findings.iter().for_each(|finding| say(&report::line(finding)));
+    Ok(report::summary(&findings, "no findings"))
+}
+
+/// Runs semgrep: its exit code, its JSON and its SARIF.
+fn semgrep(stage: &Stage, canary: &Canary, place: &Path) -> Result<(i32, Value, Value), Failure> {
     let (json, sarif_path) = (stage.scratch("semgrep.json"), stage.scratch("semgrep.sarif"));
     let jobs = thread::available_parallelism().map_or(1, std::num::NonZero::get);
     let tool = Tool::new(stage, "semgrep")
         .args(["scan", "--metrics=off", "--disable-version-check", "--error", "--verbose"])
         .arg("--config")
         .arg(stage.pipelines.join("global/semgrep"))
+        .arg("--config")
+        .arg(&canary.config)
         .args(["--no-rewrite-rule-ids", "--disable-nosem", "--no-git-ignore", "--x-ignore-semgrepignore-files"])
         .args(["--max-target-bytes", "0", "--no-exclude-binary-files"])
-        .args(["--timeout", RULE_TIMEOUT, "--timeout-threshold", "0", "--jobs", &jobs.to_string()])
+        .args(["--timeout", RULE_TIMEOUT, "--timeout-threshold", TIMEOUTS, "--jobs", &jobs.to_string()])
         .arg(format!("--sarif-output={}", sarif_path.display()))
         .args(["--json", "--output"])
         .arg(&json)
-        .arg(&stage.app);
+        .arg(&stage.app)
+        .arg(place.join("canary"))
+        .arg(place.join("read"));
     // What it prints shows code, and with the code what a rule on credentials found.
     let ended = tool.run(|line| (line.contains("ERROR") || line.contains("Error:")).then(|| line.to_owned()))?;
     let code = ended.code()?;
@@ -44,44 +81,101 @@ pub(crate) fn run(stage: &mut Stage) -> Result<String, Failure> {
     }
     // A crash, for example on a home that cannot be written, ends with the code for findings and writes nothing.
     let told = report::json("semgrep", &json).map_err(|_| ended.failed("left no report that can be read"))?;
-    let mut report = report::json("semgrep", &sarif_path)?;
-    judge(stage, &told)?;
-    let root = format!("{}/", stage.app.display());
-    sarif::clean(&mut report, &root);
-    sarif::messages_of_rules(&mut report);
-    let findings = sarif::keep(stage, "semgrep", "semgrep.sarif", &report)?;
-    report::agree("semgrep", code == 1, findings.len())?;
-    let results = |report: &Value| report["results"].as_array().map(Vec::len);
-    if results(&told) != results(&report["runs"][0]) {
-        return Err(Failure::tool("semgrep wrote two reports that say different things"));
-    }
-    findings.iter().for_each(|finding| say(&report::line(finding)));
-    Ok(report::summary(&findings, "no findings"))
+    Ok((code, told, report::json("semgrep", &sarif_path)?))
 }
 
-/// Whether everything was scanned that could be, by every rule; says what was not.
-fn judge(stage: &mut Stage, told: &Value) -> Result<(), Failure> {
+/// Whether everything was scanned that could be, by every rule; notes what was not.
+fn judge(stage: &mut Stage, told: &Value, sources: &Sources) -> Result<(), Failure> {
     let errors = told["errors"].as_array().ok_or_else(|| Failure::tool("semgrep's report lists no errors"))?;
     if let Some(what) = error_in(told) {
         return Err(Failure::tool(format!("semgrep cannot use its rules or met an error: {what}")));
     }
     let list = |value: &Value| value.as_array().cloned().unwrap_or_default();
-    let scanned = list(&told["paths"]["scanned"]).len();
-    if scanned == 0 {
+    if let [rule, ..] = list(&told["skipped_rules"]).as_slice() {
+        let rule = rule["rule_id"].as_str().unwrap_or("without a name");
+        return Err(Failure::tool(format!("semgrep left out the rule {rule}")));
+    }
+    let origin = |path: &Value| sources.origin(&stage.app, path.as_str()?);
+    let scanned: BTreeSet<_> = list(&told["paths"]["scanned"]).iter().filter_map(origin).collect();
+    let files = scanned.iter().map(|(path, _)| path).collect::<BTreeSet<_>>().len();
+    if files == 0 {
         return Err(Failure::tool("semgrep scanned nothing: there is no file in a language that the rules know"));
     }
-    stage.coverage.scanned(scanned, None);
     let skipped = list(&told["paths"]["skipped"]);
     let refused = skipped.iter().filter(|skip| skip["reason"] == "insufficient_permissions");
-    let refused = names(&stage.app, refused.map(|skip| &skip["path"]));
+    let refused: Vec<String> = refused.filter_map(|skip| origin(&skip["path"])).map(|(path, _)| path).collect();
     if !refused.is_empty() {
         return Err(Failure::tool(format!("semgrep could not read {}", listed(&refused))));
     }
-    let reasons = errors.iter().map(|error| (&error["path"], kind(error)));
-    let skipped = skipped.iter().map(|skip| (&skip["path"], skip["reason"].as_str().unwrap_or_default().to_owned()));
-    let unread: Vec<_> = reasons.chain(skipped).map(|(path, reason)| (name(&stage.app, path), reason)).collect();
-    unread.iter().for_each(|(path, reason)| stage.coverage.skip(path.as_deref().unwrap_or_default(), reason));
+    let mut unread: Vec<(String, String)> = Vec::new();
+    for error in errors {
+        match origin(&error["path"]) {
+            Some((path, copy)) if sources.counts(&path, copy) => unread.push((path, reason(error, sources, copy))),
+            // The form of it that counts has its own words.
+            Some(_) => {}
+            None => unread.push((String::new(), reason(error, sources, None))),
+        }
+    }
+    let passed_over = skipped.iter().filter_map(|skip| Some((origin(&skip["path"])?.0, skip["reason"].as_str()?)));
+    unread.extend(passed_over.map(|(path, why)| (path, format!("semgrep passed it over: {why}"))));
+    unread.extend(sources.missing(&scanned).map(|path| (path.to_owned(), "semgrep passed it over".to_owned())));
+    stage.coverage.scanned(files, None);
+    unread.iter().for_each(|(path, why)| stage.coverage.skip(path, why));
     Ok(())
+}
+
+/// What kept semgrep from reading a file as a whole, without the code that it quotes.
+fn reason(error: &Value, sources: &Sources, copy: Option<usize>) -> String {
+    let kind = error["type"].as_str().or(error["type"][0].as_str()).unwrap_or("an error without a name");
+    let rule = error["rule_id"].as_str().unwrap_or("a rule");
+    match kind {
+        "Timeout" => format!("{rule} took longer than {RULE_TIMEOUT} s"),
+        "PartialParsing" | "Syntax error" => {
+            let line = error["spans"][0]["start"]["line"].as_u64().unwrap_or(1);
+            let line = copy.map_or(line, |copy| sources.line(copy, line));
+            format!("it cannot be parsed as a whole, line {line}")
+        }
+        kind => format!("semgrep: {kind}"),
+    }
+}
+
+/// Takes the planted findings out, and puts those in copies where they belong: at the line of the source, each once. Returns the
+/// rules that found what was planted.
+fn relocate(stage: &Stage, report: &mut Value, sources: &Sources, planted: &Path) -> Vec<String> {
+    let (mut rules, mut seen) = (Vec::new(), BTreeSet::new());
+    for run in report::items(report, "runs") {
+        if let Some(Value::Array(all)) = run.pointer_mut("/tool/driver/rules") {
+            all.retain(|rule| !rule["id"].as_str().is_some_and(|id| id.starts_with("canary-s")));
+        }
+        let Some(Value::Array(results)) = run.get_mut("results") else { continue };
+        let (mut plain, mut copied) = (Vec::new(), Vec::new());
+        for mut result in results.drain(..) {
+            let rule = result["ruleId"].as_str().unwrap_or_default().to_owned();
+            // The list of rules has become shorter.
+            result.as_object_mut().map(|result| result.remove("ruleIndex"));
+            let place = result.pointer("/locations/0/physicalLocation").cloned().unwrap_or_default();
+            let uri = place["artifactLocation"]["uri"].as_str().unwrap_or_default();
+            let line = place["region"]["startLine"].as_u64().unwrap_or(1);
+            match sources.origin(&stage.app, uri) {
+                _ if Path::new(uri).starts_with(planted) => rules.push(rule),
+                Some((path, Some(copy))) => {
+                    let line = sources.line(copy, line);
+                    let location = json!({"physicalLocation": {
+                        "artifactLocation": {"uri": path}, "region": {"startLine": line, "endLine": line}}});
+                    result["locations"] = json!([location]);
+                    copied.push(((rule, path, line), result));
+                }
+                Some((path, None)) => {
+                    seen.insert((rule, path, line));
+                    plain.push(result);
+                }
+                None => plain.push(result),
+            }
+        }
+        plain.extend(copied.into_iter().filter(|(key, _)| !seen.contains(key)).map(|(_, result)| result));
+        *results = plain;
+    }
+    rules
 }
 
 /// The first error that is more than a remark on a file.
@@ -92,24 +186,8 @@ fn error_in(told: &Value) -> Option<String> {
     Some(format!("{what}{file}"))
 }
 
-/// What kept semgrep from reading a file as a whole: the kind of error without the code that it quotes.
-fn kind(error: &Value) -> String {
-    let kind = error["type"].as_str().or(error["type"][0].as_str()).unwrap_or("an error of semgrep");
-    format!("semgrep: {kind}")
-}
-
-fn name(app: &Path, path: &Value) -> Option<String> {
-    let path = Path::new(path.as_str()?);
-    Some(path.strip_prefix(app).unwrap_or(path).display().to_string())
-}
-
-fn names<'a>(app: &Path, paths: impl Iterator<Item = &'a Value>) -> BTreeSet<String> {
-    paths.filter_map(|path| name(app, path)).collect()
-}
-
-fn listed(names: &BTreeSet<String>) -> String {
-    let shown: Vec<&str> = names.iter().take(MAX_NAMED).map(String::as_str).collect();
+fn listed(names: &[String]) -> String {
     let more = names.len().saturating_sub(MAX_NAMED);
     let rest = if more > 0 { format!(" and {more} more") } else { String::new() };
-    format!("{}{rest}", shown.join(", "))
+    format!("{}{rest}", names.iter().take(MAX_NAMED).cloned().collect::<Vec<_>>().join(", "))
 }

@@ -73,14 +73,20 @@ fn history_without_a_history_is_an_error() {
     assert!(World::new("SECRETS").with("SCAN_MODE", "all").tool_error(Word::Secrets).contains("`all` is unknown"));
 }
 
+/// A semgrep that finds what was planted, and these results beside it.
 fn semgrep(results: &str, scanned: &str, errors: &str, code: u8) -> String {
-    let count = results.matches("ruleId").count();
+    let planted = r#"{"ruleId": "$id", "level": "note", "message": {"text": "m"}, "locations": [{"physicalLocation":
+        {"artifactLocation": {"uri": "$place/canary/Canary.java"}, "region": {"startLine": 5}}}]}"#;
+    let comma = if results.is_empty() { "" } else { ", " };
+    let count = results.matches("ruleId").count() + 1;
     let matches = vec!["{}"; count].join(", ");
     let json = format!(
         r#"{{"results": [{matches}], "errors": [{errors}], "paths": {{"scanned": [{scanned}], "skipped": []}}}}"#
     );
-    let sarif = sarif(results);
-    format!("cat >\"$sarif\" <<'END'\n{sarif}\nEND\ncat >\"$out\" <<'END'\n{json}\nEND\nexit {code}")
+    let sarif = sarif(&format!("{planted}{comma}{results}"));
+    let find = "for arg in \"$@\"; do case \"$arg\" in */canary.yaml) place=${arg%/*}; id=$(sed -n 's/.*id: //p' \"$arg\") ;; \
+                */app) app=$arg ;; esac; done";
+    format!("{find}\ncat >\"$sarif\" <<END\n{sarif}\nEND\ncat >\"$out\" <<END\n{json}\nEND\nexit {code}")
 }
 
 #[test]
@@ -88,13 +94,16 @@ fn semgrep_is_believed_when_both_reports_and_the_code_agree() {
     let world = World::new("SAST");
     fs::write(world.dir.path().join("app/.semgrepignore"), "*").unwrap();
     fs::write(world.dir.path().join("app/A.java"), "\nx(); // NOSEMGREP\n").unwrap();
-    let torn = r#"{"level": "warn", "path": "B.java", "type": ["PartialParsing", []]}"#;
-    let (code, result) = world.tool("semgrep", &semgrep(RESULT, "\"A.java\"", torn, 1)).run(Word::Sast);
+    let torn = r#"{"level": "warn", "path": "$app/B.java", "type": ["PartialParsing", []]}"#;
+    let (code, result) = world.tool("semgrep", &semgrep(RESULT, "\"$app/A.java\"", torn, 1)).run(Word::Sast);
     assert_eq!((code, result["message"].as_str()), (0, Some("passed with findings: 1 high")));
     let warnings: Vec<&str> = result["warnings"].as_array().unwrap().iter().filter_map(Value::as_str).collect();
     assert_eq!(warnings, [".semgrepignore found: ignored", "A.java:2 says `nosem`: ignored"]);
     assert_eq!(result["details"]["scanned"], json!({"files": 1}));
-    assert_eq!(result["details"]["skipped"], json!([{"path": "B.java", "reason": "semgrep: PartialParsing"}]));
+    assert_eq!(
+        result["details"]["skipped"],
+        json!([{"path": "B.java", "reason": "it cannot be parsed as a whole, line 1"}])
+    );
     assert_eq!(result["details"]["skipped_total"], 1);
     assert!(!world.report("semgrep.sarif").contains("hunter2"));
 }
@@ -102,19 +111,23 @@ fn semgrep_is_believed_when_both_reports_and_the_code_agree() {
 #[test]
 fn semgrep_that_lies_or_breaks_is_an_error() {
     let world = World::new("SAST");
-    let (none, file) = ("", "\"A.java\"");
+    let (none, file) = ("", "\"$app/A.java\"");
     let cases = [
         // A home that cannot be written: semgrep crashes with the code for findings.
         (
             "echo 'PermissionError: [Errno 13] /home' >&2; exit 1".to_owned(),
             "no report that can be read: PermissionError",
         ),
-        (semgrep(none, none, none, 0), "scanned nothing"),
-        (semgrep(none, file, none, 1), "says it found something"),
+        (semgrep(none, none, none, 1), "scanned nothing"),
+        (semgrep(none, file, none, 1).replace("ruleId", "rule"), "did not find the hole that was planted"),
+        (
+            semgrep(none, file, none, 1).replace("\"errors\"", "\"skipped_rules\": [{}], \"errors\""),
+            "left out the rule",
+        ),
         (semgrep(RESULT, file, none, 0), "says it found nothing"),
         (semgrep(none, file, r#"{"level": "error", "message": "Rule parse error"}"#, 0), "Rule parse error"),
         (semgrep(none, file, r#"{"level": "error", "message": "Invalid YAML"}"#, 7), "exit code 7: Invalid YAML"),
-        (semgrep(RESULT, file, none, 1).replace("\"results\": [{}]", "\"results\": []"), "different things"),
+        (semgrep(RESULT, file, none, 1).replace("[{}, {}]", "[]"), "different things"),
         (semgrep(none, file, none, 0).replace("exit 0", "kill -KILL $$"), "signal 9"),
         (format!("echo '{{\"results\": [' >\"$out\"; {}", "exit 0"), "no report that can be read"),
     ];
