@@ -99,13 +99,17 @@ impl Advertisement {
         tips
     }
 
-    /// Finds what was asked for: a branch before a tag, and names before ids.
+    /// Finds what was asked for: a whole id before every name, a branch before a tag, and names before parts of an id.
     pub fn choose(&self, asked: Option<&str>) -> Result<Target, Problem> {
         if self.refs.is_empty() {
             let hint = "push a commit to it, or submit another one";
             return Err(GitRule::Empty.problem("the repository is empty: it has no commit", hint));
         }
         let Some(asked) = asked.filter(|asked| *asked != "HEAD") else { return self.default_branch() };
+        let lower = asked.to_ascii_lowercase();
+        if is_id(&lower) {
+            return self.commit(lower);
+        }
         for (prefix, is_branch) in [(BRANCHES, true), (TAGS, false), ("", false)] {
             let name = format!("{prefix}{asked}");
             if let Some(id) = self.refs.get(&name) {
@@ -113,11 +117,28 @@ impl Advertisement {
                 return Ok(Target::Id { id: id.clone(), branch: branch.map(str::to_owned) });
             }
         }
-        let lower = asked.to_ascii_lowercase();
         match lower.len() {
             ID_DIGITS_MIN..=ID_DIGITS if lower.bytes().all(|byte| byte.is_ascii_hexdigit()) => self.commit(lower),
             _ => Err(self.not_found(asked)),
         }
+    }
+
+    /// What to say of a name that stands for two things.
+    pub fn twice(&self, asked: &str) -> Option<String> {
+        let [branch, tag] = [BRANCHES, TAGS].map(|prefix| self.refs.contains_key(&format!("{prefix}{asked}")));
+        let name = shown(asked);
+        if is_id(&asked.to_ascii_lowercase()) {
+            let what = if branch { BRANCHES } else { TAGS };
+            return (branch || tag).then(|| {
+                format!("the commit {name} was taken, though a branch or tag is called so: `{what}{name}` names that")
+            });
+        }
+        (branch && tag).then(|| {
+            format!(
+                "`{name}` is a branch and a tag: the branch was taken; `{BRANCHES}{name}` names the branch, \
+                 `{TAGS}{name}` the tag"
+            )
+        })
     }
 
     fn default_branch(&self) -> Result<Target, Problem> {
@@ -241,6 +262,27 @@ mod tests {
         }
         let twins = advert("", &[(B, "refs/heads/a"), (&format!("bbbb{}", &A[4..]), "refs/heads/b")]).unwrap();
         assert_eq!(twins.choose(Some("bbbb")).unwrap_err().rule, "git-ref-ambiguous");
+    }
+
+    #[test]
+    fn a_whole_id_is_that_object_and_a_name_of_two_things_is_told() {
+        let refs = [
+            (A, "HEAD"),
+            (A, "refs/heads/main"),
+            (A, "refs/heads/x"),
+            (B, "refs/tags/x"),
+            (A, &format!("refs/heads/{B}")),
+        ];
+        let advert = advert("", &refs).unwrap();
+        let choose = |asked: &str| match advert.choose(Some(asked)).unwrap() {
+            Target::Id { id, branch } => format!("{} {}", &id[..2], branch.unwrap_or_default()),
+            Target::Prefix(prefix) => prefix,
+        };
+        assert_eq!([B, &B.to_uppercase(), "x"].map(choose), ["bb ", "bb ", "aa x"]);
+        assert_eq!(["refs/heads/x", "refs/tags/x", &format!("refs/heads/{B}")].map(choose)[..2], ["aa x", "bb "]);
+        assert_eq!(["main", A, "refs/tags/x"].map(|asked| advert.twice(asked)), [None, None, None]);
+        assert!(advert.twice("x").unwrap().contains("`refs/tags/x` the tag"));
+        assert!(advert.twice(B).unwrap().ends_with(&format!("`refs/heads/{B}` names that")));
     }
 
     #[test]
