@@ -9,6 +9,7 @@ mod failure;
 mod follow;
 mod output;
 mod pack;
+mod portable;
 mod project;
 mod repository;
 mod show;

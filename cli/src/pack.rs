@@ -11,7 +11,10 @@ use std::{
 };
 
 use ignore::{DirEntry, WalkBuilder};
-use pipelinex_common::limits::{IntakeLimits, MIB};
+use pipelinex_common::{
+    foreign::{Beneath, ForeignError},
+    limits::{IntakeLimits, MIB},
+};
 use zip::{ZipWriter, write::SimpleFileOptions};
 
 /// A folder, packed.
@@ -19,7 +22,7 @@ use zip::{ZipWriter, write::SimpleFileOptions};
 pub struct Packed {
     /// The ZIP file, at its beginning.
     pub file: File,
-    /// Files in it.
+    /// Files in it, links included.
     pub files: u64,
     /// Its size, in bytes.
     pub bytes: u64,
@@ -28,12 +31,17 @@ pub struct Packed {
 /// Why a folder cannot be sent.
 #[derive(Debug, thiserror::Error)]
 pub enum PackError {
-    /// It holds a symbolic link.
+    /// It holds a symbolic link that leads out of it.
     #[error(
-        "{} is a link: a server takes no links, because what they point to is not there. \
-         Put the file itself in its place, or let .gitignore leave it out", .0.display()
+        "{} is a link out of the folder, to {target}: what it points to would not be there. \
+         Put the file itself in its place, or let .gitignore leave it out", path.display()
     )]
-    Link(PathBuf),
+    Link {
+        /// The link.
+        path: PathBuf,
+        /// Where it leads, safe to show.
+        target: String,
+    },
     /// It holds a pipe, a socket or a device.
     #[error("{} is neither a file nor a folder: remove it, or let .gitignore leave it out", .0.display())]
     Special(PathBuf),
@@ -62,6 +70,8 @@ pub enum PackError {
 struct Entry {
     name: String,
     path: PathBuf,
+    /// What it says, if it is a link: those that stay inside are sent as links.
+    link: Option<String>,
 }
 
 /// Packs what Git would keep of a folder; with `include_ignored` also what it would not.
@@ -71,7 +81,7 @@ pub fn pack(folder: &Path, limits: &IntakeLimits, include_ignored: bool) -> Resu
     let mut zip = ZipWriter::new(tempfile::tempfile().map_err(|error| archive(&error))?);
     let mut room = limits.unpacked_bytes;
     for entry in &entries {
-        room -= add(&mut zip, entry, room, limits.unpacked_bytes)?;
+        room = room.saturating_sub(add(&mut zip, entry, room, limits.unpacked_bytes)?);
     }
     let mut file = zip.finish().map_err(|error| archive(&error))?;
     let bytes = file.stream_position().map_err(|error| archive(&error))?;
@@ -95,6 +105,7 @@ pub fn check_upload(bytes: u64, limits: &IntakeLimits) -> Result<(), PackError> 
 fn collect(folder: &Path, limits: &IntakeLimits, include_ignored: bool) -> Result<Vec<Entry>, PackError> {
     let mut entries = Vec::new();
     let mut count = 0;
+    let beneath = Beneath::open(folder).map_err(|error| PackError::Archive(error.to_string()))?;
     for found in walk(folder, include_ignored) {
         let found = found.map_err(|error| PackError::Archive(error.to_string()))?;
         if found.depth() == 0 {
@@ -108,7 +119,7 @@ fn collect(folder: &Path, limits: &IntakeLimits, include_ignored: bool) -> Resul
                 limits.files
             )));
         }
-        entries.extend(judge(folder, &found, limits)?);
+        entries.extend(judge(folder, &beneath, &found, limits)?);
     }
     if entries.is_empty() {
         return Err(PackError::Empty(folder.to_owned()));
@@ -131,14 +142,16 @@ fn walk(folder: &Path, include_ignored: bool) -> ignore::Walk {
         .build()
 }
 
-/// A file gives an entry, a folder none.
-fn judge(folder: &Path, found: &DirEntry, limits: &IntakeLimits) -> Result<Option<Entry>, PackError> {
+/// A file or a link gives an entry, a folder none.
+fn judge(
+    folder: &Path,
+    beneath: &Beneath,
+    found: &DirEntry,
+    limits: &IntakeLimits,
+) -> Result<Option<Entry>, PackError> {
     let path = found.path();
     let relative = path.strip_prefix(folder).unwrap_or(path);
     let kind = found.file_type().ok_or_else(|| PackError::Special(relative.to_owned()))?;
-    if kind.is_symlink() {
-        return Err(PackError::Link(relative.to_owned()));
-    }
     let name = relative.to_str().ok_or_else(|| PackError::Name(relative.to_owned()))?;
     if found.depth() > limits.depth as usize {
         let depth = limits.depth;
@@ -149,15 +162,34 @@ fn judge(folder: &Path, found: &DirEntry, limits: &IntakeLimits) -> Result<Optio
     if kind.is_dir() {
         return Ok(None);
     }
+    if kind.is_symlink() {
+        let link = Some(read_link(beneath, name, path)?);
+        return Ok(Some(Entry { name: name.to_owned(), path: path.to_owned(), link }));
+    }
     if !kind.is_file() {
         return Err(PackError::Special(relative.to_owned()));
     }
-    Ok(Some(Entry { name: name.to_owned(), path: path.to_owned() }))
+    Ok(Some(Entry { name: name.to_owned(), path: path.to_owned(), link: None }))
+}
+
+/// What a link says, if it stays inside.
+fn read_link(beneath: &Beneath, name: &str, path: &Path) -> Result<String, PackError> {
+    let failed = |error: ForeignError| PackError::Archive(error.to_string());
+    if let Some(target) = beneath.link_out(name).map_err(failed)? {
+        return Err(PackError::Link { path: name.into(), target });
+    }
+    let target = beneath.link_target(name).map_err(failed)?;
+    target.into_string().map_err(|_| PackError::Name(path.to_owned()))
 }
 
 fn add(zip: &mut ZipWriter<File>, entry: &Entry, room: u64, limit: u64) -> Result<u64, PackError> {
     let unreadable = |source| PackError::Io { path: entry.path.clone(), source };
     let archive = |error: zip::result::ZipError| PackError::Archive(error.to_string());
+    if let Some(target) = &entry.link {
+        let options = SimpleFileOptions::default().last_modified_time(zip::DateTime::DEFAULT).unix_permissions(0o777);
+        zip.add_symlink(entry.name.as_str(), target.as_str(), options).map_err(archive)?;
+        return Ok(target.len() as u64);
+    }
     let file = File::open(&entry.path).map_err(unreadable)?;
     let meta = file.metadata().map_err(unreadable)?;
     let mode = if meta.permissions().mode() & 0o111 == 0 { 0o644 } else { 0o755 };

@@ -100,14 +100,29 @@ fn the_same_project_gives_the_same_bytes() {
 }
 
 #[test]
-fn links_and_special_files_are_refused_with_their_name() {
-    let dir = project(&[("pom.xml", "")]);
-    symlink("/etc/passwd", dir.path().join("leak")).unwrap();
+fn links_inside_are_packed_and_those_that_leave_are_refused_with_their_name() {
+    let dir = project(&[("pom.xml", ""), ("src/a", "x")]);
+    symlink("../pom.xml", dir.path().join("src/up")).unwrap();
+    symlink("src", dir.path().join("current")).unwrap();
+    let packed = pack_default(&dir).unwrap();
+    assert_eq!(names(&packed), ["current", "pom.xml", "src/a", "src/up"]);
+    let mut zip = ZipArchive::new(packed.file).unwrap();
+    for (index, target) in [(0, "src"), (3, "../pom.xml")] {
+        let mut entry = zip.by_index(index).unwrap();
+        let mut content = String::new();
+        entry.read_to_string(&mut content).unwrap();
+        assert!(entry.is_symlink() && content == target, "{content}");
+    }
+    symlink("current/../../pom.xml", dir.path().join("leak")).unwrap();
     let refused = pack_default(&dir).unwrap_err();
-    assert!(refused.to_string().starts_with("leak is a link"), "{refused}");
+    assert!(refused.to_string().starts_with("leak is a link out of the folder, to current/../../pom.xml"), "{refused}");
     fs::write(dir.path().join(".gitignore"), "leak").unwrap();
-    assert_eq!(pack_default(&dir).unwrap().files, 2);
+    assert_eq!(pack_default(&dir).unwrap().files, 5);
+}
 
+#[test]
+fn special_files_are_refused_with_their_name() {
+    let dir = project(&[("pom.xml", "")]);
     let _socket = std::os::unix::net::UnixListener::bind(dir.path().join("socket")).unwrap();
     assert!(matches!(pack_default(&dir), Err(PackError::Special(path)) if path == Path::new("socket")));
 }

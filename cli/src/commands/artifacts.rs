@@ -15,6 +15,7 @@ use crate::{
     exit::Exit,
     failure::Failure,
     output::Output,
+    portable::PortableNames,
     show,
 };
 
@@ -32,8 +33,9 @@ pub async fn artifacts(client: &Client, out: &Output, id: JobId, to: Option<&Pat
         }
         return Ok(Exit::Passed);
     };
+    let mut names = PortableNames::default();
     for artifact in &found.artifacts {
-        let below = place(artifact)?;
+        let below = place(artifact, &mut names)?;
         make_folders(to, below.parent().unwrap_or(Path::new("")))?;
         let path = to.join(&below);
         save(client.artifact(id, artifact).await?, &path).await?;
@@ -46,8 +48,8 @@ pub async fn artifacts(client: &Client, out: &Output, id: JobId, to: Option<&Pat
     Ok(Exit::Passed)
 }
 
-/// A server does not decide where on this machine something is written.
-fn place(artifact: &Artifact) -> Result<PathBuf, Failure> {
+/// A server does not decide where on this machine something is written, and names that other systems cannot hold are changed.
+fn place(artifact: &Artifact, names: &mut PortableNames) -> Result<PathBuf, Failure> {
     let path = Path::new(&artifact.path);
     let plain = path.components().all(|part| matches!(part, Component::Normal(_))) && !artifact.path.contains('\0');
     if !plain || artifact.path.is_empty() {
@@ -56,7 +58,7 @@ fn place(artifact: &Artifact) -> Result<PathBuf, Failure> {
             artifact.path, artifact.step
         )));
     }
-    Ok(Path::new(artifact.step.as_str()).join(path))
+    Ok(names.of(&format!("{}/{}", artifact.step, artifact.path)).into())
 }
 
 /// Makes the folders of an artifact below the one that the caller named. A link among them leads somewhere else: nothing is
@@ -90,4 +92,36 @@ fn rows(artifacts: &[Artifact]) -> Vec<Vec<String>> {
     let head = ["STEP", "BYTES", "PATH"].map(str::to_owned).to_vec();
     let row = |artifact: &Artifact| vec![artifact.step.to_string(), artifact.bytes.to_string(), artifact.path.clone()];
     std::iter::once(head).chain(artifacts.iter().map(row)).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use std::os::unix::fs::symlink;
+
+    use super::*;
+
+    #[test]
+    fn nothing_is_saved_outside_or_through_a_link() {
+        let dir = tempfile::tempdir().unwrap();
+        let (to, elsewhere) = (dir.path().join("to"), dir.path().join("elsewhere"));
+        fs::create_dir_all(to.join("build")).unwrap();
+        fs::create_dir(&elsewhere).unwrap();
+        symlink(&elsewhere, to.join("build/out")).unwrap();
+        let mut names = PortableNames::default();
+        let mut said = |path: &str| {
+            let artifact = serde_json::json!({"step": "build", "path": path, "bytes": 1, "executable": false});
+            let below = place(&Artifact::deserialize(artifact).unwrap(), &mut names)?;
+            make_folders(&to, below.parent().unwrap())?;
+            Ok::<_, Failure>(below.to_str().unwrap().to_owned())
+        };
+        assert_eq!(said("libs/app.jar").unwrap(), "build/libs/app.jar");
+        assert_eq!(said("a:b/aux.sql").unwrap(), "build/a_b/_aux.sql");
+        assert_eq!(said("libs/App.jar").unwrap(), "build/libs/App.jar-2");
+        for (path, expected) in [("out/x", "nothing is written through it"), ("../x", "outside"), ("/etc/x", "outside")]
+        {
+            let refused = said(path).unwrap_err().to_string();
+            assert!(refused.contains(expected), "{refused}");
+        }
+        assert!(fs::read_dir(&elsewhere).unwrap().next().is_none());
+    }
 }
