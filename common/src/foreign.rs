@@ -480,6 +480,6 @@ mod remove;
 mod tests;
 
 pub use held::held_by;
-pub use links::Leads;
+pub use links::{Leads, leads_out};
 pub use measure::{Measured, Taken, measure, measure_up_to};
 pub use remove::remove_tree;

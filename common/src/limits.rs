@@ -27,9 +27,6 @@ pub struct IntakeLimits {
     pub path_bytes: usize,
     /// The largest `metadata` part, in bytes.
     pub metadata_bytes: u64,
-    /// How much larger than its compressed form one entry of more than 1 MiB may be: deflate cannot honestly pass 1,032,
-    /// and source code stays below 20.
-    pub entry_ratio: u64,
     /// The most that a Git server may send for one clone, in bytes: as much as a project may have unpacked, so that there is
     /// room for a history of several times the compressed project.
     pub clone_bytes: u64,
@@ -49,7 +46,6 @@ impl Default for IntakeLimits {
             name_bytes: 255,
             path_bytes: 1024,
             metadata_bytes: 64 * 1024,
-            entry_ratio: 100,
             clone_bytes: 200 * MIB,
             clone_objects: 200_000,
             clone_seconds: 60,

@@ -45,15 +45,12 @@ rules! {
     DirectoryTooLarge = "zip-directory-too-large", "the list of entries of the ZIP is too large";
     TooManyEntries = "zip-too-many-entries", "the ZIP holds too many files and folders";
     TooLarge = "zip-too-large", "the ZIP is too large when unpacked";
-    Ratio = "zip-ratio", "an entry is compressed more than source code ever is";
     Overlap = "zip-overlap", "entries of the ZIP share their bytes";
     PathEscape = "zip-path-escape", "the path of an entry leaves the project";
     AbsolutePath = "zip-absolute-path", "the path of an entry is absolute";
     Backslash = "zip-backslash", "the path of an entry has a backslash";
     DrivePath = "zip-drive-path", "the path of an entry names a drive";
-    NameColon = "zip-name-colon", "the name of an entry has a colon";
-    NameReserved = "zip-name-reserved", "the name of an entry is reserved on Windows";
-    NameTrailing = "zip-name-trailing-dot-or-space", "the name of an entry ends in a dot or a space";
+    NameTrailing = "zip-name-trailing-dot-or-space", "the name of an entry is nothing but dots and spaces";
     NameControl = "zip-name-control-character", "the name of an entry has a control character";
     NameInvisible = "zip-name-invisible-character", "the name of an entry has an invisible character";
     NameDotOrEmpty = "zip-name-dot-or-empty", "the path of an entry has an empty part or a single dot";
@@ -61,13 +58,14 @@ rules! {
     NameTooLong = "zip-name-too-long", "the name of an entry is too long";
     PathTooLong = "zip-path-too-long", "the path of an entry is too long";
     TooDeep = "zip-too-deep", "an entry lies too deep";
-    Symlink = "zip-symlink", "an entry is a symbolic link";
+    Symlink = "zip-symlink", "an entry is a symbolic link that cannot be made";
+    LinkLeaves = "zip-link-leaves-project", "a link leads out of the project";
     Hardlink = "zip-hardlink", "an entry is a hard link";
-    SpecialFile = "zip-special-file", "an entry is a device, a pipe or a socket";
+    SpecialFile = "zip-special-file", "an entry is a device or a socket";
     Encrypted = "zip-encrypted", "an entry is encrypted";
     UnsupportedMethod = "zip-unsupported-method", "an entry is compressed by a method that is not taken";
     DuplicateName = "zip-duplicate-name", "two entries have the same path";
-    CaseCollision = "zip-case-collision", "two paths differ only in upper and lower case";
+    CaseCollision = "zip-case-collision", "two paths differ only in upper and lower case, which the disk of this server cannot tell apart";
     UnicodeCollision = "zip-unicode-collision", "two paths look the same and are spelled differently in Unicode";
     FileAndFolder = "zip-file-and-folder", "a path is a file and a folder at once";
     FolderWithData = "zip-folder-with-data", "a folder of the ZIP has content of its own";
@@ -189,14 +187,11 @@ mod tests {
         zip-directory-too-large
         zip-too-many-entries
         zip-too-large
-        zip-ratio
         zip-overlap
         zip-path-escape
         zip-absolute-path
         zip-backslash
         zip-drive-path
-        zip-name-colon
-        zip-name-reserved
         zip-name-trailing-dot-or-space
         zip-name-control-character
         zip-name-invisible-character
@@ -206,6 +201,7 @@ mod tests {
         zip-path-too-long
         zip-too-deep
         zip-symlink
+        zip-link-leaves-project
         zip-hardlink
         zip-special-file
         zip-encrypted

@@ -3,7 +3,8 @@
 //! The crate searches: it takes archives with something before or after them, tries one end record after another, merges
 //! entries of the same name, and makes room for as many entries as the file announces. All that is right for reading
 //! what somebody has, and wrong for what a stranger sends. Here an archive has one reading: it starts at the first byte,
-//! ends at the last one, and its list has the length and the number of entries that it says. Then the crate reads it.
+//! ends at the last one that is not zero, and its list has the length and the number of entries that it says. Then the
+//! crate reads it.
 
 use std::{
     collections::HashSet,
@@ -30,6 +31,8 @@ const CENTRAL_HEADER_LENGTH: usize = 46;
 /// Entries may be more than a project's files, because resource forks and `.git` are left out; but not endlessly many,
 /// because each costs memory before it can be left out.
 const ENTRIES_PER_FILE: u64 = 4;
+/// How much is read at once where zeros at the end are skipped, in bytes.
+const ZEROS_AT_ONCE: u64 = 64 * 1024;
 /// A list of 10,000 entries has about 1.5 MiB.
 const DIRECTORY_BYTES: u64 = 16 * MIB;
 
@@ -37,6 +40,10 @@ const DIRECTORY_BYTES: u64 = 16 * MIB;
 pub(super) struct Directory {
     /// The first byte of the list: entries end here.
     pub start: u64,
+    /// Where the archive ends; only zeros follow.
+    pub end: u64,
+    /// The comment of the archive.
+    pub comment: Vec<u8>,
     /// In the order of the list.
     pub entries: Vec<Listed>,
 }
@@ -47,6 +54,14 @@ pub(super) struct Listed {
     pub name: Vec<u8>,
     /// The extra field.
     pub extra: Vec<u8>,
+    /// The general purpose flags.
+    pub flags: u16,
+    /// The compression method.
+    pub method: u16,
+    /// The version of the format that the packer knows, times ten.
+    pub version: u8,
+    /// The system that the packer says it ran on.
+    pub system: u8,
 }
 
 /// Reads the end records and the list.
@@ -63,7 +78,7 @@ pub(super) fn read_directory<R: Read + Seek>(reader: &mut R, limits: &IntakeLimi
     }
     check_position(reader, &end)?;
     let entries = walk(reader, &end, limits)?;
-    Ok(Directory { start: end.offset, entries })
+    Ok(Directory { start: end.offset, end: end.archive_end, comment: end.comment, entries })
 }
 
 /// What the end records say, ZIP64 taken into account.
@@ -73,12 +88,20 @@ struct EndRecord {
     entries: u64,
     size: u64,
     offset: u64,
+    archive_end: u64,
+    comment: Vec<u8>,
 }
 
+/// Finds the end record. Zeros may follow it, as a disk or a tape pads a file: no reader makes anything of them.
 fn find_end<R: Read + Seek>(reader: &mut R, length: u64) -> Result<EndRecord, ScanError> {
-    let window = length.min((END_LENGTH + usize::from(u16::MAX) + LOCATOR_LENGTH) as u64);
+    let content = without_zeros(reader, length)?;
+    // The last bytes of an end record may be zeros of its own.
+    let window_end = length.min(content + (END_LENGTH + usize::from(u16::MAX)) as u64);
+    let window = window_end.min(2 * (END_LENGTH + usize::from(u16::MAX)) as u64 + LOCATOR_LENGTH as u64);
     let mut tail = vec![0; usize::try_from(window).unwrap_or(usize::MAX)];
-    read_at(reader, length - window, &mut tail)?;
+    read_at(reader, window_end - window, &mut tail)?;
+    let base = window_end - window;
+    let content = usize::try_from(content.saturating_sub(base)).unwrap_or(0);
     let ends: Vec<_> =
         (0..tail.len().saturating_sub(END_LENGTH - 1)).filter(|&at| tail[at..].starts_with(END)).collect();
     let Some(&last) = ends.last() else { return Err(no_end(reader, length)?.into()) };
@@ -86,14 +109,31 @@ fn find_end<R: Read + Seek>(reader: &mut R, length: u64) -> Result<EndRecord, Sc
     if reaches(last) > tail.len() {
         return Err(cut_off().into());
     }
-    if reaches(last) < tail.len() {
-        let hint = format!("{} bytes follow the end of the archive; send the ZIP alone", tail.len() - reaches(last));
+    if reaches(last) < content {
+        let hint = format!("{} bytes follow the end of the archive; send the ZIP alone", content - reaches(last));
         return Err(Refusal::of_archive(Rule::TrailingData, hint).into());
     }
-    if ends[..ends.len() - 1].iter().any(|&at| reaches(at) == tail.len()) {
+    if ends[..ends.len() - 1].iter().any(|&at| (content..=tail.len()).contains(&reaches(at))) {
         return Err(ambiguous("it has two ends; pack again, without a comment").into());
     }
-    read_end(reader, &tail, last, length - window)
+    let comment = tail[last + END_LENGTH..reaches(last)].to_vec();
+    let end = read_end(reader, &tail, last, base)?;
+    Ok(EndRecord { archive_end: base + reaches(last) as u64, comment, ..end })
+}
+
+/// The length of the file without the zeros at its end.
+fn without_zeros<R: Read + Seek>(reader: &mut R, length: u64) -> Result<u64, ScanError> {
+    let mut left = length;
+    while left > 0 {
+        let mut piece = vec![0; usize::try_from(left.min(ZEROS_AT_ONCE)).unwrap_or(0)];
+        let start = left - piece.len() as u64;
+        read_at(reader, start, &mut piece)?;
+        if let Some(last) = piece.iter().rposition(|byte| *byte != 0) {
+            return Ok(start + last as u64 + 1);
+        }
+        left = start;
+    }
+    Ok(0)
 }
 
 fn read_end<R: Read + Seek>(reader: &mut R, tail: &[u8], at: usize, base: u64) -> Result<EndRecord, ScanError> {
@@ -102,8 +142,15 @@ fn read_end<R: Read + Seek>(reader: &mut R, tail: &[u8], at: usize, base: u64) -
     if (disk != 0 && disk != u16::MAX) || list_disk != disk || here != entries {
         return Err(multi_disk().into());
     }
-    let end =
-        EndRecord { position: base + at as u64, entries: entries.into(), size: size.into(), offset: offset.into() };
+    let end = EndRecord {
+        position: base + at as u64,
+        entries: entries.into(),
+        size: size.into(),
+        offset: offset.into(),
+        // Both are filled in by who looked for it.
+        archive_end: 0,
+        comment: Vec::new(),
+    };
     match at.checked_sub(LOCATOR_LENGTH).filter(|&locator| tail[locator..].starts_with(ZIP64_LOCATOR)) {
         Some(locator) => read_zip64_end(reader, &tail[locator..at], end.position - LOCATOR_LENGTH as u64, &end),
         None if disk != 0 => Err(multi_disk().into()),
@@ -143,7 +190,7 @@ fn read_zip64_end<R: Read + Seek>(
     {
         return Err(ambiguous("its two end records contradict each other; pack again").into());
     }
-    Ok(EndRecord { position, entries, size, offset })
+    Ok(EndRecord { position, entries, size, offset, archive_end: 0, comment: Vec::new() })
 }
 
 /// The list must end where the end records start: else something was put before the archive, or between.
@@ -203,7 +250,8 @@ fn read_listed(list: &mut impl Read, limits: &IntakeLimits) -> Result<Listed, Sc
     }
     fill(&mut extra)?;
     fill(&mut comment)?;
-    Ok(Listed { name, extra })
+    let [flags, method] = [8, 10].map(|field| u16_at(&header, field));
+    Ok(Listed { name, extra, flags, method, version: header[4], system: header[5] })
 }
 
 fn short_list(error: std::io::Error) -> ScanError {
@@ -230,6 +278,17 @@ fn damaged(what: &str) -> Refusal {
 
 fn ambiguous(what: &str) -> Refusal {
     Refusal::of_archive(Rule::AmbiguousDirectory, what)
+}
+
+/// The extra fields of an entry, as far as they are whole.
+pub(super) fn fields(mut extra: &[u8]) -> impl Iterator<Item = (u16, &[u8])> {
+    std::iter::from_fn(move || {
+        let head = extra.get(..4)?;
+        let (id, length) = (u16_at(head, 0), usize::from(u16_at(head, 2)));
+        let data = extra.get(4..4 + length)?;
+        extra = &extra[4 + length..];
+        Some((id, data))
+    })
 }
 
 pub(super) fn u16_at(bytes: &[u8], at: usize) -> u16 {

@@ -17,7 +17,8 @@ use tokio::sync::Semaphore;
 
 use super::{
     refusal::IntakeError,
-    zip_scan::{Plan, ScanError, Warning, scan},
+    zip_scan::{Plan, ScanError, scan},
+    zip_warning::Warning,
     zip_workers::write_all,
 };
 
@@ -32,7 +33,7 @@ static UNPACKING_THREADS: LazyLock<Arc<Semaphore>> = LazyLock::new(|| Arc::new(S
 /// What was unpacked.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Unpacked {
-    /// Files written.
+    /// Files written, links included.
     pub files: u64,
     /// Bytes written.
     pub bytes: u64,
@@ -88,8 +89,8 @@ fn unpack_blocking(
         ScanError::Read(error) => IntakeError::io("read", archive, error),
     })?;
     let bytes = write_all(&plan, &file, archive, target, limits, threads, stop)?;
-    let Plan { entries, peeled, warnings, .. } = plan;
-    Ok(Unpacked { files: entries.len() as u64, bytes, peeled, warnings })
+    let Plan { entries, links, peeled, warnings, .. } = plan;
+    Ok(Unpacked { files: (entries.len() + links.len()) as u64, bytes, peeled, warnings })
 }
 
 fn plan(file: &File, limits: &IntakeLimits) -> Result<Plan, ScanError> {

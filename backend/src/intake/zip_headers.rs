@@ -11,14 +11,19 @@ use super::{
     refusal::{Refusal, Rule},
     zip_directory::{Directory, Listed, read_at, u16_at, u32_at, u64_at},
     zip_entry::check_extra,
+    zip_names::{has_unicode_path, unicode_path},
     zip_scan::ScanError,
     zip_sniff::prepended,
 };
 
 const LOCAL_HEADER: &[u8; 4] = b"PK\x03\x04";
 const LOCAL_HEADER_LENGTH: usize = 30;
+/// Stands before the first entry of an archive that was to be split and then fitted into one file.
+const NOT_SPLIT: &[u8; 4] = b"PK00";
 const DESCRIPTOR: &[u8; 4] = b"PK\x07\x08";
 const DESCRIPTOR_FLAG: u16 = 1 << 3;
+/// What changes how an entry is read: encryption, a descriptor, a patch, strong encryption, a masked header.
+const READING_FLAGS: u16 = 1 | DESCRIPTOR_FLAG | 1 << 5 | 1 << 6 | 1 << 13;
 
 /// Finds the first byte of each entry's data, in the order of the list.
 pub(super) fn locate<R: Read + Seek>(
@@ -29,7 +34,8 @@ pub(super) fn locate<R: Read + Seek>(
     let entries = (0..metadata.len()).map(|index| metadata.entry(index)).collect::<Result<Vec<_>, _>>()?;
     let mut order: Vec<usize> = (0..entries.len()).collect();
     order.sort_unstable_by_key(|&index| entries[index].header_start());
-    if order.first().is_some_and(|&first| entries[first].header_start() != 0) {
+    let first = order.first().map_or(0, |&first| entries[first].header_start());
+    if first != 0 && !(first == NOT_SPLIT.len() as u64 && begins_unsplit(reader)?) {
         return Err(prepended(reader)?.into());
     }
     let mut data_starts = vec![0; entries.len()];
@@ -38,6 +44,12 @@ pub(super) fn locate<R: Read + Seek>(
         data_starts[index] = locate_one(reader, &entries[index], &directory.entries[index], next)?;
     }
     Ok(data_starts)
+}
+
+fn begins_unsplit<R: Read + Seek>(reader: &mut R) -> Result<bool, ScanError> {
+    let mut start = [0; NOT_SPLIT.len()];
+    read_at(reader, 0, &mut start)?;
+    Ok(&start == NOT_SPLIT)
 }
 
 /// Checks one local header and what follows the data, up to where the next entry begins.
@@ -69,9 +81,48 @@ fn locate_one<R: Read + Seek>(
     if tail[..name_length] != listed.name {
         return Err(refuse(Rule::NameMismatch, "the ZIP shows another name to other programs; pack the project again"));
     }
-    check_extra(&listed.name, &tail[name_length..])?;
+    let extra = &tail[name_length..];
+    check_extra(&listed.name, extra)?;
+    check_agreement(&header, extra, entry, listed)?;
     check_gap(reader, entry, listed, data_end, next)?;
     Ok(data_start)
+}
+
+/// The two headers of an entry must not lead a reader that streams to something else than one that seeks. The crate asks the
+/// same and more, but not of archives with Unicode Path fields, whose names it reads in a way of its own.
+fn check_agreement(
+    header: &[u8; LOCAL_HEADER_LENGTH],
+    extra: &[u8],
+    entry: &ZipFileEntry<'_>,
+    listed: &Listed,
+) -> Result<(), ScanError> {
+    let refuse = |rule, hint: &str| Err(Refusal::of_entry(rule, &listed.name, hint).into());
+    let (flags, method) = (u16_at(header, 6), u16_at(header, 8));
+    if (flags ^ listed.flags) & READING_FLAGS != 0 || method != listed.method {
+        return refuse(Rule::HeaderMismatch, "its flags or methods differ; pack the project again");
+    }
+    let later = flags & DESCRIPTOR_FLAG != 0;
+    let sums = [(14, u64::from(entry.crc32())), (18, entry.compressed_size()), (22, entry.size())];
+    let agrees = |(at, listed): &(usize, u64)| match u32_at(header, *at) {
+        0 if later => true,
+        // The ZIP64 extra field has it.
+        u32::MAX if *at != 14 => true,
+        local => u64::from(local) == *listed,
+    };
+    if !sums.iter().all(agrees) {
+        return refuse(Rule::HeaderMismatch, "its checksums or sizes differ; pack the project again");
+    }
+    // A name that only one of the headers gives is read by one of the readers alone.
+    let local = unicode_path(&listed.name, extra);
+    if local.is_some() && local != unicode_path(&listed.name, &listed.extra) {
+        return refuse(Rule::NameMismatch, "the ZIP shows another name to other programs; pack the project again");
+    }
+    Ok(())
+}
+
+/// Whether any entry has a Unicode Path field in the list.
+pub(super) fn names_are_overridden(directory: &Directory) -> bool {
+    directory.entries.iter().any(|listed| has_unicode_path(&listed.extra))
 }
 
 /// Between an entry's data and the next entry stands its data descriptor, where one is announced, and nothing else.

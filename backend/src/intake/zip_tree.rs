@@ -1,20 +1,51 @@
-//! The folders and files that an archive would make, looked at as a whole: no two of them may meet on any file system.
+//! The folders and files that an archive would make, looked at as a whole: no two of them may meet on Linux, or look the same.
+//!
+//! Two cases of one name are two files on Linux, and projects have them. They are taken and told: every file is created new,
+//! so that on a disk that forgives case one is refused and never written over the other, and links come last.
 
-use std::collections::{HashMap, HashSet, hash_map};
+use std::{
+    collections::{HashMap, HashSet, hash_map},
+    fmt,
+};
 
-use pipelinex_common::limits::IntakeLimits;
+use pipelinex_common::{foreign::shown, limits::IntakeLimits};
 use unicode_normalization::UnicodeNormalization;
 
 use super::{
-    project_path::ProjectPath,
+    project_path::{ProjectPath, is_joiner},
     refusal::{Refusal, Rule},
 };
+
+/// Paths that differ in upper and lower case alone.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Twins {
+    /// How many pairs.
+    pub pairs: usize,
+    /// The first pair.
+    pub first: (String, String),
+}
+
+impl fmt::Display for Twins {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let (one, other) = (shown(&self.first.0), shown(&self.first.1));
+        let pairs = if self.pairs == 1 { "a pair" } else { "pairs" };
+        write!(
+            f,
+            "{pairs} of paths differ only in upper and lower case, `{one}` and `{other}`{}: \
+             Windows and macOS cannot hold both",
+            if self.pairs == 1 { String::new() } else { format!(" and {} more", self.pairs - 1) }
+        )
+    }
+}
 
 /// Every path that an archive would make, folders that are only implied included.
 #[derive(Default)]
 pub(super) struct Tree {
-    /// By the path as the most forgiving file system sees it.
+    /// By the path as a person sees it.
     nodes: HashMap<String, Node>,
+    /// By the path as a file system sees it that forgives case.
+    cases: HashMap<String, String>,
+    twins: Option<Twins>,
     /// Folders by their exact path: most entries lie in one that is known already.
     folders: HashSet<String>,
 }
@@ -42,7 +73,7 @@ impl Tree {
     }
 
     fn insert(&mut self, path: ProjectPath, is_folder: bool) -> Result<(), Refusal> {
-        match self.nodes.entry(fold(path.as_str())) {
+        match self.nodes.entry(looks(path.as_str())) {
             hash_map::Entry::Occupied(there) => {
                 let there = there.get();
                 if there.path != path || !there.is_folder || !is_folder {
@@ -53,10 +84,22 @@ impl Tree {
                 if is_folder {
                     self.folders.insert(path.as_str().to_owned());
                 }
+                match self.cases.entry(fold(path.as_str())) {
+                    hash_map::Entry::Vacant(free) => drop(free.insert(path.as_str().to_owned())),
+                    hash_map::Entry::Occupied(there) => {
+                        let first = || (there.get().clone(), path.as_str().to_owned());
+                        self.twins.get_or_insert_with(|| Twins { pairs: 0, first: first() }).pairs += 1;
+                    }
+                }
                 free.insert(Node { path, is_folder });
             }
         }
         Ok(())
+    }
+
+    /// The paths that differ in case alone.
+    pub fn twins(&self) -> Option<Twins> {
+        self.twins.clone()
     }
 
     /// The one folder that holds everything, if there is one: what `project.zip` of a folder `project` has.
@@ -113,12 +156,8 @@ fn collision(there: &Node, path: &ProjectPath, is_folder: bool) -> Refusal {
             false => refuse(Rule::FileAndFolder, "remove or rename one of the two".into()),
         };
     }
-    let other = Refusal::of_entry(Rule::CaseCollision, there.path.as_str().as_bytes(), "").entry.unwrap_or_default();
-    let hint = format!("rename one of the two, the other is \"{other}\"");
-    match there.path.as_str().nfc().eq(path.as_str().nfc()) {
-        true => refuse(Rule::UnicodeCollision, hint),
-        false => refuse(Rule::CaseCollision, hint),
-    }
+    let other = Refusal::of_entry(Rule::UnicodeCollision, there.path.as_str().as_bytes(), "").entry.unwrap_or_default();
+    refuse(Rule::UnicodeCollision, format!("rename one of the two, the other is \"{other}\""))
 }
 
 fn too_deep(path: &ProjectPath, limits: &IntakeLimits) -> Refusal {
@@ -129,6 +168,14 @@ fn too_deep(path: &ProjectPath, limits: &IntakeLimits) -> Refusal {
 fn too_many(limits: &IntakeLimits) -> Refusal {
     let hint = format!("a project may have {}; leave out what a build makes or downloads", limits.files);
     Refusal::of_archive(Rule::TooManyEntries, hint)
+}
+
+/// The path as a person sees it: without joiners, and in one Unicode form.
+fn looks(path: &str) -> String {
+    if path.is_ascii() {
+        return path.to_owned();
+    }
+    path.chars().filter(|c| !is_joiner(*c)).nfd().collect()
 }
 
 /// The path as a file system sees it that forgives case and Unicode form.

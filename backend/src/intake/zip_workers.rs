@@ -17,7 +17,7 @@ use std::{
 
 use pipelinex_common::limits::IntakeLimits;
 use rustix::{
-    fs::{AtFlags, CWD, Mode, OFlags, chmodat, fchmod, mkdirat, openat},
+    fs::{AtFlags, CWD, Mode, OFlags, chmodat, fchmod, mkdirat, openat, symlinkat},
     io::Errno,
 };
 
@@ -46,7 +46,7 @@ pub(super) fn write_all(
     stop: &AtomicBool,
 ) -> Result<u64, IntakeError> {
     let root = make_root(target)?;
-    make_folders(&root, target, &plan.dirs)?;
+    make_folders(&root, target, plan)?;
     let mut files: Vec<&PlannedFile> = plan.entries.iter().collect();
     files.sort_by_key(|file| file.path.split().0);
     let work = Work {
@@ -54,6 +54,7 @@ pub(super) fn write_all(
         archive_path,
         root: &root,
         target,
+        plan,
         files,
         stop,
         budget: limits.unpacked_bytes,
@@ -68,10 +69,12 @@ pub(super) fn write_all(
     if let Some(error) = work.failed.into_inner().unwrap_or_else(PoisonError::into_inner) {
         return Err(error);
     }
-    match stop.load(Ordering::Relaxed) {
-        true => Err(IntakeError::io("unpack", archive_path, io::ErrorKind::Interrupted)),
-        false => Ok(work.bytes.into_inner()),
+    if stop.load(Ordering::Relaxed) {
+        return Err(IntakeError::io("unpack", archive_path, io::ErrorKind::Interrupted));
     }
+    make_links(&root, target, plan)?;
+    let linked: u64 = plan.links.iter().map(|link| link.target.len() as u64).sum();
+    Ok(work.bytes.into_inner() + linked)
 }
 
 fn make_root(target: &Path) -> Result<OwnedFd, IntakeError> {
@@ -82,14 +85,40 @@ fn make_root(target: &Path) -> Result<OwnedFd, IntakeError> {
     open_folder(CWD, target).map_err(|error| IntakeError::io("open", target, error))
 }
 
-fn make_folders(root: &OwnedFd, target: &Path, folders: &[ProjectPath]) -> Result<(), IntakeError> {
-    for folder in folders {
+fn make_folders(root: &OwnedFd, target: &Path, plan: &Plan) -> Result<(), IntakeError> {
+    for folder in &plan.dirs {
         let path = folder.as_str();
         // The mode of `mkdir` is cut by the umask; containers run as somebody else.
         let made = mkdirat(root, path, FOLDER_MODE).and_then(|()| chmodat(root, path, FOLDER_MODE, AtFlags::empty()));
-        made.map_err(|error| IntakeError::io("create", target.join(path), error))?;
+        made.map_err(|error| not_created(plan, folder, target, error))?;
     }
     Ok(())
+}
+
+/// After all files, so that nothing is written through a link; no part of a link's own path is one.
+fn make_links(root: &OwnedFd, target: &Path, plan: &Plan) -> Result<(), IntakeError> {
+    for link in &plan.links {
+        symlinkat(&*link.target, root, link.path.as_str()).map_err(|error| match error {
+            // Some file systems hold less than a path may have.
+            Errno::NAMETOOLONG => {
+                let hint = "its target is longer than the disk of this server holds; make it shorter";
+                Refusal::of_entry(Rule::Symlink, link.path.as_str().as_bytes(), hint).into()
+            }
+            error => not_created(plan, &link.path, target, error),
+        })?;
+    }
+    Ok(())
+}
+
+/// Where something is in the way, and paths differ in case alone, the disk forgives case: that is said, and nothing written over.
+fn not_created(plan: &Plan, path: &ProjectPath, target: &Path, error: Errno) -> IntakeError {
+    match (error, &plan.twins) {
+        (Errno::EXIST, Some(twins)) => {
+            let hint = format!("rename one of the two: {twins}");
+            Refusal::of_entry(Rule::CaseCollision, path.as_str().as_bytes(), hint).into()
+        }
+        _ => IntakeError::io("create", target.join(path.as_str()), error),
+    }
 }
 
 fn open_folder(at: impl AsFd, path: impl rustix::path::Arg) -> rustix::io::Result<OwnedFd> {
@@ -105,6 +134,7 @@ struct Work<'a> {
     archive_path: &'a Path,
     root: &'a OwnedFd,
     target: &'a Path,
+    plan: &'a Plan,
     /// Ordered by folder.
     files: Vec<&'a PlannedFile>,
     stop: &'a AtomicBool,
@@ -197,7 +227,7 @@ impl<'a> Work<'a> {
     }
 
     fn create(&self, file: &'a PlannedFile, folder: &mut Option<Folder<'a>>) -> Result<File, IntakeError> {
-        let failed = |error| IntakeError::io("create", self.path_of(file), error);
+        let failed = |error| not_created(self.plan, &file.path, self.target, error);
         let (path, name) = file.path.split();
         if !path.is_empty() && folder.as_ref().is_none_or(|folder| folder.path != path) {
             let fd = open_folder(self.root, path).map_err(failed)?;
@@ -223,6 +253,27 @@ mod tests {
 
     use super::*;
     use crate::intake::scan;
+
+    /// On a disk that forgives case the second of two twins is there already. Here something else is in its place.
+    #[test]
+    fn what_is_in_the_way_of_a_twin_is_not_written_over() {
+        let folder = tempfile::tempdir().unwrap();
+        let archive_path = folder.path().join("upload.zip");
+        for (names, made) in [(["a", "A"], "A"), (["a/x", "A/y"], "A")] {
+            let bytes = names.iter().fold(ZipBuilder::new(), |zip, name| zip.file(name, "new")).build();
+            std::fs::write(&archive_path, &bytes).unwrap();
+            let plan = scan(io::Cursor::new(bytes), &IntakeLimits::default()).unwrap();
+            let target = folder.path().join(names[0].replace('/', "-"));
+            std::fs::create_dir(&target).unwrap();
+            std::fs::write(target.join(made), "old").unwrap();
+            let archive = File::open(&archive_path).unwrap();
+            let limits = IntakeLimits::default();
+            let refused =
+                write_all(&plan, &archive, &archive_path, &target, &limits, 1, &AtomicBool::new(false)).unwrap_err();
+            assert!(matches!(&refused, IntakeError::Refused(r) if r.rule == Rule::CaseCollision), "{refused}");
+            assert_eq!(std::fs::read(target.join(made)).unwrap(), b"old");
+        }
+    }
 
     /// The scan has already refused what declares too much; this counts what really comes out, should that ever differ.
     #[test]

@@ -49,6 +49,44 @@ fn info_zip() {
     assert_round_trip("zip", &["-qr", "-fz", "out.zip", "project"], ("LC_ALL", "C.UTF-8"));
 }
 
+/// Packs what a script makes of a folder `project`, and unpacks it. Only `pom.xml` is there before.
+fn unpacked_of(script: &str) -> Upload {
+    let work = tempfile::tempdir().unwrap();
+    fs::create_dir(work.path().join("project")).unwrap();
+    fs::write(work.path().join("project/pom.xml"), "<project/>").unwrap();
+    let status = Command::new("sh").args(["-ec", script]).current_dir(work.path()).env("LC_ALL", "C.UTF-8").status();
+    assert!(status.unwrap().success(), "{script}");
+    Upload::of(&fs::read(work.path().join("out.zip")).unwrap())
+}
+
+#[test]
+fn info_zip_with_links_and_from_a_pipe() {
+    let upload = unpacked_of("cd project; mkdir d; ln -s ../pom.xml d/up; cd ..; zip -qry out.zip project");
+    assert_eq!(upload.tree(), tree([("d/", ""), ("d/up@", "../pom.xml"), ("pom.xml", "<project/>")]));
+    let upload = unpacked_of("printf hello | zip -qr out.zip project -");
+    assert_eq!(upload.tree(), tree([("-", "hello"), ("project/", ""), ("project/pom.xml", "<project/>")]));
+}
+
+#[test]
+fn names_of_linux_and_much_of_nothing() {
+    let script = "cd project; mkdir con; echo x > con/aux.sql; echo a > a:b; echo r > Readme; echo R > README; \
+        head -c 3000000 /dev/zero > zeros; cd ..; zip -qr out.zip project";
+    let upload = unpacked_of(script);
+    assert_eq!(upload.tree()["zeros"].len(), 3_000_000);
+    for (name, content) in [("con/aux.sql", "x\n"), ("a:b", "a\n"), ("Readme", "r\n"), ("README", "R\n")] {
+        assert_eq!(upload.tree()[name], content.as_bytes());
+    }
+}
+
+/// Only where there is a JDK: the tests need none. What its archives have is in `what_java_writes`, too.
+#[test]
+fn jar_of_the_jdk() {
+    if Command::new("jar").arg("--version").output().is_ok_and(|output| output.status.success()) {
+        let upload = unpacked_of("mkdir project/größe; echo x > project/größe/ü; jar -cMf out.zip project");
+        assert_eq!(upload.tree(), tree([("größe/", ""), ("größe/ü", "x\n"), ("pom.xml", "<project/>")]));
+    }
+}
+
 #[test]
 fn python() {
     assert_round_trip("python3", &["-m", "zipfile", "-c", "out.zip", "project"], ("LC_ALL", "C.UTF-8"));
@@ -60,11 +98,11 @@ fn python() {
 fn git_archive() {
     // Git keeps no empty folders, so that this project has none.
     let work = tempfile::tempdir().unwrap();
-    let script = "git init -q . && echo x > a && mkdir d && echo y > d/b && git add . && \
+    let script = "git init -q . && echo x > a && mkdir d && echo y > d/b && ln -s d/b l && git add . && \
         git -c user.name=n -c user.email=e commit -qm m && git archive --format=zip --prefix=p/ -o out.zip HEAD";
     assert!(Command::new("sh").args(["-c", script]).current_dir(work.path()).status().unwrap().success());
     let upload = Upload::of(&fs::read(work.path().join("out.zip")).unwrap());
-    assert_eq!(upload.tree(), tree([("a", "x\n"), ("d/", ""), ("d/b", "y\n")]));
+    assert_eq!(upload.tree(), tree([("a", "x\n"), ("d/", ""), ("d/b", "y\n"), ("l@", "d/b")]));
 }
 
 #[test]

@@ -3,7 +3,7 @@
 use pipelinex_backend::intake::Rule;
 use pipelinex_common::{
     limits::IntakeLimits,
-    testing::zip_builder::{RawEntry, ZipBuilder, deflate, extra},
+    testing::zip_builder::{RawEntry, ZipBuilder, extra},
 };
 
 use crate::support::{Upload, read_tree};
@@ -80,18 +80,22 @@ fn unpacked_bytes_z36() {
     assert_limit(&limits, sized(1000), Rule::TooLarge, sized(1001));
 }
 
+/// Zeros compress a thousand times, and a project may have them: what counts is how much there is.
 #[test]
-fn the_ratio_of_one_entry_z36() {
-    let megabyte = 1 << 20;
-    let mib = |size: usize| ZipBuilder::new().file("zeros", vec![0; size]);
-    // Small entries compress as they like; large ones as source code does.
-    assert_limit(&IntakeLimits::default(), mib(megabyte), Rule::Ratio, mib(megabyte + 1));
-    let size = u64::try_from(deflate(&vec![0; 2 * megabyte]).len()).unwrap();
-    let ratio = (2 * megabyte as u64).div_ceil(size);
-    let (enough, short) =
-        (limits(|limits| limits.entry_ratio = ratio), limits(|limits| limits.entry_ratio = ratio - 1));
-    Upload::with_limits(&mib(2 * megabyte).build(), &enough).unpacked();
-    assert_eq!(Upload::with_limits(&mib(2 * megabyte).build(), &short).refusal().rule, Rule::Ratio);
+fn what_is_compressed_a_thousand_times_is_taken_up_to_the_limit_z36() {
+    let zeros = |size: usize| ZipBuilder::new().file("pom.xml", "x").file("zeros", vec![0; size]);
+    let limits = limits(|limits| limits.unpacked_bytes = 8 << 20);
+    assert_limit(&limits, zeros((8 << 20) - 1), Rule::TooLarge, zeros(8 << 20));
+}
+
+#[test]
+fn links_count_as_files_and_have_short_targets() {
+    let linked = |count: usize| (0..count).fold(files(1), |zip, n| zip.symlink(format!("l{n}"), "f0"));
+    assert_limit(&limits(|limits| limits.files = 10), linked(9), Rule::TooManyEntries, linked(10));
+    assert_limit(&limits(|limits| limits.unpacked_bytes = 20), linked(10), Rule::TooLarge, linked(11));
+    let target = |length: usize| files(1).symlink("l", vec![b'x'; length]);
+    // What ext4 holds.
+    assert_limit(&IntakeLimits::default(), target(255), Rule::Symlink, target(4096));
 }
 
 #[test]

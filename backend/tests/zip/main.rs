@@ -7,3 +7,4 @@ mod honest;
 mod limits;
 mod properties;
 mod support;
+mod tools;

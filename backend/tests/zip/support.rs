@@ -17,7 +17,7 @@ pub struct Upload {
     pub result: Result<Unpacked, IntakeError>,
 }
 
-/// Paths and what they hold; folders end in `/`.
+/// Paths and what they hold; folders end in `/`, links in `@`.
 pub type Tree = BTreeMap<String, Vec<u8>>;
 
 impl Upload {
@@ -70,7 +70,7 @@ impl Upload {
     }
 }
 
-/// Reads a folder; anything but files and folders fails the test.
+/// Reads a folder; anything but files, folders and links fails the test.
 pub fn read_tree(root: &Path) -> Tree {
     let mut tree = Tree::new();
     let mut folders = vec![root.to_owned()];
@@ -81,8 +81,11 @@ pub fn read_tree(root: &Path) -> Tree {
             if kind.is_dir() {
                 tree.insert(name + "/", Vec::new());
                 folders.push(path);
+            } else if kind.is_symlink() {
+                let target = fs::read_link(&path).unwrap();
+                tree.insert(name + "@", target.into_os_string().into_encoded_bytes());
             } else {
-                assert!(kind.is_file(), "neither file nor folder: {name}");
+                assert!(kind.is_file(), "neither file, folder nor link: {name}");
                 tree.insert(name, fs::read(&path).unwrap());
             }
         }

@@ -84,6 +84,13 @@ fn a_branch_a_tag_or_a_commit_can_be_asked_for() {
         repository.git(&["tag", "-a", "-m", "m", "v1.0", &first]);
         let third = repository.commit("main", version("third"));
         let other = repository.commit("feature/größe", version("other"));
+        // Deep enough for Git's own files, which have a name of 255 bytes at most.
+        let long = format!("gro\u{308}\u{df}e/{}/{}", "n".repeat(150), "m".repeat(150));
+        for name in ["refactor-🍌", &long, &first] {
+            repository.git(&["update-ref", &format!("refs/heads/{name}"), &other]);
+        }
+        repository.git(&["tag", "twice", &first]);
+        repository.git(&["update-ref", "refs/heads/twice", &third]);
         repository.git(&["config", "uploadpack.allowReachableSHA1InWant", "true"]);
         repository.git(&["config", "uploadpack.allowFilter", "true"]);
         let host = honest(world).await;
@@ -91,10 +98,15 @@ fn a_branch_a_tag_or_a_commit_can_be_asked_for() {
             ("main", &third, json!("main"), "third"),
             ("HEAD", &third, json!("main"), "third"),
             ("refs/heads/main", &third, json!("main"), "third"),
+            ("refactor-🍌", &other, json!("refactor-🍌"), "other"),
+            (&long, &other, json!(long), "other"),
             ("feature/größe", &other, json!("feature/größe"), "other"),
             ("light", &first, json!(null), "first"),
             ("v1.0", &first, json!(null), "first"),
             (&second, &second, json!(null), "second"),
+            (&first, &first, json!(null), "first"),
+            ("twice", &third, json!("twice"), "third"),
+            ("refs/tags/twice", &first, json!(null), "first"),
             (&second[..9], &second, json!(null), "second"),
             (&third[..9].to_uppercase(), &third, json!(null), "third"),
         ] {
@@ -103,6 +115,8 @@ fn a_branch_a_tag_or_a_commit_can_be_asked_for() {
             assert_eq!(fs::read_to_string(source.join("version")).unwrap(), content, "{asked}");
             assert_eq!((&answer.body["commit"], &answer.body["branch"]), (&json!(commit), &branch), "{asked}");
             assert_eq!(answer.body["source"]["git"]["ref"], asked);
+            let told = answer.body["warnings"].to_string().contains(&format!("refs/heads/{asked}` names"));
+            assert_eq!(told, asked == "twice" || asked == first, "{answer:?}");
         }
         let none = world.submit(&host.url("shop"), json!({"ref": "abcdef0"})).await;
         assert_eq!(none.rule(), "422 git-ref-not-found -");
@@ -200,7 +214,57 @@ fn links_submodules_and_pointers_stay_what_they_are() {
         assert_eq!(fs::read_link(source.join("src/up")).unwrap(), Path::new("../pom.xml"));
         assert_eq!(fs::read_link(source.join("dangling")).unwrap(), Path::new("none"));
         assert_eq!(names(&source.join("libs/sub")), Vec::<String>::new());
-        assert_eq!(fs::read_to_string(source.join("id.txt")).unwrap(), "$Id$\n", "no filter ran");
+        assert_eq!(fs::read(source.join("id.txt")).unwrap(), b"$Id: 055c8729cdcc372500a08db659c045e16c4409fb $\r\n");
         assert_eq!(host.asked().len(), 2);
+    });
+}
+
+/// What is written is what Git itself writes on Linux, byte for byte.
+#[test]
+fn attributes_and_names_come_out_as_with_git() {
+    story(async |world| {
+        let text = "one\ntwo\r\nthree $Id$ $Id: old $ $Id: x.c,v 1.2 $\n";
+        let attributes = "* text=auto\n*.bat text eol=crlf\n*.auto eol=crlf\n*.bin -text eol=crlf\n*.id ident\n\
+            [attr]dos text eol=crlf ident\n*.cmd dos\n/top.txt eol=crlf text\n*.old crlf eol=crlf\n\"a b\" eol=crlf\n";
+        let mut files = Files::project().file(".gitattributes", attributes);
+        files = files.file("sub/.gitattributes", "*.bat -text\n*.txt eol=crlf\nx/**/y eol=crlf\n");
+        for name in
+            ["a.bat", "a.bin", "a.id", "a.cmd", "top.txt", "a.old", "a b", "sub/a.bat", "sub/top.txt", "sub/x/z/y"]
+        {
+            files = files.file(name, text);
+        }
+        files = files.file("lf.auto", "one\ntwo\n").file("nul.auto", "one\0\ntwo\n").file("cr.auto", "one\r\ntwo\n");
+        for name in ["con/aux.sql", "a:b", "back\\slash", "dot.", "README", "readme", "👩\u{200d}💻"] {
+            files = files.file(name, name);
+        }
+        let repository = Repository::with(&world.repositories(), "shop", files);
+        let host = honest(world).await;
+        let answer = world.submit(&host.url("shop"), json!({})).await;
+        let source = world.job(&answer).join("source");
+        let warnings = answer.body["warnings"].to_string();
+        assert!(warnings.contains("differ only in upper and lower case, `README` and `readme`"), "{warnings}");
+
+        let reference = world.path("reference");
+        let from = repository.path("").to_str().unwrap().to_owned();
+        output(&mut git(&world.path(""), &["clone", "--quiet", &from, reference.to_str().unwrap()]));
+        fs::remove_dir_all(reference.join(".git")).unwrap();
+        output(std::process::Command::new("diff").arg("-r").arg(&reference).arg(&source));
+    });
+}
+
+#[test]
+fn another_encoding_is_told_as_it_is_for_lfs() {
+    story(async |world| {
+        let files = Files::project()
+            .file(".gitattributes", "*.rc working-tree-encoding=UTF-16LE eol=crlf\n")
+            .file("app.rc", "größe\n");
+        Repository::with(&world.repositories(), "shop", files);
+        let host = honest(world).await;
+        let answer = world.submit(&host.url("shop"), json!({})).await;
+        let warnings = answer.body["warnings"].to_string();
+        assert!(
+            warnings.contains("working-tree-encoding is not done: 1 files") && warnings.contains("app.rc"),
+            "{warnings}"
+        );
     });
 }

@@ -131,6 +131,44 @@ fn target(layer: &OwnedFd, link: &str) -> Result<Vec<u8>, ForeignError> {
     Ok(target.into_bytes())
 }
 
+/// Parts of a path, those of links on the way included: no honest link has so many.
+const PARTS_MAX: usize = 1000;
+
+/// Whether a link that is not made yet would lead out of its folder: by its text, or through the other links, of which
+/// `target_of` knows what each says. What leads in circles or to nothing counts by its text, as in [`Beneath::link_out`].
+pub fn leads_out<'a>(link: &'a str, target: &'a [u8], target_of: impl Fn(&str) -> Option<&'a [u8]>) -> bool {
+    if climbs_out(link, target) {
+        return true;
+    }
+    let mut place: Vec<&[u8]> = link.as_bytes().split(|byte| *byte == b'/').collect();
+    place.pop();
+    // What is still to be walked, the next part last.
+    let mut left: Vec<&[u8]> = target.rsplit(|byte| *byte == b'/').collect();
+    let (mut hops, mut parts) = (0, 0);
+    while let Some(part) = left.pop() {
+        parts += 1;
+        match part {
+            _ if parts > PARTS_MAX => return true,
+            b"" | b"." => continue,
+            b".." if place.is_empty() => return true,
+            b".." => {
+                place.pop();
+                continue;
+            }
+            name => place.push(name),
+        }
+        let Some(through) = std::str::from_utf8(&place.join(&b'/')).ok().and_then(&target_of) else { continue };
+        hops += 1;
+        match through.starts_with(b"/") {
+            true => return true,
+            false if hops > HOPS_MAX => return false,
+            false => place.pop(),
+        };
+        left.extend(through.rsplit(|byte| *byte == b'/'));
+    }
+    false
+}
+
 /// Whether the text of a link, read from where it lies, begins at the root or climbs above the folder.
 fn climbs_out(link: &str, target: &[u8]) -> bool {
     let mut depth = link.matches('/').count();
@@ -161,6 +199,38 @@ mod tests {
     use std::{fs, os::unix::fs::symlink};
 
     use super::*;
+
+    /// What is said of links that are not made yet is what the kernel says when they are.
+    #[test]
+    fn a_link_that_would_leave_is_told_before_it_is_made() {
+        let dir = tempfile::tempdir().unwrap();
+        let root = dir.path().join("project");
+        fs::create_dir_all(root.join("a/b")).unwrap();
+        fs::write(root.join("a/file"), "x").unwrap();
+        let links = [
+            ("in", "a/file"),
+            ("a/up", "../a/b"),
+            ("a/b/top", "../.."),
+            ("a/b/two-hops", "top/../secret"),
+            ("a/b/round", "top/a/b/top/in"),
+            ("abs", "/etc/passwd"),
+            ("through-abs", "abs/../x"),
+            ("self", "self"),
+            ("cycle", "cycle-back/x"),
+            ("cycle-back", "cycle/y"),
+            ("cur", "."),
+            ("par", "cur/.."),
+            ("gone", "a/none/../x"),
+            ("out", "a/b/../../../secret"),
+        ];
+        links.iter().for_each(|(link, target)| symlink(target, root.join(link)).unwrap());
+        let beneath = Beneath::open(&root).unwrap();
+        let target_of = |path: &str| links.iter().find(|(link, _)| *link == path).map(|(_, target)| target.as_bytes());
+        for (link, target) in links {
+            let told = leads_out(link, target.as_bytes(), target_of);
+            assert_eq!(told, beneath.link_out(link).unwrap().is_some(), "{link} -> {target}");
+        }
+    }
 
     #[test]
     fn a_link_is_followed_name_by_name_and_never_out() {

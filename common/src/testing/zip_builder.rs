@@ -34,6 +34,8 @@ pub struct RawEntry {
     pub method: u16,
     /// The general purpose flags, in both headers.
     pub flags: u16,
+    /// The flags of the local header, where they are to differ from the central ones.
+    pub local_flags: Option<u16>,
     /// CRC-32 in the central directory.
     pub crc: u32,
     /// Compressed size in the central directory.
@@ -44,8 +46,12 @@ pub struct RawEntry {
     pub local_sums: Option<(u32, u32, u32)>,
     /// The Unix mode with its file type, as `stat` has it.
     pub unix_mode: u32,
+    /// The attributes of DOS; 0x10 is a folder.
+    pub dos_attributes: u8,
     /// Which system made the entry: 3 is Unix, 0 is DOS.
     pub system: u8,
+    /// The version of the format that the packer knows, times ten.
+    pub version: u8,
     /// Extra field of the local header.
     pub local_extra: Vec<u8>,
     /// Extra field of the central header.
@@ -81,12 +87,15 @@ impl RawEntry {
             central_name: name.to_vec(),
             method,
             flags: if name.is_ascii() { 0 } else { FLAG_UTF8 },
+            local_flags: None,
             crc: crc32(content),
             compressed_size: small(data.len()),
             size: small(content.len()),
             local_sums: None,
             unix_mode: 0o100_644,
+            dos_attributes: 0,
             system: 3,
+            version: 30,
             local_extra: Vec::new(),
             central_extra: Vec::new(),
             data,
@@ -111,6 +120,12 @@ impl RawEntry {
         self.with(|entry| entry.unix_mode = unix_mode)
     }
 
+    /// As a packer on DOS or Windows makes it: without a Unix mode, and its name in a code page unless it is ASCII.
+    #[must_use]
+    pub fn from_dos(self) -> Self {
+        self.with(|entry| (entry.system, entry.unix_mode, entry.flags) = (0, 0, entry.flags & !FLAG_UTF8))
+    }
+
     /// Writes CRC and sizes after the data, as a writer that cannot seek does.
     #[must_use]
     pub fn with_descriptor(self) -> Self {
@@ -124,7 +139,7 @@ impl RawEntry {
     fn write_local(&self, out: &mut Vec<u8>) {
         let (crc, compressed, size) = self.local_sums.unwrap_or((self.crc, self.compressed_size, self.size));
         put32(out, LOCAL_HEADER);
-        for value in [20, self.flags, self.method, self.modified.0, self.modified.1] {
+        for value in [20, self.local_flags.unwrap_or(self.flags), self.method, self.modified.0, self.modified.1] {
             put16(out, value);
         }
         for value in [crc, compressed, size] {
@@ -139,7 +154,7 @@ impl RawEntry {
 
     fn write_central(&self, out: &mut Vec<u8>, offset: u32) {
         put32(out, CENTRAL_HEADER);
-        let made_by = u16::from(self.system) << 8 | 30;
+        let made_by = u16::from(self.system) << 8 | u16::from(self.version);
         for value in [made_by, 20, self.flags, self.method, self.modified.0, self.modified.1] {
             put16(out, value);
         }
@@ -150,7 +165,7 @@ impl RawEntry {
         for value in [short(self.central_name.len()), short(self.central_extra.len()), 0, 0, 0] {
             put16(out, value);
         }
-        put32(out, self.unix_mode << 16);
+        put32(out, self.unix_mode << 16 | u32::from(self.dos_attributes));
         put32(out, self.offset.unwrap_or(offset));
         out.extend_from_slice(&self.central_name);
         out.extend_from_slice(&self.central_extra);

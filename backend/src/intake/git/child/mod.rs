@@ -1,10 +1,11 @@
 //! The process that clones: everything that reads what a foreign Git server sends.
 //!
 //! It starts nothing, has an empty environment, reads no configuration of Git's, and lives in limits of its own. The files
-//! of a commit are planned from its tree by the rules of the ZIP intake, and only then written, by us: no filter, no hook,
-//! no submodule, no Large File Storage, and no link that is followed.
+//! of a commit are planned from its tree by the rules of the ZIP intake, and only then written, by us: line ends and ids as
+//! Git writes them, but no filter, no hook, no submodule, no Large File Storage, and no link that is followed.
 
 mod advert;
+mod attributes;
 mod checkout;
 mod fetch;
 mod history;
@@ -72,7 +73,8 @@ fn work(order: &Order) -> Report {
 async fn clone(order: &Order) -> Report {
     let mut carrier = Carrier::new(order)?;
     let advert = Advertisement::read(&carrier.advertisement().await?)?;
-    let target = match advert.choose(order.git_ref.as_deref())? {
+    let asked = order.git_ref.as_deref();
+    let target = match advert.choose(asked)? {
         Target::Prefix(prefix) => complete(order, &mut carrier, &advert, &prefix).await?,
         target => target,
     };
@@ -86,7 +88,7 @@ async fn clone(order: &Order) -> Report {
     let repository = objects::open(&folder)?;
     let commit = objects::commit(&repository, &id)?;
     let plan = tree::plan(&repository, commit.tree_id(), &order.limits)?;
-    let written = checkout::write(&repository, &plan, &order.source)?;
+    let written = checkout::write(&repository, &plan, &order.source, &order.limits)?;
     if order.history {
         history::keep(&folder, &order.source, &commit.id().to_string(), branch.as_deref())?;
     }
@@ -96,7 +98,7 @@ async fn clone(order: &Order) -> Report {
         received: carrier.received(),
         files: written.files,
         bytes: written.bytes,
-        warnings: written.warnings,
+        warnings: asked.and_then(|asked| advert.twice(asked)).into_iter().chain(written.warnings).collect(),
     })
 }
 

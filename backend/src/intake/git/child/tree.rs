@@ -5,13 +5,11 @@ use pipelinex_common::limits::IntakeLimits;
 
 use super::objects::broken_pack;
 use crate::intake::{
-    ProjectPath, Refusal, Rule,
+    ProjectPath, Refusal, Rule, Twins,
     git::fault::{CloneError, GitRule},
+    links::{PlannedLink, TARGET_BYTES, check_links},
     zip_tree::Tree,
 };
-
-/// The longest target of a link, in bytes (PATH_MAX without its end).
-const LINK_BYTES: usize = 4095;
 
 const FILE: i32 = 0o100_644;
 const FILE_OF_GROUP: i32 = 0o100_664;
@@ -25,30 +23,26 @@ const FOLDER: i32 = 0o040_000;
 pub(super) struct Plan {
     /// Folders, each after the one it lies in.
     pub folders: Vec<ProjectPath>,
-    /// Files and links.
-    pub entries: Vec<Planned>,
+    /// Files.
+    pub files: Vec<Planned>,
+    /// Links, which are made last.
+    pub links: Vec<PlannedLink>,
+    /// Paths that differ in upper and lower case alone.
+    pub twins: Option<Twins>,
     /// Submodules: their folders stay empty.
     pub submodules: Vec<ProjectPath>,
     /// Bytes of all files and links.
     pub bytes: u64,
 }
 
-/// A file or a link.
+/// A file.
 pub(super) struct Planned {
     /// Where.
     pub path: ProjectPath,
     /// Its content.
     pub blob: Oid,
-    /// What it is.
-    pub kind: Kind,
-}
-
-/// What an entry is.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Kind {
-    File,
-    Executable,
-    Link,
+    /// Whether it may be run.
+    pub executable: bool,
 }
 
 /// Plans a tree. Each name passes the rules of the ZIP intake; a tree that holds itself many times over ends at the limit of
@@ -70,6 +64,8 @@ pub(super) fn plan(repository: &Repository, root: Oid, limits: &IntakeLimits) ->
         }
     }
     planner.tree.check(None, limits)?;
+    check_links(&planner.plan.links)?;
+    planner.plan.twins = planner.tree.twins();
     planner.plan.folders = planner.tree.folders_below(None);
     Ok(planner.plan)
 }
@@ -92,8 +88,8 @@ impl Planner<'_> {
         if name.contains(&b'/') {
             return refuse(Rule::PathEscape, "");
         }
-        let path = ProjectPath::parse(&whole)?;
-        if name.eq_ignore_ascii_case(b".git") || name.eq_ignore_ascii_case(b"git~1") {
+        let path = ProjectPath::parse_linux(&whole)?;
+        if path.has_dot_git() {
             let message = "an entry of the repository would be Git's own folder";
             let hint = "Git itself does not make such a name: find out who made this commit, and remove the entry";
             return Err(GitRule::DotGit.problem_at(path.as_str(), message, hint).into());
@@ -102,10 +98,8 @@ impl Planner<'_> {
     }
 
     fn leaf(&mut self, path: ProjectPath, id: Oid, mode: i32) -> Result<(), CloneError> {
-        let kind = match mode {
-            FILE | FILE_OF_GROUP => Kind::File,
-            EXECUTABLE => Kind::Executable,
-            LINK => Kind::Link,
+        match mode {
+            FILE | FILE_OF_GROUP | EXECUTABLE | LINK => {}
             SUBMODULE => {
                 self.tree.add(&path, true, self.limits)?;
                 self.plan.submodules.push(path);
@@ -116,10 +110,10 @@ impl Planner<'_> {
                 let hint = "Git itself makes files, executable files, links, folders and submodules: commit it again";
                 return Err(GitRule::SpecialEntry.problem_at(path.as_str(), message, hint).into());
             }
-        };
+        }
         self.tree.add(&path, false, self.limits)?;
         let (size, is) = self.objects.read_header(id).map_err(|error| broken_pack(&error))?;
-        if is != ObjectType::Blob || kind == Kind::Link && size > LINK_BYTES {
+        if is != ObjectType::Blob || mode == LINK && size as u64 > TARGET_BYTES {
             let hint = "run git fsck where it was pushed from";
             let message = "an entry of the repository is not what it says it is";
             return Err(GitRule::Damaged.problem_at(path.as_str(), message, hint).into());
@@ -128,7 +122,12 @@ impl Planner<'_> {
         if self.plan.bytes > self.limits.unpacked_bytes {
             return Err(CloneError::too_many_unpacked_bytes(self.limits));
         }
-        self.plan.entries.push(Planned { path, blob: id, kind });
+        if mode == LINK {
+            let target = self.objects.read(id).map_err(|error| broken_pack(&error))?.data().to_vec();
+            self.plan.links.push(PlannedLink { path, target });
+        } else {
+            self.plan.files.push(Planned { path, blob: id, executable: mode == EXECUTABLE });
+        }
         Ok(())
     }
 }
