@@ -1,7 +1,11 @@
 //! A small container of our own, hardened like every other, that does one errand: tries an overlay, or removes what only the
 //! runner's user can remove.
 
-use std::{collections::BTreeMap, time::Duration};
+use std::{
+    collections::BTreeMap,
+    sync::atomic::{AtomicBool, Ordering},
+    time::Duration,
+};
 
 use crate::{
     engine::{Engine, EngineError, Phase},
@@ -10,6 +14,9 @@ use crate::{
 
 /// Pause between two looks at whether it has ended.
 const LOOK_EVERY: Duration = Duration::from_millis(25);
+
+/// Whether an engine refused to this process what [`run_with_open_files`] asked for: each refusal costs a second.
+static REFUSED: AtomicBool = AtomicBool::new(false);
 
 /// What is to be done.
 #[derive(Clone)]
@@ -50,10 +57,14 @@ pub enum Rights {
 /// As [`run`].
 pub async fn run_with_open_files(engine: &Engine, errand: Errand) -> Result<u64, String> {
     let fewer = Errand { open_files: OPEN_FILES, ..errand.clone() };
+    if REFUSED.load(Ordering::Relaxed) {
+        return run(engine, fewer).await.map(|()| OPEN_FILES);
+    }
     let asked = errand.open_files;
     match run(engine, errand).await {
         // runc's words.
-        Err(error) if error.contains("rlimit") => {
+        Err(error) if error.contains("setting rlimit") => {
+            REFUSED.store(true, Ordering::Relaxed);
             engine.remove_container(&fewer.name).await.map_err(|error| error.to_string())?;
             run(engine, fewer).await.map(|()| OPEN_FILES)
         }

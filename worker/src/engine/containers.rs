@@ -139,7 +139,10 @@ impl Engine {
         let mut tried = 1;
         loop {
             match self.docker.start_container(name, None).await.map_err(EngineError::from) {
-                Err(EngineError::Answered { status: 500.., message }) if tried < TRIES => {
+                // runc's words for a limit that the engine itself may not raise: asking again does not help.
+                Err(EngineError::Answered { status: 500.., message })
+                    if tried < TRIES && !message.contains("setting rlimit") =>
+                {
                     tracing::warn!(message, tried, "the container engine failed to start a container; asking again");
                     tokio::time::sleep(TRY_AGAIN).await;
                     if self.inspect(name).await?.is_some_and(|status| status.phase != Phase::Created) {
