@@ -48,11 +48,11 @@ fn decoded(bytes: &[u8]) -> Result<(String, Option<&'static str>), &'static str>
     const TORN: &str = "it begins like UTF-16 or UTF-32 and is neither";
     let pairs = |rest: &[u8], read: fn([u8; 2]) -> u16| {
         let units: Vec<u16> = rest.chunks_exact(2).map(|pair| read([pair[0], pair[1]])).collect();
-        (rest.len() % 2 == 0).then(|| String::from_utf16(&units).ok()).flatten().ok_or(TORN)
+        (rest.len().is_multiple_of(2)).then(|| String::from_utf16(&units).ok()).flatten().ok_or(TORN)
     };
     let quads = |rest: &[u8], read: fn([u8; 4]) -> u32| {
         let chars = rest.chunks_exact(4).map(|four| char::from_u32(read([four[0], four[1], four[2], four[3]])));
-        (rest.len() % 4 == 0).then(|| chars.collect::<Option<String>>()).flatten().ok_or(TORN)
+        (rest.len().is_multiple_of(4)).then(|| chars.collect::<Option<String>>()).flatten().ok_or(TORN)
     };
     match bytes {
         [0xff, 0xfe, 0, 0, rest @ ..] => return Ok((quads(rest, u32::from_le_bytes)?, None)),
