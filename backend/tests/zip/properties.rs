@@ -60,7 +60,7 @@ fn every_flipped_bit_is_refused_or_changes_nothing_z69() {
         }
     }
     // What passes are bits nobody reads: versions, permissions, flags without meaning.
-    assert!(refused > 4 * passed, "{refused} refused, {passed} passed");
+    assert!(refused > 3 * passed, "{refused} refused, {passed} passed");
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
