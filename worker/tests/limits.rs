@@ -110,7 +110,6 @@ async fn written_mib(world: &World, before: &str) -> u64 {
     let (step, log) = one_step(world, &format!("{before} {WRITE_ON}"), "network: none").await;
     assert_eq!(step.reason, Some(Reason::DiskLimit), "{step:?} {}", log.len());
     let written = log.lines().filter_map(|line| line.parse().ok()).max().unwrap_or(0);
-    println!("{before}: {written} MiB written, {}", step.message);
     written
 }
 
