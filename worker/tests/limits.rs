@@ -109,8 +109,7 @@ const WRITE_ON: &str = r#"perl -e '$| = 1; $mib = "x" x (1 << 20); open F, ">&=3
 async fn written_mib(world: &World, before: &str) -> u64 {
     let (step, log) = one_step(world, &format!("{before} {WRITE_ON}"), "network: none").await;
     assert_eq!(step.reason, Some(Reason::DiskLimit), "{step:?} {}", log.len());
-    let written = log.lines().filter_map(|line| line.parse().ok()).max().unwrap_or(0);
-    written
+    log.lines().filter_map(|line| line.parse().ok()).max().unwrap_or(0)
 }
 
 #[test]

@@ -96,7 +96,8 @@ pub fn copy_tree(from: &Beneath, to: &Path, how: Copying) -> Result<(), TreeErro
 
 fn copy_file(from: &Beneath, name: &str, path: &Path, how: Copying) -> Result<(), TreeError> {
     let source = from.file(name)?;
-    let executable = source.metadata().is_ok_and(|meta| meta.permissions().mode() & 0o111 != 0);
+    let meta = source.metadata().map_err(DiskError::io("read", path))?;
+    let executable = meta.permissions().mode() & 0o111 != 0;
     let created = OpenOptions::new().write(true).create_new(true).mode(0o600).open(path);
     let mut file = created.map_err(DiskError::io("create", path))?;
     // The kernel shares the blocks where the file system can.
@@ -104,6 +105,10 @@ fn copy_file(from: &Beneath, name: &str, path: &Path, how: Copying) -> Result<()
     if copied.map_err(DiskError::io("copy to", path))? > how.file_bytes {
         let reason = format!("{} has more than {} bytes", shown(name), how.file_bytes);
         return Err(ForeignError::TooMuch(reason).into());
+    }
+    // As an overlay shows it: a report that was submitted is as old in a copy, and a build sees what is newer than what.
+    if let Ok(written) = meta.modified() {
+        file.set_modified(written).map_err(DiskError::io("set the time of", path))?;
     }
     match how.whose {
         Whose::Runners => give_to_runner(&file, path, executable)?,
