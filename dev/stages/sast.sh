@@ -57,7 +57,7 @@ found_or_unread() { found_there "$1" || unread_there "$1"; }
 read_whole() { ! unread_there "$1"; }
 not_planted() { ! grep -qi canary "$job"/reports/sast/*; }
 empty_job sast-evasions
-python3 "$root/dev/stages/evasions/make-sast.py" "$job/app" >"$work/evasions"
+python3 "$root/dev/stages/evasions/make-sast.py" "$job/app" >"$work/sast-places"
 hand_over
 scan SAST sast
 jq -r '.runs[].results[] | .ruleId + " " + (.locations[0].physicalLocation | (.artifactLocation.uri | gsub("\n"; " ")) + ":" + (.region.startLine | tostring))' \
@@ -70,5 +70,5 @@ while IFS=$'\t' read -r id expected place; do
     READ) expect "SAST $id: read as a whole" read_whole "$place" ;;
     *) expect "SAST evasion $id: found, or named as unread" found_or_unread "$place" ;;
   esac
-done <"$work/evasions"
+done <"$work/sast-places"
 expect "SAST: what was planted to test the tool is in no report" not_planted
