@@ -71,7 +71,7 @@ pub async fn receive(app: &App, request: Request<Body>) -> Result<(BytesMut, Fin
 /// A 4xx that says what to send instead; 429 when as many clones are made as may be; 507 when the disk is full.
 pub async fn wish(app: &App, client: Client, text: &[u8]) -> Result<CloneWish, ApiError> {
     let (git, mut request, mut warnings) = request::parse_git(text)?;
-    app.stacks.find(&request.stack)?;
+    app.stacks.check_named(&request.stack)?;
     let url = RepositoryUrl::parse(&git.github_url, &app.config.git.hosts).map_err(refused)?;
     git.git_ref.as_deref().map_or(Ok(()), check_ref).map_err(refused)?;
     let credentials = credentials(app, &git, &url).await?;

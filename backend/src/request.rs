@@ -18,8 +18,8 @@ const REQUEST: &[&str] = &["stack", "versions", "pipeline", "project", "branch",
 const GIT_REQUEST: &[&str] = &["github_url", "ref", "token"];
 /// Keys of `stack`.
 const STACK: &[&str] = &["language", "framework", "build_tool", "requires_db"];
-/// Keys of `versions`.
-const VERSIONS: &[&str] = &["java", "build_tool"];
+/// The most versions that one request names.
+const VERSIONS_MAX: usize = 32;
 /// Keys of `pipeline` beside the switches, of which each stage has one.
 const PIPELINE: &[&str] = &["secret_scan_mode", "secret_custom", "sast_mode", "sast_custom", "only", "skip"];
 /// Keys of `secret_custom` and `sast_custom`.
@@ -89,7 +89,8 @@ fn explain(error: &serde_json::Error, place: &str) -> ApiError {
 
 fn no_request(why: &str, place: &str) -> ApiError {
     let message = format!("{place} is not a request: {why}");
-    let hint = "it needs at least {\"stack\": {\"language\": .., \"framework\": .., \"build_tool\": ..}}";
+    let hint =
+        "it is an object; {\"stack\": {\"language\": .., \"framework\": .., \"build_tool\": ..}} names the stack";
     let (rule, hint) = ("metadata-invalid".to_owned(), hint.to_owned());
     ApiError::Refused { code: "metadata-invalid", problems: vec![Problem { rule, path: None, message, hint }] }
 }
@@ -97,20 +98,24 @@ fn no_request(why: &str, place: &str) -> ApiError {
 /// What goes into files, listings and environments must be short and hold nothing that steers a terminal.
 fn check_texts(request: &JobRequest) -> Vec<Problem> {
     let stack = &request.stack;
-    let mut names = vec![
-        ("stack.language", &stack.language),
-        ("stack.framework", &stack.framework),
-        ("stack.build_tool", &stack.build_tool),
-    ];
-    let optional = [
-        ("versions.java", &request.versions.java),
-        ("versions.build_tool", &request.versions.build_tool),
-        ("project", &request.project),
-        ("branch", &request.branch),
-        ("commit", &request.commit),
-    ];
+    let mut names = Vec::new();
+    if stack.is_named() {
+        names.push(("stack.language", &stack.language));
+        names.push(("stack.framework", &stack.framework));
+        names.push(("stack.build_tool", &stack.build_tool));
+    }
+    let optional = [("project", &request.project), ("branch", &request.branch), ("commit", &request.commit)];
     names.extend(optional.into_iter().filter_map(|(path, text)| Some((path, text.as_ref()?))));
-    names.into_iter().filter_map(|(path, text)| check_name(path, text)).collect()
+    let mut problems: Vec<Problem> = names.into_iter().filter_map(|(path, text)| check_name(path, text)).collect();
+    let versions = request.versions.iter().take(VERSIONS_MAX);
+    problems.extend(versions.filter_map(|(tool, version)| {
+        check_name("versions", tool).or_else(|| check_name(&format!("versions.{tool}"), version))
+    }));
+    if request.versions.iter().count() > VERSIONS_MAX {
+        let message = format!("`versions` names more than {VERSIONS_MAX} tools");
+        problems.push(text_problem("versions", message, "name those that the stack has versions of"));
+    }
+    problems
 }
 
 fn check_name(path: &str, text: &str) -> Option<Problem> {
@@ -149,7 +154,6 @@ fn unknown_keys(written: &Value, keys: &[&str]) -> Vec<String> {
     switches.extend(keys_of_pipeline.map(String::as_str).filter(|key| key.parse::<Switch>().is_ok()));
     look("", Some(written), keys);
     look("stack.", written.get("stack"), STACK);
-    look("versions.", written.get("versions"), VERSIONS);
     look("pipeline.", pipeline, &switches);
     for tool in ["secret_custom", "sast_custom"] {
         look(&format!("pipeline.{tool}."), pipeline.and_then(|pipeline| pipeline.get(tool)), CUSTOM);
@@ -213,7 +217,7 @@ mod tests {
         assert!(refusal("\u{0}").starts_with("400"));
         let duplicate = format!("{{{STACK_JSON}, {STACK_JSON}}}");
         let near = format!(r#"{{{STACK_JSON}, "pipeline": {{"secret_scan_mode": "Custom"}}}}"#);
-        for text in ["{}", "[]", "null", "7", r#"{"stack": "java"}"#, &duplicate, &near] {
+        for text in ["[]", "null", "7", r#"{"stack": "java"}"#, &duplicate, &near] {
             assert!(refusal(text).starts_with("422 metadata-invalid"), "{}", refusal(text));
         }
         assert!(parse(b"\xff\xfe{").is_err());

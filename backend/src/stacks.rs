@@ -15,6 +15,8 @@ use pipelinex_common::{
     disk::{self, DiskError},
     pipeline::{
         self, Pipeline,
+        detect::{self, Candidate},
+        images::{self, IMAGES_FILE},
         stack::{self, Contract, StackKey},
     },
     policy::Policy,
@@ -23,7 +25,7 @@ use pipelinex_common::{
 };
 
 use self::files::Files;
-use crate::admission::{Problem, Rule};
+use crate::admission::{Problem, Rule, checks};
 
 /// The folder of what all stacks share.
 const GLOBAL: &str = "global";
@@ -33,6 +35,7 @@ const GLOBAL: &str = "global";
 pub struct Stacks {
     stacks: Vec<StackData>,
     global: Files,
+    images: BTreeMap<String, String>,
 }
 
 /// One stack.
@@ -44,6 +47,8 @@ pub struct StackData {
     pub contract: Contract,
     /// What runs.
     pub pipeline: Pipeline,
+    /// The images of its own, by the names that its definition uses.
+    pub images: BTreeMap<String, String>,
     files: Files,
 }
 
@@ -98,9 +103,33 @@ impl Stacks {
         self.stacks.iter().find(|stack| stack.contract.stack.matches(&key)).ok_or_else(|| self.unknown(asked, &key))
     }
 
+    /// Checks a stack that a request names; one that is not named is recognised later.
+    ///
+    /// # Errors
+    /// [`UnknownStack`].
+    pub fn check_named(&self, asked: &Stack) -> Result<(), UnknownStack> {
+        if asked.is_named() { self.find(asked).map(drop) } else { Ok(()) }
+    }
+
     /// All stacks, in order of their names.
     pub fn iter(&self) -> impl Iterator<Item = &StackData> {
         self.stacks.iter()
+    }
+
+    /// The images of all stacks by the names that definitions use; a worker takes them for its table.
+    pub fn images(&self) -> &BTreeMap<String, String> {
+        &self.images
+    }
+
+    /// The stacks that a project with these files at its top may be of, the likeliest first.
+    pub fn detect(&self, files: &[String], head: impl FnMut(&str) -> Option<Vec<u8>>) -> Vec<Candidate> {
+        detect::candidates(self.stacks.iter().map(|stack| &stack.contract), files, head)
+    }
+
+    /// The files that detection asks for.
+    pub fn marker_files(&self) -> BTreeSet<&str> {
+        let markers = self.stacks.iter().flat_map(|stack| &stack.contract.markers);
+        markers.map(|marker| marker.file.as_str()).collect()
     }
 
     /// Checks that some stack has each stage which the operator requires of every job: where none has it, no job is taken.
@@ -155,10 +184,12 @@ impl Stacks {
                 Err(problems) => broken.extend(problems),
             }
         }
+        let images = images_of(&format!("{origin}/{GLOBAL}"), &global, &mut broken);
+        let images = all_images(images, &stacks, &mut broken);
         if stacks.is_empty() && broken.is_empty() {
             broken.push(format!("{origin}: there is no stack; each is a folder with contract.yml and pipeline.yml"));
         }
-        if broken.is_empty() { Ok(Self { stacks, global }) } else { Err(StacksError::Broken(broken)) }
+        if broken.is_empty() { Ok(Self { stacks, global, images }) } else { Err(StacksError::Broken(broken)) }
     }
 
     fn unknown(&self, asked: &Stack, key: &StackKey) -> UnknownStack {
@@ -175,7 +206,9 @@ impl Stacks {
 impl StackData {
     fn check(label: &str, name: String, files: Files, global: &Files) -> Result<Self, Vec<String>> {
         let mut broken = Vec::new();
-        let contract = parse(label, "contract.yml", &files, stack::read, &mut broken);
+        let contract =
+            parse(label, "contract.yml", &files, |file, text| stack::read(file, text, &checks::NAMES), &mut broken);
+        let images = images_of(label, &files, &mut broken);
         let pipeline = parse(label, "pipeline.yml", &files, pipeline::read, &mut broken);
         if let Some(contract) = contract.as_ref().filter(|contract| contract.stack.folder() != name) {
             let (stack, folder) = (&contract.stack, contract.stack.folder());
@@ -188,10 +221,42 @@ impl StackData {
             broken.extend(missing_scripts(pipeline, &files, global).map(|m| format!("{label}/pipeline.yml: {m}")));
         }
         match (contract, pipeline) {
-            (Some(contract), Some(pipeline)) if broken.is_empty() => Ok(Self { name, contract, pipeline, files }),
+            (Some(contract), Some(pipeline)) if broken.is_empty() => {
+                Ok(Self { name, contract, pipeline, images, files })
+            }
             _ => Err(broken),
         }
     }
+}
+
+/// The images of one folder.
+fn images_of(label: &str, files: &Files, broken: &mut Vec<String>) -> BTreeMap<String, String> {
+    let Some(content) = files.get(IMAGES_FILE) else { return BTreeMap::new() };
+    match images::read(&format!("{label}/{IMAGES_FILE}"), &String::from_utf8_lossy(content)) {
+        Ok(images) => images,
+        Err(problems) => {
+            broken.extend(problems);
+            BTreeMap::new()
+        }
+    }
+}
+
+/// The images of all folders. A name means one image, whichever stack uses it.
+fn all_images(
+    shared: BTreeMap<String, String>,
+    stacks: &[StackData],
+    broken: &mut Vec<String>,
+) -> BTreeMap<String, String> {
+    let mut all = shared;
+    for (stack, (name, image)) in stacks.iter().flat_map(|stack| stack.images.iter().map(move |image| (stack, image))) {
+        match all.insert(name.clone(), image.clone()) {
+            Some(other) if other != *image => {
+                broken.push(format!("{}/{IMAGES_FILE}: `{name}` is {image} here and {other} elsewhere", stack.name));
+            }
+            _ => {}
+        }
+    }
+    all
 }
 
 fn parse<T>(
@@ -246,7 +311,7 @@ impl UnknownStack {
             Some(near) => format!("did you mean {near}?"),
             None => format!("available: {}", self.available.join(", ")),
         };
-        Problem::new(Rule::UnknownStack, format!("there is no stack {}", self.asked), hint)
+        Problem::new(Rule::UNKNOWN_STACK, format!("there is no stack {}", self.asked), hint)
     }
 }
 

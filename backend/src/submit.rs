@@ -9,7 +9,7 @@ use pipelinex_common::{
     layout::JobPaths,
     limits::IntakeLimits,
     metadata::{AdmissionStatus, GitInfo, Metadata, SourceInfo, SourceKind},
-    request::JobRequest,
+    request::{JobRequest, Stack},
     state::JobState,
     store::{Staging, StoreError},
 };
@@ -116,7 +116,7 @@ pub async fn precheck(app: &App, source: Source) -> Result<Judged, ApiError> {
 
 /// Fetches the project and looks at it.
 async fn judge(app: &App, source: Source, gone: &CancellationToken) -> Result<Judged, ApiError> {
-    let (fetched, _place) = match source {
+    let (mut fetched, _place) = match source {
         Source::Zip(upload) => {
             let place = app.slots.intakes.acquire().await.map_err(ApiError::internal)?;
             (unpack(app, *upload).await?, place)
@@ -134,8 +134,14 @@ async fn judge(app: &App, source: Source, gone: &CancellationToken) -> Result<Ju
     };
     let app = app.clone();
     let work = move || {
-        let stack = app.stacks.find(&fetched.request.stack)?;
         let source = fetched.staging.paths().source();
+        if !fetched.request.stack.is_named() {
+            let recognised = admission::recognise(&source, &app.stacks).map_err(ApiError::from)?;
+            let requires_db = fetched.request.stack.requires_db;
+            fetched.request.stack = Stack { requires_db, ..recognised.stack };
+            fetched.warnings.extend(recognised.warning);
+        }
+        let stack = app.stacks.find(&fetched.request.stack)?;
         let mut verdict = admission::admit_source(&source, &fetched.request, fetched.source.kind, stack, &app.config)?;
         verdict.warnings.splice(0..0, fetched.warnings.iter().cloned());
         if !verdict.warnings.is_empty() {
@@ -147,7 +153,7 @@ async fn judge(app: &App, source: Source, gone: &CancellationToken) -> Result<Ju
 }
 
 async fn unpack(app: &App, upload: Upload) -> Result<Fetched, ApiError> {
-    app.stacks.find(&upload.request.stack)?;
+    app.stacks.check_named(&upload.request.stack)?;
     let unpacked = intake::unpack(&upload.archive, &upload.staging.paths().source(), &app.config.intake).await?;
     let archive = upload.archive;
     let removed = spawn_blocking(move || std::fs::remove_file(archive)).await.map_err(ApiError::internal)?;

@@ -47,14 +47,50 @@ impl DatabaseConfig {
         variables.map(|(name, value)| (name.to_owned(), value.clone())).into()
     }
 
-    /// What the application takes: Spring's variables for its data source.
-    pub fn client_environment(&self) -> BTreeMap<String, String> {
-        let url = format!("jdbc:postgresql://{ALIAS}:{}/{}", self.port, self.name);
-        let variables = [
-            ("SPRING_DATASOURCE_URL", &url),
-            ("SPRING_DATASOURCE_USERNAME", &self.user),
-            ("SPRING_DATASOURCE_PASSWORD", &self.password),
+    /// What the application takes: the variables of PostgreSQL's own clients and an address in one piece, and those that its
+    /// stack adds, in which these can be named as `$PGHOST`.
+    pub fn client_environment(&self, of_stack: &BTreeMap<String, String>) -> BTreeMap<String, String> {
+        let Self { name, user, password, port } = self;
+        let url = format!("postgresql://{}:{}@{ALIAS}:{port}/{}", escaped(user), escaped(password), escaped(name));
+        let plain = [
+            ("DATABASE_URL", url),
+            ("PGDATABASE", name.clone()),
+            ("PGHOST", ALIAS.to_owned()),
+            ("PGPASSWORD", password.clone()),
+            ("PGPORT", port.to_string()),
+            ("PGUSER", user.clone()),
         ];
-        variables.map(|(name, value)| (name.to_owned(), value.clone())).into()
+        let mut variables: BTreeMap<String, String> = of_stack
+            .iter()
+            .map(|(variable, text)| {
+                (
+                    variable.clone(),
+                    plain.iter().fold(text.clone(), |text, (name, value)| text.replace(&format!("${name}"), value)),
+                )
+            })
+            .collect();
+        variables.extend(plain.map(|(name, value)| (name.to_owned(), value)));
+        variables
+    }
+}
+
+/// A part of an address, with what would end it escaped.
+fn escaped(part: &str) -> String {
+    let plain = |byte: u8| byte.is_ascii_alphanumeric() || b"-_.~".contains(&byte);
+    part.bytes().map(|byte| if plain(byte) { char::from(byte).to_string() } else { format!("%{byte:02X}") }).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_stack_names_the_database_in_its_own_variables() {
+        let config = DatabaseConfig { password: "a/b@c".to_owned(), ..DatabaseConfig::default() };
+        let of_stack = [("APP_URL", "jdbc:postgresql://$PGHOST:$PGPORT/$PGDATABASE"), ("APP_SECRET", "$PGPASSWORD")];
+        let of_stack = of_stack.map(|(name, value)| (name.to_owned(), value.to_owned())).into();
+        let variables = config.client_environment(&of_stack);
+        let told: Vec<_> = variables.iter().map(|(name, value)| format!("{name}={value}")).collect();
+        insta::assert_snapshot!(told.join(" "), @"APP_SECRET=a/b@c APP_URL=jdbc:postgresql://db:5432/app_db DATABASE_URL=postgresql://postgres:a%2Fb%40c@db:5432/app_db PGDATABASE=app_db PGHOST=db PGPASSWORD=a/b@c PGPORT=5432 PGUSER=postgres");
     }
 }

@@ -3,7 +3,7 @@
 use std::{collections::BTreeMap, fmt};
 
 use serde::{
-    Deserialize, Deserializer, Serialize,
+    Deserialize, Deserializer, Serialize, Serializer,
     de::{self, IgnoredAny, MapAccess, Visitor},
 };
 
@@ -12,7 +12,8 @@ use crate::{pipeline::select::Wanted, stage::Switch};
 /// The `metadata` part of an upload, and the body of a submission by URL.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct JobRequest {
-    /// What kind of project it is; picks contract, scripts and runner image.
+    /// What kind of project it is; picks contract, scripts and runner image. One that is not named is recognised.
+    #[serde(default, skip_serializing_if = "Stack::is_default")]
     pub stack: Stack,
     /// Versions asked for; absent ones are the stack's defaults.
     #[serde(default)]
@@ -44,29 +45,99 @@ pub struct GitRequest {
     pub token: Option<String>,
 }
 
-/// Language, framework and build tool.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+/// Language, framework and build tool; all three or none.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Stack {
-    /// For example `java`.
+    /// For example `python`.
+    #[serde(default)]
     pub language: String,
-    /// For example `spring-boot`.
+    /// For example `fastapi`.
+    #[serde(default)]
     pub framework: String,
-    /// For example `maven`.
+    /// For example `uv`.
+    #[serde(default)]
     pub build_tool: String,
     /// Whether the application needs a database while it runs.
     #[serde(default)]
     pub requires_db: bool,
 }
 
-/// Versions of the language and the build tool.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Versions {
-    /// For example `17`. Clients also send a number.
-    #[serde(default, skip_serializing_if = "Option::is_none", deserialize_with = "text_or_number")]
-    pub java: Option<String>,
-    /// For example `3.9`.
-    #[serde(default, skip_serializing_if = "Option::is_none", deserialize_with = "text_or_number")]
-    pub build_tool: Option<String>,
+impl Stack {
+    /// Whether a client named it.
+    pub fn is_named(&self) -> bool {
+        [&self.language, &self.framework, &self.build_tool].into_iter().any(|word| !word.is_empty())
+    }
+
+    fn is_default(&self) -> bool {
+        *self == Self::default()
+    }
+}
+
+/// Versions by what they are of: `node`, `python`, `build_tool`. What a stack has versions of says its contract.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Versions(BTreeMap<String, String>);
+
+impl Versions {
+    /// The version of that tool.
+    pub fn get(&self, tool: &str) -> Option<&str> {
+        self.0.get(tool).map(String::as_str)
+    }
+
+    /// All of them, in order of their names.
+    pub fn iter(&self) -> impl Iterator<Item = (&str, &str)> {
+        self.0.iter().map(|(tool, version)| (tool.as_str(), version.as_str()))
+    }
+}
+
+impl FromIterator<(String, String)> for Versions {
+    fn from_iter<I: IntoIterator<Item = (String, String)>>(versions: I) -> Self {
+        Self(versions.into_iter().collect())
+    }
+}
+
+impl Serialize for Versions {
+    /// In order of their names, and the build tool last: so answers stay as they were, to the byte.
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let (last, others): (Vec<_>, Vec<_>) = self.0.iter().partition(|(tool, _)| *tool == "build_tool");
+        serializer.collect_map(others.into_iter().chain(last))
+    }
+}
+
+impl<'de> Deserialize<'de> for Versions {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        /// Clients also send a number, or nothing for the default.
+        #[derive(Deserialize)]
+        #[serde(untagged)]
+        enum Written {
+            Text(String),
+            Number(serde_json::Number),
+            Nothing,
+        }
+        struct Tools;
+        impl<'de> Visitor<'de> for Tools {
+            type Value = Versions;
+
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("versions by the name of a tool")
+            }
+
+            fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Versions, A::Error> {
+                let mut versions = BTreeMap::new();
+                while let Some(tool) = map.next_key::<String>()? {
+                    let version = match map.next_value::<Written>()? {
+                        Written::Text(text) => text,
+                        Written::Number(number) => number.to_string(),
+                        Written::Nothing => continue,
+                    };
+                    if versions.insert(tool.clone(), version).is_some() {
+                        return Err(de::Error::custom(format!("duplicate field `{tool}`")));
+                    }
+                }
+                Ok(Versions(versions))
+            }
+        }
+        deserializer.deserialize_map(Tools)
+    }
 }
 
 /// What of a pipeline runs, and how: the switches of its stages, and the modes of two of them.
@@ -207,15 +278,18 @@ impl<'de> Deserialize<'de> for Given {
     }
 }
 
-fn text_or_number<'de, D: serde::Deserializer<'de>>(deserializer: D) -> Result<Option<String>, D::Error> {
-    #[derive(Deserialize)]
-    #[serde(untagged)]
-    enum Written {
-        Text(String),
-        Number(serde_json::Number),
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn versions_are_a_map_and_the_two_that_old_clients_know_stay_where_they_were() {
+        let read = |text: &str| serde_json::from_str::<Versions>(text);
+        let versions = read(r#"{"java": 17, "build_tool": "3.9", "node": null}"#).unwrap();
+        assert_eq!(serde_json::to_string(&versions).unwrap(), r#"{"java":"17","build_tool":"3.9"}"#);
+        assert_eq!((versions.get("java"), versions.get("node")), (Some("17"), None));
+        for bad in [r#"{"java": "17", "java": "21"}"#, r#"{"java": {}}"#, "[]"] {
+            assert!(read(bad).is_err(), "{bad}");
+        }
     }
-    Ok(Option::<Written>::deserialize(deserializer)?.map(|written| match written {
-        Written::Text(text) => text,
-        Written::Number(number) => number.to_string(),
-    }))
 }

@@ -23,7 +23,7 @@ expect() {
 empty_job() { # NAME
   job=$work/$1
   rm -rf "$job"; mkdir -p "$job"/{app,reports,cache}
-  cp -r "$root/pipelines/spring-boot-maven" "$job/pipelines"; cp -r "$root/pipelines/global" "$job/pipelines/global"
+  cp -r "$root/pipelines/${stack:-java-spring-boot-maven}" "$job/pipelines"; cp -r "$root/pipelines/global" "$job/pipelines/global"
 }
 
 hand_over() { chown -R 10001:10001 "$job"/{app,reports,cache}; chmod -R a+rX "$job"; }

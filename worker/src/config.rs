@@ -2,7 +2,14 @@
 
 use std::{collections::BTreeMap, path::PathBuf, time::Duration};
 
-use pipelinex_common::{database::DatabaseConfig, limits::StepLimits, policy::Policy, room::Watermark, store::Keep};
+use pipelinex_common::{
+    database::DatabaseConfig,
+    limits::StepLimits,
+    pipeline::images::{self, IMAGES_FILE},
+    policy::Policy,
+    room::Watermark,
+    store::Keep,
+};
 use serde::{Deserialize, Serialize};
 
 /// The operator's settings.
@@ -50,27 +57,23 @@ pub struct WorkerConfig {
 }
 
 impl WorkerConfig {
-    /// Whether an image may be pulled where it is missing. The built-in names are nobody's at a public registry: whoever took
-    /// one there could run what they like.
+    /// Whether an image may be pulled where it is missing. Those that `make images` builds are nobody's at a public registry:
+    /// whoever took such a name there could run what they like.
     pub fn may_pull(&self, image: &str) -> bool {
-        DEFAULT_IMAGES.iter().all(|(_, built_in)| *built_in != image)
+        !image.starts_with("pipelinex/")
     }
 }
 
-/// The runner images that `make images` builds.
-pub const DEFAULT_IMAGES: [(&str, &str); 4] = [
-    ("java17-maven", "pipelinex/java17-maven:1"),
-    ("scan", "pipelinex/scan:1"),
-    ("sca", "pipelinex/sca:1"),
-    ("postgres", "pipelinex/postgres:15"),
-];
+/// The images that all stacks share. Those of each stack are in its folder, and are added where the stacks are.
+const SHARED_IMAGES: &str = include_str!("../../pipelines/global/images.env");
 
 impl Default for WorkerConfig {
     fn default() -> Self {
         Self {
             parallel: 2,
             parallel_steps: 8,
-            images: DEFAULT_IMAGES.iter().map(|(name, image)| ((*name).to_owned(), (*image).to_owned())).collect(),
+            // The file is part of the program, and a test reads it.
+            images: images::read(IMAGES_FILE, SHARED_IMAGES).unwrap_or_default(),
             allowed_images: Vec::new(),
             limits: StepLimits::default(),
             policy: Policy::default(),
@@ -88,5 +91,17 @@ impl Default for WorkerConfig {
             copy_trees: false,
             apart: vec!["/proc/self/exe".to_owned(), crate::poison::COMMAND.to_owned()],
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_images_that_all_stacks_share_are_known_and_never_pulled() {
+        let config = WorkerConfig::default();
+        assert!(["scan", "sca", "postgres"].iter().all(|name| config.images.contains_key(*name)));
+        assert!(config.images.values().all(|image| !config.may_pull(image)) && config.may_pull("node:24"));
     }
 }

@@ -9,6 +9,7 @@ use pipelinex_common::{
     metadata::Metadata,
     pipeline::{
         self, Pipeline,
+        images::IMAGES_FILE,
         model::{AllowFailure, Step},
         select,
     },
@@ -23,6 +24,8 @@ use crate::{
     modes::{self, ScanMode},
     step::Stop,
 };
+
+mod older;
 
 /// What a job runs.
 #[derive(Clone, Debug)]
@@ -50,7 +53,12 @@ impl Definition {
         let text = disk::read_file(&paths.definition(), DEFINITION_MAX)?.unwrap_or_default();
         let read = pipeline::read("pipeline.yml", &String::from_utf8_lossy(&text));
         Ok(match read {
-            Ok(pipeline) => Self::new(pipeline, metadata, policy),
+            Ok(mut pipeline) => {
+                if disk::read_file(&paths.pipelines().join(IMAGES_FILE), DEFINITION_MAX)?.is_none() {
+                    older::complete(&mut pipeline);
+                }
+                Self::new(pipeline, metadata, policy)
+            }
             Err(rejected) => Err(Stop::new(Reason::ToolError, rejected.to_string())),
         })
     }
@@ -83,9 +91,16 @@ impl Definition {
                 modes.insert(step.slug.clone(), mode);
             }
         }
+        let versions = versions(metadata);
+        for step in &mut pipeline.steps {
+            step.image = image_for(&step.image, &versions);
+            if let Some(image) = step.target.as_mut().and_then(|target| target.image.as_mut()) {
+                *image = image_for(image, &versions);
+            }
+        }
         let selected = select::select(&pipeline, &wanted).steps;
         let requires_db = metadata.stack.requires_db;
-        Ok(Self { selected, modes, required, requires_db, versions: versions(metadata), pipeline })
+        Ok(Self { selected, modes, required, requires_db, versions, pipeline })
     }
 
     /// The step of this slug.
@@ -109,9 +124,25 @@ impl Definition {
     }
 }
 
+/// Versions as variables: that of `node` is NODE_VERSION. The backend is not believed: a name that would be no part of a
+/// variable's name is left out.
 fn versions(metadata: &Metadata) -> BTreeMap<String, String> {
-    let versions = [("JAVA_VERSION", &metadata.versions.java), ("BUILD_TOOL_VERSION", &metadata.versions.build_tool)];
-    versions.into_iter().filter_map(|(name, version)| Some((name.to_owned(), version.clone()?))).collect()
+    let plain =
+        |tool: &str| !tool.is_empty() && tool.bytes().all(|b| b.is_ascii_alphanumeric() || matches!(b, b'_' | b'-'));
+    let named = metadata.versions.iter().filter(|(tool, _)| plain(tool));
+    named.map(|(tool, version)| (variable_of(tool), version.to_owned())).collect()
+}
+
+fn variable_of(tool: &str) -> String {
+    format!("{}_VERSION", tool.to_uppercase().replace('-', "_"))
+}
+
+/// An image that is named by a version, such as `node$NODE_VERSION-npm`. What comes out is looked up in the operator's table
+/// like any other name.
+fn image_for(name: &str, versions: &BTreeMap<String, String>) -> String {
+    versions.iter().fold(name.to_owned(), |name, (variable, version)| {
+        name.replace(&format!("${{{variable}}}"), version).replace(&format!("${variable}"), version)
+    })
 }
 
 #[cfg(test)]
@@ -150,6 +181,22 @@ mod tests {
         };
         assert!(of(&[Switch::BUILD]).is_ok());
         assert_eq!(of(&[Switch::SAST]).unwrap_err().reason, Reason::PolicyGate);
+    }
+
+    #[test]
+    fn versions_are_variables_and_name_the_image() {
+        let id = "01890a5d-ac96-774b-bcce-b302099a8057".parse().unwrap();
+        let mut metadata = sample::metadata(id, ["S"]);
+        let words = [("node", "24"), ("build_tool", "11"), ("a b", "x"), ("x=y", "z")];
+        metadata.versions = words.map(|(tool, version)| (tool.to_owned(), version.to_owned())).into_iter().collect();
+        let text = "stages: [S]\na: {stage: S, image: 'node$NODE_VERSION-npm', script: x}\n\
+                    b: {stage: S, image: 'node${NODE_VERSION}_$OTHER_VERSION', script: x}\n";
+        let definition =
+            Definition::new(pipeline::read("p.yml", text).unwrap(), &metadata, &Policy::default()).unwrap();
+        let images: Vec<_> = definition.pipeline.steps.iter().map(|step| step.image.as_str()).collect();
+        assert_eq!(images, ["node24-npm", "node24_$OTHER_VERSION"]);
+        let expected = BTreeMap::from([("BUILD_TOOL_VERSION", "11"), ("NODE_VERSION", "24")]);
+        assert!(definition.versions.iter().map(|(k, v)| (k.as_str(), v.as_str())).eq(expected));
     }
 
     #[test]

@@ -20,7 +20,7 @@ pub fn problems(facts: &Facts, contract: &Contract) -> Vec<Problem> {
     let mut problems = Vec::new();
     if facts.cut {
         let message = format!("the project has more files than are looked at ({})", facts.files.len());
-        problems.push(Problem::new(Rule::TooManyFiles, message, "leave out what is built or downloaded"));
+        problems.push(Problem::new(Rule::TOO_MANY_FILES, message, "leave out what is built or downloaded"));
     }
     problems.extend(facts.leaving.iter().take(LINKS_MAX).map(|(link, target)| leaving(link, target)));
     problems.extend(contract.required.iter().filter(|path| !facts.has(path)).map(|path| missing(facts, path)));
@@ -29,7 +29,7 @@ pub fn problems(facts: &Facts, contract: &Contract) -> Vec<Problem> {
         let count = facts.files.iter().filter(|path| glob.is_match(path)).count() as u64;
         if count < rule.min {
             let message = format!("{}: {} match `{}`, at least {} must", rule.id, files(count), rule.glob, rule.min);
-            problems.push(Problem::new(Rule::RequiredFiles, message, rule.hint.as_str()));
+            problems.push(Problem::new(Rule::REQUIRED_FILES, message, rule.hint.as_str()));
         }
     }
     problems.extend(contract.contains.iter().filter_map(|rule| wrong_count(facts, rule)));
@@ -50,7 +50,7 @@ pub fn warnings(facts: &Facts, contract: &Contract) -> Vec<String> {
 
 fn leaving(link: &str, target: &str) -> Problem {
     let message = format!("the link `{}` leads out of the project, to `{target}`", shown(link));
-    Problem::at(Rule::LinkLeavesProject, link, message, "remove it, or let it lead to a file of the project")
+    Problem::at(Rule::LINK_LEAVES_PROJECT, link, message, "remove it, or let it lead to a file of the project")
 }
 
 fn missing(facts: &Facts, path: &str) -> Problem {
@@ -58,7 +58,7 @@ fn missing(facts: &Facts, path: &str) -> Problem {
     if let Some(link) = facts.passed_over.iter().find(|link| below(link)) {
         let message =
             format!("`{path}` is not there: `{link}` is a link or a special file, and these are not followed");
-        return Problem::at(Rule::RequiredPath, path, message, "submit plain files and folders");
+        return Problem::at(Rule::REQUIRED_PATH, path, message, "submit plain files and folders");
     }
     let entries = || facts.files.iter().chain(&facts.folders);
     let other_case = entries().find(|entry| entry.to_lowercase() == path.to_lowercase());
@@ -68,7 +68,7 @@ fn missing(facts: &Facts, path: &str) -> Problem {
         (None, Some(top)) => format!("it is there below `{}`: submit that folder", shown(top)),
         (None, None) => format!("add `{path}`, at the top of what you submit"),
     };
-    Problem::at(Rule::RequiredPath, path, format!("`{path}` is not there"), hint)
+    Problem::at(Rule::REQUIRED_PATH, path, format!("`{path}` is not there"), hint)
 }
 
 fn wrong_count(facts: &Facts, rule: &Contains) -> Option<Problem> {
@@ -92,7 +92,7 @@ fn wrong_count(facts: &Facts, rule: &Contains) -> Option<Problem> {
         }
     };
     let path = found.first().map(|(path, _)| shown(path));
-    Some(Problem { path, ..Problem::new(Rule::RequiredText, message, rule.hint.as_str()) })
+    Some(Problem { path, ..Problem::new(Rule::REQUIRED_TEXT, message, rule.hint.as_str()) })
 }
 
 fn files(count: u64) -> String {

@@ -36,12 +36,12 @@ pub fn problems(place: &Place, tool: Option<&CustomTool>, policy: &Policy) -> Ve
         let message =
             format!("the operator requires {}, with our tool and not with one of the request", switch.stage());
         let hint = format!("use {mode} `{instead}`");
-        problems.push(Problem::at(Rule::CustomToolRequired, &format!("pipeline.{mode}"), message, hint));
+        problems.push(Problem::at(Rule::CUSTOM_TOOL_REQUIRED, &format!("pipeline.{mode}"), message, hint));
     }
     let Some(tool) = tool else {
         let message = format!("{mode} is `custom`, and there is no {object}");
         let hint = format!("add {object} with install_cmd and tool_cmd, or use {mode} `{instead}`");
-        problems.push(Problem::at(Rule::CustomToolMissing, &format!("pipeline.{object}"), message, hint));
+        problems.push(Problem::at(Rule::CUSTOM_TOOL_MISSING, &format!("pipeline.{object}"), message, hint));
         return problems;
     };
     let at = |field: &str| format!("pipeline.{object}.{field}");
@@ -50,13 +50,13 @@ pub fn problems(place: &Place, tool: Option<&CustomTool>, policy: &Policy) -> Ve
     }
     if tool.tool_cmd.trim().is_empty() {
         let hint = format!("name the command that scans, or use {mode} `{instead}`");
-        problems.push(Problem::at(Rule::CustomToolCommand, &at("tool_cmd"), "tool_cmd is empty", hint));
+        problems.push(Problem::at(Rule::CUSTOM_TOOL_COMMAND, &at("tool_cmd"), "tool_cmd is empty", hint));
     }
     let plain = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit();
     if !(1..=LOG_EXT_CHARACTERS).contains(&tool.log_ext.len()) || !tool.log_ext.chars().all(plain) {
         let message = "log_ext is not the ending of a file name";
         let hint = format!("use 1 to {LOG_EXT_CHARACTERS} lower-case letters and digits, such as json");
-        problems.push(Problem::at(Rule::CustomToolLogExt, &at("log_ext"), message, hint));
+        problems.push(Problem::at(Rule::CUSTOM_TOOL_LOG_EXT, &at("log_ext"), message, hint));
     }
     problems
 }
@@ -67,16 +67,16 @@ fn command_problems(path: &str, command: &str) -> Vec<Problem> {
     if command.len() > COMMAND_BYTES {
         let message = format!("{field} has {} bytes, at most {COMMAND_BYTES} are taken", command.len());
         let hint = "put longer work into a script of the project, and call that";
-        problems.push(Problem::at(Rule::CustomToolCommand, path, message, hint));
+        problems.push(Problem::at(Rule::CUSTOM_TOOL_COMMAND, path, message, hint));
     }
     if command.contains('\0') {
         let message = format!("{field} has a zero byte, which no shell takes");
-        problems.push(Problem::at(Rule::CustomToolCommand, path, message, "remove it"));
+        problems.push(Problem::at(Rule::CUSTOM_TOOL_COMMAND, path, message, "remove it"));
     }
     if words(command).any(|word| word == "sudo") {
         let message = format!("{field} uses sudo, and the tool runs as an unprivileged user");
         let hint = "install into a folder below $HOME or /tmp without it";
-        problems.push(Problem::at(Rule::CustomToolSudo, path, message, hint));
+        problems.push(Problem::at(Rule::CUSTOM_TOOL_SUDO, path, message, hint));
     }
     problems
 }

@@ -2,7 +2,10 @@
 //!
 //! Sources are looked at one at a time and only counted, so that a project of any size takes the memory of one file.
 
-use std::{collections::BTreeMap, path::Path};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    path::Path,
+};
 
 use globset::{GlobBuilder, GlobMatcher};
 use pipelinex_common::{
@@ -11,12 +14,14 @@ use pipelinex_common::{
     pipeline::stack::{Contains, Contract},
 };
 
-use super::{java, maven::POM};
+use super::checks;
 
 /// More files than any operator lets in; a guard for who calls this without intake.
-const FILES_MAX: usize = 200_000;
-/// The largest pom.xml that is read, in bytes: the largest known ones have a tenth of it.
-const POM_MAX: u64 = MIB;
+pub const FILES_MAX: usize = 200_000;
+/// The largest structured file that is read, in bytes: the largest known ones have a tenth of it.
+const STRUCTURED_MAX: u64 = MIB;
+/// The most structured files that are read.
+const STRUCTURED_FILES_MAX: usize = 64;
 /// The largest source file that is searched, in bytes: the compiler itself gives up on classes far smaller.
 const SOURCE_MAX: u64 = 4 * MIB;
 /// All source files that are searched, in bytes together.
@@ -35,8 +40,8 @@ pub struct Facts {
     pub leaving: Vec<(String, String)>,
     /// Whether there are more files than are looked at.
     pub cut: bool,
-    /// pom.xml, where a rule needs it and it is there.
-    pub pom: Option<Content>,
+    /// Files that a rule looks into and that are there, by path.
+    pub contents: BTreeMap<String, Content>,
     /// By the id of a rule: the files in which its text was found, and how often.
     pub found: BTreeMap<String, Vec<(String, u64)>>,
     /// Files that a rule needs and that were not searched, with the reason.
@@ -67,11 +72,19 @@ pub fn gather(source: &Path, contract: &Contract) -> Result<Facts, ForeignError>
         files: walk.files.into_iter().map(|file| file.path).collect(),
         ..Facts::default()
     };
-    if !contract.semantic.is_empty() && facts.has(POM) {
-        facts.pom = content(&beneath, POM, POM_MAX)?;
+    for path in looked_into(contract, &facts.files) {
+        facts.contents.extend(content(&beneath, &path, STRUCTURED_MAX)?.map(|content| (path, content)));
     }
     search(&beneath, contract, &mut facts, SOURCES_MAX)?;
     Ok(facts)
+}
+
+/// The files that the checks of a contract look into.
+fn looked_into(contract: &Contract, files: &[String]) -> BTreeSet<String> {
+    let globs: Vec<Matcher> = contract.values.iter().map(|check| Matcher::new(&check.file)).collect();
+    let by_code = checks::files(contract);
+    let wanted = |file: &&String| by_code.contains(&file.as_str()) || globs.iter().any(|glob| glob.is_match(file));
+    files.iter().filter(wanted).take(STRUCTURED_FILES_MAX).cloned().collect()
 }
 
 fn leaving(beneath: &Beneath, links: &[String]) -> Result<Vec<(String, String)>, ForeignError> {
@@ -141,11 +154,7 @@ fn search(beneath: &Beneath, contract: &Contract, facts: &mut Facts, mut room: u
         };
         room = left;
         for rule in wanted {
-            let count = if path.ends_with(".java") {
-                java::count(&bytes, &rule.text)
-            } else {
-                java::occurrences(&bytes, &rule.text)
-            };
+            let count = checks::count(path, &bytes, &rule.text);
             if count > 0 {
                 facts.found.entry(rule.id.clone()).or_default().push((path.clone(), count as u64));
             }
@@ -168,7 +177,7 @@ mod tests {
         }
         let contract = "stack: {language: a, framework: b, build_tool: c}\n\
                         contains: [{id: a, glob: \"*.java\", text: \"@A\", exactly: 1, hint: h}]";
-        let contract = stack::read("contract.yml", contract).unwrap();
+        let contract = stack::read("contract.yml", contract, &[]).unwrap();
         let mut facts = gather(dir.path(), &contract).unwrap();
         assert_eq!((facts.found["a"].len(), facts.unsearched.len()), (3, 0));
         facts.found.clear();

@@ -8,7 +8,7 @@ use pipelinex_common::{
 };
 use serde_json::Value;
 
-use super::{contract, facts::Facts, maven, problem::Problem, selection};
+use super::{checks, contract, facts::Facts, problem::Problem, selection, values};
 use crate::{config::Config, stacks::StackData};
 
 /// What goes into the metadata of the job.
@@ -62,11 +62,12 @@ pub fn judge(
 ) -> Result<Accepted, Refused> {
     let (versions, version_problems) = selection::versions(&request.versions, &stack.contract);
     let selected = selection::select(request, kind, &stack.pipeline, config);
-    let java = versions.java.as_deref();
-    let opinion = maven::check(facts.pom.as_ref(), &stack.contract.semantic, java);
+    let by_code = checks::check(facts, &stack.contract, &versions);
+    let by_value = values::check(facts, &stack.contract, &versions);
 
     let mut problems = contract::problems(facts, &stack.contract);
-    problems.extend(opinion.problems);
+    problems.extend(by_code.problems);
+    problems.extend(by_value.problems);
     problems.extend(version_problems);
     problems.extend(selected.problems);
     if !problems.is_empty() {
@@ -74,7 +75,8 @@ pub fn judge(
     }
 
     let mut warnings = contract::warnings(facts, &stack.contract);
-    warnings.extend(opinion.warnings);
+    warnings.extend(by_code.warnings);
+    warnings.extend(by_value.warnings);
     warnings.extend(selected.warnings);
     let status = if warnings.is_empty() { AdmissionStatus::Accepted } else { AdmissionStatus::AcceptedWithIssues };
     Ok(Accepted {
@@ -84,6 +86,6 @@ pub fn judge(
         switches: selected.switches,
         stages: selected.stages,
         database: selected.database,
-        pipeline_name: stack.name.clone(),
+        pipeline_name: stack.contract.pipeline.clone().unwrap_or_else(|| stack.name.clone()),
     })
 }

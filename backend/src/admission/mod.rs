@@ -3,16 +3,15 @@
 //! [`facts`] reads the project, [`mod@judge`] decides over what was read and does no input or output. All problems are told
 //! at once, each with its rule, its path and what to do about it.
 
+pub mod checks;
 mod contract;
 mod custom_tool;
 pub mod facts;
-mod java;
 pub mod judge;
-mod maven;
-mod pom;
 mod problem;
+mod recognise;
 mod selection;
-mod xml;
+mod values;
 
 use std::path::Path;
 
@@ -21,6 +20,7 @@ use pipelinex_common::{foreign::ForeignError, metadata::SourceKind, request::Job
 pub use self::{
     judge::{Accepted, Refused, judge},
     problem::{Problem, Rule},
+    recognise::recognise,
 };
 use crate::{config::Config, stacks::StackData};
 

@@ -1,6 +1,6 @@
 //! What of the pipeline will run, and with which versions: the rules that look at the request alone.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use pipelinex_common::{
     foreign::shown,
@@ -47,7 +47,7 @@ pub fn select(request: &JobRequest, kind: SourceKind, pipeline: &Pipeline, confi
     selected.warnings.extend(selection.warnings);
     record(&mut selected.switches, pipeline, &steps);
     selected.problems.extend(mode_problems(&selected.switches, kind, &config.policy));
-    if selected.problems.iter().all(|problem| problem.rule != Rule::UnknownStage) {
+    if selected.problems.iter().all(|problem| problem.rule != Rule::UNKNOWN_STAGE) {
         selected.problems.extend(nothing_selected(&asked, &steps, pipeline));
     }
     if request.stack.requires_db {
@@ -71,7 +71,7 @@ fn asked_for(given: Option<&Switches>, pipeline: &Pipeline) -> Selected {
     forget_unknown(&mut selected, pipeline);
     if !given.only.is_empty() && !given.skip.is_empty() {
         let hint = "name the stages that run, or those that do not";
-        let problem = Problem::at(Rule::UnknownStage, "pipeline.skip", "`only` and `skip` exclude each other", hint);
+        let problem = Problem::at(Rule::UNKNOWN_STAGE, "pipeline.skip", "`only` and `skip` exclude each other", hint);
         selected.problems.push(problem);
     }
     let all_but_only = if given.only.is_empty() { Vec::new() } else { switches_of(pipeline) };
@@ -124,7 +124,7 @@ fn named(name: &str, pipeline: &Pipeline) -> Result<Vec<Switch>, Problem> {
     let message = format!("there is no stage `{}` in this stack", shown(name));
     let meant = nearest(name, pipeline.stages.iter().map(String::as_str)).map(|near| format!("did you mean {near}?"));
     let hint = meant.unwrap_or_else(|| format!("it has {}", pipeline.stages.join(", ")));
-    Err(Problem::new(Rule::UnknownStage, message, hint))
+    Err(Problem::new(Rule::UNKNOWN_STAGE, message, hint))
 }
 
 /// Turns on what no project can switch off.
@@ -135,7 +135,7 @@ fn require(policy: &Policy, pipeline: &Pipeline, selected: &mut Selected) {
         if of_stage.peek().is_none() {
             let message = format!("the operator requires {stage}, and this stack has no such stage");
             let hint = "submit a stack that has it, or ask the operator, who named it with PIPELINEX_REQUIRE";
-            selected.problems.push(Problem::new(Rule::RequiredStageMissing, message, hint));
+            selected.problems.push(Problem::new(Rule::REQUIRED_STAGE_MISSING, message, hint));
             continue;
         }
         let runs_unless_off = of_stage.all(|step| step.switch.is_none());
@@ -198,7 +198,7 @@ fn nothing_selected(asked: &BTreeSet<Switch>, steps: &[&Step], pipeline: &Pipeli
     let here = switches_of(pipeline);
     let here: Vec<_> = here.iter().map(Switch::as_str).collect();
     let hint = format!("turn on at least one of {}, or leave out `pipeline` for all of them", here.join(", "));
-    Some(Problem::new(Rule::NothingSelected, message, hint))
+    Some(Problem::new(Rule::NOTHING_SELECTED, message, hint))
 }
 
 fn mode_problems(switches: &Switches, kind: SourceKind, policy: &Policy) -> Vec<Problem> {
@@ -207,7 +207,7 @@ fn mode_problems(switches: &Switches, kind: SourceKind, policy: &Policy) -> Vec<
         match (switches.secret_scan_mode, kind) {
             (SecretScanMode::Dir, _) | (SecretScanMode::Git, SourceKind::Git) => {}
             (SecretScanMode::Git, SourceKind::Zip) => problems.push(Problem::new(
-                Rule::HistoryNeedsGit,
+                Rule::HISTORY_NEEDS_GIT,
                 "secret_scan_mode `git` looks through the history, and a ZIP has none",
                 "use secret_scan_mode `dir`, or submit the project by its Git URL",
             )),
@@ -222,32 +222,56 @@ fn mode_problems(switches: &Switches, kind: SourceKind, policy: &Policy) -> Vec<
     problems
 }
 
-/// The versions the job runs with: asked for, or the stack's defaults.
+/// What old clients call the version of whichever tool builds the project.
+const BUILD_TOOL: &str = "build_tool";
+
+/// The versions the job runs with: asked for, or the stack's defaults. The build tool answers to its own name as well.
 pub fn versions(asked: &Versions, contract: &Contract) -> (Versions, Vec<Problem>) {
+    let tool = contract.stack.build_tool.as_str();
+    let known = |name: &str| contract.versions.contains_key(name);
     let mut problems = Vec::new();
-    let mut version = |name: &str, asked: Option<&str>| match (contract.versions.get(name), asked) {
-        (None, None) => None,
-        (Some(known), None) => Some(known.default.clone()),
-        (Some(known), Some(asked)) if known.supported.iter().any(|version| version == asked) => Some(asked.to_owned()),
-        (known, Some(asked)) => {
-            let supported = known.map(|known| known.supported.join(", ")).unwrap_or_default();
-            problems.push(unsupported(name, asked, &supported));
-            None
+    let mut given: BTreeMap<&str, &str> = BTreeMap::new();
+    let mut refused: BTreeSet<&str> = BTreeSet::new();
+    for (name, version) in asked.iter() {
+        let name = match name {
+            name if known(name) => name,
+            BUILD_TOOL if known(tool) => tool,
+            name if name == tool && known(BUILD_TOOL) => BUILD_TOOL,
+            name => name,
+        };
+        let version = version.trim();
+        match contract.versions.get(name) {
+            Some(known) if known.supported.iter().any(|supported| supported == version) => {
+                given.insert(name, version);
+            }
+            known => {
+                refused.insert(name);
+                problems.push(unsupported(name, version, known.map(|known| known.supported.as_slice()), contract));
+            }
         }
-    };
-    let java = version("java", asked.java.as_deref().map(str::trim));
-    let build_tool = version("build_tool", asked.build_tool.as_deref().map(str::trim));
-    (Versions { java, build_tool }, problems)
+    }
+    // Where a version is refused, nothing is judged by the default: that would be a second problem nobody can act on.
+    let with_defaults =
+        contract.versions.iter().filter(|(name, _)| !refused.contains(name.as_str())).map(|(name, known)| {
+            let version = given.get(name.as_str()).copied().unwrap_or(&known.default);
+            (name.clone(), version.to_owned())
+        });
+    (with_defaults.collect(), problems)
 }
 
-fn unsupported(name: &str, asked: &str, supported: &str) -> Problem {
+fn unsupported(name: &str, asked: &str, supported: Option<&[String]>, contract: &Contract) -> Problem {
+    let name = shown(name);
     let message = format!("versions.{name} is `{}`, which this stack does not have", shown(asked));
-    let hint = if supported.is_empty() {
-        format!("leave out versions.{name}")
-    } else {
-        format!("supported: {supported}; without versions.{name} the stack's default is taken")
+    let hint = match supported {
+        Some(supported) => {
+            format!("supported: {}; without versions.{name} the stack's default is taken", supported.join(", "))
+        }
+        None => {
+            let tools: Vec<&str> = contract.versions.keys().map(String::as_str).collect();
+            format!("leave out versions.{name}; this stack has versions of: {}", tools.join(", "))
+        }
     };
-    Problem::new(Rule::UnsupportedVersion, message, hint)
+    Problem::new(Rule::UNSUPPORTED_VERSION, message, hint)
 }
 
 #[cfg(test)]

@@ -91,9 +91,9 @@ impl World {
     /// The contract that is shipped, with [`PIPELINE`].
     fn stacks() -> Stacks {
         let dir = tempfile::tempdir().unwrap();
-        let stack = dir.path().join("spring-boot-maven");
+        let stack = dir.path().join("java-spring-boot-maven");
         fs::create_dir(&stack).unwrap();
-        let shipped = Path::new(env!("CARGO_MANIFEST_DIR")).join("../pipelines/spring-boot-maven/contract.yml");
+        let shipped = Path::new(env!("CARGO_MANIFEST_DIR")).join("../pipelines/java-spring-boot-maven/contract.yml");
         fs::copy(shipped, stack.join("contract.yml")).unwrap();
         fs::write(stack.join("pipeline.yml"), PIPELINE).unwrap();
         Stacks::load(Some(dir.path())).unwrap()
@@ -144,7 +144,7 @@ impl World {
 fn a_good_project_is_accepted_with_all_that_the_stack_has() {
     let accepted = World::good().accepted();
     assert_eq!((accepted.status, accepted.warnings.len()), (AdmissionStatus::Accepted, 0), "{:?}", accepted.warnings);
-    let versions = (accepted.versions.java.as_deref(), accepted.versions.build_tool.as_deref());
+    let versions = (accepted.versions.get("java"), accepted.versions.get("build_tool"));
     assert_eq!(versions, (Some("17"), Some("3.9")));
     assert_eq!(accepted.pipeline_name, "spring-boot-maven");
     let stages: Vec<_> = accepted.stages.iter().map(|s| (s.name.as_str(), s.selected)).collect();
@@ -167,7 +167,7 @@ fn all_problems_are_told_at_once_in_a_stable_order() {
     let mut world = World::good();
     world.remove("src");
     world.write("pom.xml", "<project><properties><java.version>21</java.version></properties></project>");
-    world.request.versions.build_tool = Some("4.0".to_owned());
+    world.request.versions = [("build_tool".to_owned(), "4.0".to_owned())].into_iter().collect();
     world.ask(r#"{"run_secret_scan": true, "secret_scan_mode": "git"}"#);
     insta::assert_snapshot!(world.refused(), @r#"
 required-path | src/main/java | `src/main/java` is not there | add `src/main/java`, at the top of what you submit
@@ -216,7 +216,7 @@ required-text | - | spring-boot-application: `@SpringBootApplication` is in no f
     let world = World::good();
     world.remove("pom.xml");
     fs::hard_link(outside.path().join("pom.xml"), world.dir.path().join("pom.xml")).unwrap();
-    insta::assert_snapshot!(world.refused(), @"unreadable-file | pom.xml | pom.xml is not read: it has another name elsewhere (a hard link) | submit pom.xml as a plain file of at most 1 MiB");
+    insta::assert_snapshot!(world.refused(), @"required-path | pom.xml | `pom.xml` is not there: `pom.xml` is a link or a special file, and these are not followed | submit plain files and folders");
 }
 
 #[test]
@@ -231,6 +231,17 @@ fn the_application_is_there_exactly_once() {
     assert!(world.accepted().warnings.is_empty());
     world.write("README.md", "@SpringBootApplication");
     assert!(world.accepted().warnings.is_empty(), "only Java files count");
+}
+
+#[test]
+fn a_project_whose_stack_nobody_named_is_recognised_by_its_files() {
+    let world = World::good();
+    let found = recognise::recognise(world.dir.path(), &world.stacks).unwrap();
+    assert_eq!((found.stack, found.warning), (world.request.stack.clone(), None));
+    world.remove("pom.xml");
+    world.write("demo/pom.xml", POM);
+    let refused = recognise::recognise(world.dir.path(), &world.stacks).unwrap_err().to_string();
+    insta::assert_snapshot!(refused, @"unknown-stack: no stack is recognised: at the top of the project is none of pom.xml (submit the folder that has it, or name the stack: java/spring-boot/maven)");
 }
 
 #[test]
@@ -322,7 +333,7 @@ fn requests_that_cannot_be_met_are_refused() {
         told += &(world.refused() + "\n");
     }
     world.ask(r#"{"run_build": true}"#);
-    world.request.versions.java = Some("21\u{1b}".to_owned());
+    world.request.versions = [("java".to_owned(), "21\u{1b}".to_owned())].into_iter().collect();
     told += &world.refused();
     insta::assert_snapshot!(told, @r#"
 nothing-selected | - | no stage is selected | turn on at least one of run_secret_scan, run_build, run_unit_tests, run_package, or leave out `pipeline` for all of them
@@ -333,7 +344,7 @@ custom-tool-missing | pipeline.sast_custom | sast_mode is `custom`, and there is
 unsupported-version | - | versions.java is `21\u{1b}`, which this stack does not have | supported: 17; without versions.java the stack's default is taken
 "#);
 
-    world.request.versions.java = Some("17".to_owned());
+    world.request.versions = [("java".to_owned(), "17".to_owned())].into_iter().collect();
     world.ask(r#"{"run_build": true, "secret_scan_mode": "git", "sast_mode": "custom"}"#);
     assert_eq!(world.selected(), ["BUILD"], "a mode counts only where its stage is asked for");
     world.ask(r#"{"run_secret_scan": true, "secret_scan_mode": "git"}"#);

@@ -30,10 +30,8 @@ pub struct Form {
     texts: Texts,
     /// All stacks.
     pub stacks: Vec<Choice>,
-    /// All versions of Java that any stack has.
-    pub javas: Vec<Choice>,
-    /// All versions of build tools.
-    pub build_tools: Vec<Choice>,
+    /// Which versions each stack has, a line for each.
+    pub versions: Vec<String>,
     /// The stages.
     pub stages: Vec<StageChoice>,
     /// Where secrets are looked for.
@@ -71,19 +69,13 @@ impl Form {
         let stacks: Vec<&StackData> = app.stacks.iter().collect();
         let keys: Vec<String> = stacks.iter().map(|stack| stack.contract.stack.to_string()).collect();
         let asked = keys.iter().position(|key| key == typed("stack")).unwrap_or(0);
-        let versions = |of: &str| {
-            let mut all: Vec<String> = Vec::new();
-            for known in stacks.iter().filter_map(|stack| stack.contract.versions.get(of)) {
-                all.extend(
-                    known.supported.iter().filter(|version| !all.contains(version)).cloned().collect::<Vec<_>>(),
-                );
-            }
-            choices(all.into_iter().map(|version| (version.clone(), version)), typed(of))
-        };
         Self {
-            stacks: choices(keys.into_iter().map(|key| (key.clone(), key.replace('/', ", "))), typed("stack")),
-            javas: versions("java"),
-            build_tools: versions("build_tool"),
+            stacks: choices(
+                std::iter::once((String::new(), "recognise it".to_owned()))
+                    .chain(keys.into_iter().map(|key| (key.clone(), key.replace('/', ", ")))),
+                typed("stack"),
+            ),
+            versions: stacks.iter().map(|stack| versions(stack)).collect(),
             stages: stages(&stacks, asked, &texts),
             secret_modes: choices(
                 [
@@ -117,6 +109,25 @@ impl Form {
     pub fn ticked(&self, name: &str) -> bool {
         self.texts.contains_key(name)
     }
+}
+
+/// What a stack has versions of; the first of each is its default.
+fn versions(stack: &StackData) -> String {
+    let of_tool = |(tool, known): (&String, &pipelinex_common::pipeline::stack::Versions)| {
+        let others = known.supported.iter().filter(|version| **version != known.default);
+        format!("{tool} {}", std::iter::once(&known.default).chain(others).cloned().collect::<Vec<_>>().join(" or "))
+    };
+    let tools: Vec<String> = stack.contract.versions.iter().map(of_tool).collect();
+    format!("{}: {}", stack.contract.stack, tools.join(", "))
+}
+
+/// The versions that were typed, as `node=24, npm=11`. What has no `=` is sent as it is, so that it is refused by name.
+fn versions_json(typed: &str) -> Map<String, Value> {
+    let parts = typed.split(',').map(str::trim).filter(|part| !part.is_empty());
+    parts
+        .map(|part| part.split_once('=').unwrap_or((part, "")))
+        .map(|(tool, version)| (tool.trim().to_owned(), version.trim().into()))
+        .collect()
 }
 
 /// The stages of all stacks: those of the table, and then what else a stack has. Before anything was typed, the stages of
@@ -161,9 +172,7 @@ pub fn request_json(texts: &Texts) -> Value {
         "stack".into(),
         json!({"language": language, "framework": framework, "build_tool": build_tool, "requires_db": requires_db}),
     );
-    let versions = [("java", typed("java")), ("build_tool", typed("build_tool"))];
-    let versions: Map<String, Value> = versions.into_iter().filter_map(|(k, v)| Some((k.into(), v?.into()))).collect();
-    request.insert("versions".into(), versions.into());
+    request.insert("versions".into(), versions_json(typed("versions").unwrap_or_default()).into());
     request.insert("pipeline".into(), pipeline_json(texts));
     for name in ["project", "branch", "commit"] {
         if let Some(text) = typed(name) {
@@ -232,8 +241,7 @@ mod tests {
         let form = texts(&[
             ("stack", "java/spring-boot/maven"),
             ("requires_db", "on"),
-            ("java", "17"),
-            ("build_tool", "3.9"),
+            ("versions", "java=17, build_tool = 3.9"),
             ("run_secret_scan", "on"),
             ("secret_scan_mode", "custom"),
             ("secret_custom.install_cmd", "pip install x"),
@@ -246,7 +254,7 @@ mod tests {
         let (request, warnings) = request_of(&form).unwrap();
         assert_eq!(warnings, [""; 0]);
         assert!(request.stack.requires_db);
-        assert_eq!(request.versions.java.as_deref(), Some("17"));
+        assert_eq!((request.versions.get("java"), request.versions.get("build_tool")), (Some("17"), Some("3.9")));
         assert_eq!(request.project.as_deref(), Some("shop"));
         let pipeline = request.pipeline.unwrap();
         assert_eq!(pipeline.wanted().on, BTreeSet::from([Switch::SECRETS, Switch::SAST]));
@@ -267,7 +275,8 @@ mod tests {
     }
 
     #[test]
-    fn a_form_without_a_stack_is_refused_and_not_guessed() {
-        assert!(matches!(request_of(&Texts::new()), Err(ApiError::Refused { .. })));
+    fn a_form_without_a_stack_leaves_it_to_be_recognised_and_half_a_version_is_refused() {
+        assert!(!request_of(&Texts::new()).unwrap().0.stack.is_named());
+        assert!(matches!(request_of(&texts(&[("versions", "node24")])), Err(ApiError::Refused { .. })));
     }
 }

@@ -121,7 +121,7 @@ pub async fn draw(
 /// The texts that a browser would send if nothing was changed.
 fn as_sent(form: &Form) -> Texts {
     let chosen = |choices: &[form::Choice]| choices.iter().find(|c| c.chosen).map(|c| c.value.clone());
-    let lists = [("stack", &form.stacks), ("java", &form.javas), ("build_tool", &form.build_tools)];
+    let lists = [("stack", &form.stacks)];
     let lists = lists.into_iter().filter_map(|(name, list)| Some((name.to_owned(), chosen(list)?)));
     let on = form.stages.iter().filter(|stage| stage.on).map(|stage| (stage.field.clone(), "on".to_owned()));
     lists.chain(on).chain([("stages".to_owned(), form.shown())]).collect()

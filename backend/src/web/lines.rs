@@ -84,14 +84,16 @@ fn cli(request: &Value, git: Option<&str>, server: &str) -> String {
     }
     let stack = &request["stack"];
     let word = |name: &str| stack[name].as_str().unwrap_or_default();
-    line.push_str(&format!(
-        " --stack {}",
-        quoted(&format!("{}/{}/{}", word("language"), word("framework"), word("build_tool")))
-    ));
-    for (key, flag) in [("java", "--java"), ("build_tool", "--build-tool")] {
-        if let Some(version) = request["versions"][key].as_str() {
-            line.push_str(&format!(" {flag} {}", quoted(version)));
-        }
+    if !word("language").is_empty() {
+        let stack = format!("{}/{}/{}", word("language"), word("framework"), word("build_tool"));
+        line.push_str(&format!(" --stack {}", quoted(&stack)));
+    }
+    let versions = request["versions"].as_object().into_iter().flatten();
+    let mut versions: Vec<String> =
+        versions.filter_map(|(tool, version)| Some(format!("{tool}={}", version.as_str()?))).collect();
+    versions.sort();
+    if !versions.is_empty() {
+        line.push_str(&format!(" --versions {}", quoted(&versions.join(","))));
     }
     if on.len() < all.len().max(BUILT_IN.len()) {
         line.push_str(&format!(" --only {}", on.join(",")));
@@ -127,7 +129,7 @@ mod tests {
         let lines = Lines::new(&request, "ci.test:8000");
         assert_eq!(
             lines.cli,
-            "pipelinex submit . --wait --server http://ci.test:8000 --stack java/spring-boot/maven --java 17 --build-tool 3.9 \
+            "pipelinex submit . --wait --server http://ci.test:8000 --stack java/spring-boot/maven --versions build_tool=3.9,java=17 \
              --only build \
              --project 'it'\\''s; rm -rf ~'"
         );

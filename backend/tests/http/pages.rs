@@ -18,7 +18,7 @@ fn filled(zip: &[u8], project: &str) -> Vec<u8> {
         text("github_url", ""),
         text("ref", ""),
         text("stack", "java/spring-boot/maven"),
-        text("java", "17"),
+        text("versions", "java=17"),
         text("build_tool", "3.9"),
         text("run_build", "on"),
         text("run_unit_tests", "on"),
@@ -47,7 +47,7 @@ fn assert_page(answer: &Answer, status: u16) -> String {
 async fn a_form_becomes_a_job_and_every_text_on_its_page_stays_text() {
     let server = TestServer::start().await;
     let home = assert_page(&server.get("/").await, 200);
-    for field in ["project_zip", "github_url", "stack", "java", "run_dast", "secret_custom.tool_cmd", "sast_mode"] {
+    for field in ["project_zip", "github_url", "stack", "versions", "run_dast", "secret_custom.tool_cmd", "sast_mode"] {
         assert!(home.contains(&format!("name=\"{field}\"")), "{field}");
     }
     assert!(home.contains("at most 2 MiB"), "the limits are shown");

@@ -16,10 +16,13 @@ pub struct ProjectArgs {
     /// What kind of project it is [default: recognised by its files]
     #[arg(long, env = "PIPELINEX_STACK", value_name = "LANGUAGE/FRAMEWORK/TOOL", value_parser = values::stack)]
     pub stack: Option<Stack>,
-    /// The Java version to build with [default: the stack's]
+    /// Versions to build with, such as node=24,npm=11 [default: the stack's]
+    #[arg(long, env = "PIPELINEX_VERSIONS", value_name = "TOOL=VERSION", value_delimiter = ',', value_parser = values::version)]
+    pub versions: Vec<Option<(String, String)>>,
+    /// The same as --versions java=VERSION
     #[arg(long, env = "PIPELINEX_JAVA", value_name = "VERSION")]
     pub java: Option<String>,
-    /// The version of the build tool [default: the stack's]
+    /// The version of whichever tool builds the project [default: the stack's]
     #[arg(long, env = "PIPELINEX_BUILD_TOOL", value_name = "VERSION")]
     pub build_tool: Option<String>,
     /// Run these stages of the stack and what they need, such as build,test; without --only and --skip, all of them
@@ -40,7 +43,7 @@ pub struct ProjectArgs {
     pub commit: Option<String>,
     /// The whole request as a JSON file, sent as it is
     #[arg(long, env = "PIPELINEX_METADATA", value_name = "FILE.json")]
-    #[arg(conflicts_with_all = ["stack", "java", "build_tool", "only", "skip", "project", "branch", "commit"])]
+    #[arg(conflicts_with_all = ["stack", "versions", "java", "build_tool", "only", "skip", "project", "branch", "commit"])]
     pub metadata: Option<PathBuf>,
     /// Send files of a folder that Git ignores, too
     #[arg(long, env = "PIPELINEX_INCLUDE_IGNORED", value_parser = FalseyValueParser::new())]

@@ -64,7 +64,18 @@ pub fn secret(text: &str) -> Result<SecretString, std::convert::Infallible> {
     Ok(SecretString::from(text))
 }
 
-/// `java/spring-boot/maven`.
+/// `node=24`; an empty text is none, as compose files write it.
+pub fn version(text: &str) -> Result<Option<(String, String)>, String> {
+    match text.trim().split_once('=') {
+        None if text.trim().is_empty() => Ok(None),
+        Some((tool, version)) if !tool.is_empty() && !version.is_empty() => {
+            Ok(Some((tool.to_owned(), version.to_owned())))
+        }
+        _ => Err("a version is TOOL=VERSION, such as node=24".to_owned()),
+    }
+}
+
+/// `python/fastapi/uv`.
 pub fn stack(text: &str) -> Result<Stack, String> {
     match text.split('/').collect::<Vec<_>>()[..] {
         [language, framework, build_tool] if ![language, framework, build_tool].contains(&"") => Ok(Stack {
@@ -73,7 +84,7 @@ pub fn stack(text: &str) -> Result<Stack, String> {
             build_tool: build_tool.to_owned(),
             requires_db: false,
         }),
-        _ => Err("a stack is language/framework/build tool, such as java/spring-boot/maven".to_owned()),
+        _ => Err("a stack is language/framework/build tool, such as python/fastapi/uv".to_owned()),
     }
 }
 
@@ -163,6 +174,13 @@ mod tests {
         assert_eq!((stage(""), stage("SCA")), (Ok(None), Ok(Some(Switch::SCA))));
         assert!(fail_on("hihg").is_err() && stage("a stage").is_err());
         assert!(allow_unread("") == Ok(AllowUnread::default()) && allow_unread("a[").is_err());
+    }
+
+    #[test]
+    fn a_version_names_its_tool() {
+        assert_eq!(version("node=24"), Ok(Some(("node".to_owned(), "24".to_owned()))));
+        assert_eq!(version(""), Ok(None));
+        assert!(version("24").is_err() && version("=24").is_err() && version("node=").is_err());
     }
 
     #[test]

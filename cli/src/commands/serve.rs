@@ -23,6 +23,7 @@ use crate::{
 /// API and worker in one process.
 pub async fn both(settings: Settings, backend: &BackendArgs, worker: &WorkerArgs) -> Result<Exit, Failure> {
     let started = Started::new(&settings, worker.drain)?;
+    let config = settings.worker(worker)?;
     let (doorbell, bells) = settings.queue(started.store.instance())?;
     let api = Api::new(&settings, &started, doorbell, backend).await?;
     let Started { store, api: api_stops, worker: orders } = started;
@@ -35,7 +36,7 @@ pub async fn both(settings: Settings, backend: &BackendArgs, worker: &WorkerArgs
         served
     };
     let jobs = async move {
-        pipelinex_worker::run(settings.worker(worker), store, bells, orders).await;
+        pipelinex_worker::run(config, store, bells, orders).await;
         api_stops.cancel();
     };
     let (served, ()) = tokio::join!(serving, jobs);
@@ -54,8 +55,9 @@ pub async fn backend(settings: Settings, backend: &BackendArgs) -> Result<Exit, 
 pub async fn worker(settings: Settings, worker: &WorkerArgs) -> Result<Exit, Failure> {
     let started = Started::new(&settings, worker.drain)?;
     warn_without_redis(&settings);
+    let config = settings.worker(worker)?;
     let bells = settings.bells(started.store.instance())?;
-    pipelinex_worker::run(settings.worker(worker), started.store, bells, started.worker).await;
+    pipelinex_worker::run(config, started.store, bells, started.worker).await;
     Ok(Exit::Passed)
 }
 

@@ -5,9 +5,11 @@ use std::{
     path::{Path, PathBuf},
 };
 
+use anyhow::Context;
 use pipelinex_backend::{
     client::TrustedProxies,
     config::{Config, GitConfig},
+    stacks::Stacks,
 };
 use pipelinex_common::{
     database::DatabaseConfig,
@@ -121,11 +123,13 @@ impl Settings {
     }
 
     /// What the worker goes by.
-    pub fn worker(&self, args: &WorkerArgs) -> WorkerConfig {
+    pub fn worker(&self, args: &WorkerArgs) -> Result<WorkerConfig, Failure> {
         let default = WorkerConfig::default();
+        let stacks = Stacks::load(self.pipelines.as_deref()).context("the worker cannot start");
         let mut images = default.images.clone();
+        images.extend(stacks.map_err(Failure::Server)?.images().clone());
         images.extend(args.images.iter().cloned());
-        WorkerConfig {
+        Ok(WorkerConfig {
             parallel: args.parallel as usize,
             parallel_steps: args.parallel_steps as usize,
             images,
@@ -150,7 +154,7 @@ impl Settings {
             min_free: self.min_free.clone(),
             leftover_grace: args.keep.grace,
             keep: args.keep.keep(),
-        }
+        })
     }
 }
 

@@ -24,7 +24,7 @@ pub async fn submit(
     wait: bool,
 ) -> Result<Exit, Failure> {
     let answer = if args.url().is_some() {
-        client.submit_url(&repository::request(&args, &git, out)?).await
+        client.submit_url(&repository::request(&args, &git)?).await
     } else {
         if git.git_ref.is_some() || git.token_name.is_some() {
             return Err(Failure::usage("--ref and --token-name are for the URL of a repository"));

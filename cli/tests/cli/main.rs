@@ -109,7 +109,7 @@ fn doctor_looks_and_makes_nothing() {
     assert_eq!(seen.code, 2, "{}", seen.out);
     assert!(seen.out.contains("bad   pipelines") && seen.out.contains("bad   engine"), "{}", seen.out);
     assert!(seen.out.contains("note  server") && seen.out.contains("pipelinex serve"), "{}", seen.out);
-    assert!(seen.out.contains("policy      findings fail nothing; requires SAST, SCA"), "{}", seen.out);
-    assert!(seen.out.contains("bad   advisories  none, and SCA is required"), "{}", seen.out);
+    assert!(seen.out.contains("policy       findings fail nothing; requires SAST, SCA"), "{}", seen.out);
+    assert!(seen.out.contains("bad   advisories   none, and SCA is required"), "{}", seen.out);
     assert!(!workspaces.exists());
 }

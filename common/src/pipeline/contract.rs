@@ -4,22 +4,24 @@ use std::collections::{BTreeMap, HashMap};
 
 use super::{
     diagnostic::{Code, Rejected},
-    fields::{self, Keys, glob, globs, integer, list, mapping, text},
+    fields::{self, Keys, glob, globs, integer, list, mapping, parsed, text},
     problems::{At, Problems, quoted},
-    stack::{Contains, Contract, OptionalPath, Pattern, SemanticCheck, StackKey, Versions, normalised},
+    stack::{Contains, Contract, Marker, OptionalPath, Pattern, StackKey, ValueCheck, ValueTest, Versions, normalised},
     yaml::{self, Node, Value},
 };
 
 /// Reads the file.
-pub(super) fn read(file: &str, text: &str) -> Result<Contract, Rejected> {
+pub(super) fn read(file: &str, text: &str, checks: &[&'static str]) -> Result<Contract, Rejected> {
     let mut problems = Problems::new(file, text);
-    let contract = yaml::parse(text, &mut problems).and_then(|root| contract(&root, &mut problems));
+    let contract = yaml::parse(text, &mut problems).and_then(|root| contract(&root, checks, &mut problems));
     problems.finish(contract)
 }
 
 const CONTRACT: Keys = Keys {
     of: "a contract",
-    known: &["stack", "versions", "required", "patterns", "contains", "optional", "semantic"],
+    known: &[
+        "stack", "pipeline", "detect", "versions", "required", "patterns", "contains", "values", "optional", "semantic",
+    ],
     planned: &[],
 };
 const STACK: Keys = Keys { of: "`stack`", known: &["language", "framework", "build_tool"], planned: &[] };
@@ -27,17 +29,27 @@ const VERSIONS: Keys = Keys { of: "an entry of `versions`", known: &["default", 
 const PATTERN: Keys = Keys { of: "an item of `patterns`", known: &["id", "glob", "min", "hint"], planned: &[] };
 const CONTAINS: Keys =
     Keys { of: "an item of `contains`", known: &["id", "glob", "text", "exactly", "hint"], planned: &[] };
+const VALUE: Keys = Keys {
+    of: "an item of `values`",
+    known: &["id", "file", "path", "is", "one_of", "like", "accepts", "level", "message", "hint"],
+    planned: &[],
+};
+const DETECT: Keys = Keys { of: "`detect`", known: &["markers"], planned: &[] };
+const MARKER: Keys = Keys { of: "an item of `markers`", known: &["file", "text", "weight"], planned: &[] };
 const OPTIONAL: Keys = Keys { of: "an item of `optional`", known: &["path", "warning"], planned: &[] };
 
 /// Every part is read before any is asked for, so that all problems are noted.
-fn contract(root: &Node, problems: &mut Problems<'_>) -> Option<Contract> {
+fn contract(root: &Node, checks: &[&'static str], problems: &mut Problems<'_>) -> Option<Contract> {
     if !mapping(root, &CONTRACT, problems) {
         return None;
     }
     let stack = fields::required(root, "stack", CONTRACT.of, problems).and_then(|node| stack(node, problems));
     let versions = root.get("versions").map(|node| versions(node, problems)).unwrap_or_default();
     let required = root.get("required").and_then(|node| globs(node, "`required`", problems)).unwrap_or_default();
-    let checks = SemanticCheck::ALL.map(|check| (check.as_str(), check));
+    let checks: Vec<(&'static str, &'static str)> = checks.iter().map(|name| (*name, *name)).collect();
+    let values = items(root, "values", problems, value);
+    check_tools(root, &versions, problems);
+    let detect = root.get("detect").filter(|node| mapping(node, &DETECT, problems));
     let contract = Contract {
         stack: stack.unwrap_or_else(|| StackKey::new("", "", "")),
         versions,
@@ -45,9 +57,14 @@ fn contract(root: &Node, problems: &mut Problems<'_>) -> Option<Contract> {
         patterns: items(root, "patterns", problems, pattern),
         contains: items(root, "contains", problems, contains),
         optional: items(root, "optional", problems, optional),
+        values,
         semantic: items(root, "semantic", problems, |node, problems| {
-            fields::one_of(node, "a semantic check", &checks, problems)
+            fields::one_of(node, "a semantic check", &checks, problems).map(str::to_owned)
         }),
+        pipeline: root
+            .get("pipeline")
+            .and_then(|node| parsed(node, "`pipeline`", PIPELINE_SHAPE, pipeline_name, problems)),
+        markers: detect.map(|node| items(node, "markers", problems, marker)).unwrap_or_default(),
     };
     check_ids(root, problems);
     Some(contract)
@@ -148,10 +165,101 @@ fn optional(node: &Node, problems: &mut Problems<'_>) -> Option<OptionalPath> {
     Some(OptionalPath { path: path?, warning: warning?.value })
 }
 
+const PIPELINE_SHAPE: &str = "the name of a pipeline has lower-case letters, digits and hyphens";
+
+fn pipeline_name(text: &str) -> Option<String> {
+    let plain = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'-';
+    (text.len() <= 100 && text.bytes().all(plain)).then(|| text.to_owned())
+}
+
+/// The endings of files in which a value can be looked up.
+const STRUCTURED: [&str; 5] = [".json", ".yml", ".yaml", ".toml", ".xml"];
+
+fn value(node: &Node, problems: &mut Problems<'_>) -> Option<ValueCheck> {
+    if !mapping(node, &VALUE, problems) {
+        return None;
+    }
+    let id = word(node, "id", &VALUE, problems);
+    let file = pattern_of(node, "file", &VALUE, problems);
+    if let Some(file) = file.as_ref().filter(|file| !STRUCTURED.iter().any(|ending| file.ends_with(ending))) {
+        let message = format!("{} has none of the endings {}", quoted(file), STRUCTURED.join(", "));
+        problems.error(Code::InvalidValue, node.at, message);
+    }
+    let path = word(node, "path", &VALUE, problems);
+    let levels = [("error", false), ("warning", true)];
+    let warn = node.get("level").map_or(Some(false), |node| fields::one_of(node, "`level`", &levels, problems));
+    let test = value_test(node, problems);
+    let message = word(node, "message", &VALUE, problems);
+    let hint = word(node, "hint", &VALUE, problems);
+    Some(ValueCheck {
+        id: id?.value,
+        file: file?,
+        path: path?.value,
+        test: test?,
+        warn: warn?,
+        message: message?.value,
+        hint: hint?.value,
+    })
+}
+
+fn value_test(node: &Node, problems: &mut Problems<'_>) -> Option<ValueTest> {
+    let given: Vec<&str> =
+        ["is", "one_of", "like", "accepts"].into_iter().filter(|key| node.get(key).is_some()).collect();
+    let [key] = given[..] else {
+        let message = "an item of `values` names one of `is`, `one_of`, `like` and `accepts`";
+        problems.error(Code::InvalidValue, node.at, message.to_owned());
+        return None;
+    };
+    let node = node.get(key)?;
+    match key {
+        "is" => {
+            let words = [("present", ValueTest::Present), ("absent", ValueTest::Absent)];
+            let found = fields::one_of(node, "`is`", &[("present", 0), ("absent", 1)], problems)?;
+            words.into_iter().nth(found).map(|(_, test)| test)
+        }
+        "one_of" => {
+            let texts = fields::texts(node, "`one_of`", problems)?;
+            Some(ValueTest::OneOf(texts.into_iter().map(|text| text.value).collect()))
+        }
+        "like" => Some(ValueTest::Like(glob(node, "`like`", problems)?)),
+        _ => Some(ValueTest::Accepts(text(node, "`accepts`", problems)?.value)),
+    }
+}
+
+/// A tool whose version a check asks for has to be one that the stack has versions of.
+fn check_tools(root: &Node, versions: &BTreeMap<String, Versions>, problems: &mut Problems<'_>) {
+    let Some(Value::List(items)) = root.get("values").map(|node| &node.value) else {
+        return;
+    };
+    for node in items.iter().filter_map(|item| item.get("accepts")) {
+        if let Value::Scalar { text, .. } = &node.value
+            && !versions.contains_key(text)
+        {
+            let message = format!("`versions` has no {}", quoted(text));
+            problems.error(Code::InvalidValue, node.at, message).suggest(
+                text,
+                versions.keys().map(String::as_str),
+                None,
+            );
+        }
+    }
+}
+
+fn marker(node: &Node, problems: &mut Problems<'_>) -> Option<Marker> {
+    if !mapping(node, &MARKER, problems) {
+        return None;
+    }
+    let file = pattern_of(node, "file", &MARKER, problems);
+    let text = node.get("text").and_then(|node| text(node, "`text`", problems)).map(|text| text.value);
+    let weight = fields::required(node, "weight", MARKER.of, problems)
+        .and_then(|node| integer::<u32>(node, "`weight`", problems));
+    Some(Marker { file: file?, text, weight: weight? })
+}
+
 /// A refusal names its rule, so each rule has a name of its own.
 fn check_ids(root: &Node, problems: &mut Problems<'_>) {
     let mut first = HashMap::new();
-    let lists = ["patterns", "contains"].iter().filter_map(|key| root.get(key));
+    let lists = ["patterns", "contains", "values"].iter().filter_map(|key| root.get(key));
     let items =
         lists.filter_map(|node| if let Value::List(items) = &node.value { Some(items) } else { None }).flatten();
     for id in items.filter_map(|item| item.get("id")) {

@@ -5,9 +5,11 @@
 //! a request wants, [`plan::next`] what may run now.
 
 mod contract;
+pub mod detect;
 pub mod diagnostic;
 mod extends;
 mod fields;
+pub mod images;
 mod keys;
 pub mod model;
 mod order;

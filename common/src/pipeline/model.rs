@@ -196,6 +196,9 @@ pub struct Target {
     pub alias: String,
     /// Seconds it has until it is up.
     pub startup_seconds: u64,
+    /// Variables that tell it of its database, where it has one; `$PGHOST` and the like in them stand for the database's.
+    #[serde(default)]
+    pub database: BTreeMap<String, String>,
 }
 
 /// A report with findings, as a step writes it.

@@ -97,7 +97,7 @@ fn host_name(text: &str) -> Option<String> {
 
 /// Where a target listens, unless its entry says otherwise.
 const PORT_BY_DEFAULT: u16 = 8080;
-/// Seconds a target has to come up: a Spring Boot application was seen to take 9 on a busy machine of two cores.
+/// Seconds a target has to come up: a large application was seen to take 9 on a busy machine of two cores.
 const STARTUP_BY_DEFAULT: u64 = 60;
 
 fn target(node: &Node, problems: &mut Problems<'_>) -> Option<RawTarget> {
@@ -129,6 +129,7 @@ fn target(node: &Node, problems: &mut Problems<'_>) -> Option<RawTarget> {
             .get("startup")
             .and_then(|n| parsed(n, "`startup`", "a time span is written like `60s` or `2m`", seconds, problems))
             .unwrap_or(STARTUP_BY_DEFAULT),
+        database: node.get("database").map(|n| super::step::variables(n, problems)).unwrap_or_default(),
     };
     Some(RawTarget { artifact_of, target })
 }

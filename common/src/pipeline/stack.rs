@@ -33,7 +33,7 @@ impl StackKey {
 
     /// The stack's folder below `pipelines/`. Take it of a contract's own key: there the spelling is settled.
     pub fn folder(&self) -> String {
-        format!("{}-{}", self.framework, self.build_tool)
+        format!("{}-{}-{}", self.language, self.framework, self.build_tool)
     }
 }
 
@@ -59,7 +59,7 @@ fn squeezed(word: &str) -> String {
 pub struct Contract {
     /// The stack it is for.
     pub stack: StackKey,
-    /// The versions that can be asked for, by what they are of (`java`, `build_tool`).
+    /// The versions that can be asked for, by what they are of.
     pub versions: BTreeMap<String, Versions>,
     /// Paths that must exist.
     pub required: Vec<String>,
@@ -69,8 +69,14 @@ pub struct Contract {
     pub contains: Vec<Contains>,
     /// Paths that should exist.
     pub optional: Vec<OptionalPath>,
-    /// Checks that are code.
-    pub semantic: Vec<SemanticCheck>,
+    /// Checks of a value in a structured file.
+    pub values: Vec<ValueCheck>,
+    /// Checks that are code, by name.
+    pub semantic: Vec<String>,
+    /// The name under which runs are counted; `None`: the folder's.
+    pub pipeline: Option<String>,
+    /// What tells a project of this stack from others.
+    pub markers: Vec<Marker>,
 }
 
 /// The versions of one thing.
@@ -104,7 +110,7 @@ pub struct Contains {
     pub glob: String,
     /// The text.
     pub text: String,
-    /// How many times exactly; in Java files only code counts, and no comment or string.
+    /// How many times exactly; in a language that is known only code counts, and no comment or string.
     pub exactly: u64,
     /// What to do if it is not met.
     pub hint: String,
@@ -119,38 +125,62 @@ pub struct OptionalPath {
     pub warning: String,
 }
 
-/// A check that looks into files with a parser.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case")]
-pub enum SemanticCheck {
-    /// pom.xml can be read and is a Spring Boot project.
-    MavenPomIsSpringBoot,
-    /// The Java version asked for fits what pom.xml says.
-    MavenJavaVersion,
+/// A check of the value at a path of a JSON, YAML, TOML or XML file.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ValueCheck {
+    /// The name of the rule.
+    pub id: String,
+    /// Which files; the ending tells the format.
+    pub file: String,
+    /// Keys from the root on, with dots between them.
+    pub path: String,
+    /// What must hold.
+    pub test: ValueTest,
+    /// Whether a project that does not pass is admitted with a warning.
+    pub warn: bool,
+    /// What is wrong then.
+    pub message: String,
+    /// What to do about it.
+    pub hint: String,
 }
 
-impl SemanticCheck {
-    /// All checks.
-    pub const ALL: [SemanticCheck; 2] = [SemanticCheck::MavenPomIsSpringBoot, SemanticCheck::MavenJavaVersion];
-
-    /// The written form, for example `maven-java-version`.
-    pub fn as_str(self) -> &'static str {
-        match self {
-            SemanticCheck::MavenPomIsSpringBoot => "maven-pom-is-spring-boot",
-            SemanticCheck::MavenJavaVersion => "maven-java-version",
-        }
-    }
+/// What must hold of a value. All but `present` hold of a value that is not there.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum ValueTest {
+    /// It is there.
+    Present,
+    /// It is not there.
+    Absent,
+    /// It is one of these texts.
+    OneOf(Vec<String>),
+    /// It matches this pattern of a file name: `*` is any text.
+    Like(String),
+    /// It is a range of versions that has the version of this tool which the job runs with.
+    Accepts(String),
 }
 
-/// Reads a contract file. `file` is its name as messages show it.
-pub fn read(file: &str, text: &str) -> Result<Contract, Rejected> {
-    contract::read(file, text)
+/// A file that speaks for a stack.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Marker {
+    /// Which file, at the top of the project.
+    pub file: String,
+    /// A text that must be in it.
+    pub text: Option<String>,
+    /// How much it says.
+    pub weight: u32,
+}
+
+/// Reads a contract file. `file` is its name as messages show it, `checks` are the names of the checks that are code.
+pub fn read(file: &str, text: &str, checks: &[&'static str]) -> Result<Contract, Rejected> {
+    contract::read(file, text, checks)
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
+    const CHECKS: [&str; 2] = ["maven-pom-is-spring-boot", "maven-java-version"];
     const SPRING: &str = r#"
 stack: {language: java, framework: spring-boot, build_tool: maven}
 versions: {java: {default: "17", supported: ["17"]}, build_tool: {default: "3.9", supported: ["3.9"]}}
@@ -163,11 +193,11 @@ semantic: [maven-pom-is-spring-boot, maven-java-version]
 
     #[test]
     fn a_contract_is_read() {
-        let contract = read("contract.yml", SPRING).unwrap();
-        assert_eq!(contract.stack.folder(), "spring-boot-maven");
+        let contract = read("contract.yml", SPRING, &CHECKS).unwrap();
+        assert_eq!(contract.stack.folder(), "java-spring-boot-maven");
         assert_eq!(contract.versions["java"].supported, ["17"]);
         assert_eq!((contract.patterns[0].min, contract.contains[0].exactly), (1, 1));
-        assert_eq!(contract.semantic, SemanticCheck::ALL);
+        assert_eq!(contract.semantic, CHECKS);
     }
 
     #[test]
@@ -179,7 +209,7 @@ semantic: [maven-pom-is-spring-boot, maven-java-version]
             .replace("maven-java-version]", "maven-java-versoin]")
             .replace("id: spring-boot-application", "id: java-sources")
             .replace("required:", "requird:");
-        insta::assert_snapshot!(read("contract.yml", &bad).unwrap_err(), @r#"
+        insta::assert_snapshot!(read("contract.yml", &bad, &CHECKS).unwrap_err(), @r#"
 contract.yml:3:28: error[PX006]: the default `11` is not one of `supported`
 3 | versions: {java: {default: 11, supported: ["17"]}, build_tool: {default: "3.9", supported: ["3.9"]}}
   |                            ^^
@@ -217,6 +247,39 @@ help: did you mean `maven-java-version`?
     }
 
     #[test]
+    fn values_and_markers_are_data() {
+        let text = "stack: {language: node, framework: express, build_tool: npm}\n\
+            versions: {node: {default: '24', supported: ['24']}}\n\
+            detect: {markers: [{file: package.json, weight: 10}, {file: package.json, text: express, weight: 5}]}\n\
+            values:\n\
+            - {id: a, file: package.json, path: scripts.start, is: present, message: m, hint: h}\n\
+            - {id: b, file: package.json, path: engines.node, accepts: node, level: warning, message: m, hint: h}\n\
+            - {id: c, file: '**/*.toml', path: x, one_of: [p, q], message: m, hint: h}\n\
+            - {id: d, file: a.xml, path: x, like: '1.*', message: m, hint: h}\n";
+        let contract = read("c.yml", text, &[]).unwrap();
+        let tests: Vec<_> = contract.values.iter().map(|check| (check.test.clone(), check.warn)).collect();
+        assert_eq!(
+            tests,
+            [
+                (ValueTest::Present, false),
+                (ValueTest::Accepts("node".into()), true),
+                (ValueTest::OneOf(vec!["p".into(), "q".into()]), false),
+                (ValueTest::Like("1.*".into()), false)
+            ]
+        );
+        assert_eq!(contract.markers[1].text.as_deref(), Some("express"));
+        let bad = text
+            .replace("accepts: node,", "accepts: nod,")
+            .replace("is: present, ", "")
+            .replace("like: '1.*'", "like: '1.*', is: absent")
+            .replace("a.xml", "a.ini");
+        let told = read("c.yml", &bad, &[]).unwrap_err().to_string();
+        for part in ["names one of `is`, `one_of`, `like` and `accepts`", "`nod`", "a.ini"] {
+            assert!(told.contains(part), "{part}: {told}");
+        }
+    }
+
+    #[test]
     fn spellings_of_a_stack_meet() {
         let own = StackKey::new("java", "spring-boot", "maven");
         for (language, framework, build_tool) in
@@ -225,6 +288,6 @@ help: did you mean `maven-java-version`?
             assert!(own.matches(&StackKey::new(language, framework, build_tool)), "{framework}");
         }
         assert!(!own.matches(&StackKey::new("java", "spring", "maven")));
-        assert_eq!(StackKey::new("x", "../..", "/etc").folder(), "-etc");
+        assert_eq!(StackKey::new("x", "../..", "/etc").folder(), "x--etc");
     }
 }

@@ -37,7 +37,7 @@ pub fn application(
     let mut env = spec::common_environment(context, step);
     let port = target.port.to_string();
     env.extend(["SERVER_PORT", "PORT"].map(|name| (name.to_owned(), port.clone())));
-    env.extend(database.iter().flat_map(|database| database.client_environment()));
+    env.extend(database.iter().flat_map(|database| database.client_environment(&target.database)));
     let artifacts = context.on_engine.inputs_of(&step.slug).join(producer.as_str());
     let limits = &context.limits;
     ContainerSpec {

@@ -79,7 +79,9 @@ impl World {
         let store = Store::open(folder.path()).unwrap();
         let engine =
             Engine::connect(None).await.expect("these tests need a container engine: `make test` brings one up");
-        let config = WorkerConfig { reconcile_every: Duration::from_millis(200), ..WorkerConfig::default() };
+        let mut config = WorkerConfig { reconcile_every: Duration::from_millis(200), ..WorkerConfig::default() };
+        let of_stack = include_str!("../../../pipelines/java-spring-boot-maven/images.env");
+        config.images.extend(pipelinex_common::pipeline::images::read("images.env", of_stack).unwrap());
         Self { store, engine, config, folder }
     }
 

@@ -5,6 +5,7 @@ use std::time::Duration;
 use pipelinex_common::database;
 use pipelinex_worker::{
     StopOrders, Worker,
+    config::WorkerConfig,
     engine::{Engine, Runtime},
     spec::TreeKind,
 };
@@ -37,17 +38,23 @@ async fn look(settings: &Settings, args: &WorkerArgs) -> Vec<Check> {
         let advice = "jobs run; what they leave is removed by a container, half a second later";
         checks.push(Check::note("user", found, advice));
     }
-    for (name, image) in &settings.worker(args).images {
-        let there = engine.has_image(image).await.map_err(|error| error.to_string());
-        checks.push(image_check(name, image, there));
+    // A broken folder of stacks is a check of its own.
+    if let Ok(config) = settings.worker(args) {
+        for (name, image) in &config.images {
+            let there = engine.has_image(image).await.map_err(|error| error.to_string());
+            let of_all =
+                WorkerConfig::default().images.contains_key(name) || args.images.iter().any(|(own, _)| own == name);
+            checks.push(image_check(name, image, there, of_all));
+        }
     }
     checks.push(trees(settings, args, &engine).await);
     checks
 }
 
 /// An image that only some jobs need keeps nobody else from running.
-fn image_check(name: &str, image: &str, there: Result<bool, String>) -> Check {
+fn image_check(name: &str, image: &str, there: Result<bool, String>, of_all: bool) -> Check {
     let without = match name {
+        _ if !of_all => Some("projects of the stack that names it cannot run without it"),
         "sca" => Some("stage SCA cannot run without it"),
         database::IMAGE => Some("projects with requires_db cannot run SMOKE-TEST and DAST without it"),
         _ => None,
@@ -111,7 +118,11 @@ async fn trees(settings: &Settings, args: &WorkerArgs, engine: &Engine) -> Check
         Ok(store) => store,
         Err(error) => return Check::bad("trees", error.to_string(), ""),
     };
-    let worker = Worker::new(settings.worker(args), store, StopOrders::default());
+    let config = match settings.worker(args) {
+        Ok(config) => config,
+        Err(error) => return Check::bad("trees", error.to_string(), "name the folder of stacks with --pipelines"),
+    };
+    let worker = Worker::new(config, store, StopOrders::default());
     match worker.site(engine).await.map(|site| site.trees) {
         Ok(TreeKind::Overlay) => Check::ok("trees", "overlay: nothing is copied"),
         Ok(TreeKind::Copy) => {
@@ -132,9 +143,10 @@ mod tests {
 
     #[test]
     fn an_image_that_few_jobs_need_is_a_note_where_it_is_missing() {
-        let check = |name: &str, there| image_check(name, "pipelinex/x:1", there);
+        let check = |name: &str, there| image_check(name, "pipelinex/x:1", there, name != "node24-npm");
         assert_eq!(check("sca", Ok(true)), Check::ok("image", "sca: pipelinex/x:1"));
-        for (name, part) in [("sca", "stage SCA"), ("postgres", "requires_db")] {
+        for (name, part) in [("sca", "stage SCA"), ("postgres", "requires_db"), ("node24-npm", "projects of the stack")]
+        {
             let missing = check(name, Ok(false));
             assert_eq!(
                 (missing.result, missing.found),
@@ -142,7 +154,7 @@ mod tests {
             );
             assert!(missing.advice.contains(part) && missing.advice.contains("make images"), "{}", missing.advice);
         }
-        for name in ["scan", "java17-maven", "of-the-operator"] {
+        for name in ["scan", "of-the-operator"] {
             assert_eq!(check(name, Ok(false)).result, CheckResult::Bad, "{name}");
         }
         assert_eq!(check("sca", Err("no".to_owned())).result, CheckResult::Bad);

@@ -5,7 +5,7 @@
 
 use std::{cell::Cell, collections::HashMap};
 
-use super::xml::{self, Element, XmlError};
+use crate::admission::checks::xml::{self, Element, XmlError};
 
 /// Group of all artifacts of Spring Boot.
 const BOOT: &str = "org.springframework.boot";
