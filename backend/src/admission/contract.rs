@@ -40,6 +40,7 @@ pub fn problems(facts: &Facts, contract: &Contract) -> Vec<Problem> {
 pub fn warnings(facts: &Facts, contract: &Contract) -> Vec<String> {
     let absent = contract.optional.iter().filter(|optional| !facts.has(&optional.path));
     let mut warnings: Vec<String> = absent.map(|optional| optional.warning.clone()).collect();
+    warnings.extend(contract.contains.iter().filter_map(|rule| several(facts, rule)));
     let unsearched = facts.unsearched.iter().take(NAMED_MAX);
     warnings.extend(unsearched.map(|(path, reason)| format!("{} was not searched: {reason}", shown(path))));
     if let Some(more @ 1..) = facts.unsearched.len().checked_sub(NAMED_MAX) {
@@ -72,27 +73,48 @@ fn missing(facts: &Facts, path: &str) -> Problem {
 }
 
 fn wrong_count(facts: &Facts, rule: &Contains) -> Option<Problem> {
-    let found = facts.found.get(&rule.id).map(Vec::as_slice).unwrap_or_default();
-    let count: u64 = found.iter().map(|(_, count)| count).sum();
-    if count == rule.exactly {
+    let found = found(facts, rule);
+    let count = total(found);
+    if count >= rule.min && rule.max.is_none_or(|max| count <= max) {
         return None;
     }
-    let Contains { id, text, glob, exactly, .. } = rule;
-    let places: Vec<_> = found.iter().take(NAMED_MAX).map(|(path, _)| shown(path)).collect();
-    let more = if found.len() > places.len() { ", ..." } else { "" };
-    let message = match places.as_slice() {
-        [] => format!("{id}: `{text}` is in no file that matches `{glob}`, it must be there {}", times(*exactly)),
-        places => {
-            format!(
-                "{id}: `{text}` is there {}, it must be {}: {}{more}",
-                times(count),
-                times(*exactly),
-                places.join(", ")
-            )
-        }
+    let Contains { id, text, glob, min, max, .. } = rule;
+    let least = if max.is_some() { "" } else { "at least " };
+    let message = if count == 0 {
+        let matcher = Matcher::new(glob);
+        let looked = facts.files.iter().filter(|path| matcher.is_match(path)).count() as u64;
+        format!(
+            "{id}: `{text}` is in none of the files that match `{glob}` ({}), it must be there {least}{}",
+            files(looked),
+            times(*min)
+        )
+    } else {
+        let wanted = max.unwrap_or(*min);
+        format!("{id}: `{text}` is there {}, it must be {least}{}: {}", times(count), times(wanted), places(found))
     };
     let path = found.first().map(|(path, _)| shown(path));
     Some(Problem { path, ..Problem::new(Rule::REQUIRED_TEXT, message, rule.hint.as_str()) })
+}
+
+/// What a person should know of a text that is there more often than it must be.
+fn several(facts: &Facts, rule: &Contains) -> Option<String> {
+    let found = found(facts, rule);
+    let warning = rule.several.as_ref().filter(|_| total(found) > rule.min)?;
+    Some(format!("{}: `{}` is there {}, in {}: {warning}", rule.id, rule.text, times(total(found)), places(found)))
+}
+
+fn found<'a>(facts: &'a Facts, rule: &Contains) -> &'a [(String, u64)] {
+    facts.found.get(&rule.id).map(Vec::as_slice).unwrap_or_default()
+}
+
+fn total(found: &[(String, u64)]) -> u64 {
+    found.iter().map(|(_, count)| count).sum()
+}
+
+fn places(found: &[(String, u64)]) -> String {
+    let named: Vec<_> = found.iter().take(NAMED_MAX).map(|(path, _)| shown(path)).collect();
+    let more = if found.len() > named.len() { ", ..." } else { "" };
+    format!("{}{more}", named.join(", "))
 }
 
 fn files(count: u64) -> String {

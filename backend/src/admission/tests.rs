@@ -172,7 +172,7 @@ fn all_problems_are_told_at_once_in_a_stable_order() {
     insta::assert_snapshot!(world.refused(), @r#"
 required-path | src/main/java | `src/main/java` is not there | add `src/main/java`, at the top of what you submit
 required-files | - | java-sources: no files match `**/*.java`, at least 1 must | put the Java sources under src/main/java
-required-text | - | spring-boot-application: `@SpringBootApplication` is in no file that matches `**/*.java`, it must be there once | annotate one class, the one with main, with @SpringBootApplication
+required-text | - | spring-boot-application: `@SpringBootApplication` is in none of the files that match `src/main/**/*.java` (no files), it must be there at least once | annotate one class, the one with main, with @SpringBootApplication
 pom-not-spring-boot | pom.xml | pom.xml is not that of a Spring Boot application | inherit from spring-boot-starter-parent, or import spring-boot-dependencies, or use a spring-boot-starter with the spring-boot-maven-plugin
 java-too-new | pom.xml | pom.xml asks for Java 21 (the property java.version), the job would run with Java 17 | ask for Java 21 if the stack has it, or lower it in pom.xml to 17
 unsupported-version | - | versions.build_tool is `4.0`, which this stack does not have | supported: 3.9; without versions.build_tool the stack's default is taken
@@ -210,7 +210,7 @@ link-leaves-project | src | the link `src` leads out of the project, to `/outsid
 required-path | pom.xml | `pom.xml` is not there: `pom.xml` is a link or a special file, and these are not followed | submit plain files and folders
 required-path | src/main/java | `src/main/java` is not there: `src` is a link or a special file, and these are not followed | submit plain files and folders
 required-files | - | java-sources: no files match `**/*.java`, at least 1 must | put the Java sources under src/main/java
-required-text | - | spring-boot-application: `@SpringBootApplication` is in no file that matches `**/*.java`, it must be there once | annotate one class, the one with main, with @SpringBootApplication
+required-text | - | spring-boot-application: `@SpringBootApplication` is in none of the files that match `src/main/**/*.java` (no files), it must be there at least once | annotate one class, the one with main, with @SpringBootApplication
 "#);
 
     let world = World::good();
@@ -220,17 +220,26 @@ required-text | - | spring-boot-application: `@SpringBootApplication` is in no f
 }
 
 #[test]
-fn the_application_is_there_exactly_once() {
+fn an_application_is_looked_for_among_the_main_sources() {
     let world = World::good();
     world.write(MAIN, "// @SpringBootApplication\nclass DemoApplication { String s = \"@SpringBootApplication\"; }");
-    insta::assert_snapshot!(world.refused(), @"required-text | - | spring-boot-application: `@SpringBootApplication` is in no file that matches `**/*.java`, it must be there once | annotate one class, the one with main, with @SpringBootApplication");
+    world.write(TEST, APPLICATION);
+    insta::assert_snapshot!(world.refused(), @"required-text | - | spring-boot-application: `@SpringBootApplication` is in none of the files that match `src/main/**/*.java` (1 file), it must be there at least once | annotate one class, the one with main, with @SpringBootApplication");
     world.write(MAIN, APPLICATION);
-    world.write("src/main/java/com/example/Second.java", APPLICATION);
-    insta::assert_snapshot!(world.refused(), @"required-text | src/main/java/com/example/DemoApplication.java | spring-boot-application: `@SpringBootApplication` is there twice, it must be once: src/main/java/com/example/DemoApplication.java, src/main/java/com/example/Second.java | annotate one class, the one with main, with @SpringBootApplication");
-    world.write("src/main/java/com/example/Second.java", "class Second { /* @SpringBootApplication */ }");
-    assert!(world.accepted().warnings.is_empty());
+    assert!(world.accepted().warnings.is_empty(), "tests may have applications of their own");
     world.write("README.md", "@SpringBootApplication");
     assert!(world.accepted().warnings.is_empty(), "only Java files count");
+}
+
+#[test]
+fn several_applications_are_named_with_what_is_started() {
+    let world = World::good();
+    world.write("src/main/java/com/example/Second.java", APPLICATION);
+    let accepted = world.accepted();
+    assert_eq!(accepted.status, AdmissionStatus::AcceptedWithIssues);
+    insta::assert_snapshot!(accepted.warnings.join("\n"), @"spring-boot-application: `@SpringBootApplication` is there twice, in src/main/java/com/example/DemoApplication.java, src/main/java/com/example/Second.java: started is the class that mainClass of the spring-boot-maven-plugin (or the property start-class) names; where neither does, PACKAGE fails");
+    world.write("src/main/java/com/example/Second.java", "class Second { /* @SpringBootApplication */ }");
+    assert!(world.accepted().warnings.is_empty());
 }
 
 #[test]

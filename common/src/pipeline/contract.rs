@@ -27,8 +27,11 @@ const CONTRACT: Keys = Keys {
 const STACK: Keys = Keys { of: "`stack`", known: &["language", "framework", "build_tool"], planned: &[] };
 const VERSIONS: Keys = Keys { of: "an entry of `versions`", known: &["default", "supported"], planned: &[] };
 const PATTERN: Keys = Keys { of: "an item of `patterns`", known: &["id", "glob", "min", "hint"], planned: &[] };
-const CONTAINS: Keys =
-    Keys { of: "an item of `contains`", known: &["id", "glob", "text", "exactly", "hint"], planned: &[] };
+const CONTAINS: Keys = Keys {
+    of: "an item of `contains`",
+    known: &["id", "glob", "text", "exactly", "min", "several", "hint"],
+    planned: &[],
+};
 const VALUE: Keys = Keys {
     of: "an item of `values`",
     known: &["id", "file", "path", "is", "one_of", "like", "accepts", "level", "message", "hint"],
@@ -150,10 +153,25 @@ fn contains(node: &Node, problems: &mut Problems<'_>) -> Option<Contains> {
     }
     let id = word(node, "id", &CONTAINS, problems);
     let glob = pattern_of(node, "glob", &CONTAINS, problems);
-    let text = word(node, "text", &CONTAINS, problems);
-    let exactly = number(node, "exactly", &CONTAINS, problems);
+    let wanted = word(node, "text", &CONTAINS, problems);
+    let count = contains_count(node, problems);
+    let several = node.get("several").and_then(|node| text(node, "`several`", problems)).map(|text| text.value);
     let hint = word(node, "hint", &CONTAINS, problems);
-    Some(Contains { id: id?.value, glob: glob?, text: text?.value, exactly: exactly?, hint: hint?.value })
+    let (min, max) = count?;
+    Some(Contains { id: id?.value, glob: glob?, text: wanted?.value, min, max, several, hint: hint?.value })
+}
+
+/// How often at least and at most.
+fn contains_count(node: &Node, problems: &mut Problems<'_>) -> Option<(u64, Option<u64>)> {
+    match (node.get("exactly"), node.get("min"), node.get("several")) {
+        (Some(exactly), None, None) => integer(exactly, "`exactly`", problems).map(|count| (count, Some(count))),
+        (None, Some(min), _) => Some((integer(min, "`min`", problems)?, None)),
+        _ => {
+            let message = "an item of `contains` has either `exactly`, or `min` and, if wanted, `several`";
+            problems.error(Code::InvalidValue, node.at, message.to_owned());
+            None
+        }
+    }
 }
 
 fn optional(node: &Node, problems: &mut Problems<'_>) -> Option<OptionalPath> {

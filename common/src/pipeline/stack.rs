@@ -101,7 +101,8 @@ pub struct Pattern {
     pub hint: String,
 }
 
-/// A text must be so many times in the files that match a glob, all of them together.
+/// How often a text must be in the files that match a glob, all of them together. In a language that is known only code counts,
+/// and no comment or string.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Contains {
     /// The name of the rule.
@@ -110,8 +111,12 @@ pub struct Contains {
     pub glob: String,
     /// The text.
     pub text: String,
-    /// How many times exactly; in a language that is known only code counts, and no comment or string.
-    pub exactly: u64,
+    /// How many times at least.
+    pub min: u64,
+    /// How many times at most; `None`: any number. A contract says `exactly` where both are the same.
+    pub max: Option<u64>,
+    /// What a person should know where it is there more often than `min` says.
+    pub several: Option<String>,
     /// What to do if it is not met.
     pub hint: String,
 }
@@ -196,7 +201,15 @@ semantic: [maven-pom-is-spring-boot, maven-java-version]
         let contract = read("contract.yml", SPRING, &CHECKS).unwrap();
         assert_eq!(contract.stack.folder(), "java-spring-boot-maven");
         assert_eq!(contract.versions["java"].supported, ["17"]);
-        assert_eq!((contract.patterns[0].min, contract.contains[0].exactly), (1, 1));
+        let contains = &contract.contains[0];
+        assert_eq!((contract.patterns[0].min, contains.min, contains.max), (1, 1, Some(1)));
+        let several = SPRING.replace("exactly: 1", "min: 1, several: s");
+        let contains = read("contract.yml", &several, &CHECKS).unwrap().contains.remove(0);
+        assert_eq!((contains.min, contains.max, contains.several.as_deref()), (1, None, Some("s")));
+        for bad in ["hint: \"...\"", "exactly: 1, min: 1", "exactly: 1, several: s"] {
+            let told = read("contract.yml", &SPRING.replace("exactly: 1", bad), &CHECKS).unwrap_err().to_string();
+            assert!(told.contains("an item of `contains`"), "{bad}: {told}");
+        }
         assert_eq!(contract.semantic, CHECKS);
     }
 
