@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # Builds the runner images on the engine that `docker` reaches: what is missing or out of date, nothing else.
 #
-#   runner-images/build.sh [NAME...]                           builds these, or all: java17-maven scan sca postgres
+#   runner-images/build.sh [NAME...]                           builds these, or all: java17-maven scan sca postgres node24-npm
 #   runner-images/build.sh --copy-from DOCKER_HOST [NAME...]   takes what is up to date there, builds the rest
 #   runner-images/build.sh --list                              prints the names of all images
 #

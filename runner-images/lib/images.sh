@@ -2,7 +2,7 @@
 # shellcheck shell=bash disable=SC2153,SC2154,SC2034 # versions.env and build.sh set what is read here, and read what is set
 
 # The order that --list prints; the scripts in dev/ count on it.
-all_images=(java17-maven scan sca postgres)
+all_images=(java17-maven scan sca postgres node24-npm)
 
 # describe NAME: sets `image`, `arguments`, `inputs` (files and folders, from the root of the repository) and `tools`.
 describe() {
@@ -12,6 +12,10 @@ describe() {
       image=pipelinex/java17-maven:$JAVA17_MAVEN_VERSION
       arguments=("MAVEN_VERSION=$MAVEN_VERSION" "MAVEN_SHA512=$MAVEN_SHA512" "MAVEN_DEPENDENCY_PLUGIN_VERSION=$MAVEN_DEPENDENCY_PLUGIN_VERSION")
       inputs+=(examples/spring-boot-maven/{pom.xml,src} examples/spring-boot-{database,vulnerable-dependency}/pom.xml)
+      ;;
+    node24-npm)
+      image=pipelinex/node24-npm:$NODE24_NPM_VERSION
+      arguments=("NODE_VERSION=$NODE24_VERSION" "NODE_SHA512=$NODE24_SHA512" "NPM_VERSION=$NPM_VERSION" "NPM_SHA512=$NPM_SHA512")
       ;;
     scan)
       image=pipelinex/scan:$SCAN_VERSION
