@@ -17,6 +17,7 @@ mod history;
 #[path = "../git/host.rs"]
 mod host;
 mod isolation;
+mod node;
 mod pages;
 mod people;
 #[cfg(feature = "faults")]
