@@ -146,6 +146,24 @@ fn without_an_inode_left_a_job_is_canceled_taken_up_again_and_ended() {
 }
 
 #[test]
+fn a_holder_that_wakes_up_knows_that_a_claim_after_its_own_was_moved_on() {
+    for disk in few_inodes() {
+        let store = store(&disk);
+        let job = admit(&store).unwrap();
+        // It is paused on another machine, and claim 2 is made while there are inodes.
+        let paused = claim(&store, &job).unwrap();
+        let path = |number| job.paths().claim(number);
+        fs::copy(path(1), path(2)).unwrap();
+        assert!(!paused.holds());
+        disk.take_inodes();
+        let third = claim(&store, &job).unwrap();
+        assert!(third.number() == 3 && third.holds());
+        assert!(!path(2).exists() && path(1).exists(), "the file of claim 2 was moved");
+        assert!(!paused.holds(), "claim 3 is later");
+    }
+}
+
+#[test]
 fn without_an_inode_left_a_job_that_nobody_has_begun_is_canceled() {
     for disk in few_inodes() {
         let store = store(&disk);

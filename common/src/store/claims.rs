@@ -102,8 +102,10 @@ impl Claim {
     /// is written that a reader believes. What cannot be looked at is not held.
     pub fn holds(&self) -> bool {
         let absent = |path: &Path| matches!(path.try_exists(), Ok(false));
-        // A job whose folder was removed is nobody's.
-        absent(&self.next) && absent(&self.ended) && matches!(self.own.try_exists(), Ok(true))
+        // The claim after this one may have been moved on to a higher number, so any higher one counts. The next one is looked at
+        // first: while it is being moved, a listing may show neither its old name nor its new one.
+        let is_latest = |folder: &Path| matches!(latest_claim(folder), Ok(latest) if latest == self.number);
+        absent(&self.next) && self.own.parent().is_some_and(is_latest) && absent(&self.ended)
     }
 }
 
@@ -214,6 +216,10 @@ fn lock_is_free(path: &Path) -> Result<bool, StoreError> {
 }
 
 pub(super) fn latest_claim(folder: &Path) -> Result<u64, StoreError> {
-    let entries = fs::read_dir(folder).map_err(DiskError::io("list", folder))?;
-    Ok(entries.filter_map(|entry| entry.ok()?.file_name().to_str()?.parse::<u64>().ok()).max().unwrap_or(0))
+    let mut latest = 0;
+    for entry in fs::read_dir(folder).map_err(DiskError::io("list", folder))? {
+        let name = entry.map_err(DiskError::io("list", folder))?.file_name();
+        latest = latest.max(name.to_str().and_then(|name| name.parse().ok()).unwrap_or(0));
+    }
+    Ok(latest)
 }

@@ -37,8 +37,9 @@ impl Job {
         }
     }
 
-    /// Makes the file of the claim before this one the file of this one: its holder is dead, and its number was only needed to be
-    /// lower. `None` where there is none, or somebody else has it.
+    /// Makes the file of the claim before this one the file of this one: its holder is dead, and holders of lower claims see the
+    /// higher number. `None` where there is none, or somebody else has it. It is moved and not linked, because a second name takes
+    /// an inode on tmpfs.
     fn inherit_claim(&self, number: u64, text: &[u8]) -> Result<Option<File>, StoreError> {
         let (old, new) = (self.paths().claim(number.saturating_sub(1)), self.paths().claim(number));
         let Ok(file) = OpenOptions::new().read(true).write(true).custom_flags(disk::nofollow()).open(&old) else {
