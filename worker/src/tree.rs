@@ -37,10 +37,11 @@ pub fn prepare(paths: &JobPaths, owner: &Slug, kind: TreeKind) -> Result<(), Tre
         }
         TreeKind::Copy if tree.join("copy").exists() => {}
         TreeKind::Copy => {
-            // Aside first: a copy that a dying worker left half made is not taken for a whole one.
+            // Aside first: a copy that a dying worker left half made is not taken for a whole one. Links are as an overlay shows
+            // them, also those to what a build has yet to make; the admission has refused those that lead out.
             let aside = tree.join(".copy");
             let _ = fs::remove_dir_all(&aside);
-            let how = Copying { whose: Whose::Runners, links: Links::Left, file_bytes: u64::MAX };
+            let how = Copying { whose: Whose::Runners, links: Links::Kept, file_bytes: u64::MAX };
             copy_tree(&Beneath::open(&paths.source())?, &aside, how)?;
             fs::rename(&aside, tree.join("copy")).map_err(DiskError::io("move", &aside))?;
         }

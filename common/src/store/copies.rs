@@ -31,8 +31,6 @@ pub enum Links {
     Kept,
     /// Those that lead to something inside of the tree are kept as they are; others are left out.
     Inside,
-    /// All are left out.
-    Left,
 }
 
 /// Whose a copy is.
@@ -83,7 +81,6 @@ pub fn copy_tree(from: &Beneath, to: &Path, how: Copying) -> Result<(), TreeErro
         let keep = match how.links {
             Links::Kept => true,
             Links::Inside => !matches!(from.leads_to(link, None)?, Leads::Out | Leads::Nowhere),
-            Links::Left => false,
         };
         if !keep {
             continue;
