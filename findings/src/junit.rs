@@ -203,7 +203,8 @@ impl Parser {
         }
     }
 
-    fn close_case(&mut self, case: Case) {
+    fn close_case(&mut self, mut case: Case) {
+        case.show_what_its_attribute_says();
         let suite = self.suite().map(|suite| {
             suite.shown.add(case.shown);
             suite.name.clone()
@@ -321,6 +322,16 @@ impl Case {
             case.first = Some((Kind::Error, String::new()));
         }
         case
+    }
+
+    /// A failure that only an attribute tells is one of those that the suite declares.
+    fn show_what_its_attribute_says(&mut self) {
+        let elements = self.shown.failures + self.shown.errors;
+        match &self.first {
+            Some((Kind::Failure, _)) if elements == 0 => self.shown.failures = 1,
+            Some((Kind::Error, _)) if elements == 0 => self.shown.errors = 1,
+            _ => {}
+        }
     }
 
     fn ended_with(&self, kind: Kind) -> bool {

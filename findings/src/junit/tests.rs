@@ -174,3 +174,15 @@ proptest! {
         prop_assert!(parse(&WHOLE.as_bytes()[..end]).is_err());
     }
 }
+
+#[test]
+fn what_only_an_attribute_tells_counts_once() {
+    let counts = |text: &str| parse(text.as_bytes()).unwrap().counts;
+    let failed = counts(r#"<testsuite failures="1"><testcase name="a" status="failed"/></testsuite>"#);
+    assert_eq!((failed.tests, failed.failures, failed.errors), (1, 1, 0));
+    let broken = counts(r#"<testsuite errors="1"><testcase name="a" result="error"><failure/></testcase></testsuite>"#);
+    assert_eq!(broken.failed(), 1);
+    let broken =
+        counts(r#"<testsuites errors="1"><testsuite errors="1"><testcase status="broken"/></testsuite></testsuites>"#);
+    assert_eq!((broken.tests, broken.failures, broken.errors), (1, 0, 1));
+}
