@@ -479,7 +479,7 @@ mod remove;
 #[cfg(test)]
 mod tests;
 
-pub use held::held_by;
+pub use held::{Held, held_by};
 pub use links::{Leads, leads_out};
 pub use measure::{Measured, Taken, measure, measure_up_to};
 pub use remove::remove_tree;

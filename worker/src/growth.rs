@@ -6,7 +6,7 @@
 mod guard;
 mod pace;
 
-use std::{path::PathBuf, sync::Arc, time::Duration};
+use std::{collections::BTreeMap, path::PathBuf, sync::Arc, time::Duration};
 
 use pipelinex_common::{
     foreign::{ForeignError, Taken, held_by, measure_up_to},
@@ -31,6 +31,8 @@ pub struct Watch {
     pub engine: Engine,
     /// Its own container.
     pub container: String,
+    /// Those beside it: what they hold counts as the step's.
+    pub beside: Vec<String>,
     /// The workspaces folder.
     pub root: PathBuf,
     /// What the step writes.
@@ -52,7 +54,7 @@ struct Look {
 impl Watch {
     /// Returns once the folders take more than they may, with how the step ends then.
     pub async fn outgrown(&self) -> Stop {
-        let (mut pace, mut id, mut unseen) = (Pace::new(self.most), None, 0);
+        let (mut pace, mut ids, mut unseen) = (Pace::new(self.most), BTreeMap::new(), 0);
         loop {
             let hurried = tokio::select! {
                 () = tokio::time::sleep(TICK) => false,
@@ -63,10 +65,8 @@ impl Watch {
                 continue;
             }
             let began = Instant::now();
-            if id.is_none() {
-                id = self.container_id().await;
-            }
-            let Some(look) = self.look(id.clone()).await else {
+            self.learn_ids(&mut ids).await;
+            let Some(look) = self.look(ids.values().cloned().collect()).await else {
                 pace.looked(began, used, Taken::default());
                 continue;
             };
@@ -86,7 +86,7 @@ impl Watch {
 
     /// Looks once more after the container has ended: what was written since the last look counts as well.
     pub async fn at_the_end(&self) -> Option<Stop> {
-        self.too_much(self.look(None).await?.taken)
+        self.too_much(self.look(Vec::new()).await?.taken)
     }
 
     async fn used(&self) -> Taken {
@@ -96,9 +96,9 @@ impl Watch {
         disk.ok().and_then(Result::ok).map(|disk| disk.used()).unwrap_or_default()
     }
 
-    async fn look(&self, container: Option<String>) -> Option<Look> {
+    async fn look(&self, containers: Vec<String>) -> Option<Look> {
         let (folders, root, most) = (self.folders.clone(), self.root.clone(), self.most);
-        let looked = tokio::task::spawn_blocking(move || look(&folders, &root, &most, container.as_deref()));
+        let looked = tokio::task::spawn_blocking(move || look(&folders, &root, &most, &containers));
         match looked.await {
             Ok(Ok(look)) => Some(look),
             Ok(Err(error)) => {
@@ -112,14 +112,32 @@ impl Watch {
         }
     }
 
-    async fn container_id(&self) -> Option<String> {
-        let status = self.engine.inspect(&self.container).await.ok()??;
-        Some(status.id).filter(|id| !id.is_empty())
+    /// The names of all of its containers.
+    fn containers(&self) -> impl Iterator<Item = &String> {
+        std::iter::once(&self.container).chain(&self.beside)
+    }
+
+    /// Asks for the ids of those containers whose ids are not known yet.
+    async fn learn_ids<'a>(&'a self, ids: &mut BTreeMap<&'a str, String>) {
+        for name in self.containers() {
+            if !ids.contains_key(name.as_str())
+                && let Ok(Some(status)) = self.engine.inspect(name).await
+                && !status.id.is_empty()
+            {
+                ids.insert(name, status.id);
+            }
+        }
     }
 
     /// What the kernel counts of its writing: of use where files without a name cannot be seen.
     async fn written(&self) -> Option<u64> {
-        Some(self.engine.usage(&self.container).await.ok()??.written_bytes)
+        let mut written = None;
+        for name in self.containers() {
+            if let Ok(Some(usage)) = self.engine.usage(name).await {
+                written = Some(usage.written_bytes.saturating_add(written.unwrap_or_default()));
+            }
+        }
+        written
     }
 
     fn too_much(&self, taken: Taken) -> Option<Stop> {
@@ -139,7 +157,7 @@ fn look(
     folders: &[PathBuf],
     root: &std::path::Path,
     most: &Taken,
-    container: Option<&str>,
+    containers: &[String],
 ) -> Result<Look, ForeignError> {
     // The quota counts everything that has an inode, with a name or without.
     if let Some(taken) = folders.first().and_then(|folder| quota::taken(folder, root, most)) {
@@ -157,8 +175,8 @@ fn look(
             }
         }
     }
-    let held = container.and_then(held_by);
-    Ok(Look { taken: taken.plus(held.unwrap_or_default()), held: held.is_some(), unseen })
+    let held = held_by(containers).unwrap_or_default();
+    Ok(Look { taken: taken.plus(held.taken), held: held.whole, unseen })
 }
 
 #[cfg(test)]
@@ -179,7 +197,7 @@ mod tests {
         let most = Taken { bytes: MIB, files: 400 };
         let taken = |most: &Taken| {
             let folders = [missing.clone(), full.clone(), many.clone()];
-            look(&folders, dir.path(), most, None).unwrap().taken
+            look(&folders, dir.path(), most, &[]).unwrap().taken
         };
         let both = taken(&most);
         assert!((600_000..MIB).contains(&both.bytes), "{both:?}");

@@ -18,13 +18,24 @@ const LOOKED_AT_MAX: usize = 100_000;
 /// File systems in memory (tmpfs, hugetlbfs): what lies there counts as memory already.
 const IN_MEMORY: [u64; 2] = [0x0102_1994, 0x9584_58f6];
 
-/// What the processes of a container hold of files without a name; `None` where this process cannot see them.
-pub fn held_by(container: &str) -> Option<Taken> {
-    let processes = processes_of(container);
-    if processes.is_empty() {
-        return None;
-    }
-    let (mut seen, mut taken, mut left) = (HashSet::new(), Taken::default(), LOOKED_AT_MAX);
+/// What processes hold of files without a name.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Held {
+    /// What was seen.
+    pub taken: Taken,
+    /// Whether that is all: they may have more open than is looked at.
+    pub whole: bool,
+}
+
+/// What the processes of these containers hold of files without a name; `None` where this process cannot see them.
+pub fn held_by(containers: &[String]) -> Option<Held> {
+    let processes = processes_of(containers);
+    if processes.is_empty() { None } else { held_of(&processes, LOOKED_AT_MAX) }
+}
+
+/// Looks at no more than so many descriptors and mappings.
+fn held_of(processes: &[PathBuf], mut left: usize) -> Option<Held> {
+    let (mut seen, mut taken) = (HashSet::new(), Taken::default());
     for process in processes {
         for links in [process.join("fd"), process.join("map_files")] {
             let entries = match fs::read_dir(&links) {
@@ -33,21 +44,25 @@ pub fn held_by(container: &str) -> Option<Taken> {
                 Err(error) if error.kind() == std::io::ErrorKind::NotFound => continue,
                 Err(_) => return None,
             };
-            for entry in entries.flatten().take(left) {
+            for entry in entries.flatten() {
+                if left == 0 {
+                    return Some(Held { taken, whole: false });
+                }
                 left -= 1;
                 taken = taken.plus(nameless(&entry.path(), &mut seen).unwrap_or_default());
             }
         }
     }
-    Some(taken)
+    Some(Held { taken, whole: true })
 }
 
-/// The processes of a container, as folders of `/proc`. A control group carries the container's id whatever made it.
-fn processes_of(container: &str) -> Vec<PathBuf> {
+/// The processes of containers, as folders of `/proc`. A control group carries the container's id whatever made it.
+fn processes_of(containers: &[String]) -> Vec<PathBuf> {
     let is_number = |path: &Path| path.file_name().is_some_and(|name| name.as_encoded_bytes()[0].is_ascii_digit());
-    let is_in = |path: &PathBuf| fs::read_to_string(path.join("cgroup")).is_ok_and(|groups| groups.contains(container));
+    let is_one = |groups: &str| containers.iter().any(|id| !id.is_empty() && groups.contains(id.as_str()));
+    let is_in = |path: &PathBuf| fs::read_to_string(path.join("cgroup")).is_ok_and(|groups| is_one(&groups));
     let all = fs::read_dir("/proc").into_iter().flatten().flatten().map(|entry| entry.path());
-    if container.is_empty() { Vec::new() } else { all.filter(|path| is_number(path)).filter(is_in).collect() }
+    all.filter(|path| is_number(path)).filter(is_in).collect()
 }
 
 /// What a file takes that is open under this link, if it has no name, was not seen yet, and is on a disk.
@@ -82,6 +97,10 @@ mod tests {
         let taken = nameless(&link, &mut seen).unwrap();
         assert!(taken.bytes >= 100_000 && taken.files == 1, "{taken:?}");
         assert_eq!(nameless(&link, &mut seen), None, "by another descriptor of the same file");
-        assert_eq!(held_by("no such container"), None);
+        assert_eq!(held_by(&["no such container".to_owned(), String::new()]), None);
+        let me = [PathBuf::from("/proc/self")];
+        let all = held_of(&me, LOOKED_AT_MAX).unwrap();
+        assert!(all.whole && all.taken.bytes >= 100_000, "{all:?}");
+        assert!(!held_of(&me, 2).unwrap().whole, "more is open than was looked at");
     }
 }

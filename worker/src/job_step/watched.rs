@@ -24,7 +24,7 @@ impl JobSteps {
         let watched = services.as_ref().filter(|_| *live);
         let watching = watched.map(|services| watch_over(services.clone(), tell.clone()));
         let (grower, _entered) = self.worker.guard.enter(tell.clone());
-        let watch = Arc::new(self.watch(step, spec, grower));
+        let watch = Arc::new(self.watch(step, spec, services.as_ref(), grower));
         let growing = AbortOnDropHandle::new(tokio::spawn(tell_when_outgrown(watch.clone(), tell.clone())));
         let mut order = self.order.subscribe();
         let ending_beside = end_when_ordered(order.clone(), services.clone(), tell);
@@ -76,10 +76,11 @@ impl JobSteps {
 
 impl JobSteps {
     /// Whatever a step writes where its host sees it.
-    fn watch(&self, step: &Step, spec: &ContainerSpec, grower: Arc<Grower>) -> Watch {
+    fn watch(&self, step: &Step, spec: &ContainerSpec, services: Option<&Services>, grower: Arc<Grower>) -> Watch {
         Watch {
             engine: self.engine.clone(),
             container: spec.name.clone(),
+            beside: services.iter().flat_map(|services| services.names()).map(str::to_owned).collect(),
             root: self.worker.store.layout().root().to_owned(),
             folders: self.written_by(step),
             most: self.worker.config.limits.disk(),
