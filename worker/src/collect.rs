@@ -72,7 +72,7 @@ impl Collector<'_> {
         self.gather_logs(&aside.join("reports"), &mut collected)?;
         if self.step.kind == StepKind::Normal {
             self.gather_from_tree(&aside, succeeded, &mut collected)?;
-            self.gather_tests(&aside, &mut collected)?;
+            self.gather_tests(&aside, succeeded, &mut collected)?;
         }
         self.read_findings(&aside.join("reports"), succeeded, &mut collected)?;
         if collected.copied > 0 {

@@ -260,7 +260,7 @@ pub fn cover(record: &mut StepRecord, collected: &mut Collected, allow: &AllowUn
         (true, StepState::Success) if required => {
             record.status = StepState::Failed;
             record.reason = Some(Reason::ToolError);
-            record.message = format!("{}; what was read: {}", skipped.sentence(), record.message);
+            record.message = format!("{}; in the rest: {}", skipped.sentence(), record.message);
         }
         (true, _) => record.warnings.push(format!("{}: findings may be missing", skipped.counted_words())),
     }

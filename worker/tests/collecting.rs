@@ -264,6 +264,65 @@ fn what_no_source_has_is_counted_apart_and_what_cannot_be_read_is_told() {
     let told = |part: &str| collected.warnings.iter().any(|text| text.contains(part));
     assert!(told("2 of the reported tests are not counted") && told("(a.Forged)"), "{:?}", collected.warnings);
     assert!(told("TEST-b.xml: not a JUnit report: it is cut off"), "{:?}", collected.warnings);
+    let first = collected.first_broken_test_report.as_deref().unwrap();
+    assert!(first.starts_with("TEST-b.xml: not a JUnit report"), "{first}");
     let FailedTest { name, message, .. } = &collected.failed_tests[0];
     assert_eq!((name.as_str(), message.as_str()), ("\\u{202e}x", "\\u{1b}[31mno"));
+}
+
+/// How many reports were not read, and what is said of the first.
+fn unread(collected: &Collected) -> (u64, &str) {
+    (collected.broken_test_reports, collected.first_broken_test_report.as_deref().unwrap_or_default())
+}
+
+#[test]
+fn a_report_that_is_refused_too_large_or_not_reached_is_not_taken_for_a_passed_one() {
+    let mut place = Place::new();
+    place.tree("TEST-a.xml", PASSED);
+    place.tree("TEST-b.xml", PASSED);
+    let large = File::create(place.tree("TEST-c.xml", "")).unwrap();
+    large.set_len((32 << 20) + 1).unwrap();
+    let collected = place.collect();
+    assert_eq!(unread(&collected), (1, "TEST-c.xml: it is larger than the 32 MiB that are read"));
+    assert_eq!(collected.tests.unwrap().tests, 2);
+
+    let collected = at_most(&mut place, 32 << 20, 10_000);
+    assert_eq!(unread(&collected), (1, "TEST-c.xml is more than the limit allows"));
+    let collected = at_most(&mut place, 64 << 20, 1);
+    assert_eq!(unread(&collected), (2, "TEST-b.xml is more than the limit allows"));
+    for number in 0..60 {
+        place.tree(&format!("{number}.java"), "");
+    }
+    let collected = at_most(&mut place, 64 << 20, 1);
+    assert!(unread(&collected).1.starts_with("the tree has more files than are looked through"), "{collected:?}");
+}
+
+/// Collects with these limits.
+fn at_most(place: &mut Place, bytes: u64, files: u64) -> Collected {
+    (place.limits.report_bytes, place.limits.collected_files) = (bytes, files);
+    fs::remove_dir_all(place.published()).unwrap();
+    place.collect()
+}
+
+#[test]
+fn tests_without_a_report_are_told() {
+    let place = Place::new();
+    place.tree("src/test/java/a/GreeterTest.java", "class GreeterTest {}");
+    let collected = place.collect();
+    let told = |text: &String| text.contains("no file matches **/TEST-*.xml") && text.contains("a/GreeterTest.java");
+    assert!(collected.warnings.iter().any(told), "{:?}", collected.warnings);
+}
+
+#[test]
+fn a_copied_tree_has_the_links_of_the_project() {
+    let place = Place::new();
+    let (source, owner) = (place.paths.source(), &place.step.slug);
+    put(source.join("a/file"), "text");
+    symlink("a/file", source.join("link")).unwrap();
+    symlink("target/not-made-yet", source.join("later")).unwrap();
+    fs::remove_dir_all(place.paths.tree(owner)).unwrap();
+    tree::prepare(&place.paths, owner, TreeKind::Copy).unwrap();
+    let copy = place.paths.tree(owner).join("copy");
+    assert_eq!(fs::read_to_string(copy.join("link")).unwrap(), "text");
+    assert_eq!(fs::read_link(copy.join("later")).unwrap(), PathBuf::from("target/not-made-yet"));
 }

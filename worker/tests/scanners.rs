@@ -185,7 +185,7 @@ fn what_a_scan_left_unread_is_told_and_fails_it_where_it_is_required() {
         let (_, end) = run_scan(world, &definition).await;
         let sast = step(&end, "SAST");
         assert_eq!((end.state, sast.reason), (JobState::Failed, Some(Reason::ToolError)), "{end:#?}");
-        assert_eq!(sast.message, "1 file was not read: src/A.java (torn); what was read: no findings");
+        assert_eq!(sast.message, "1 file was not read: src/A.java (torn); in the rest: no findings");
         world.config.policy.allow_unread = allow(&["legacy/**", "**/A.java"]);
         let (_, end) = run_scan(world, &definition).await;
         assert_eq!(end.state, JobState::Succeeded, "{end:#?}");

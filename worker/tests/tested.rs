@@ -36,7 +36,7 @@ fn a_failed_test_fails_the_step_whatever_its_script_says() {
             let step = &end.stages["TEST"].steps[0];
             assert_eq!(step.exit_code, Some(0));
             let old = |text: &String| {
-                text == "1 JUnit reports are older than this step and were not counted: reports/TEST-submitted.xml"
+                text == "1 JUnit report is older than this step and was not counted: reports/TEST-submitted.xml"
             };
             assert!(step.warnings.iter().any(old), "{copy_trees}: {:?}", step.warnings);
             assert_eq!(step.failed_tests.len(), 1);

@@ -12,7 +12,10 @@ use pipelinex_common::{
     pipeline::model::ArtifactsWhen,
 };
 
-use super::{Collected, Collector, ENTRIES_PER_FILE, budget::Budget};
+use super::{
+    Collected, Collector, ENTRIES_PER_FILE,
+    budget::{Budget, Copied},
+};
 use crate::spec::APP_DIR;
 
 impl Collector<'_> {
@@ -86,7 +89,7 @@ struct Keeping<'a> {
 
 impl Keeping<'_> {
     fn file(&mut self, found: &Found, path: &str, collected: &mut Collected) -> Result<(), DiskError> {
-        if self.budget.copy(self.tree, found, &self.to.join(path), collected)? {
+        if let Copied::Whole = self.budget.copy(self.tree, found, &self.to.join(path), collected)? {
             self.kept.insert(path.to_owned());
             collected.add_artifact(path);
         }

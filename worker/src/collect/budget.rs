@@ -29,8 +29,10 @@ pub struct Collected {
     pub tests: Option<TestCounts>,
     /// The first of the tests that failed.
     pub failed_tests: Vec<FailedTest>,
-    /// How many of its JUnit reports cannot be read.
+    /// How many of its JUnit reports were there and were not read.
     pub broken_test_reports: u64,
+    /// The first of them, and why.
+    pub first_broken_test_report: Option<String>,
     /// What its findings add up to.
     pub findings: Option<FindingCounts>,
     /// Artifacts, as paths below `artifacts/<step>/`; of many the first.
@@ -89,6 +91,14 @@ impl Collected {
     }
 }
 
+/// What came of one file that was to be copied.
+pub(super) enum Copied {
+    /// It is there.
+    Whole,
+    /// It was left, and why.
+    Left(String),
+}
+
 /// How much may still be copied.
 pub(super) struct Budget {
     what: &'static str,
@@ -102,36 +112,34 @@ impl Budget {
         Self { what, bytes, files, exhausted: false }
     }
 
-    /// Copies one file if there is room for it. Says whether it was copied.
+    /// Copies one file if there is room for it.
     pub(super) fn copy(
         &mut self,
         from: &Beneath,
         found: &Found,
         to: &Path,
         collected: &mut Collected,
-    ) -> Result<bool, DiskError> {
+    ) -> Result<Copied, DiskError> {
         let what = self.what;
         // Before a byte is written: a thousand sparse files of a gibibyte each cost nothing. What is refused counts as a file.
         if self.files == 0 || found.bytes > self.bytes {
+            let reason = format!("{} is more than the limit allows", shown(&found.path));
             if !std::mem::replace(&mut self.exhausted, true) {
-                collected.warn(format!(
-                    "not all {what} were collected: {} is more than the limit allows",
-                    shown(&found.path)
-                ));
+                collected.warn(format!("not all {what} were collected: {reason}"));
             }
-            return Ok(false);
+            return Ok(Copied::Left(reason));
         }
         self.files -= 1;
         match self.copy_to(from, found, to) {
             Ok(bytes) => {
                 self.bytes -= bytes;
                 collected.copied += 1;
-                Ok(true)
+                Ok(Copied::Whole)
             }
             Err(Failed::Ours(error)) => Err(error),
             Err(Failed::Theirs(reason)) => {
                 collected.warn(format!("{what}: {reason}"));
-                Ok(false)
+                Ok(Copied::Left(reason))
             }
         }
     }

@@ -12,9 +12,15 @@ use pipelinex_common::{
     execution::{FailedTest, TestCounts},
     findings,
     foreign::{Beneath, Found, shown, shown_up_to},
+    limits::MIB,
+    words::counted,
 };
 
-use super::{Collected, Collector, ENTRIES_PER_FILE, PARSED_MAX, artifacts::globs, budget::Budget};
+use super::{
+    Collected, Collector, ENTRIES_PER_FILE, PARSED_MAX,
+    artifacts::globs,
+    budget::{Budget, Copied},
+};
 use crate::tree;
 
 /// How many failed tests a record names.
@@ -33,15 +39,22 @@ struct Tests {
     failed: Vec<FailedTest>,
     classes: BTreeMap<String, TestCounts>,
     read: usize,
-    /// Reports that cannot be read.
+    /// Reports that were there and were not read.
     broken: u64,
+    /// The first of them, and why.
+    first_broken: Option<String>,
     /// Reports that were there before the step began.
     old: Vec<String>,
 }
 
 impl Collector<'_> {
     /// Keeps and counts the JUnit reports that the definition promises, however the step ended.
-    pub(super) fn gather_tests(&self, aside: &Path, collected: &mut Collected) -> Result<(), DiskError> {
+    pub(super) fn gather_tests(
+        &self,
+        aside: &Path,
+        succeeded: bool,
+        collected: &mut Collected,
+    ) -> Result<(), DiskError> {
         let patterns = &self.step.artifacts.junit;
         if patterns.is_empty() {
             return Ok(());
@@ -62,16 +75,23 @@ impl Collector<'_> {
                 return Ok(());
             }
         };
+        let mut tests = Tests::default();
         if walk.cut {
-            collected.warn("the tree has more files than are looked through for test reports");
+            let why = "the tree has more files than are looked through for test reports";
+            collected.warn(why);
+            tests.lose(why.to_owned());
         }
         let began = tree::begun_at(self.paths, self.tree_owner, &self.step.slug);
-        let left = walk.passed_over.iter().map(|left| (&left.path, left.reason.as_str()));
-        let links = walk.links.iter().map(|link| (link, "it is a link"));
-        for (path, reason) in left.chain(links).filter(|(path, _)| junit.is_match(path)) {
-            collected.warn(format!("JUnit reports: {}: {reason}", shown(path)));
+        for left in walk.passed_over.iter().filter(|left| junit.is_match(&left.path)) {
+            let why = format!("{}: {}", shown(&left.path), left.reason);
+            collected.warn(format!("JUnit reports: {why}"));
+            tests.lose(why);
         }
-        let mut tests = Tests::default();
+        // What a link leads to is a report of its own where it matches a pattern.
+        let links: Vec<_> = walk.links.iter().filter(|link| junit.is_match(link)).collect();
+        for link in &links {
+            collected.warn(format!("JUnit reports: {}: it is a link", shown(link)));
+        }
         let mut budget = Budget::new("JUnit reports", self.limits.report_bytes, self.limits.collected_files);
         for (number, found) in walk.files.iter().enumerate().filter(|(_, found)| junit.is_match(&found.path)) {
             if is_older(&tree, found, began) {
@@ -79,11 +99,21 @@ impl Collector<'_> {
                 continue;
             }
             let to = aside.join("reports/junit").join(name_of_copy(number, &found.path));
-            if budget.copy(&tree, found, &to, collected)? {
-                tests.read(&to, &found.path, collected);
+            match budget.copy(&tree, found, &to, collected)? {
+                Copied::Whole => tests.read(&to, found, collected),
+                Copied::Left(why) => tests.lose(why),
             }
         }
         let sources = walk.files.iter().map(|found| found.path.as_str()).filter(|path| !junit.is_match(path));
+        let nothing = tests.read == 0 && tests.broken == 0 && tests.old.is_empty() && links.is_empty();
+        if nothing
+            && succeeded
+            && let Some(test) = sources.clone().find(|path| classes::is_test(path))
+        {
+            let promised = patterns.join(", ");
+            let test = shown(test);
+            collected.warn(format!("no test was counted: no file matches {promised}, though there are tests ({test})"));
+        }
         tests.tell_apart(&classes::unknown(&tests.classes, &tree, sources), collected);
         tests.finish(collected);
         Ok(())
@@ -91,15 +121,25 @@ impl Collector<'_> {
 }
 
 impl Tests {
-    fn read(&mut self, copy: &Path, path: &str, collected: &mut Collected) {
-        let text = disk::read_file(copy, PARSED_MAX).map_err(|error| error.to_string());
-        let report = text.and_then(|text| {
-            findings::junit::parse(&text.unwrap_or_default()).map_err(|error| format!("{}: {error}", shown(path)))
-        });
+    /// Remembers that a report was not read: tests that failed may be in it.
+    fn lose(&mut self, why: String) {
+        self.broken += 1;
+        self.first_broken.get_or_insert(why);
+    }
+
+    fn read(&mut self, copy: &Path, found: &Found, collected: &mut Collected) {
+        let report = match disk::read_file(copy, PARSED_MAX) {
+            _ if found.bytes > PARSED_MAX => {
+                Err(format!("it is larger than the {} MiB that are read", PARSED_MAX / MIB))
+            }
+            Ok(text) => findings::junit::parse(&text.unwrap_or_default()).map_err(|error| error.to_string()),
+            Err(error) => Err(error.to_string()),
+        };
         match report {
             Err(error) => {
-                self.broken += 1;
-                collected.warn(error);
+                let why = format!("{}: {error}", shown(&found.path));
+                collected.warn(why.clone());
+                self.lose(why);
             }
             Ok(report) => {
                 self.read += 1;
@@ -134,14 +174,17 @@ impl Tests {
 
     fn finish(self, collected: &mut Collected) {
         if !self.old.is_empty() {
-            let (number, names) = (self.old.len(), first_of(&self.old));
-            collected.warn(format!("{number} JUnit reports are older than this step and were not counted: {names}"));
+            let number = counted(u64::try_from(self.old.len()).unwrap_or(u64::MAX), "JUnit report");
+            let (are, were) = if self.old.len() == 1 { ("is", "was") } else { ("are", "were") };
+            let names = first_of(&self.old);
+            collected.warn(format!("{number} {are} older than this step and {were} not counted: {names}"));
         }
         if self.read + usize::try_from(self.broken).unwrap_or(usize::MAX) > 0 {
             collected.tests = Some(self.counts);
         }
         collected.failed_tests = self.failed;
         collected.broken_test_reports = self.broken;
+        collected.first_broken_test_report = self.first_broken;
     }
 }
 

@@ -14,24 +14,23 @@ const NAMED_MAX: usize = 3;
 /// Longest mention of one test in a message, in characters.
 const MENTION_MAX: usize = 200;
 
-/// Says what the tests came to, and fails a step that succeeded although one failed, unless the operator allows that.
+/// Says what the tests came to, and fails a step that succeeded although a test failed or a report was not read, unless the operator
+/// allows that.
 pub fn judge_tests(record: &mut StepRecord, collected: &Collected, allowed: bool) {
     let Some(counts) = record.tests else { return };
     record.failed_tests = collected.failed_tests.clone();
     let mut words = counts.words();
-    match collected.broken_test_reports {
-        0 => {}
-        1 => words.push_str(", 1 report cannot be read"),
-        many => words.push_str(&format!(", {many} reports cannot be read")),
-    }
     if counts.failed() > 0 {
         words.push_str(&named(record, counts.failed()));
     }
+    words.push_str(&unread(collected));
+    // A report that nobody read may be the one with the failed tests.
+    let passed = counts.failed() == 0 && collected.broken_test_reports == 0;
     match (record.status, record.reason) {
-        (StepState::Success, _) if counts.failed() > 0 && allowed => {
+        (StepState::Success, _) if !passed && allowed => {
             record.message = format!("{words} (the operator allows failing tests)");
         }
-        (StepState::Success, _) if counts.failed() > 0 => {
+        (StepState::Success, _) if !passed => {
             record.status = StepState::Failed;
             record.reason = Some(Reason::ScriptFailure);
             record.message = words;
@@ -40,6 +39,16 @@ pub fn judge_tests(record: &mut StepRecord, collected: &Collected, allowed: bool
         // What failed says more than with which code.
         (_, Some(Reason::ScriptFailure)) if counts.failed() > 0 => record.message = words,
         _ => record.message = format!("{}; {words}", record.message),
+    }
+}
+
+/// What was not read of the reports: `; not every test report was read: reports/a.xml: it is cut off; and 2 more`.
+fn unread(collected: &Collected) -> String {
+    let Some(first) = &collected.first_broken_test_report else { return String::new() };
+    let first = shown_up_to(first, MENTION_MAX);
+    match collected.broken_test_reports {
+        0 | 1 => format!("; not every test report was read: {first}"),
+        many => format!("; not every test report was read: {first}; and {} more", many - 1),
     }
 }
 
@@ -120,10 +129,17 @@ mod tests {
         let mut record = StepRecord::bare("TEST", StepState::Success, None, "finished");
         let mut collected = Collected::default();
         collected.broken_test_reports = 2;
+        collected.first_broken_test_report = Some("a.xml: it is cut off".to_owned());
         judge_tests(&mut record, &collected, false);
         assert_eq!(record.message, "finished", "no tests, nothing to say");
         record.tests = Some(TestCounts::default());
         judge_tests(&mut record, &collected, false);
-        assert_eq!(record.message, "0 tests, 2 reports cannot be read");
+        let words = "0 tests; not every test report was read: a.xml: it is cut off; and 1 more";
+        assert_eq!((record.status, record.reason), (StepState::Failed, Some(Reason::ScriptFailure)));
+        assert_eq!(record.message, words);
+        record.status = StepState::Success;
+        judge_tests(&mut record, &collected, true);
+        assert_eq!(record.status, StepState::Success);
+        assert_eq!(record.message, format!("{words} (the operator allows failing tests)"));
     }
 }

@@ -121,7 +121,7 @@ fn a_required_scan_that_left_files_unread_has_not_succeeded() {
     };
     let (reason, message, _) = judged(0, &["*.kt"], true, 2);
     assert_eq!(reason, Some(Reason::ToolError));
-    assert_eq!(message, "1 file was not read: src/A.java (torn); what was read: no findings");
+    assert_eq!(message, "1 file was not read: src/A.java (torn); in the rest: no findings");
     let (reason, message, warnings) = judged(0, &["*.kt", "src/**"], true, 2);
     assert_eq!((reason, message.as_str()), (None, "no findings"));
     assert_eq!(warnings, "2 files were not read, which --allow-unread of the operator allows: src/A.java, b.kt");

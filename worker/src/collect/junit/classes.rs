@@ -26,6 +26,17 @@ pub(super) fn is_source(path: &str) -> bool {
     path.rsplit('/').next().and_then(|name| name.rsplit_once('.')).is_some_and(|(_, end)| SOURCES.contains(&end))
 }
 
+/// Whether a path is that of a source with tests, by the habits of the build tools.
+pub(super) fn is_test(path: &str) -> bool {
+    let (folders, name) = path.rsplit_once('/').unwrap_or(("", path));
+    let stem = name.rsplit_once('.').map_or(name, |(stem, _)| stem);
+    let ends = ["Test", "Tests", "TestCase", "IT", "Spec", "_test", "_spec", ".test", ".spec"];
+    let in_folder = folders.split('/').any(|folder| matches!(folder, "test" | "tests" | "__tests__" | "spec"));
+    // Resources of tests have other endings, or a folder of their own.
+    let is_named = stem.starts_with("test_") || ends.iter().any(|end| stem.ends_with(end));
+    is_source(path) && (is_named || in_folder) && !folders.split('/').any(|folder| folder == "resources")
+}
+
 /// Those of the classes that are in none of the sources. Files are read only for a class that names none of them.
 pub(super) fn unknown<'a>(
     classes: &BTreeMap<String, TestCounts>,
@@ -104,6 +115,17 @@ mod tests {
             ("a..b", None),
         ] {
             assert_eq!(outer(class), name, "{class}");
+        }
+    }
+
+    #[test]
+    fn a_test_is_known_by_its_name_or_its_folder() {
+        for path in ["src/test/java/a/Greets.java", "GreeterTest.java", "a/GreeterIT.kt", "test_a.py", "web/a.spec.ts"]
+        {
+            assert!(is_test(path), "{path}");
+        }
+        for path in ["src/main/java/a/Greeter.java", "src/test/resources/a.js", "latest.java", "src/test/data.txt"] {
+            assert!(!is_test(path), "{path}");
         }
     }
 
