@@ -82,7 +82,7 @@ benchmark() { # DIR
   jq -r '.runs[].results[] | .ruleId + " " + (.locations[0].physicalLocation.artifactLocation.uri | sub(".*/"; "") | sub("[.]java$"; ""))' \
     "$work/report" | sort -u >"$work/found"
   echo "OWASP Benchmark (score: recall less the share of false cases that are found)"
-  for row in cmdi:java-command-injection sqli:java-sql-injection pathtraver:java-path-traversal xss:java-cross-site-scripting \
+  for row in cmdi:java-command-injection sqli:java-sql-injection pathtraver:java-path-traversal xss:java-reflected-xss \
     hash:java-weak-hash weakrand:java-weak-random; do
     category=${row%%:*} rule=${row#*:}
     awk -F, -v c="$category" -v r="$rule" '$2 == c && $3 == "true" {print r " " $1}' "$1/expectedresults-1.2.csv" | sort -u >"$work/true"
