@@ -59,7 +59,8 @@ not_planted() { ! grep -qi canary "$job"/reports/sast/*; }
 empty_job sast-evasions
 python3 "$root/dev/stages/evasions/make-sast.py" "$job/app" >"$work/sast-places"
 hand_over
-scan SAST sast
+# One of them takes every rule longer than anybody waits: less time, the same verdict.
+scan SAST sast --env SAST_RULE_SECONDS=5
 jq -r '.runs[].results[] | .ruleId + " " + (.locations[0].physicalLocation | (.artifactLocation.uri | gsub("\n"; " ")) + ":" + (.region.startLine | tostring))' \
   "$job/reports/sast/semgrep.sarif" >"$work/found" || true
 jq -r '.details.skipped // [] | .[].path' "$job/reports/sast/result.json" >"$work/unread" || true

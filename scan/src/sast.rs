@@ -24,8 +24,8 @@ use crate::{
 
 /// Files that are named in one message.
 const MAX_NAMED: usize = 10;
-/// Longest time for one rule on one file, in seconds; what takes longer is unread.
-const RULE_TIMEOUT: &str = "30";
+/// Longest time for one rule on one file, in seconds, unless SAST_RULE_SECONDS says otherwise; what takes longer is unread.
+const RULE_SECONDS: u64 = 30;
 /// After so many rules that took too long a file is given up: it is unread already, and others wait.
 const TIMEOUTS: &str = "3";
 
@@ -56,6 +56,7 @@ pub(crate) fn run(stage: &mut Stage) -> Result<String, Failure> {
 fn semgrep(stage: &Stage, canary: &Canary, place: &Path) -> Result<(i32, Value, Value), Failure> {
     let (json, sarif_path) = (stage.scratch("semgrep.json"), stage.scratch("semgrep.sarif"));
     let jobs = thread::available_parallelism().map_or(1, std::num::NonZero::get);
+    let seconds = stage.number("SAST_RULE_SECONDS", RULE_SECONDS, 1..=3600)?.to_string();
     let tool = Tool::new(stage, "semgrep")
         .args(["scan", "--metrics=off", "--disable-version-check", "--error", "--verbose"])
         .arg("--config")
@@ -64,7 +65,7 @@ fn semgrep(stage: &Stage, canary: &Canary, place: &Path) -> Result<(i32, Value, 
         .arg(&canary.config)
         .args(["--no-rewrite-rule-ids", "--disable-nosem", "--no-git-ignore", "--x-ignore-semgrepignore-files"])
         .args(["--max-target-bytes", "0", "--no-exclude-binary-files"])
-        .args(["--timeout", RULE_TIMEOUT, "--timeout-threshold", TIMEOUTS, "--jobs", &jobs.to_string()])
+        .args(["--timeout", &seconds, "--timeout-threshold", TIMEOUTS, "--jobs", &jobs.to_string()])
         .arg(format!("--sarif-output={}", sarif_path.display()))
         .args(["--json", "--output"])
         .arg(&json)
@@ -129,7 +130,7 @@ fn reason(error: &Value, sources: &Sources, copy: Option<usize>) -> String {
     let kind = error["type"].as_str().or(error["type"][0].as_str()).unwrap_or("an error without a name");
     let rule = error["rule_id"].as_str().unwrap_or("a rule");
     match kind {
-        "Timeout" => format!("{rule} took longer than {RULE_TIMEOUT} s"),
+        "Timeout" => format!("{rule} took longer than it may (SAST_RULE_SECONDS)"),
         "PartialParsing" | "Syntax error" => {
             let line = error["spans"][0]["start"]["line"].as_u64().unwrap_or(1);
             let line = copy.map_or(line, |copy| sources.line(copy, line));
