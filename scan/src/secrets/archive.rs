@@ -3,12 +3,12 @@
 mod tar;
 
 use std::{
-    io::{Cursor, Read},
+    io::{self, Cursor, Read},
     rc::Rc,
 };
 
-use flate2::bufread::GzDecoder;
-use zip::ZipArchive;
+use flate2::bufread::{DeflateDecoder, GzDecoder};
+use zip::{CompressionMethod, ZipArchive};
 
 use super::{
     batch::Origin,
@@ -84,12 +84,11 @@ fn unzip(
     mut archive: ZipArchive<Cursor<&[u8]>>,
     depth: u32,
 ) -> Result<(), Failure> {
-    let (mut heads, mut bodies) = (Vec::new(), Vec::new());
+    let (mut known, mut readable) = (Vec::new(), Vec::new());
     for index in 0..archive.len() {
         let (name, unpacked) = match member(&mut archive, index) {
             Ok(member) => {
-                heads.push((member.head, member.start));
-                bodies.push((member.start, member.end));
+                known.push((member.head, member.start));
                 if member.is_folder {
                     continue;
                 }
@@ -98,17 +97,20 @@ fn unzip(
                 } else {
                     archive.by_index(index).map_err(|error| error.to_string()).and_then(|packed| take(reader, packed))
                 };
+                // Of an entry that cannot be unpacked, and is named, the strings are read instead.
+                let body = (member.start, unpacked.as_ref().map_or(member.end, |_| member.unpacked_end(bytes)));
+                known.push(body);
+                readable.extend(unpacked.is_ok().then_some(body));
                 (member.name, unpacked)
             }
             Err(error) => (format!("entry {index}"), Err(error)),
         };
         entry(reader, &inside(origin, &name), unpacked, depth)?;
     }
-    // What is between the entries: their names, comments, and what no directory lists.
-    for gap in gaps(bytes, &bodies) {
+    // What is in no unpacked entry: names, comments, what no directory lists, and what stands behind the end of packed data.
+    for gap in gaps(bytes, &readable) {
         reader.strings(origin, gap, &[1, 2, 4])?;
     }
-    let known: Vec<(u64, u64)> = heads.iter().chain(&bodies).copied().collect();
     if gaps(bytes, &known).iter().any(|gap| gap.windows(ZIP_ENTRY.len()).any(|part| part == ZIP_ENTRY)) {
         reader.unread(origin, "a ZIP archive with entries that its directory does not list")?;
     }
@@ -120,10 +122,30 @@ struct Member {
     name: String,
     is_folder: bool,
     encrypted: bool,
+    method: CompressionMethod,
     /// Where its own header, its content and the next thing begin.
     head: u64,
     start: u64,
     end: u64,
+}
+
+impl Member {
+    /// Where the bytes end that its content was unpacked from: packed data may end before the room that the directory names.
+    fn unpacked_end(&self, bytes: &[u8]) -> u64 {
+        let place = |at: u64| usize::try_from(at).unwrap_or(usize::MAX).min(bytes.len());
+        match self.method {
+            CompressionMethod::Stored => self.end,
+            CompressionMethod::Deflated => {
+                let packed = bytes.get(place(self.start)..place(self.end)).unwrap_or_default();
+                let mut stream = DeflateDecoder::new(packed);
+                match io::copy(&mut stream, &mut io::sink()) {
+                    Ok(_) => self.start.saturating_add(stream.total_in()),
+                    Err(_) => self.start,
+                }
+            }
+            _ => self.start,
+        }
+    }
 }
 
 fn member(archive: &mut ZipArchive<Cursor<&[u8]>>, index: usize) -> Result<Member, String> {
@@ -131,8 +153,9 @@ fn member(archive: &mut ZipArchive<Cursor<&[u8]>>, index: usize) -> Result<Membe
     let start = entry.data_start().unwrap_or_default();
     Ok(Member {
         name: entry.name().map_or_else(|_| format!("entry {index}"), std::borrow::Cow::into_owned),
-        is_folder: entry.is_dir() && entry.size() == 0,
+        is_folder: entry.is_dir() && entry.size() == 0 && entry.compressed_size() == 0,
         encrypted: entry.encrypted(),
+        method: entry.compression(),
         head: entry.header_start(),
         start,
         end: start.saturating_add(entry.compressed_size()),

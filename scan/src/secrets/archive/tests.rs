@@ -120,6 +120,37 @@ fn what_stands_between_the_entries_is_found() {
 }
 
 #[test]
+fn bytes_that_no_entry_unpacks_from_are_found() {
+    // A name that ends in a slash is a folder only where it has no content.
+    let mut folder = zip(&[("k/", b"")]);
+    let central = folder.windows(4).position(|part| part == b"PK\x01\x02").unwrap();
+    folder.splice(central..central, KEY.bytes());
+    let length = u8::try_from(KEY.len()).unwrap();
+    let central = central + KEY.len();
+    folder[18] = length;
+    folder[central + 20] = length;
+    for method in [8, central + 10] {
+        folder[method..method + 2].fill(0);
+    }
+    move_directory(&mut folder, length);
+    assert!(!look("x", &folder, Limits::default()).0.is_empty(), "content of a folder");
+    // Packed data that ends before its room does.
+    let mut early = zip(&[("a", b"nothing nothing nothing")]);
+    let central = early.windows(4).position(|part| part == b"PK\x01\x02").unwrap();
+    early.splice(central..central, KEY.bytes());
+    early[18] += length;
+    early[central + KEY.len() + 20] += length;
+    move_directory(&mut early, length);
+    assert!(!look("x", &early, Limits::default()).0.is_empty(), "behind the end of packed data");
+}
+
+/// Tells a ZIP's end that its directory has moved.
+fn move_directory(bytes: &mut [u8], by: u8) {
+    let end = bytes.windows(4).rposition(|part| part == ZIP_END).unwrap();
+    bytes[end + 16] += by;
+}
+
+#[test]
 fn what_cannot_be_unpacked_is_named() {
     let mut encrypted = zip(&[("a.txt", b"abc")]);
     let central = encrypted.windows(4).position(|part| part == b"PK\x01\x02").unwrap();
