@@ -3,7 +3,7 @@
 //! A row names a field of lock files that holds digests. A field's value is left out only where it can be nothing but a
 //! digest: by its length, and by not being text in disguise. There is no row for a path.
 
-use std::{borrow::Cow, path::Path};
+use std::{borrow::Cow, ops::Range, path::Path};
 
 use serde::Deserialize;
 
@@ -53,9 +53,13 @@ impl Allow {
         }
         let mut text = text.to_vec();
         for line in text.split_mut(|byte| *byte == b'\n') {
-            let starts = fields.iter().filter_map(|field| find(line, field.as_bytes()));
-            if let Some(start) = starts.min() {
-                mask(&mut line[start..]);
+            for field in &fields {
+                let mut at = 0;
+                while let Some(end) = find(&line[at..], field.as_bytes()) {
+                    at += end;
+                    let value = value(&line[at..]);
+                    mask(&mut line[at + value.start..at + value.end]);
+                }
             }
         }
         Cow::Owned(text)
@@ -65,6 +69,30 @@ impl Allow {
 /// Where the first of these words ends.
 fn find(line: &[u8], word: &[u8]) -> Option<usize> {
     line.windows(word.len()).position(|part| part == word).map(|at| at + word.len())
+}
+
+/// Where the value of a field is in what follows its name: in quotes, or one word. Nothing behind it belongs to the field.
+fn value(rest: &[u8]) -> Range<usize> {
+    let is_quote = |byte: &u8| matches!(byte, b'"' | b'\'');
+    let blanks = |at: usize| at + rest[at..].iter().take_while(|byte| matches!(byte, b' ' | b'\t')).count();
+    let closed = usize::from(rest.first().is_some_and(is_quote));
+    let separator = blanks(closed);
+    let is_separated = matches!(rest.get(separator), Some(b':' | b'='));
+    let start = if is_separated { blanks(separator + 1) } else { separator };
+    // A quote that closes no name opens the value, as in `checksum = "`; one that closes a value has nothing behind it.
+    let (start, quote) = match rest.get(start) {
+        Some(quote) if is_quote(quote) => (start + 1, Some(*quote)),
+        _ if closed == 1 && !is_separated => (1, Some(rest[0])),
+        _ => (start, None),
+    };
+    let ends = |byte: &u8| match quote {
+        Some(quote) => *byte == quote,
+        None => {
+            is_quote(byte)
+                || matches!(byte, b' ' | b'\t' | b'\r' | b',' | b';' | b'{'..=b'}' | b'[' | b']' | b'<' | b'>')
+        }
+    };
+    start..rest[start..].iter().position(ends).map_or(rest.len(), |end| start + end)
 }
 
 fn mask(line: &mut [u8]) {
@@ -150,6 +178,22 @@ mod tests {
             let masked = masked(file, &line);
             assert!(masked.len() == line.len() && masked.contains("xxxxxxxxxxxxxxxxxxxx"), "{masked}");
         }
+    }
+
+    #[test]
+    fn every_field_of_a_line_is_left_out_and_nothing_behind_its_value() {
+        let line = format!(
+            r#"{{"a": {{"integrity":"x","apiKey":"{HEX}"}}, "integrity": ["{HEX}"], "integrityKey":"{HEX}", "b": "sha512-", "c":"{HEX}"}}"#
+        );
+        assert_eq!(masked("package-lock.json", &line), line);
+        let line =
+            format!(r#"{{"integrity":"sha512-{BASE64}","key":"{HEX}","integrity":"sha1-{HEX} sha512-{BASE64}"}}"#);
+        let expected = line
+            .replace(BASE64, &"x".repeat(BASE64.len()))
+            .replace(&format!("sha1-{HEX}"), &format!("sha1-{}", "x".repeat(HEX.len())));
+        assert_eq!(masked("package-lock.json", &line), expected);
+        let line = format!(r#"checksum = "{HEX}" key = "{HEX}""#);
+        assert_eq!(masked("Cargo.lock", &line), line.replacen(HEX, &"x".repeat(HEX.len()), 1));
     }
 
     #[test]
