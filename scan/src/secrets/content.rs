@@ -96,8 +96,9 @@ impl Reader<'_> {
             }
             return Ok(());
         };
-        if !proof.texts_only {
-            self.strings(origin, &bytes[..proof.end], &[1, 2, 4])?;
+        self.strings(origin, &bytes[proof.strings_from.min(proof.end)..proof.end], &[1, 2, 4])?;
+        if proof.incomplete {
+            self.unread(origin, "it has compressed parts that could not be unpacked as a whole")?;
         }
         let mut portion = Portion::default();
         for (number, text) in proof.texts.iter().enumerate().filter(|(_, text)| text.len() >= text::MIN_RUN) {

@@ -10,8 +10,8 @@ mod font;
 mod image;
 mod sound;
 
-/// Most bytes that compressed parts of one file may unpack to.
-const MAX_INFLATED: u64 = 32 << 20;
+/// Most bytes that the compressed parts of one file may unpack to, all together.
+const MAX_INFLATED: usize = 128 << 20;
 
 /// A format that data was found to have.
 #[derive(Debug, Default, PartialEq, Eq)]
@@ -20,8 +20,10 @@ pub(super) struct Proof {
     pub(super) end: usize,
     /// Texts that are no readable strings of the file itself: packed, or one behind the other without a gap.
     pub(super) texts: Vec<Vec<u8>>,
-    /// Whether these are all that is readable in it.
-    pub(super) texts_only: bool,
+    /// From where on it is to be searched for readable strings; what is before is in the texts.
+    pub(super) strings_from: usize,
+    /// Whether a compressed part could not be unpacked as a whole.
+    pub(super) incomplete: bool,
 }
 
 impl From<usize> for Proof {

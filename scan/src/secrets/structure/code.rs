@@ -2,7 +2,8 @@
 
 use super::{Proof, cursor::Cursor};
 
-/// A class file up to its last attribute. Its constants stand one behind the other, so each is a text of its own.
+/// A class file up to its last attribute. Its constants stand one behind the other, so each is a text of its own. An attribute
+/// may hold anything, so what follows the constants is searched for strings.
 pub(super) fn class(bytes: &[u8]) -> Option<Proof> {
     let mut at = Cursor::behind(bytes, b"\xca\xfe\xba\xbe")?;
     at.skip(4)?;
@@ -25,6 +26,7 @@ pub(super) fn class(bytes: &[u8]) -> Option<Proof> {
             _ => return None,
         }
     }
+    let strings_from = at.at;
     at.skip(6)?;
     let interfaces = at.be16()?;
     at.skip(interfaces * 2)?;
@@ -35,7 +37,7 @@ pub(super) fn class(bytes: &[u8]) -> Option<Proof> {
         }
     }
     attributes(&mut at)?;
-    Some(Proof { end: at.at, texts, texts_only: true })
+    Some(Proof { end: at.at, texts, strings_from, incomplete: false })
 }
 
 fn attributes(at: &mut Cursor<'_>) -> Option<()> {

@@ -1,6 +1,6 @@
 //! What holds records: PDF, SQLite, DER (certificates, key stores).
 
-use super::{Proof, cursor::Cursor, image::inflated};
+use super::{MAX_INFLATED, Proof, cursor::Cursor, image::Unpacked};
 
 /// Most streams of one PDF that are unpacked.
 const MAX_STREAMS: usize = 20_000;
@@ -20,7 +20,7 @@ pub(super) fn pdf(bytes: &[u8]) -> Option<Proof> {
     while matches!(bytes.get(end), Some(b'\r' | b'\n')) {
         end += 1;
     }
-    Some(Proof { end, texts: streams(&bytes[..close]), texts_only: false })
+    Some(streams(&bytes[..close]).proof(end))
 }
 
 fn find_last(bytes: &[u8], word: &[u8]) -> Option<usize> {
@@ -35,18 +35,22 @@ fn is_object(bytes: &[u8]) -> bool {
     is_number(words.next()) && is_number(words.next()) && words.next().is_some_and(|word| word.starts_with("obj"))
 }
 
-fn streams(bytes: &[u8]) -> Vec<Vec<u8>> {
-    let (mut texts, mut at) = (Vec::new(), 0);
+fn streams(bytes: &[u8]) -> Unpacked {
+    let (mut unpacked, mut at, mut count) = (Unpacked::within(MAX_INFLATED), 0, 0);
     while let Some(found) = bytes[at..].windows(6).position(|part| part == b"stream") {
         at += found + 6;
         let body = &bytes[at..];
         let body = body.strip_prefix(b"\r\n").or_else(|| body.strip_prefix(b"\n")).unwrap_or(body);
-        texts.extend(inflated(body));
-        if texts.len() >= MAX_STREAMS {
+        if count >= MAX_STREAMS {
+            unpacked.incomplete = true;
             break;
         }
+        if let Some(whole) = unpacked.add(body) {
+            count += 1;
+            unpacked.incomplete |= !whole;
+        }
     }
-    texts
+    unpacked
 }
 
 /// As many pages as the header says, each as large as it says.

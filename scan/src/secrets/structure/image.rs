@@ -1,15 +1,16 @@
 //! Pictures: PNG, JPEG, GIF, BMP, ICO. WebP is RIFF, HEIC and AVIF are boxes: see `sound`.
 
-use std::io::Read;
-
-use flate2::{Crc, read::ZlibDecoder};
+use flate2::{Crc, Decompress, FlushDecompress, Status};
 
 use super::{MAX_INFLATED, Proof, cursor::Cursor};
+
+/// Places of one chunk at which packed data may begin; those of keywords are among the first.
+const MAX_STARTS: usize = 256;
 
 /// Chunks with their checksums, from IHDR to IEND; packed texts are unpacked.
 pub(super) fn png(bytes: &[u8]) -> Option<Proof> {
     let mut at = Cursor::behind(bytes, b"\x89PNG\r\n\x1a\n")?;
-    let (mut texts, mut first) = (Vec::new(), true);
+    let (mut unpacked, mut first) = (Unpacked::within(MAX_INFLATED), true);
     loop {
         let length = at.be32()?;
         let body = at.take(length.checked_add(4)?)?;
@@ -21,22 +22,65 @@ pub(super) fn png(bytes: &[u8]) -> Option<Proof> {
         }
         first = false;
         match kind {
-            b"IEND" => return Some(Proof { end: at.at, texts, texts_only: false }),
-            // The text is packed behind a keyword (and, in iTXt, behind two more).
+            b"IEND" => return Some(unpacked.proof(at.at)),
+            // The text is packed behind a keyword (and, in iTXt, behind two more; there it may be plain).
             b"zTXt" | b"iTXt" | b"iCCP" => {
-                let starts = data.iter().enumerate().filter(|(_, byte)| **byte == 0x78 || **byte == 0x58);
-                texts.extend(starts.take(64).filter_map(|(start, _)| inflated(&data[start..])));
+                let plain = kind == b"iTXt" && data.iter().skip_while(|byte| **byte != 0).nth(1) == Some(&0);
+                let starts = (0..data.len()).filter(|start| data[*start] & 0x8f == 8);
+                let whole = starts.take(MAX_STARTS).filter(|start| unpacked.add(&data[*start..]) == Some(true)).count();
+                unpacked.incomplete |= whole == 0 && !plain;
             }
             _ => {}
         }
     }
 }
 
-/// What zlib data unpacks to, if it is some.
-pub(super) fn inflated(data: &[u8]) -> Option<Vec<u8>> {
-    let mut text = Vec::new();
-    ZlibDecoder::new(data).take(MAX_INFLATED).read_to_end(&mut text).ok()?;
-    (!text.is_empty()).then_some(text)
+/// What the compressed parts of a file unpack to.
+pub(super) struct Unpacked {
+    pub(super) texts: Vec<Vec<u8>>,
+    /// Bytes that there is still room for.
+    left: usize,
+    pub(super) incomplete: bool,
+}
+
+impl Unpacked {
+    pub(super) fn within(left: usize) -> Self {
+        Self { texts: Vec::new(), left, incomplete: false }
+    }
+
+    /// Unpacks zlib data, as far as it is sound and there is room: whether to its end, and nothing if it is no such data. Its
+    /// checksum does not count: what has a wrong one can be read all the same.
+    pub(super) fn add(&mut self, data: &[u8]) -> Option<bool> {
+        let (head, packed) = data.split_first_chunk::<2>()?;
+        if head[0] & 0x0f != 8 || !u16::from_be_bytes(*head).is_multiple_of(31) {
+            return None;
+        }
+        let (mut inflate, mut text, mut buffer) = (Decompress::new(false), Vec::new(), vec![0; 32 << 10]);
+        let whole = loop {
+            let (read, made) = (inflate.total_in(), inflate.total_out());
+            let rest = packed.get(usize::try_from(read).ok()?..).unwrap_or_default();
+            let status = inflate.decompress(rest, &mut buffer, FlushDecompress::None);
+            // An error may come behind bytes that were unpacked before it.
+            let more = usize::try_from(inflate.total_out() - made).unwrap_or_default();
+            text.extend_from_slice(&buffer[..more.min(buffer.len())]);
+            match status {
+                Ok(Status::StreamEnd) => break true,
+                Ok(_) if text.len() > self.left => {
+                    self.incomplete = true;
+                    break false;
+                }
+                Ok(_) if more > 0 || inflate.total_in() > read => {}
+                _ => break false,
+            }
+        };
+        self.left = self.left.saturating_sub(text.len());
+        self.texts.extend((!text.is_empty()).then_some(text));
+        Some(whole)
+    }
+
+    pub(super) fn proof(self, end: usize) -> Proof {
+        Proof { end, texts: self.texts, strings_from: 0, incomplete: self.incomplete }
+    }
 }
 
 /// Segments up to the end-of-image marker.

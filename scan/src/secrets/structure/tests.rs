@@ -52,7 +52,10 @@ fn jpeg() -> Vec<u8> {
 }
 
 fn pdf() -> Vec<u8> {
-    let packed = zlib(b"(a packed page) Tj");
+    pdf_of(&zlib(b"(a packed page) Tj"))
+}
+
+fn pdf_of(packed: &[u8]) -> Vec<u8> {
     let mut bytes = b"%PDF-1.4\n1 0 obj << /Filter /FlateDecode >>\nstream\n".to_vec();
     bytes.extend(packed);
     bytes.extend(b"\nendstream endobj\n");
@@ -94,6 +97,35 @@ fn data_is_proven_to_its_end() {
     assert_eq!(prove(&png()).unwrap().texts, [b"a packed text".to_vec()]);
     assert_eq!(prove(&pdf()).unwrap().texts, [b"(a packed page) Tj".to_vec()]);
     assert_eq!(prove(&class()).unwrap().texts[1], b"Example");
+}
+
+#[test]
+fn what_cannot_be_unpacked_as_a_whole_is_said_and_what_could_is_kept() {
+    assert!(!prove(&png()).unwrap().incomplete && !prove(&pdf()).unwrap().incomplete);
+    let mut wrong_sum = zlib(b"(a packed page) Tj");
+    *wrong_sum.last_mut().unwrap() ^= 1;
+    assert_eq!(prove(&pdf_of(&wrong_sum)).unwrap().texts, [b"(a packed page) Tj".to_vec()]);
+    let text: String = (0..40_000).map(|number| format!("{number} ")).collect();
+    let mut torn = zlib(text.as_bytes());
+    torn.truncate(torn.len() / 2);
+    torn.extend([0xff; 200]);
+    let proof = prove(&pdf_of(&torn)).unwrap();
+    assert!(proof.incomplete && text.as_bytes().starts_with(&proof.texts[0][..10_000]));
+    let mut little = super::image::Unpacked::within(100_000);
+    assert_eq!(little.add(&zlib(&[7; 90_000])), Some(true));
+    assert!(little.add(&zlib(&[7; 90_000])) == Some(false) && little.incomplete && little.texts.len() == 2);
+    let many = [zlib(b"a"), b"\nendstream\nstream\n".to_vec()].concat().repeat(20_001);
+    assert!(prove(&pdf_of(&many)).unwrap().incomplete);
+    let chunks = [chunk(b"IHDR", &[0; 13]), chunk(b"zTXt", b"Comment\0\0no stream"), chunk(b"IEND", b"")].concat();
+    assert!(prove(&[b"\x89PNG\r\n\x1a\n".to_vec(), chunks].concat()).unwrap().incomplete);
+}
+
+#[test]
+fn attributes_of_a_class_are_searched_for_strings() {
+    let bytes = class();
+    let code = bytes.windows(4).position(|part| part == [0, 2, 9, 9]).unwrap();
+    let proof = prove(&bytes).unwrap();
+    assert!(proof.strings_from <= code && bytes[..proof.strings_from].ends_with(b"\x01\0\x01x"));
 }
 
 #[test]
