@@ -82,21 +82,21 @@ fn a_step_that_fails_with_all_its_processes_is_told_so() {
 #[test]
 fn a_step_that_fills_the_disk_is_ended_before_it_has() {
     story(async |world| {
-        world.config.limits.disk_bytes = 20 << 20;
-        let fill = "head -c 30m /dev/zero > $APP_DIR/large; echo written; sleep 1000";
-        let flood = "mkdir flood; cd flood; seq 30000 | xargs touch; echo written; sleep 1000";
+        world.config.limits.disk_bytes = 10 << 20;
+        let fill = "head -c 15m /dev/zero > $APP_DIR/large; echo written; sleep 1000";
+        let flood = "mkdir flood; cd flood; seq 12000 | xargs touch; echo written; sleep 1000";
         let deep =
-            "for i in $(seq 80); do mkdir d; cd d; done; head -c 30m /dev/zero > large; echo written; sleep 1000";
-        let burst = "head -c 30m /dev/zero > large; echo written";
+            "for i in $(seq 80); do mkdir d; cd d; done; head -c 15m /dev/zero > large; echo written; sleep 1000";
+        let burst = "head -c 15m /dev/zero > large; echo written";
         for script in [fill, &fill.replace("$APP_DIR", "$REPORTS_DIR"), flood, deep, burst] {
             let (step, log) = one_step(world, script, "network: none").await;
             assert_eq!((step.status, step.reason), (StepState::Failed, Some(Reason::DiskLimit)), "{step:?} {log}");
-            assert!(step.message.contains("20 MiB") && step.message.contains("--step-disk"), "{step:?}");
+            assert!(step.message.contains("10 MiB") && step.message.contains("--step-disk"), "{step:?}");
         }
-        let (step, _) = one_step(world, "head -c 5m /dev/zero > large; sleep 2", "network: none").await;
+        let (step, _) = one_step(world, "head -c 5m /dev/zero > large", "network: none").await;
         assert_eq!(step.status, StepState::Success, "{step:?}");
         world.config.limits.disk_files = 500;
-        let (step, log) = one_step(world, &flood.replace("30000", "1000"), "network: none").await;
+        let (step, log) = one_step(world, &flood.replace("12000", "1000"), "network: none").await;
         assert_eq!(step.reason, Some(Reason::DiskLimit), "{step:?} {log}");
         assert!(step.message.contains("500 files") && step.message.contains("--step-files"), "{step:?}");
     });
@@ -119,10 +119,8 @@ fn what_no_walk_sees_and_what_slows_it_down_is_counted_all_the_same() {
         for before in ["exec 3> large;", "trap '' TERM; exec 3> large; rm large;"] {
             assert!(written_mib(world, before).await < 100 + OVERSHOOT_MIB, "{before}");
         }
-        world.config.limits.disk_files = 100_000;
-        let crowd = "mkdir many; perl -e 'open F, \">many/$_\" for 1 .. 55000'; exec 3> large;";
-        world.config.limits.disk_bytes = 200 << 20;
-        assert!(written_mib(world, crowd).await < 200 - 54 + OVERSHOOT_MIB);
+        let crowd = "mkdir many; perl -e 'open F, \">many/$_\" for 1 .. 15000'; exec 3> large;";
+        assert!(written_mib(world, crowd).await < 100 - 14 + CROWD_OVERSHOOT_MIB);
         // Where nothing else ends it, the disk that becomes short of space does.
         world.config.limits.disk_bytes = 1 << 40;
         world.config.min_free = Watermark { bytes: 1 << 50, files: 20_000 };
@@ -130,16 +128,18 @@ fn what_no_walk_sees_and_what_slows_it_down_is_counted_all_the_same() {
     });
 }
 
-/// How far a step may get beyond its limit on a disk that takes 1 GiB in a second, on a machine that does other things as well.
-const OVERSHOOT_MIB: u64 = 300;
+/// How far a step may get beyond its limit, on a machine that does other things as well.
+const OVERSHOOT_MIB: u64 = 100;
+/// The same where a crowd of files makes each look take longer: 198 MiB were seen on a machine with a load of 20.
+const CROWD_OVERSHOOT_MIB: u64 = 300;
 
 #[test]
 fn empty_lines_count_with_what_the_engine_stores_of_them() {
     story(async |world| {
-        world.config.limits.log_raw_bytes = 40 << 20;
-        let (step, log) = one_step(world, "yes '' | head -n 1000000; sleep 1000", "network: none").await;
+        world.config.limits.log_raw_bytes = 10 << 20;
+        let (step, log) = one_step(world, "yes '' | head -n 250000; sleep 1000", "network: none").await;
         assert_eq!(step.reason, Some(Reason::LogLimit), "{step:?}");
-        assert!(step.message.contains("40 MiB (four times --log-limit)") && log.len() <= 1_000_000, "{step:?}");
+        assert!(step.message.contains("10 MiB (four times --log-limit)") && log.len() <= 250_000, "{step:?}");
     });
 }
 
