@@ -83,15 +83,18 @@ pub struct UnknownStack {
 }
 
 impl Stacks {
-    /// The embedded stacks, or those of a folder.
+    /// The embedded stacks, or those of a folder. Images that ship with the program have their names in both.
     ///
     /// # Errors
     /// [`StacksError`] with everything that is wrong.
     pub fn load(dir: Option<&Path>) -> Result<Self, StacksError> {
-        match dir {
-            None => Self::check("pipelines", files::embedded()),
-            Some(dir) => Self::check(&dir.display().to_string(), files::of_folder(dir)?),
+        let embedded = Self::check("pipelines", files::embedded())?;
+        let Some(dir) = dir else { return Ok(embedded) };
+        let mut stacks = Self::check(&dir.display().to_string(), files::of_folder(dir)?)?;
+        for (name, image) in embedded.images {
+            stacks.images.entry(name).or_insert(image);
         }
+        Ok(stacks)
     }
 
     /// The stack of a request; spellings such as `Spring Boot` and `spring-boot` are the same.
@@ -210,7 +213,7 @@ impl StackData {
             parse(label, "contract.yml", &files, |file, text| stack::read(file, text, &checks::NAMES), &mut broken);
         let images = images_of(label, &files, &mut broken);
         let pipeline = parse(label, "pipeline.yml", &files, pipeline::read, &mut broken);
-        if let Some(contract) = contract.as_ref().filter(|contract| contract.stack.folder() != name) {
+        if let Some(contract) = contract.as_ref().filter(|contract| !is_folder_of(&contract.stack, &name)) {
             let (stack, folder) = (&contract.stack, contract.stack.folder());
             broken.push(format!("{label}/contract.yml: it is for {stack}, whose folder is `{folder}`"));
         }
@@ -227,6 +230,11 @@ impl StackData {
             _ => Err(broken),
         }
     }
+}
+
+/// Whether a folder of that name may hold this stack.
+fn is_folder_of(stack: &StackKey, name: &str) -> bool {
+    name == stack.folder() || name == stack.former_folder()
 }
 
 /// The images of one folder.

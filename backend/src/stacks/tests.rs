@@ -180,6 +180,9 @@ fn a_stack_lies_in_the_folder_of_its_name() {
 the stacks cannot be used:
 DIR/sbm/contract.yml: it is for java/spring-boot/maven, whose folder is `java-spring-boot-maven`
 "#);
+    // Folders that operators made for an earlier version go on.
+    fs::rename(dir.path().join("sbm"), dir.path().join("spring-boot-maven")).unwrap();
+    assert!(Stacks::load(Some(dir.path())).is_ok());
 }
 
 #[test]

@@ -35,6 +35,11 @@ impl StackKey {
     pub fn folder(&self) -> String {
         format!("{}-{}-{}", self.language, self.framework, self.build_tool)
     }
+
+    /// The folder's name in earlier versions, which an operator's own folder of stacks may still have.
+    pub fn former_folder(&self) -> String {
+        format!("{}-{}", self.framework, self.build_tool)
+    }
 }
 
 impl fmt::Display for StackKey {
