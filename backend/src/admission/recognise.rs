@@ -4,7 +4,10 @@ use std::path::Path;
 
 use pipelinex_common::{
     foreign::Beneath,
-    pipeline::detect::{Candidate, HEAD_MAX},
+    pipeline::{
+        detect::{Candidate, HEAD_MAX},
+        stack::StackKey,
+    },
     request::Stack,
 };
 
@@ -39,6 +42,9 @@ pub fn recognise(source: &Path, stacks: &Stacks) -> Result<Recognised, Admission
 fn choose(candidates: Vec<Candidate>, stacks: &Stacks) -> Result<Recognised, Problem> {
     let all = || stacks.iter().map(|stack| stack.contract.stack.to_string()).collect::<Vec<_>>().join(", ");
     let Some((first, others)) = candidates.split_first() else {
+        if let Some(stack) = only_stack(stacks) {
+            return Ok(Recognised { stack, warning: None });
+        }
         let marks: Vec<&str> = stacks.marker_files().into_iter().collect();
         let message = format!("no stack is recognised: at the top of the project is none of {}", marks.join(", "));
         let hint = format!("submit the folder that has it, or name the stack: {}", all());
@@ -53,8 +59,18 @@ fn choose(candidates: Vec<Candidate>, stacks: &Stacks) -> Result<Recognised, Pro
         let others: Vec<String> = others.iter().map(said).collect();
         format!("taken for {}; it could also be {}: name the stack to choose", said(first), others.join(" or "))
     });
-    let key = first.stack.clone();
-    let stack =
-        Stack { language: key.language, framework: key.framework, build_tool: key.build_tool, requires_db: false };
-    Ok(Recognised { stack, warning })
+    Ok(Recognised { stack: named(&first.stack), warning })
+}
+
+/// The stack of an installation that has one alone, which says nothing of how it is recognised: every project is taken for it,
+/// and its contract says what is missing.
+fn only_stack(stacks: &Stacks) -> Option<Stack> {
+    let mut all = stacks.iter();
+    let only = all.next().filter(|stack| stack.contract.markers.is_empty())?;
+    all.next().is_none().then(|| named(&only.contract.stack))
+}
+
+fn named(key: &StackKey) -> Stack {
+    let StackKey { language, framework, build_tool } = key.clone();
+    Stack { language, framework, build_tool, requires_db: false }
 }
