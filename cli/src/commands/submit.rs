@@ -37,6 +37,9 @@ pub async fn submit(
     for warning in &admitted.warnings {
         out.say(show::warning(warning));
     }
+    if let Some(stack) = stack_of(&answer) {
+        out.say(format!("taken for a project of {stack}"));
+    }
     let id = admitted.job_id;
     match (out.json(), wait) {
         (true, true) => out.document(&json!({"event": "admitted", "metadata": answer}))?,
@@ -88,6 +91,12 @@ async fn prepare(args: ProjectArgs, out: &Output) -> Result<Project, Failure> {
         ));
     }
     Ok(project)
+}
+
+/// The stack of a job, which the server may have recognised by itself.
+fn stack_of(metadata: &Value) -> Option<String> {
+    let word = |name: &str| metadata["stack"][name].as_str();
+    Some(format!("{}/{}/{}", word("language")?, word("framework")?, word("build_tool")?))
 }
 
 /// With `--json` a refusal is data, too.
