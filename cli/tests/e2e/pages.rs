@@ -43,8 +43,7 @@ fn a_file_is_checked_when_it_is_chosen_or_dropped_and_the_log_of_its_job_grows()
         browser.find("#project").await.send_keys("shop" + Key::Tab).await.unwrap();
         browser.find("details.lines summary").await.click().await.unwrap();
         browser.shows("#line-curl", r#""project":"shop""#).await;
-        // Nothing is ticked that a flag could name.
-        browser.shows("#line-cli", "--metadata request.json").await;
+        browser.shows("#line-cli", "--only build --project shop").await;
         browser.find("button[type=submit]").await.click().await.unwrap();
 
         browser.shows(".sentence", "now at BUILD").await;
