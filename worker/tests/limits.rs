@@ -120,7 +120,7 @@ fn what_no_walk_sees_and_what_slows_it_down_is_counted_all_the_same() {
             assert!(written_mib(world, before).await < 100 + OVERSHOOT_MIB, "{before}");
         }
         let crowd = "mkdir many; perl -e 'open F, \">many/$_\" for 1 .. 15000'; exec 3> large;";
-        assert!(written_mib(world, crowd).await < 100 - 14 + CROWD_OVERSHOOT_MIB);
+        assert!(written_mib(world, crowd).await < 100 - 14 + OVERSHOOT_MIB);
         // Where nothing else ends it, the disk that becomes short of space does.
         world.config.limits.disk_bytes = 1 << 40;
         world.config.min_free = Watermark { bytes: 1 << 50, files: 20_000 };
@@ -128,10 +128,9 @@ fn what_no_walk_sees_and_what_slows_it_down_is_counted_all_the_same() {
     });
 }
 
-/// How far a step may get beyond its limit, on a machine that does other things as well.
-const OVERSHOOT_MIB: u64 = 100;
-/// The same where a crowd of files makes each look take longer: 198 MiB were seen on a machine with a load of 20.
-const CROWD_OVERSHOOT_MIB: u64 = 300;
+/// How far a step may get beyond its limit here. It could write 4,000 MiB, at 1 GiB a second, on a machine that does other things
+/// as well: the story is that it is ended long before. What was measured stands in docs/limits.md.
+const OVERSHOOT_MIB: u64 = 1000;
 
 #[test]
 fn empty_lines_count_with_what_the_engine_stores_of_them() {
