@@ -23,7 +23,7 @@ use tokio::time::Instant;
 use crate::server::{Process, Server};
 
 /// How long anything may take that has to happen at last.
-const PATIENCE: Duration = Duration::from_secs(120);
+const PATIENCE: Duration = Duration::from_secs(400);
 const PAUSE: Duration = Duration::from_millis(25);
 /// The certificates of this machine: where a network signs TLS anew, builds in containers need them, too.
 const CA_CERTS: &str = "/etc/ssl/certs/ca-certificates.crt";
