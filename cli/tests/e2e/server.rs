@@ -10,7 +10,7 @@ use std::{
 use rustix::process::{Pid, Signal, kill_process};
 use serde_json::Value;
 
-use crate::world::until;
+use crate::world::{in_time, until};
 
 /// A process of the program; killed when dropped.
 pub struct Process {
@@ -102,9 +102,13 @@ impl Server {
         answer.json()
     }
 
-    /// Waits for the end of a job; returns its status.
+    /// Waits for the end of a job; returns its status. Says how far it came if it does not end.
     pub async fn end_of(&self, id: &str) -> Value {
-        until("the job ends", async || Some(self.status(id).await).filter(has_ended)).await
+        let ended = in_time(async || Some(self.status(id).await).filter(has_ended)).await;
+        match ended {
+            Some(status) => status,
+            None => panic!("the job does not end: {:#}", self.status(id).await),
+        }
     }
 }
 

@@ -259,15 +259,20 @@ pub async fn docker(args: &[&str]) -> String {
 }
 
 /// Looks again and again until there is an answer; a generous deadline keeps a broken test from hanging.
-pub async fn until<T>(what: &str, mut look: impl AsyncFnMut() -> Option<T>) -> T {
+pub async fn until<T>(what: &str, look: impl AsyncFnMut() -> Option<T>) -> T {
+    in_time(look).await.unwrap_or_else(|| panic!("waited {} seconds until {what}", PATIENCE.as_secs()))
+}
+
+/// What there is when it is looked for again and again; nothing if that takes longer than anything may.
+pub async fn in_time<T>(mut look: impl AsyncFnMut() -> Option<T>) -> Option<T> {
     let deadline = Instant::now() + PATIENCE;
     while Instant::now() < deadline {
         if let Some(answer) = look().await {
-            return answer;
+            return Some(answer);
         }
         tokio::time::sleep(PAUSE).await;
     }
-    panic!("waited {} seconds until {what}", PATIENCE.as_secs());
+    None
 }
 
 /// The names in a folder; none if it is not there.
