@@ -181,6 +181,23 @@ fn replayed(calls: &[Call]) -> (usize, Option<String>) {
 }
 
 #[test]
+fn a_descriptor_that_is_used_again_before_its_close_has_returned_is_the_new_file() {
+    let mut reading = Reading::new(Path::new("/w"), Path::new("/told"));
+    reading.take_in(
+        r#"1 openat(AT_FDCWD</>, "/w/old", O_WRONLY|O_CREAT, 0640) = 5</w/old>
+1 close(5</w/old> <unfinished ...>
+2 openat(AT_FDCWD</>, "/w/new", O_WRONLY|O_CREAT, 0640) = 5</w/new>
+1 <... close resumed>) = 0
+2 write(5</w/new>, "text", 4) = 4
+2 close(5</w/new>) = 0
+"#,
+    );
+    let create = |file, name: &str| Call::Create { file, name: name.to_owned() };
+    let written = Call::Write { file: 2, at: 0, bytes: b"text".to_vec() };
+    assert_eq!(reading.calls(), [create(1, "old"), create(2, "new"), written]);
+}
+
+#[test]
 fn a_power_cut_at_any_moment_loses_nothing_that_was_told_and_leaves_nothing_half() {
     let (succeeded, calls) = recorded(None);
     assert!(succeeded);

@@ -110,7 +110,10 @@ impl Reading {
         for line in text.lines() {
             let Some((thread, rest)) = line.split_once(' ') else { continue };
             let rest = rest.trim_start();
-            if let Some(begun) = rest.strip_suffix(" <unfinished ...>") {
+            if let Some(closing) = rest.strip_suffix(" <unfinished ...>").and_then(|rest| rest.strip_prefix("close(")) {
+                // The number is free before the call returns, and another thread may have opened the next file under it by then.
+                self.closed(closing);
+            } else if let Some(begun) = rest.strip_suffix(" <unfinished ...>") {
                 self.under_way.insert(thread.to_owned(), (begun.to_owned(), self.calls.len()));
             } else if let Some(end) = rest.strip_prefix("<... ") {
                 let Some((begun, since)) = self.under_way.remove(thread) else { continue };
@@ -153,7 +156,7 @@ impl Reading {
             pieces.iter().find_map(|piece| if let Piece::Open(fd, path) = piece { Some((*fd, path)) } else { None });
         match (call, names.as_slice()) {
             ("openat" | "openat2", [Some(name)]) => self.opened(name.clone(), arguments, result),
-            ("close", _) => _ = open.map(|(fd, _)| self.places.remove(&fd)),
+            ("close", _) => self.closed(arguments),
             ("lseek", _) => {
                 if let Some(place) = open.and_then(|(fd, _)| self.places.get_mut(&fd)) {
                     place.at = result as usize;
@@ -253,11 +256,21 @@ impl Reading {
         self.places.insert(fd, Place { file, at: 0, appends: arguments.contains("O_APPEND") });
     }
 
+    fn closed(&mut self, arguments: &str) {
+        if let Some(Piece::Open(fd, _)) = pieces(arguments).first() {
+            self.places.remove(fd);
+        }
+    }
+
     fn written(&mut self, fd: i64, path: &str, bytes: &[u8], place: Option<usize>) {
         if Path::new(path) == self.teller {
             return self.calls.push(Call::Told { what: String::from_utf8_lossy(bytes).into_owned() });
         }
-        let Some(open) = self.places.get_mut(&fd) else { return };
+        let Some(open) = self.places.get_mut(&fd) else {
+            // What is left out here would be missing on every disk that is judged.
+            assert_eq!(self.file(path), None, "a write to {path}, which nobody has opened as {fd}");
+            return;
+        };
         let length = self.lengths.entry(open.file).or_default();
         let at = place.unwrap_or(if open.appends { *length } else { open.at });
         open.at = if place.is_none() { at + bytes.len() } else { open.at };
