@@ -4,6 +4,7 @@
 use std::path::Path;
 
 use pipelinex_common::{
+    folder::TOP,
     foreign::Beneath,
     id::JobId,
     metadata::{Metadata, SourceInfo},
@@ -56,8 +57,11 @@ impl Again {
         let intake = app.slots.intakes.acquire().await.map_err(ApiError::internal)?;
         spawn_blocking(move || copy(&from, &to)).await.map_err(ApiError::internal)??;
         drop(intake);
-        let Metadata { stack, versions, pipeline, project, branch, commit, source, .. } = metadata;
-        let request = JobRequest { stack, versions, pipeline: Some(pipeline), project: Some(project), branch, commit };
+        let Metadata { stack, versions, pipeline, project, branch, commit, source, folder, .. } = metadata;
+        // What was decided then counts, whatever is recognised today.
+        let folder = Some(folder.map_or_else(|| TOP.to_owned(), String::from));
+        let (pipeline, project) = (Some(pipeline), Some(project));
+        let request = JobRequest { stack, folder, versions, pipeline, project, branch, commit };
         Ok(Self { of: id, request, source, staging, place })
     }
 }

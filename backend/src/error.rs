@@ -12,6 +12,7 @@ use axum::{
 };
 use pipelinex_common::{
     disk::is_full,
+    pipeline::stack::StackKey,
     state::{JobState, Reason},
     store::{Quarantine, StoreError},
 };
@@ -85,6 +86,8 @@ pub enum ApiError {
         code: &'static str,
         /// Each with what to do about it.
         problems: Vec<Problem>,
+        /// What there is to choose from, where that would help.
+        candidates: Vec<Choice>,
     },
     /// A file is not the one that the client knows.
     Changed,
@@ -140,6 +143,17 @@ pub struct Problem {
     pub hint: String,
 }
 
+/// A folder of a project that was refused, and what it could be taken for.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Choice {
+    /// The folder as a request names it; `.` is the top.
+    pub folder: String,
+    /// The stack.
+    pub stack: StackKey,
+    /// The files that speak for it; safe to show.
+    pub decided_by: Vec<String>,
+}
+
 /// What is sent.
 #[derive(Debug, Serialize)]
 struct Envelope {
@@ -153,6 +167,8 @@ struct Envelope {
     code: &'static str,
     #[serde(skip_serializing_if = "Vec::is_empty")]
     problems: Vec<Problem>,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    candidates: Vec<Choice>,
     /// What a job that has ended is in.
     #[serde(skip_serializing_if = "Option::is_none")]
     state: Option<JobState>,
@@ -168,6 +184,11 @@ const RETRY_SOON: &str = "5";
 const RETRY_LATER: &str = "60";
 
 impl ApiError {
+    /// A refusal for one reason.
+    pub fn refused(code: &'static str, problem: impl Into<Problem>) -> Self {
+        Self::Refused { code, problems: vec![problem.into()], candidates: Vec::new() }
+    }
+
     /// An error of ours.
     pub fn internal(error: impl Into<Box<dyn std::error::Error + Send + Sync>>) -> Self {
         Self::Internal(error.into())
@@ -231,7 +252,7 @@ impl ApiError {
             }
             Self::TooLarge { detail } => (StatusCode::PAYLOAD_TOO_LARGE, "too-large", detail.clone()),
             Self::Unsupported { code, detail } => (StatusCode::UNSUPPORTED_MEDIA_TYPE, code, detail.clone()),
-            Self::Refused { code, problems } => (StatusCode::UNPROCESSABLE_ENTITY, code, sentence(problems)),
+            Self::Refused { code, problems, .. } => (StatusCode::UNPROCESSABLE_ENTITY, code, sentence(problems)),
             Self::Changed => {
                 let detail = "this is not, or not for good, what the tag in If-Match names; ask without it";
                 (StatusCode::PRECONDITION_FAILED, "changed", detail.to_owned())
@@ -299,6 +320,8 @@ pub struct Told {
     pub instance: Option<String>,
     /// Each reason for a refusal, with what to do about it.
     pub problems: Vec<Problem>,
+    /// What there is to choose from instead.
+    pub candidates: Vec<Choice>,
     /// Seconds after which it is worth to come again.
     pub retry_after: Option<&'static str>,
     /// What the job is in, where it has ended before it could be changed.
@@ -316,17 +339,22 @@ impl ApiError {
             _ => None,
         };
         let state = if let Self::Ended { state, .. } = self { Some(state) } else { None };
-        let problems = if let Self::Refused { problems, .. } = self { problems } else { Vec::new() };
-        Told { status, code, detail, instance, problems, retry_after, state }
+        let (problems, candidates) = match self {
+            Self::Refused { problems, candidates, .. } => (problems, candidates),
+            _ => (Vec::new(), Vec::new()),
+        };
+        Told { status, code, detail, instance, problems, candidates, retry_after, state }
     }
 }
 
 impl IntoResponse for ApiError {
     fn into_response(self) -> Response {
-        let Told { status, code, detail, instance, problems, retry_after, state } = self.tell();
+        let Told { status, code, detail, instance, problems, candidates, retry_after, state } = self.tell();
         let title = status.canonical_reason().unwrap_or("Error");
         let kind = format!("urn:pipelinex:problem:{code}");
-        let envelope = Envelope { kind, title, status: status.as_u16(), detail, instance, code, problems, state };
+        let status_code = status.as_u16();
+        let envelope =
+            Envelope { kind, title, status: status_code, detail, instance, code, problems, candidates, state };
         let mut response = (status, Json(envelope)).into_response();
         let headers = response.headers_mut();
         headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/problem+json"));

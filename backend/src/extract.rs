@@ -32,7 +32,7 @@ const METADATA_PART: &str = "metadata";
 const FRAME_BYTES: u64 = 64 * 1024;
 /// The project is written in pieces of this size, in bytes.
 const PIECE_BYTES: usize = 256 * 1024;
-/// Fields of a page's form: ours has 26.
+/// Fields of a page's form: ours has 28.
 const FIELDS_MAX: usize = 64;
 /// The longest boundary (RFC 2046), in characters.
 const BOUNDARY_MAX: usize = 70;

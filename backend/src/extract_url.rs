@@ -93,7 +93,7 @@ pub async fn wish(app: &App, client: Client, text: &[u8]) -> Result<CloneWish, A
 }
 
 fn refused(problem: crate::error::Problem) -> ApiError {
-    ApiError::Refused { code: GIT_REFUSED, problems: vec![problem] }
+    ApiError::refused(GIT_REFUSED, problem)
 }
 
 fn check_type(headers: &HeaderMap) -> Result<(), ApiError> {

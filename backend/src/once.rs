@@ -138,7 +138,7 @@ fn reused(job: JobId) -> ApiError {
         message: format!("this Idempotency-Key was used for something else, of which job {job} was made"),
         hint: "send a new key with a new submission; the same key is only for sending the same once more".to_owned(),
     };
-    ApiError::Refused { code: REUSED, problems: vec![problem] }
+    ApiError::refused(REUSED, problem)
 }
 
 /// Whose turn it is, by key.

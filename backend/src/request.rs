@@ -13,7 +13,7 @@ use crate::{
 };
 
 /// Keys of the request.
-const REQUEST: &[&str] = &["stack", "versions", "pipeline", "project", "branch", "commit"];
+const REQUEST: &[&str] = &["stack", "folder", "versions", "pipeline", "project", "branch", "commit"];
 /// Keys that a submission by URL has besides.
 const GIT_REQUEST: &[&str] = &["github_url", "ref", "token"];
 /// Keys of `stack`.
@@ -73,7 +73,7 @@ fn read(text: &[u8], place: &str, keys: &[&str]) -> Result<(JobRequest, Vec<Stri
     let request: JobRequest = serde_json::from_slice(text).map_err(|error| explain(&error, place))?;
     let problems = check_texts(&request);
     if !problems.is_empty() {
-        return Err(ApiError::Refused { code: "metadata-invalid", problems });
+        return Err(ApiError::Refused { code: "metadata-invalid", problems, candidates: Vec::new() });
     }
     Ok((request, unknown_keys(&written, keys)))
 }
@@ -92,7 +92,7 @@ fn no_request(why: &str, place: &str) -> ApiError {
     let hint =
         "it is an object; {\"stack\": {\"language\": .., \"framework\": .., \"build_tool\": ..}} names the stack";
     let (rule, hint) = ("metadata-invalid".to_owned(), hint.to_owned());
-    ApiError::Refused { code: "metadata-invalid", problems: vec![Problem { rule, path: None, message, hint }] }
+    ApiError::refused("metadata-invalid", Problem { rule, path: None, message, hint })
 }
 
 /// What goes into files, listings and environments must be short and hold nothing that steers a terminal.

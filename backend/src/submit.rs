@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use jiff::Timestamp;
 use pipelinex_common::{
     disk::{self, Versioned},
+    folder::Folder,
     id::JobId,
     layout::JobPaths,
     limits::IntakeLimits,
@@ -69,6 +70,8 @@ struct Fetched {
     warnings: Vec<String>,
     staging: StagingGuard,
     source: SourceInfo,
+    /// The folder that is built, once that is decided.
+    folder: Option<Folder>,
     /// The job that this one is once more.
     retry_of: Option<JobId>,
     /// Held until this has become a job or nothing.
@@ -128,21 +131,30 @@ async fn judge(app: &App, source: Source, gone: &CancellationToken) -> Result<Ju
         }
         Source::Again(again) => {
             let Again { of, request, source, staging, place } = *again;
-            let fetched = Fetched { request, warnings: Vec::new(), staging, source, retry_of: Some(of), _place: place };
+            let fetched = Fetched {
+                request,
+                warnings: Vec::new(),
+                staging,
+                source,
+                folder: None,
+                retry_of: Some(of),
+                _place: place,
+            };
             (fetched, app.slots.intakes.acquire().await.map_err(ApiError::internal)?)
         }
     };
     let app = app.clone();
     let work = move || {
         let source = fetched.staging.paths().source();
-        if !fetched.request.stack.is_named() {
-            let recognised = admission::recognise(&source, &app.stacks).map_err(ApiError::from)?;
-            let requires_db = fetched.request.stack.requires_db;
-            fetched.request.stack = Stack { requires_db, ..recognised.stack };
-            fetched.warnings.extend(recognised.warning);
-        }
-        let stack = app.stacks.find(&fetched.request.stack)?;
-        let mut verdict = admission::admit_source(&source, &fetched.request, fetched.source.kind, stack, &app.config)?;
+        let recognised = admission::recognise(&source, &fetched.request, &app.stacks)?;
+        let requires_db = fetched.request.stack.requires_db;
+        fetched.request.stack = Stack { requires_db, ..recognised.stack };
+        fetched.warnings.extend(recognised.warning);
+        let (folder, request, stack) = (recognised.folder, &fetched.request, app.stacks.find(&fetched.request.stack)?);
+        let judged =
+            admission::admit_source(&source, folder.as_ref(), request, fetched.source.kind, stack, &app.config);
+        let mut verdict = judged.map_err(|error| error.or_one_of(recognised.others))?;
+        fetched.folder = folder;
         verdict.warnings.splice(0..0, fetched.warnings.iter().cloned());
         if !verdict.warnings.is_empty() {
             verdict.status = AdmissionStatus::AcceptedWithIssues;
@@ -173,6 +185,7 @@ async fn unpack(app: &App, upload: Upload) -> Result<Fetched, ApiError> {
         warnings,
         staging: upload.staging,
         source,
+        folder: None,
         retry_of: None,
         _place: upload.place,
     })
@@ -227,7 +240,7 @@ async fn clone(app: &App, wish: CloneWish, gone: &CancellationToken) -> Result<F
         bytes: cloned.bytes,
         git: Some(GitInfo { url: wish.url.project(), git_ref: wish.git_ref, history: wish.history }),
     };
-    Ok(Fetched { request, warnings, staging: wish.staging, source, retry_of: None, _place: wish.place })
+    Ok(Fetched { request, warnings, staging: wish.staging, source, folder: None, retry_of: None, _place: wish.place })
 }
 
 async fn make_dir(path: PathBuf) -> Result<(), ApiError> {
@@ -280,8 +293,18 @@ fn ring(app: &App, id: JobId) {
 }
 
 impl Judged {
+    /// What the project is taken for.
+    pub fn stack(&self) -> &Stack {
+        &self.fetched.request.stack
+    }
+
+    /// The folder of it that would be built; `None`: the top.
+    pub fn folder(&self) -> Option<&Folder> {
+        self.fetched.folder.as_ref()
+    }
+
     fn into_metadata(self, job_id: JobId, run_number: u64, limits: IntakeLimits) -> Metadata {
-        let Self { fetched: Fetched { request, source, retry_of, .. }, verdict } = self;
+        let Self { fetched: Fetched { request, source, folder, retry_of, .. }, verdict } = self;
         let now = Timestamp::now();
         Metadata {
             job_id,
@@ -303,6 +326,7 @@ impl Judged {
             retry_of,
             owner: None,
             source,
+            folder,
             limits,
             stages: verdict.stages,
         }

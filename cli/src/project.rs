@@ -66,6 +66,7 @@ pub fn described(args: &ProjectArgs) -> JobRequest {
     let known = known.into_iter().filter_map(|(tool, version)| Some((tool.to_owned(), version.clone()?)));
     JobRequest {
         stack: args.stack.clone().unwrap_or_default(),
+        folder: args.folder.clone(),
         versions: known.chain(args.versions.iter().flatten().cloned()).collect(),
         pipeline: switches(&args.only, &args.skip),
         project: args.project.clone(),

@@ -206,6 +206,14 @@ impl Beneath {
         Ok(copied)
     }
 
+    /// Opens a folder of that path, as a check that it is there and that no link leads to it.
+    ///
+    /// # Errors
+    /// [`ForeignError`].
+    pub fn check_folder(&self, path: &str) -> Result<(), ForeignError> {
+        first_of(&self.layers, path, |layer| open_folder(layer, path)).map(drop)
+    }
+
     /// Whether a folder of that path is there.
     pub fn is_folder(&self, path: &str) -> bool {
         self.layers.iter().any(|layer| open_folder(layer, path).is_ok())

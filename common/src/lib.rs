@@ -9,6 +9,7 @@ pub mod database;
 pub mod disk;
 pub mod execution;
 pub mod fault;
+pub mod folder;
 pub mod foreign;
 pub mod id;
 pub mod layout;

@@ -7,6 +7,7 @@ use serde_json::{Value, json};
 use crate::{
     disk::Versioned,
     execution::{Execution, StageRecord},
+    folder::Folder,
     id::JobId,
     limits::IntakeLimits,
     request::{Stack, Switches, Versions},
@@ -56,6 +57,9 @@ pub struct Metadata {
     pub owner: Option<String>,
     /// What was submitted.
     pub source: SourceInfo,
+    /// The folder of it that is built; absent: its top.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub folder: Option<Folder>,
     /// The limits under which it was taken in.
     pub limits: IntakeLimits,
     /// The stages in the order in which they are shown.

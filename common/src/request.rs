@@ -15,6 +15,9 @@ pub struct JobRequest {
     /// What kind of project it is; picks contract, scripts and runner image. One that is not named is recognised.
     #[serde(default, skip_serializing_if = "Stack::is_default")]
     pub stack: Stack,
+    /// The folder of the project that is built, `.` for its top; absent: found by the files that are there.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub folder: Option<String>,
     /// Versions asked for; absent ones are the stack's defaults.
     #[serde(default)]
     pub versions: Versions,

@@ -203,6 +203,7 @@ impl Bench {
             limits: self.config.limits.clone(),
             open_files: pipelinex_worker::spec::OPEN_FILES,
             versions: Default::default(),
+            folder: None,
         };
         let reports = VolumeSpec {
             name: context.reports_volume(),

@@ -17,6 +17,7 @@ use std::{
 use pipelinex_common::{
     disk::{self, DiskError},
     execution::StepRecord,
+    folder::Folder,
     foreign::{Beneath, ForeignError, shown},
     layout::JobPaths,
     limits::StepLimits,
@@ -46,6 +47,8 @@ pub struct Collector<'a> {
     pub tree_owner: &'a Slug,
     /// How trees are made here.
     pub trees: TreeKind,
+    /// The folder of the project that is built; `None`: its top.
+    pub folder: Option<&'a Folder>,
     /// Where its reports belong, below `reports/`.
     pub reports_to: PathBuf,
     /// What may be collected.

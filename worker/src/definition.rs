@@ -5,6 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use pipelinex_common::{
     disk::{self, DiskError},
+    folder::Folder,
     layout::JobPaths,
     metadata::Metadata,
     pipeline::{
@@ -42,6 +43,8 @@ pub struct Definition {
     pub requires_db: bool,
     /// Versions asked for, as variables.
     pub versions: BTreeMap<String, String>,
+    /// The folder of the project that is built; `None`: its top.
+    pub folder: Option<Folder>,
 }
 
 impl Definition {
@@ -98,9 +101,13 @@ impl Definition {
                 *image = image_for(image, &versions);
             }
         }
+        let folder = metadata.folder.clone();
+        if let Some(folder) = &folder {
+            pipeline.steps.iter_mut().for_each(|step| put_below(folder, step));
+        }
         let selected = select::select(&pipeline, &wanted).steps;
         let requires_db = metadata.stack.requires_db;
-        Ok(Self { selected, modes, required, requires_db, versions, pipeline })
+        Ok(Self { selected, modes, required, requires_db, versions, folder, pipeline })
     }
 
     /// The step of this slug.
@@ -121,6 +128,16 @@ impl Definition {
     /// Whether a stage has several steps: their reports then lie in folders of their own.
     pub fn is_crowded(&self, stage: &str) -> bool {
         self.pipeline.steps.iter().filter(|step| step.stage == stage).count() > 1
+    }
+}
+
+/// A definition speaks of files as seen from the folder that is built; artifacts and reports are found, kept and told as seen
+/// from the top of what was submitted.
+fn put_below(folder: &Folder, step: &mut Step) {
+    let folder = globset::escape(folder.as_str());
+    let artifacts = &mut step.artifacts;
+    for glob in artifacts.paths.iter_mut().chain(&mut artifacts.exclude).chain(&mut artifacts.junit) {
+        *glob = format!("{folder}/{}", glob.trim_start_matches("./"));
     }
 }
 
@@ -197,6 +214,23 @@ mod tests {
         assert_eq!(images, ["node24-npm", "node24_$OTHER_VERSION"]);
         let expected = BTreeMap::from([("BUILD_TOOL_VERSION", "11"), ("NODE_VERSION", "24")]);
         assert!(definition.versions.iter().map(|(k, v)| (k.as_str(), v.as_str())).eq(expected));
+    }
+
+    #[test]
+    fn files_of_a_folder_are_looked_for_in_it() {
+        let id = "01890a5d-ac96-774b-bcce-b302099a8057".parse().unwrap();
+        let mut metadata = sample::metadata(id, ["S"]);
+        metadata.folder = Some("a [b]/c".parse().unwrap());
+        let text = "stages: [S]\ndefault: {image: i}\n\
+            a: {stage: S, script: x, artifacts: {paths: [target/*.jar], exclude: ['*.x'], reports: {junit: ['**/T.xml']}}}\n";
+        let definition =
+            Definition::new(pipeline::read("p.yml", text).unwrap(), &metadata, &Policy::default()).unwrap();
+        let artifacts = &definition.pipeline.steps[0].artifacts;
+        let globs = [&artifacts.paths[0], &artifacts.exclude[0], &artifacts.junit[0]];
+        let matches = |glob: &str, path: &str| globset::Glob::new(glob).unwrap().compile_matcher().is_match(path);
+        let paths = ["a [b]/c/target/x.jar", "a [b]/c/y.x", "a [b]/c/d/T.xml"];
+        assert!(globs.iter().zip(paths).all(|(glob, path)| matches(glob, path)), "{globs:?}");
+        assert!(!matches(globs[0], "target/x.jar") && !matches(globs[0], "a b/c/target/x.jar"), "{globs:?}");
     }
 
     #[test]

@@ -1,8 +1,11 @@
 //! What a step gets of what others have left: copies of their published artifacts, in a folder of its own that a runner reads
 //! and cannot write. Their names were given by foreign code, so they are read like everything else of that kind.
 
+use std::{fs, path::Path};
+
 use pipelinex_common::{
-    disk,
+    disk::{self, DiskError},
+    folder::Folder,
     foreign::{Beneath, ForeignError},
     layout::JobPaths,
     limits::StepLimits,
@@ -27,7 +30,7 @@ pub fn producers(pipeline: &Pipeline, step: &Step) -> Option<Vec<Slug>> {
 }
 
 /// Copies the artifacts of the producers into `inputs/<step>/<producer>/`. What a former holder copied is thrown away first: it
-/// may be half of it.
+/// may be half of it. An application runs in the folder that is built, also where nothing was published of that.
 ///
 /// # Errors
 /// [`TreeError`].
@@ -36,15 +39,16 @@ pub fn prepare(
     paths: &JobPaths,
     step: &Slug,
     producers: &[Slug],
+    folder: Option<&Folder>,
     limits: &StepLimits,
 ) -> Result<(), TreeError> {
-    let folder = paths.inputs_of(step);
-    if folder.exists() {
-        store.throw_away(&folder)?;
+    let inputs = paths.inputs_of(step);
+    if inputs.exists() {
+        store.throw_away(&inputs)?;
     }
-    disk::make_dir(&folder, 0o755)?;
+    disk::make_dir(&inputs, 0o755)?;
     for producer in producers {
-        let to = folder.join(producer.as_str());
+        let to = inputs.join(producer.as_str());
         match Beneath::open(&paths.artifacts_of(producer)) {
             // It published nothing.
             Err(ForeignError::Missing(_)) => disk::make_dir(&to, 0o755)?,
@@ -53,16 +57,28 @@ pub fn prepare(
                 copy_tree(&artifacts?, &to, how)?;
             }
         }
+        if let Some(folder) = folder {
+            make_missing(&to, folder)?;
+        }
+    }
+    Ok(())
+}
+
+/// Makes a folder where nothing at all was published of its first part: what was, foreign code has named, and is let be.
+fn make_missing(root: &Path, folder: &Folder) -> Result<(), DiskError> {
+    let parts: Vec<&str> = folder.as_str().split('/').collect();
+    let there = parts.first().is_none_or(|first| fs::symlink_metadata(root.join(first)).is_ok());
+    let mut path = root.to_owned();
+    for part in parts.into_iter().filter(|_| !there) {
+        path.push(part);
+        disk::make_dir(&path, 0o755)?;
     }
     Ok(())
 }
 
 #[cfg(test)]
 mod tests {
-    use std::{
-        fs::{self, Permissions},
-        os::unix::fs::PermissionsExt,
-    };
+    use std::{fs::Permissions, os::unix::fs::PermissionsExt};
 
     use super::*;
 
@@ -108,13 +124,15 @@ mod tests {
         for (link, target) in [("link", "/etc/passwd"), ("out", "../../../../secret"), ("latest.jar", "app.jar")] {
             std::os::unix::fs::symlink(target, artifacts.join("target").join(link)).unwrap();
         }
-        prepare(&store, &paths, &step, &[made, none], &StepLimits::default()).unwrap();
+        let folder = "web/api".parse().unwrap();
+        prepare(&store, &paths, &step, &[made, none], Some(&folder), &StepLimits::default()).unwrap();
         let mode = |path: &str| {
             let meta = fs::symlink_metadata(paths.inputs_of(&step).join(path)).ok()?;
             Some(meta.permissions().mode() & 0o7777)
         };
         assert_eq!((mode("a/target/app.jar"), mode("a/target/lib/run")), (Some(0o644), Some(0o755)));
         assert_eq!((mode("a/target/lib"), mode("b"), mode("")), (Some(0o755), Some(0o755), Some(0o755)));
+        assert_eq!((mode("a/web/api"), mode("b/web/api")), (Some(0o755), Some(0o755)), "an application begins there");
         assert_eq!((mode("a/target/link"), mode("a/target/out"), mode("left")), (None, None, None));
         assert_eq!(
             fs::read_link(paths.inputs_of(&step).join("a/target/latest.jar")).unwrap().to_str(),

@@ -124,6 +124,7 @@ impl JobSteps {
             limits: worker.config.limits.clone(),
             open_files: site.open_files,
             versions: definition.versions.clone(),
+            folder: definition.folder.clone(),
         };
         Ok(Self {
             worker: worker.clone(),

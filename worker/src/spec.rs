@@ -6,6 +6,7 @@ mod step;
 use std::{collections::BTreeMap, path::PathBuf};
 
 use pipelinex_common::{
+    folder::Folder,
     id::{InstanceId, JobId},
     layout::JobPaths,
     limits::StepLimits,
@@ -173,9 +174,17 @@ pub struct JobContext {
     pub open_files: u64,
     /// Versions asked for, as variables.
     pub versions: BTreeMap<String, String>,
+    /// The folder of the project that is built; `None`: its top.
+    pub folder: Option<Folder>,
 }
 
 impl JobContext {
+    /// Where a step that builds works, and where an application runs: in the folder that is built, with the whole of what was
+    /// submitted around it.
+    pub fn folder_dir(&self) -> String {
+        self.folder.as_ref().map_or_else(|| APP_DIR.to_owned(), |folder| format!("{APP_DIR}/{folder}"))
+    }
+
     /// Name of the container of a step.
     pub fn container_name(&self, step: &Slug) -> String {
         format!("pipelinex-{}-a{}-{step}", self.job, self.attempt)

@@ -64,6 +64,7 @@ impl Place {
     /// Collects and publishes; returns what was collected.
     fn collect(&self) -> Collected {
         let collector = Collector {
+            folder: None,
             paths: &self.paths,
             step: &self.step,
             tree_owner: &self.step.slug,

@@ -72,3 +72,48 @@ fn a_runner_has_what_programs_expect_of_a_machine() {
         assert!(log("again").contains("\nhome empty\n") && log("scan").contains("\nhome written\n"));
     });
 }
+
+/// A project two folders below the top; what it needs of a sibling is there, and what it leaves is told as seen from the top.
+const FOLDER: &str = r#"
+stages: [BUILD, SCAN, SMOKE]
+default: {image: scan}
+BUILD:
+  stage: BUILD
+  script:
+    - cat build.txt ../shared/lib.txt
+    - mkdir out && echo run >out/app.txt
+    - printf '%s' '<testsuite><testcase classname="T" name="a"/></testsuite>' >out/TEST-a.xml
+  artifacts: {paths: ["out/*.txt"], reports: {junit: ["out/*.xml"]}}
+SCAN: {stage: SCAN, needs: [BUILD], script: ['cat "$APP_DIR/services/api/build.txt" "$APP_DIR/services/shared/lib.txt"', 'cat "$INPUTS_DIR/build/services/api/out/app.txt"']}
+SMOKE: {stage: SMOKE, needs: [BUILD], script: ['until getent hosts app; do sleep 0.1; done', 'sleep 1']}
+.pipelinex:
+  jobs:
+    BUILD: {network: none}
+    SCAN: {kind: scan, network: none}
+    SMOKE:
+      kind: scan
+      network: internal
+      target: {artifact_of: BUILD, command: "cat out/app.txt && sleep 60", port: 1, alias: app}
+"#;
+
+#[test]
+fn a_folder_is_built_within_the_whole_that_was_submitted() {
+    story(async |world| {
+        let files = [("services/api/build.txt", "in api\n"), ("services/shared/lib.txt", "in shared\n")];
+        for copy_trees in [false, true] {
+            world.config.copy_trees = copy_trees;
+            let folder = Some("services/api".parse().unwrap());
+            let job = world.submit_with(FOLDER, &files, |metadata| metadata.folder = folder);
+            let end = world.run(&job).await;
+            let log = |step: &str| text(job.paths().log(&Slug::of(step)));
+            assert_eq!(end.state, JobState::Succeeded, "{end:#?}\n{}\n{}", log("BUILD"), log("SMOKE"));
+            assert!(log("BUILD").contains("in api\nin shared\n") && log("SCAN").contains("in api\nin shared\n"));
+            let build = &end.stages["BUILD"].steps[0];
+            assert_eq!(build.artifacts, ["services/api/out/app.txt"]);
+            assert_eq!(build.tests.map(|tests| tests.tests), Some(1));
+            assert!(job.paths().artifacts_of(&Slug::of("BUILD")).join("services/api/out/app.txt").exists());
+            let printed = text(job.paths().reports().join("smoke/app.log"));
+            assert!(printed.starts_with("run\n"), "the application runs in the folder: {printed}");
+        }
+    });
+}

@@ -261,6 +261,7 @@ fn context(world: &World, job: &Job) -> JobContext {
         limits: world.config.limits.clone(),
         open_files: pipelinex_worker::spec::OPEN_FILES,
         versions: Default::default(),
+        folder: None,
     }
 }
 

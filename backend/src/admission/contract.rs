@@ -1,6 +1,7 @@
 //! The rules that every contract can have: what must be there, how many, with which text.
 
 use pipelinex_common::{
+    folder::joined,
     foreign::shown,
     pipeline::stack::{Contains, Contract},
 };
@@ -15,14 +16,20 @@ const NAMED_MAX: usize = 5;
 /// Links that leave the project are each a problem, and after so many it is clear.
 const LINKS_MAX: usize = 20;
 
-/// The rules that do not hold, in the order of the contract.
-pub fn problems(facts: &Facts, contract: &Contract) -> Vec<Problem> {
+/// What is wrong with all that was submitted, whichever folder of it is built.
+pub fn of_the_whole(facts: &Facts) -> Vec<Problem> {
     let mut problems = Vec::new();
     if facts.cut {
         let message = format!("the project has more files than are looked at ({})", facts.files.len());
         problems.push(Problem::new(Rule::TOO_MANY_FILES, message, "leave out what is built or downloaded"));
     }
     problems.extend(facts.leaving.iter().take(LINKS_MAX).map(|(link, target)| leaving(link, target)));
+    problems
+}
+
+/// The rules that do not hold, in the order of the contract.
+pub fn problems(facts: &Facts, contract: &Contract) -> Vec<Problem> {
+    let mut problems = Vec::new();
     problems.extend(contract.required.iter().filter(|path| !facts.has(path)).map(|path| missing(facts, path)));
     for rule in &contract.patterns {
         let glob = Matcher::new(&rule.glob);
@@ -66,8 +73,14 @@ fn missing(facts: &Facts, path: &str) -> Problem {
     let deeper = entries().filter_map(|entry| entry.strip_suffix(path)?.strip_suffix('/')).min_by_key(|top| top.len());
     let hint = match (other_case, deeper) {
         (Some(other), _) => format!("rename `{}`: upper and lower case matter", shown(other)),
-        (None, Some(top)) => format!("it is there below `{}`: submit that folder", shown(top)),
-        (None, None) => format!("add `{path}`, at the top of what you submit"),
+        (None, Some(deeper)) => {
+            let folder = shown(&joined(facts.folder.as_ref(), deeper));
+            format!("it is there below `{folder}`: choose that folder, with `folder`")
+        }
+        (None, None) => match &facts.folder {
+            Some(folder) => format!("add `{path}` in `{}`, or choose another folder", shown(folder.as_str())),
+            None => format!("add `{path}`, at the top of what you submit"),
+        },
     };
     Problem::at(Rule::REQUIRED_PATH, path, format!("`{path}` is not there"), hint)
 }

@@ -9,6 +9,7 @@ use std::{
 
 use globset::{GlobBuilder, GlobMatcher};
 use pipelinex_common::{
+    folder::{Folder, joined},
     foreign::{Beneath, ForeignError},
     limits::MIB,
     pipeline::stack::{Contains, Contract},
@@ -30,13 +31,15 @@ const SOURCES_MAX: u64 = 256 * MIB;
 /// A project as the rules see it.
 #[derive(Clone, Debug, Default)]
 pub struct Facts {
+    /// The folder that is built; `None`: the top. Paths are as seen from it where nothing else is said.
+    pub folder: Option<Folder>,
     /// Regular files, in order of their paths.
     pub files: Vec<String>,
     /// Folders, in order of their paths.
     pub folders: Vec<String>,
     /// Links and other things that are never followed or read, safe to show.
     pub passed_over: Vec<String>,
-    /// Links that lead out of the project, with what they name, safe to show.
+    /// Links that lead out of all that was submitted, as seen from its top, with what they name, safe to show.
     pub leaving: Vec<(String, String)>,
     /// Whether there are more files than are looked at.
     pub cut: bool,
@@ -57,23 +60,30 @@ pub enum Content {
     Refused(String),
 }
 
-/// Reads what the rules of a contract need.
+/// Reads what the rules of a contract need of a folder, or of the top.
 ///
 /// # Errors
 /// [`ForeignError::Io`] when our own system fails; whatever the project did is a fact.
-pub fn gather(source: &Path, contract: &Contract) -> Result<Facts, ForeignError> {
+pub fn gather(source: &Path, folder: Option<&Folder>, contract: &Contract) -> Result<Facts, ForeignError> {
     let beneath = Beneath::open(source)?;
     let walk = beneath.walk(FILES_MAX)?;
+    let own = |path: String| match folder {
+        Some(folder) => folder.strip(&path).map(str::to_owned),
+        None => Some(path),
+    };
+    let passed_over = walk.passed_over.into_iter().map(|entry| entry.path).chain(walk.links.iter().cloned());
     let mut facts = Facts {
-        folders: walk.folders,
-        passed_over: walk.passed_over.into_iter().map(|entry| entry.path).chain(walk.links.iter().cloned()).collect(),
+        folder: folder.cloned(),
+        passed_over: passed_over.filter_map(own).collect(),
+        folders: walk.folders.into_iter().filter_map(own).collect(),
         leaving: leaving(&beneath, &walk.links)?,
         cut: walk.cut,
-        files: walk.files.into_iter().map(|file| file.path).collect(),
+        files: walk.files.into_iter().filter_map(|file| own(file.path)).collect(),
         ..Facts::default()
     };
     for path in looked_into(contract, &facts.files) {
-        facts.contents.extend(content(&beneath, &path, STRUCTURED_MAX)?.map(|content| (path, content)));
+        let read = content(&beneath, &joined(folder, &path), STRUCTURED_MAX)?;
+        facts.contents.extend(read.map(|content| (path, content)));
     }
     search(&beneath, contract, &mut facts, SOURCES_MAX)?;
     Ok(facts)
@@ -140,7 +150,7 @@ fn search(beneath: &Beneath, contract: &Contract, facts: &mut Facts, mut room: u
         if wanted.is_empty() {
             continue;
         }
-        let bytes = match content(beneath, path, SOURCE_MAX)? {
+        let bytes = match content(beneath, &joined(facts.folder.as_ref(), path), SOURCE_MAX)? {
             Some(Content::Read(bytes)) => bytes,
             Some(Content::Refused(reason)) => {
                 facts.unsearched.push((path.clone(), reason));
@@ -178,7 +188,7 @@ mod tests {
         let contract = "stack: {language: a, framework: b, build_tool: c}\n\
                         contains: [{id: a, glob: \"*.java\", text: \"@A\", exactly: 1, hint: h}]";
         let contract = stack::read("contract.yml", contract, &[]).unwrap();
-        let mut facts = gather(dir.path(), &contract).unwrap();
+        let mut facts = gather(dir.path(), None, &contract).unwrap();
         assert_eq!((facts.found["a"].len(), facts.unsearched.len()), (3, 0));
         facts.found.clear();
         search(&Beneath::open(dir.path()).unwrap(), &contract, &mut facts, 7).unwrap();

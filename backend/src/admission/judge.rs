@@ -4,6 +4,7 @@ use std::fmt;
 
 use pipelinex_common::{
     metadata::{AdmissionStatus, PlannedStage, SourceKind},
+    pipeline::detect::Candidate,
     request::{JobRequest, Switches, Versions},
 };
 use serde_json::Value;
@@ -35,6 +36,15 @@ pub struct Accepted {
 pub struct Refused {
     /// The reasons.
     pub problems: Vec<Problem>,
+    /// Stacks and folders that the project could be taken for instead.
+    pub candidates: Vec<Candidate>,
+}
+
+impl Refused {
+    /// A refusal for one reason.
+    pub fn only(problem: Problem) -> Self {
+        Self { problems: vec![problem], candidates: Vec::new() }
+    }
 }
 
 impl fmt::Display for Refused {
@@ -65,13 +75,14 @@ pub fn judge(
     let by_code = checks::check(facts, &stack.contract, &versions);
     let by_value = values::check(facts, &stack.contract, &versions);
 
-    let mut problems = contract::problems(facts, &stack.contract);
-    problems.extend(by_code.problems);
-    problems.extend(by_value.problems);
+    let mut problems = contract::of_the_whole(facts);
+    let of_the_folder =
+        contract::problems(facts, &stack.contract).into_iter().chain(by_code.problems).chain(by_value.problems);
+    problems.extend(of_the_folder.map(|problem| problem.below(facts.folder.as_ref())));
     problems.extend(version_problems);
     problems.extend(selected.problems);
     if !problems.is_empty() {
-        return Err(Refused { problems });
+        return Err(Refused { problems, candidates: Vec::new() });
     }
 
     let mut warnings = contract::warnings(facts, &stack.contract);

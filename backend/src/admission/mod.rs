@@ -15,12 +15,14 @@ mod values;
 
 use std::path::Path;
 
-use pipelinex_common::{foreign::ForeignError, metadata::SourceKind, request::JobRequest};
+use pipelinex_common::{
+    folder::Folder, foreign::ForeignError, metadata::SourceKind, pipeline::detect::Candidate, request::JobRequest,
+};
 
 pub use self::{
     judge::{Accepted, Refused, judge},
     problem::{Problem, Rule},
-    recognise::recognise,
+    recognise::{Recognised, recognise},
 };
 use crate::{config::Config, stacks::StackData};
 
@@ -35,18 +37,31 @@ pub enum AdmissionError {
     Io(#[from] ForeignError),
 }
 
-/// Reads what the stack's rules need of a project and judges it. Blocks on the disk.
+impl AdmissionError {
+    /// The same, with what else the project could have been taken for.
+    pub fn or_one_of(self, others: Vec<Candidate>) -> Self {
+        match self {
+            Self::Refused(refused) if refused.candidates.is_empty() => {
+                Self::Refused(Refused { candidates: others, ..refused })
+            }
+            other => other,
+        }
+    }
+}
+
+/// Reads what the stack's rules need of a project, or of that folder of it, and judges it. Blocks on the disk.
 ///
 /// # Errors
 /// [`AdmissionError`].
 pub fn admit_source(
     source: &Path,
+    folder: Option<&Folder>,
     request: &JobRequest,
     kind: SourceKind,
     stack: &StackData,
     config: &Config,
 ) -> Result<Accepted, AdmissionError> {
-    let facts = facts::gather(source, &stack.contract)?;
+    let facts = facts::gather(source, folder, &stack.contract)?;
     Ok(judge(&facts, request, kind, stack, config)?)
 }
 

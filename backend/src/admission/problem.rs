@@ -2,6 +2,7 @@
 
 use std::fmt;
 
+use pipelinex_common::folder::{Folder, joined};
 use serde::Serialize;
 
 /// The rules by which a submission is refused. Clients branch on the written form, so it never changes.
@@ -12,6 +13,10 @@ pub struct Rule(&'static str);
 impl Rule {
     /// The stack that the request names does not exist here.
     pub const UNKNOWN_STACK: Rule = Rule("unknown-stack");
+    /// The folder that the request names is not there, or is none.
+    pub const UNKNOWN_FOLDER: Rule = Rule("unknown-folder");
+    /// Several projects lie below the top, and the request names none of them.
+    pub const SEVERAL_PROJECTS: Rule = Rule("several-projects");
     /// The stack does not run the version asked for.
     pub const UNSUPPORTED_VERSION: Rule = Rule("unsupported-version");
     /// The request names a stage that the stack does not have.
@@ -88,6 +93,11 @@ impl Problem {
     pub fn at(rule: Rule, path: &str, message: impl Into<String>, hint: impl Into<String>) -> Self {
         Self { path: Some(pipelinex_common::foreign::shown(path)), ..Self::new(rule, message, hint) }
     }
+
+    /// A problem of a file of that folder, told as seen from the top of the project.
+    pub fn below(self, folder: Option<&Folder>) -> Self {
+        Self { path: self.path.map(|path| joined(folder, &path)), ..self }
+    }
 }
 
 impl fmt::Display for Problem {
@@ -104,6 +114,8 @@ mod tests {
     fn the_written_form_of_each_rule_is_the_one_on_the_wire() {
         let general = [
             Rule::UNKNOWN_STACK,
+            Rule::UNKNOWN_FOLDER,
+            Rule::SEVERAL_PROJECTS,
             Rule::UNSUPPORTED_VERSION,
             Rule::UNKNOWN_STAGE,
             Rule::NOTHING_SELECTED,
@@ -123,6 +135,6 @@ mod tests {
             Rule::UNREADABLE_FILE,
         ];
         let spelled: Vec<_> = general.into_iter().chain(crate::admission::checks::rules()).map(Rule::as_str).collect();
-        insta::assert_snapshot!(spelled.join(" "), @"unknown-stack unsupported-version unknown-stage nothing-selected history-needs-git custom-tool-missing custom-tool-command custom-tool-sudo custom-tool-log-ext custom-tool-required required-stage-missing too-many-files link-leaves-project required-path required-files required-text required-value unreadable-file pom-encoding pom-doctype pom-malformed pom-multi-module pom-not-spring-boot java-too-new");
+        insta::assert_snapshot!(spelled.join(" "), @"unknown-stack unknown-folder several-projects unsupported-version unknown-stage nothing-selected history-needs-git custom-tool-missing custom-tool-command custom-tool-sudo custom-tool-log-ext custom-tool-required required-stage-missing too-many-files link-leaves-project required-path required-files required-text required-value unreadable-file pom-encoding pom-doctype pom-malformed pom-multi-module pom-not-spring-boot java-too-new");
     }
 }

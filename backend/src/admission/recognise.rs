@@ -1,14 +1,15 @@
-//! Which stack a project is of, where the request does not say it.
+//! Which stack a project is of, and in which of its folders it lies, where the request does not say it.
 
 use std::path::Path;
 
 use pipelinex_common::{
-    foreign::Beneath,
+    folder::Folder,
+    foreign::{Beneath, ForeignError, shown},
     pipeline::{
-        detect::{Candidate, HEAD_MAX},
+        detect::{self, Candidate, HEAD_MAX},
         stack::StackKey,
     },
-    request::Stack,
+    request::{JobRequest, Stack},
 };
 
 use super::{
@@ -18,48 +19,182 @@ use super::{
 };
 use crate::stacks::Stacks;
 
+/// Projects that a sentence names before it says "and more".
+const NAMED_MAX: usize = 5;
+
 /// What a project was recognised as.
-#[derive(Debug)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Recognised {
     /// The stack.
     pub stack: Stack,
-    /// What else it could be.
+    /// The folder that is built; `None`: the top.
+    pub folder: Option<Folder>,
+    /// What a person should know of how that was decided.
     pub warning: Option<String>,
+    /// What else there is to choose, likeliest first; where the request has chosen, nothing.
+    pub others: Vec<Candidate>,
 }
 
-/// Recognises a project by the files at its top. Blocks on the disk.
+/// What the request says of stack and folder.
+#[derive(Debug, Default)]
+pub struct Asked {
+    /// The stack that it names.
+    pub stack: Option<Stack>,
+    /// The folder that it names; the inner `None`: the top.
+    pub folder: Option<Option<Folder>>,
+}
+
+/// Recognises a project by its files, as far as the request does not say what it is. Blocks on the disk.
 ///
 /// # Errors
 /// [`AdmissionError`]; refused where nothing speaks for any stack, or as much for one as for another.
-pub fn recognise(source: &Path, stacks: &Stacks) -> Result<Recognised, AdmissionError> {
+pub fn recognise(source: &Path, request: &JobRequest, stacks: &Stacks) -> Result<Recognised, AdmissionError> {
     let beneath = Beneath::open(source)?;
-    let files = beneath.walk(FILES_MAX)?.files.into_iter().map(|file| file.path);
-    let top: Vec<String> = files.filter(|path| !path.contains('/')).collect();
-    let candidates = stacks.detect(&top, |file| beneath.read(file, HEAD_MAX).ok());
-    choose(candidates, stacks).map_err(|problem| Refused { problems: vec![problem] }.into())
+    let asked = asked(request, &beneath)?;
+    if let Asked { stack: Some(stack), folder: Some(folder) } = &asked {
+        return Ok(taken(stack.clone(), folder.clone()));
+    }
+    let files: Vec<String> = beneath.walk(FILES_MAX)?.files.into_iter().map(|file| file.path).collect();
+    let candidates = stacks.detect(&files, |file| beneath.read(file, HEAD_MAX).ok());
+    Ok(choose(&asked, &candidates, stacks)?)
 }
 
-fn choose(candidates: Vec<Candidate>, stacks: &Stacks) -> Result<Recognised, Problem> {
-    let all = || stacks.iter().map(|stack| stack.contract.stack.to_string()).collect::<Vec<_>>().join(", ");
-    let Some((first, others)) = candidates.split_first() else {
-        if let Some(stack) = only_stack(stacks) {
-            return Ok(Recognised { stack, warning: None });
+/// What the request says; a folder that it names is there.
+fn asked(request: &JobRequest, beneath: &Beneath) -> Result<Asked, AdmissionError> {
+    let folder = request.folder.as_deref().map(Folder::asked).transpose();
+    let folder = folder.map_err(|error| Refused::only(unknown_folder(error.to_string())))?;
+    if let Some(Some(folder)) = &folder {
+        beneath.check_folder(folder.as_str()).map_err(|error| match error {
+            error @ ForeignError::Io { .. } => AdmissionError::Io(error),
+            ForeignError::Missing(_) => no_such_folder(folder),
+            other => Refused::only(unknown_folder(format!("the folder {other}"))).into(),
+        })?;
+    }
+    let stack = request.stack.is_named().then(|| request.stack.clone());
+    Ok(Asked { stack, folder })
+}
+
+fn no_such_folder(folder: &Folder) -> AdmissionError {
+    Refused::only(unknown_folder(format!("the project has no folder `{}`", shown(folder.as_str())))).into()
+}
+
+fn unknown_folder(message: String) -> Problem {
+    let hint = "name a folder of the project as seen from its top, such as `services/api`; upper and lower case matter";
+    Problem::at(Rule::UNKNOWN_FOLDER, "folder", message, hint)
+}
+
+/// Chooses among candidates: what the request says counts, then the top, then the only project below it.
+///
+/// # Errors
+/// [`Refused`], with what there is to choose from.
+pub fn choose(asked: &Asked, candidates: &[Candidate], stacks: &Stacks) -> Result<Recognised, Refused> {
+    match asked {
+        Asked { stack: Some(stack), folder: Some(folder) } => Ok(taken(stack.clone(), folder.clone())),
+        Asked { stack: Some(stack), folder: None } => of_stack(stack, candidates),
+        Asked { stack: None, folder: Some(folder) } => in_folder(folder.as_ref(), candidates, stacks),
+        Asked { stack: None, folder: None } => anywhere(candidates, stacks),
+    }
+}
+
+fn taken(stack: Stack, folder: Option<Folder>) -> Recognised {
+    Recognised { stack, folder, warning: None, others: Vec::new() }
+}
+
+/// The folder of a stack that was named: the top where a file there speaks for it or nothing anywhere does, so that the
+/// contract says what is missing.
+fn of_stack(stack: &Stack, candidates: &[Candidate]) -> Result<Recognised, Refused> {
+    let key = StackKey::new(&stack.language, &stack.framework, &stack.build_tool);
+    let own: Vec<Candidate> = candidates.iter().filter(|c| c.stack.matches(&key)).cloned().collect();
+    match detect::projects(&own)[..] {
+        [] => Ok(taken(stack.clone(), None)),
+        [only] => {
+            let warning = only.folder.as_ref().map(|folder| below(folder, only));
+            Ok(Recognised { warning, ..taken(stack.clone(), only.folder.clone()) })
         }
-        let marks: Vec<&str> = stacks.marker_files().into_iter().collect();
-        let message = format!("no stack is recognised: at the top of the project is none of {}", marks.join(", "));
-        let hint = format!("submit the folder that has it, or name the stack: {}", all());
-        return Err(Problem::new(Rule::UNKNOWN_STACK, message, hint));
-    };
-    let said = |candidate: &Candidate| format!("{} (by {})", candidate.stack, candidate.because.join(", "));
+        ref several => Err(choice(several)),
+    }
+}
+
+fn in_folder(folder: Option<&Folder>, candidates: &[Candidate], stacks: &Stacks) -> Result<Recognised, Refused> {
+    let here: Vec<Candidate> = candidates.iter().filter(|c| c.folder.as_ref() == folder).cloned().collect();
+    if let Some(best) = best_of(&here)? {
+        return Ok(Recognised { others: here[1..].to_vec(), ..best });
+    }
+    let place =
+        folder.map_or_else(|| "at the top of the project".to_owned(), |f| format!("in `{}`", shown(f.as_str())));
+    Err(Refused { candidates: candidates.to_vec(), ..Refused::only(not_recognised(&place, candidates, stacks)) })
+}
+
+fn anywhere(candidates: &[Candidate], stacks: &Stacks) -> Result<Recognised, Refused> {
+    let (top, lower): (Vec<Candidate>, Vec<Candidate>) = candidates.iter().cloned().partition(|c| c.folder.is_none());
+    if let Some(best) = best_of(&top)? {
+        let others = top.into_iter().skip(1).chain(lower).collect();
+        return Ok(Recognised { others, ..best });
+    }
+    match detect::projects(&lower)[..] {
+        [] => only_stack(stacks)
+            .map(|stack| taken(stack, None))
+            .ok_or_else(|| Refused::only(not_recognised("in the project", candidates, stacks))),
+        [only] => {
+            let here: Vec<Candidate> = lower.iter().filter(|c| c.folder == only.folder).cloned().collect();
+            let Some(best) = best_of(&here)? else { return Err(choice(&[only])) };
+            let others = lower.iter().filter(|c| *c != only).cloned().collect();
+            let warning = best.warning.or_else(|| only.folder.as_ref().map(|folder| below(folder, only)));
+            Ok(Recognised { others, warning, ..best })
+        }
+        ref several => Err(choice(several)),
+    }
+}
+
+/// The likeliest of the stacks of one folder.
+fn best_of(candidates: &[Candidate]) -> Result<Option<Recognised>, Refused> {
+    let Some((first, others)) = candidates.split_first() else { return Ok(None) };
     if let Some(second) = others.first().filter(|second| second.weight == first.weight) {
         let message = format!("the project could be {} or {}", said(first), said(second));
-        return Err(Problem::new(Rule::UNKNOWN_STACK, message, "name the stack that is meant"));
+        let problem = Problem::new(Rule::UNKNOWN_STACK, message, "name the stack that is meant");
+        return Err(Refused { candidates: candidates.to_vec(), ..Refused::only(problem) });
     }
     let warning = (!others.is_empty()).then(|| {
         let others: Vec<String> = others.iter().map(said).collect();
         format!("taken for {}; it could also be {}: name the stack to choose", said(first), others.join(" or "))
     });
-    Ok(Recognised { stack: named(&first.stack), warning })
+    Ok(Some(Recognised { warning, ..taken(named(&first.stack), first.folder.clone()) }))
+}
+
+fn said(candidate: &Candidate) -> String {
+    format!("{} (by {})", candidate.stack, listed(&candidate.because))
+}
+
+fn listed(paths: &[String]) -> String {
+    paths.iter().map(|path| shown(path)).collect::<Vec<_>>().join(", ")
+}
+
+fn below(folder: &Folder, candidate: &Candidate) -> String {
+    format!("the project is taken to be the folder `{}`, as {}", shown(folder.as_str()), said(candidate))
+}
+
+/// Several projects lie below one top: which is meant cannot be told.
+fn choice(projects: &[&Candidate]) -> Refused {
+    let named = projects.iter().take(NAMED_MAX).map(|c| format!("`{}` ({})", shown(c.asked_folder()), c.stack));
+    let mut named = named.collect::<Vec<_>>().join(", ");
+    if let Some(more @ 1..) = projects.len().checked_sub(NAMED_MAX) {
+        named.push_str(&format!(" and {more} more"));
+    }
+    let message = format!("there are {} projects below the top: {named}", projects.len());
+    let hint = "say which one is meant, with `folder`";
+    let candidates = projects.iter().map(|candidate| (*candidate).clone()).collect();
+    Refused { candidates, ..Refused::only(Problem::at(Rule::SEVERAL_PROJECTS, "folder", message, hint)) }
+}
+
+fn not_recognised(place: &str, candidates: &[Candidate], stacks: &Stacks) -> Problem {
+    let marks: Vec<&str> = stacks.marker_files().into_iter().collect();
+    let message = format!("no stack is recognised {place}, by none of {}", marks.join(", "));
+    let all = stacks.iter().map(|stack| stack.contract.stack.to_string()).collect::<Vec<_>>().join(", ");
+    let hint = match candidates {
+        [] => format!("name the stack: {all}"),
+        _ => format!("choose another folder, or name the stack: {all}"),
+    };
+    Problem::new(Rule::UNKNOWN_STACK, message, hint)
 }
 
 /// The stack of an installation that has one alone, which says nothing of how it is recognised: every project is taken for it,
@@ -74,3 +209,6 @@ fn named(key: &StackKey) -> Stack {
     let StackKey { language, framework, build_tool } = key.clone();
     Stack { language, framework, build_tool, requires_db: false }
 }
+
+#[cfg(test)]
+mod tests;

@@ -116,7 +116,7 @@ impl World {
 
     fn admit(&self) -> Result<Accepted, Refused> {
         let stack = self.stacks.find(&self.request.stack).unwrap();
-        match admit_source(self.dir.path(), &self.request, self.kind, stack, &Config::default()) {
+        match admit_source(self.dir.path(), None, &self.request, self.kind, stack, &Config::default()) {
             Ok(accepted) => Ok(accepted),
             Err(AdmissionError::Refused(refused)) => Err(refused),
             Err(AdmissionError::Io(error)) => panic!("{error}"),
@@ -187,7 +187,7 @@ fn a_required_path_is_told_with_where_it_may_be_instead() {
     world.remove("pom.xml");
     insta::assert_snapshot!(world.refused(), @"required-path | pom.xml | `pom.xml` is not there | add `pom.xml`, at the top of what you submit");
     world.write("demo/pom.xml", POM);
-    insta::assert_snapshot!(world.refused(), @"required-path | pom.xml | `pom.xml` is not there | it is there below `demo`: submit that folder");
+    insta::assert_snapshot!(world.refused(), @"required-path | pom.xml | `pom.xml` is not there | it is there below `demo`: choose that folder, with `folder`");
     world.write("Pom.XML", POM);
     insta::assert_snapshot!(world.refused(), @"required-path | pom.xml | `pom.xml` is not there | rename `Pom.XML`: upper and lower case matter");
 }
@@ -245,12 +245,54 @@ fn several_applications_are_named_with_what_is_started() {
 #[test]
 fn a_project_whose_stack_nobody_named_is_recognised_by_its_files() {
     let world = World::good();
-    let found = recognise::recognise(world.dir.path(), &world.stacks).unwrap();
-    assert_eq!((found.stack, found.warning), (world.request.stack.clone(), None));
+    let request = JobRequest { stack: Default::default(), ..world.request.clone() };
+    let found = recognise(world.dir.path(), &request, &world.stacks).unwrap();
+    assert_eq!((found.stack, found.folder, found.warning), (world.request.stack.clone(), None, None));
     world.remove("pom.xml");
-    world.write("demo/pom.xml", POM);
-    let refused = recognise::recognise(world.dir.path(), &world.stacks).unwrap_err().to_string();
-    insta::assert_snapshot!(refused, @"unknown-stack: no stack is recognised: at the top of the project is none of pom.xml (submit the folder that has it, or name the stack: java/spring-boot/maven)");
+    let refused = recognise(world.dir.path(), &request, &world.stacks).unwrap_err().to_string();
+    insta::assert_snapshot!(refused, @"unknown-stack: no stack is recognised in the project, by none of pom.xml (name the stack: java/spring-boot/maven)");
+}
+
+#[test]
+fn a_folder_of_a_project_is_judged_and_told_as_seen_from_the_top() {
+    let mut world = World::good();
+    for (from, to) in [("pom.xml", "services/api/pom.xml"), ("src", "services/api/src")] {
+        fs::create_dir_all(world.dir.path().join("services/api")).unwrap();
+        fs::rename(world.dir.path().join(from), world.dir.path().join(to)).unwrap();
+    }
+    world.request.folder = Some("./services/api/".to_owned());
+    let found = recognise(world.dir.path(), &world.request, &world.stacks).unwrap();
+    let (stack, folder) = (world.stacks.find(&found.stack).unwrap(), found.folder);
+    let admit = |world: &World| {
+        admit_source(world.dir.path(), folder.as_ref(), &world.request, world.kind, stack, &Config::default())
+    };
+    assert_eq!(admit(&world).unwrap().warnings, [""; 0]);
+    world.write("services/api/pom.xml", "<!DOCTYPE x><project/>");
+    world.remove("services/api/src/main");
+    let refused = match admit(&world).unwrap_err() {
+        AdmissionError::Refused(refused) => refused,
+        other => panic!("{other}"),
+    };
+    let told = refused.problems.iter().map(|p| format!("{} {} {}", p.rule, p.path.as_deref().unwrap_or("-"), p.hint));
+    insta::assert_snapshot!(told.collect::<Vec<_>>().join("\n"), @r"
+required-path services/api/src/main/java add `src/main/java` in `services/api`, or choose another folder
+required-text - annotate one class, the one with main, with @SpringBootApplication
+pom-doctype services/api/pom.xml remove it; Maven needs none
+");
+    for (folder, message) in [
+        ("services/web", "the project has no folder `services/web`"),
+        ("services/api/pom.xml", "the folder services/api/pom.xml is not taken: a part of the path is not a folder"),
+        ("link", "the folder link is not taken: it is or leads through a link"),
+        (
+            "../x",
+            "`../x` has `..` in it, which leads out of folders: name the folder as seen from the top of the project",
+        ),
+    ] {
+        let _ = symlink("services", world.dir.path().join("link"));
+        world.request.folder = Some(folder.to_owned());
+        let told = recognise(world.dir.path(), &world.request, &world.stacks).unwrap_err().to_string();
+        assert!(told.starts_with(&format!("unknown-folder: {message} (")), "{told}");
+    }
 }
 
 #[test]
@@ -389,7 +431,7 @@ fn too_many_files_are_a_problem_of_their_own() {
     let world = World::good();
     let stacks = Stacks::load(None).unwrap();
     let stack = stacks.find(&world.request.stack).unwrap();
-    let mut facts = facts::gather(world.dir.path(), &stack.contract).unwrap();
+    let mut facts = facts::gather(world.dir.path(), None, &stack.contract).unwrap();
     facts.cut = true;
     let refused = judge(&facts, &world.request, world.kind, stack, &Config::default()).unwrap_err();
     insta::assert_snapshot!(refused, @"too-many-files: the project has more files than are looked at (3) (leave out what is built or downloaded)");
@@ -405,7 +447,8 @@ fn the_examples_are_admitted() {
         fs::read_dir(examples).unwrap().map(|entry| entry.unwrap().path()).filter(|path| path.join("pom.xml").exists())
     {
         let stack = stacks.find(&world.request.stack).unwrap();
-        let accepted = admit_source(&example, &world.request, SourceKind::Zip, stack, &Config::default()).unwrap();
+        let accepted =
+            admit_source(&example, None, &world.request, SourceKind::Zip, stack, &Config::default()).unwrap();
         assert!(accepted.warnings.is_empty(), "{}: {:?}", example.display(), accepted.warnings);
         seen += 1;
     }

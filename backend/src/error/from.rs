@@ -1,12 +1,13 @@
 //! What each error of the rooms below is to a client.
 
 use pipelinex_common::{
-    foreign::ForeignError,
+    foreign::{ForeignError, shown},
     id::InvalidJobId,
+    pipeline::detect::Candidate,
     store::{StoreError, TreeError},
 };
 
-use super::{ApiError, GIT_REFUSED, Problem};
+use super::{ApiError, Choice, GIT_REFUSED, Problem};
 use crate::{
     admission::{self, AdmissionError},
     intake::{
@@ -18,6 +19,8 @@ use crate::{
 
 /// The code of a project that does not keep the contract, or a request that it cannot serve.
 const NOT_ADMITTED: &str = "not-admitted";
+/// So many folders and stacks are told to choose from; with more of them nobody chooses from a list.
+const CHOICES_MAX: usize = 50;
 
 impl From<InvalidJobId> for ApiError {
     fn from(error: InvalidJobId) -> Self {
@@ -62,7 +65,7 @@ impl From<TreeError> for ApiError {
 impl From<IntakeError> for ApiError {
     fn from(error: IntakeError) -> Self {
         match error {
-            IntakeError::Refused(refusal) => Self::Refused { code: "zip-refused", problems: vec![refusal.into()] },
+            IntakeError::Refused(refusal) => Self::refused("zip-refused", refusal),
             IntakeError::Full => Self::Full,
             IntakeError::Io { .. } => Self::internal(error),
         }
@@ -72,7 +75,7 @@ impl From<IntakeError> for ApiError {
 impl From<CloneError> for ApiError {
     fn from(error: CloneError) -> Self {
         match error {
-            CloneError::Refused(problem) => Self::Refused { code: GIT_REFUSED, problems: vec![problem] },
+            CloneError::Refused(problem) => Self::refused(GIT_REFUSED, problem),
             CloneError::TooLarge(detail) => Self::TooLarge { detail },
             CloneError::TooSlow { .. } => Self::CloneTooSlow {
                 detail: format!("{error}; a smaller branch may be faster, or a ZIP of the project"),
@@ -88,7 +91,7 @@ impl From<CloneError> for ApiError {
 impl From<TokenError> for ApiError {
     fn from(error: TokenError) -> Self {
         match error {
-            TokenError::Refused(problem) => Self::Refused { code: GIT_REFUSED, problems: vec![problem] },
+            TokenError::Refused(problem) => Self::refused(GIT_REFUSED, problem),
             TokenError::Unusable(cause) => Self::internal(cause),
         }
     }
@@ -98,7 +101,12 @@ impl From<AdmissionError> for ApiError {
     fn from(error: AdmissionError) -> Self {
         match error {
             AdmissionError::Refused(refused) => {
-                Self::Refused { code: NOT_ADMITTED, problems: refused.problems.into_iter().map(Into::into).collect() }
+                let admission::Refused { problems, candidates } = refused;
+                Self::Refused {
+                    code: NOT_ADMITTED,
+                    problems: problems.into_iter().map(Into::into).collect(),
+                    candidates: candidates.iter().take(CHOICES_MAX).map(Into::into).collect(),
+                }
             }
             AdmissionError::Io(error) => Self::internal(error),
         }
@@ -107,7 +115,7 @@ impl From<AdmissionError> for ApiError {
 
 impl From<UnknownStack> for ApiError {
     fn from(unknown: UnknownStack) -> Self {
-        Self::Refused { code: NOT_ADMITTED, problems: vec![unknown.problem().into()] }
+        Self::refused(NOT_ADMITTED, unknown.problem())
     }
 }
 
@@ -115,6 +123,16 @@ impl From<Refusal> for Problem {
     fn from(refusal: Refusal) -> Self {
         let message = refusal.rule.says().to_owned();
         Self { rule: refusal.rule.to_string(), path: refusal.entry, message, hint: refusal.hint }
+    }
+}
+
+impl From<&Candidate> for Choice {
+    fn from(candidate: &Candidate) -> Self {
+        Self {
+            folder: candidate.asked_folder().to_owned(),
+            stack: candidate.stack.clone(),
+            decided_by: candidate.because.iter().map(|path| shown(path)).collect(),
+        }
     }
 }
 

@@ -4,12 +4,16 @@ use axum::{
     Json,
     extract::{Request, State},
 };
-use pipelinex_common::metadata::{AdmissionStatus, PlannedStage};
+use pipelinex_common::{
+    folder::Folder,
+    metadata::{AdmissionStatus, PlannedStage},
+    request::Stack,
+};
 use serde::Serialize;
 
 use crate::{
     app::App,
-    error::{ApiError, Problem},
+    error::{ApiError, Choice, Problem},
     extract, submit,
 };
 
@@ -19,8 +23,17 @@ pub struct Precheck {
     accepted: bool,
     /// What a submission would be admitted as; absent when it is refused.
     status: Option<AdmissionStatus>,
+    /// What it is taken for; absent when it is refused.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    stack: Option<Stack>,
+    /// The folder that would be built; absent: the top.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    folder: Option<Folder>,
     warnings: Vec<String>,
     problems: Vec<Problem>,
+    /// What there is to choose from instead.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    candidates: Vec<Choice>,
     /// What would run.
     stages: Vec<PlannedStage>,
 }
@@ -32,11 +45,15 @@ pub async fn precheck(State(app): State<App>, request: Request) -> Result<Json<P
         Ok(judged) => Ok(Json(Precheck {
             accepted: true,
             status: Some(judged.verdict.status),
+            stack: Some(judged.stack().clone()),
+            folder: judged.folder().cloned(),
             warnings: judged.verdict.warnings,
-            problems: Vec::new(),
             stages: judged.verdict.stages,
+            ..Precheck::default()
         })),
-        Err(ApiError::Refused { problems, .. }) => Ok(Json(Precheck { problems, ..Precheck::default() })),
+        Err(ApiError::Refused { problems, candidates, .. }) => {
+            Ok(Json(Precheck { problems, candidates, ..Precheck::default() }))
+        }
         Err(other) => Err(other),
     }
 }

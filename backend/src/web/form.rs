@@ -16,12 +16,13 @@ pub type Texts = BTreeMap<String, String>;
 /// The two custom tools: field prefix and mode field.
 const TOOLS: [(&str, &str); 2] = [("secret_custom", "secret_scan_mode"), ("sast_custom", "sast_mode")];
 
-/// The page of the form, whose fields have their names from there.
-const PAGE: &str = include_str!("../../templates/home.html");
+/// The page of the form, and what is put into it: fields have their names from there.
+const PAGES: [&str; 2] = [include_str!("../../templates/home.html"), include_str!("../../templates/verdict.html")];
 
 /// Whether the form has a field of that name. Each stage has one, and which stages there are the stacks say.
 pub fn is_field(name: &str) -> bool {
-    let mut written = PAGE.split("name=\"").skip(1).filter_map(|rest| rest.split('"').next());
+    let fields = |page: &'static str| page.split("name=\"").skip(1).filter_map(|rest| rest.split('"').next());
+    let mut written = PAGES.into_iter().flat_map(fields);
     name.parse::<Switch>().is_ok() || written.any(|field| field == name)
 }
 
@@ -172,6 +173,9 @@ pub fn request_json(texts: &Texts) -> Value {
         "stack".into(),
         json!({"language": language, "framework": framework, "build_tool": build_tool, "requires_db": requires_db}),
     );
+    if let Some(folder) = typed("folder").or(typed("picked")) {
+        request.insert("folder".into(), folder.into());
+    }
     request.insert("versions".into(), versions_json(typed("versions").unwrap_or_default()).into());
     request.insert("pipeline".into(), pipeline_json(texts));
     for name in ["project", "branch", "commit"] {
@@ -250,12 +254,14 @@ mod tests {
             ("run_sast", "on"),
             ("sast_mode", "default"),
             ("project", "shop"),
+            ("folder", ""),
+            ("picked", "complete"),
         ]);
         let (request, warnings) = request_of(&form).unwrap();
         assert_eq!(warnings, [""; 0]);
         assert!(request.stack.requires_db);
         assert_eq!((request.versions.get("java"), request.versions.get("build_tool")), (Some("17"), Some("3.9")));
-        assert_eq!(request.project.as_deref(), Some("shop"));
+        assert_eq!((request.project.as_deref(), request.folder.as_deref()), (Some("shop"), Some("complete")));
         let pipeline = request.pipeline.unwrap();
         assert_eq!(pipeline.wanted().on, BTreeSet::from([Switch::SECRETS, Switch::SAST]));
         let tool = pipeline.secret_custom.unwrap();

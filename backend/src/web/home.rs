@@ -10,9 +10,11 @@ use axum::{
 };
 use jiff::Timestamp;
 use pipelinex_common::{
+    folder::Folder,
     id::JobId,
     limits::MIB,
     metadata::PlannedStage,
+    pipeline::stack::StackKey,
     store::{JobView, Store, StoreError},
 };
 
@@ -24,7 +26,7 @@ use super::{
 };
 use crate::{
     app::App,
-    error::Problem,
+    error::{Choice, Problem},
     routes::jobs::{older, why_broken},
 };
 
@@ -56,6 +58,14 @@ pub struct Verdict {
     pub detail: Option<String>,
     /// Why it is refused.
     pub problems: Vec<Problem>,
+    /// What there is to choose from instead.
+    pub candidates: Vec<Choice>,
+    /// What an accepted project is taken for.
+    pub taken_for: Option<StackKey>,
+    /// The folder of it that would be built.
+    pub folder: Option<Folder>,
+    /// The folder that was picked from a list, which is gone with this verdict.
+    pub picked: Option<String>,
     /// What a person should know.
     pub warnings: Vec<String>,
     /// What would run.

@@ -88,6 +88,9 @@ fn cli(request: &Value, git: Option<&str>, server: &str) -> String {
         let stack = format!("{}/{}/{}", word("language"), word("framework"), word("build_tool"));
         line.push_str(&format!(" --stack {}", quoted(&stack)));
     }
+    if let Some(folder) = request["folder"].as_str() {
+        line.push_str(&format!(" --folder {}", quoted(folder)));
+    }
     let versions = request["versions"].as_object().into_iter().flatten();
     let mut versions: Vec<String> =
         versions.filter_map(|(tool, version)| Some(format!("{tool}={}", version.as_str()?))).collect();

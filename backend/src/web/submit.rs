@@ -5,6 +5,7 @@ use axum::{
     http::{HeaderMap, StatusCode, header},
     response::{IntoResponse, Response},
 };
+use pipelinex_common::{pipeline::stack::StackKey, request::Stack};
 use serde::Deserialize;
 
 use super::{
@@ -14,6 +15,7 @@ use super::{
     page,
 };
 use crate::{
+    admission::Accepted,
     again::run_again,
     app::App,
     client::Caller,
@@ -65,8 +67,11 @@ pub async fn check(
         Err(error) => Err(error),
     };
     match judged {
-        Ok(judged) if wish.alone => Ok(page(StatusCode::OK, &accepted(judged))),
-        Ok(judged) => home::draw(&app, &headers, texts, Some(accepted(judged)), StatusCode::OK, None).await,
+        Ok(judged) if wish.alone => Ok(page(StatusCode::OK, &accepted(judged, &texts))),
+        Ok(judged) => {
+            let verdict = accepted(judged, &texts);
+            home::draw(&app, &headers, texts, Some(verdict), StatusCode::OK, None).await
+        }
         Err(error) => refused(&app, &headers, texts, error, wish.alone).await,
     }
 }
@@ -114,9 +119,13 @@ async fn read(app: &App, request: Request) -> Result<(Texts, Result<Source, ApiE
     Ok((texts, upload.map(Source::from)))
 }
 
-fn accepted(judged: Judged) -> Verdict {
-    let verdict = judged.verdict;
-    Verdict { accepted: true, warnings: verdict.warnings, stages: verdict.stages, ..Verdict::default() }
+fn accepted(judged: Judged, texts: &Texts) -> Verdict {
+    let Stack { language, framework, build_tool, .. } = judged.stack();
+    let taken_for = Some(StackKey::new(language, framework, build_tool));
+    let folder = judged.folder().cloned();
+    let picked = texts.get("picked").filter(|picked| !picked.is_empty()).cloned();
+    let Accepted { warnings, stages, .. } = judged.verdict;
+    Verdict { accepted: true, warnings, stages, taken_for, folder, picked, ..Verdict::default() }
 }
 
 /// The page again, with what is wrong. Errors of ours have a page of their own.
@@ -130,9 +139,9 @@ async fn refused(
     if matches!(error, ApiError::Internal(_) | ApiError::BrokenJob(_)) {
         return Err(error.into());
     }
-    let Told { status, detail, problems, .. } = error.tell();
+    let Told { status, detail, problems, candidates, .. } = error.tell();
     let detail = problems.is_empty().then_some(detail);
-    let verdict = Verdict { detail, problems, ..Verdict::default() };
+    let verdict = Verdict { detail, problems, candidates, ..Verdict::default() };
     if alone {
         return Ok(page(status, &verdict));
     }

@@ -12,6 +12,7 @@ mod cancel;
 mod connections;
 mod files;
 mod findings;
+mod folders;
 mod full;
 mod heads;
 mod listing;

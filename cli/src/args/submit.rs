@@ -16,6 +16,9 @@ pub struct ProjectArgs {
     /// What kind of project it is [default: recognised by its files]
     #[arg(long, env = "PIPELINEX_STACK", value_name = "LANGUAGE/FRAMEWORK/TOOL", value_parser = values::stack)]
     pub stack: Option<Stack>,
+    /// The folder of the project that is built, `.` for its top [default: found by its files]
+    #[arg(long, env = "PIPELINEX_FOLDER", value_name = "FOLDER")]
+    pub folder: Option<String>,
     /// Versions to build with, such as node=24,npm=11 [default: the stack's]
     #[arg(long, env = "PIPELINEX_VERSIONS", value_name = "TOOL=VERSION", value_delimiter = ',', value_parser = values::version)]
     pub versions: Vec<Option<(String, String)>>,
@@ -43,7 +46,7 @@ pub struct ProjectArgs {
     pub commit: Option<String>,
     /// The whole request as a JSON file, sent as it is
     #[arg(long, env = "PIPELINEX_METADATA", value_name = "FILE.json")]
-    #[arg(conflicts_with_all = ["stack", "versions", "java", "build_tool", "only", "skip", "project", "branch", "commit"])]
+    #[arg(conflicts_with_all = ["stack", "folder", "versions", "java", "build_tool", "only", "skip", "project", "branch", "commit"])]
     pub metadata: Option<PathBuf>,
     /// Send files of a folder that Git ignores, too
     #[arg(long, env = "PIPELINEX_INCLUDE_IGNORED", value_parser = FalseyValueParser::new())]

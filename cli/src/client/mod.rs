@@ -20,7 +20,7 @@ pub use self::{
         tests_of,
     },
     error::ClientError,
-    problem::points_of,
+    problem::{choice_lines, choices_of, points_of},
     upload::Archive,
 };
 

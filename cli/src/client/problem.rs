@@ -2,7 +2,8 @@
 
 use std::fmt;
 
-use pipelinex_common::state::JobState;
+use pipelinex_common::{folder::TOP, request::Stack, state::JobState};
+use serde::Deserialize;
 use serde_json::Value;
 
 /// The longest text of a foreign answer (a proxy's page) that is repeated, in characters.
@@ -17,10 +18,24 @@ pub struct Problem {
     pub detail: String,
     /// Everything that stands in the way of a project, at once.
     pub points: Vec<Point>,
+    /// What the project could be taken for instead.
+    pub choices: Vec<Choice>,
     /// Seconds after which it is worth trying again.
     pub retry_after: Option<String>,
     /// The document as it came, for `--json`.
     pub document: Option<Value>,
+}
+
+/// A folder of a project, and what it could be taken for.
+#[derive(Clone, Debug, Default, PartialEq, Deserialize)]
+pub struct Choice {
+    /// The folder as --folder names it.
+    pub folder: String,
+    /// The stack.
+    pub stack: Stack,
+    /// The files that speak for it.
+    #[serde(default)]
+    pub decided_by: Vec<String>,
 }
 
 /// One thing that is wrong with a project.
@@ -46,7 +61,8 @@ impl Problem {
         };
         let detail = detail.filter(|text| !text.is_empty()).unwrap_or_else(|| "the server gives no reason".to_owned());
         let points = document.as_ref().map(points_of).unwrap_or_default();
-        Self { status, detail, points, retry_after, document }
+        let choices = document.as_ref().map(choices_of).unwrap_or_default();
+        Self { status, detail, points, choices, retry_after, document }
     }
 
     /// Whether it is what was sent that is at fault: refused at admission, too large, or not to be understood.
@@ -70,6 +86,45 @@ impl Problem {
 pub fn points_of(document: &Value) -> Vec<Point> {
     let lists = ["problems", "errors"].iter().filter_map(|key| document.get(key).and_then(Value::as_array));
     lists.flatten().map(Point::read).collect()
+}
+
+/// What a document names to choose from. One that cannot be read is left out: the points say what is wrong.
+pub fn choices_of(document: &Value) -> Vec<Choice> {
+    let list = document["candidates"].as_array().into_iter().flatten();
+    list.filter_map(|choice| Choice::deserialize(choice).ok()).collect()
+}
+
+/// The choices, each with the flags that choose it.
+pub fn choice_lines(choices: &[Choice]) -> Vec<String> {
+    let flags: Vec<String> = choices.iter().map(Choice::flags).collect();
+    let width = flags.iter().map(|flags| flags.chars().count()).max().unwrap_or_default();
+    let line = |(choice, flags): (&Choice, &String)| {
+        let Stack { language, framework, build_tool, .. } = &choice.stack;
+        let by = if choice.decided_by.is_empty() {
+            String::new()
+        } else {
+            format!(" (by {})", choice.decided_by.join(", "))
+        };
+        // Names come from a foreign archive: one choice stays one line.
+        format!("  {flags:width$}  {language}/{framework}/{build_tool}{by}").replace('\n', " ")
+    };
+    let head = (!choices.is_empty()).then(|| "choose what is meant, with one of".to_owned());
+    head.into_iter().chain(choices.iter().zip(&flags).map(line)).collect()
+}
+
+impl Choice {
+    fn flags(&self) -> String {
+        let plain = |c: char| c.is_alphanumeric() || "-_./+@".contains(c);
+        let folder = match self.folder.as_str() {
+            folder if folder.chars().all(plain) => folder.to_owned(),
+            folder => format!("'{}'", folder.replace('\'', r"'\''")),
+        };
+        let Stack { language, framework, build_tool, .. } = &self.stack;
+        match self.folder.as_str() {
+            TOP => format!("--stack {language}/{framework}/{build_tool}"),
+            _ => format!("--folder {folder}"),
+        }
+    }
 }
 
 impl Point {
@@ -103,7 +158,7 @@ impl fmt::Display for Problem {
         for point in &self.points {
             write!(f, "\n{point}")?;
         }
-        Ok(())
+        choice_lines(&self.choices).iter().try_for_each(|line| write!(f, "\n{line}"))
     }
 }
 
@@ -143,6 +198,24 @@ mod tests {
                 "  - required_path: pom.xml: is missing",
                 "    hint: put it at the top",
                 "  - java_version",
+            ]
+        );
+    }
+
+    #[test]
+    fn what_there_is_to_choose_from_comes_with_the_flags_that_choose_it() {
+        let body = r#"{"detail": "several", "problems": [{"rule": "several-projects"}], "candidates": [
+            {"folder": "complete", "stack": {"language": "a", "framework": "b", "build_tool": "c"}, "decided_by": ["complete/x"]},
+            {"folder": "a b", "stack": {"language": "a", "framework": "b", "build_tool": "c"}},
+            {"folder": ".", "stack": {"language": "d", "framework": "e", "build_tool": "f"}}, {"odd": 1}]}"#;
+        let told = Problem::parse(422, body.as_bytes(), None).to_string();
+        assert_eq!(
+            told.lines().skip(2).collect::<Vec<_>>(),
+            [
+                "choose what is meant, with one of",
+                "  --folder complete  a/b/c (by complete/x)",
+                "  --folder 'a b'     a/b/c",
+                "  --stack d/e/f      d/e/f",
             ]
         );
     }

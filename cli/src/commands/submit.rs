@@ -5,7 +5,7 @@ use serde_json::{Value, json};
 
 use crate::{
     args::{GitArgs, ProjectArgs},
-    client::{Admitted, Client, ClientError, points_of},
+    client::{Admitted, Client, ClientError, choice_lines, choices_of, points_of},
     commands::job,
     exit::Exit,
     failure::Failure,
@@ -37,8 +37,8 @@ pub async fn submit(
     for warning in &admitted.warnings {
         out.say(show::warning(warning));
     }
-    if let Some(stack) = stack_of(&answer) {
-        out.say(format!("taken for a project of {stack}"));
+    if let Some(taken_for) = taken_for(&answer) {
+        out.say(taken_for);
     }
     let id = admitted.job_id;
     match (out.json(), wait) {
@@ -69,8 +69,14 @@ pub async fn precheck(client: &Client, out: &Output, args: ProjectArgs) -> Resul
     for line in points.iter().flat_map(|point| point.to_string().lines().map(str::to_owned).collect::<Vec<_>>()) {
         out.data(line)?;
     }
+    for line in choice_lines(&choices_of(&answer)) {
+        out.data(line)?;
+    }
     for warning in answer.get("warnings").and_then(Value::as_array).into_iter().flatten().filter_map(Value::as_str) {
         out.data(show::warning(warning))?;
+    }
+    if let Some(taken_for) = taken_for(&answer) {
+        out.data(taken_for)?;
     }
     out.data(match exit {
         Exit::Passed => Line::new().add(Style::Good, "it would be admitted"),
@@ -93,10 +99,11 @@ async fn prepare(args: ProjectArgs, out: &Output) -> Result<Project, Failure> {
     Ok(project)
 }
 
-/// The stack of a job, which the server may have recognised by itself.
-fn stack_of(metadata: &Value) -> Option<String> {
+/// The stack and the folder of a job, which the server may have recognised by itself.
+fn taken_for(metadata: &Value) -> Option<String> {
     let word = |name: &str| metadata["stack"][name].as_str();
-    Some(format!("{}/{}/{}", word("language")?, word("framework")?, word("build_tool")?))
+    let folder = metadata["folder"].as_str().map(|folder| format!(", in the folder {folder}")).unwrap_or_default();
+    Some(format!("taken for a project of {}/{}/{}{folder}", word("language")?, word("framework")?, word("build_tool")?))
 }
 
 /// With `--json` a refusal is data, too.

@@ -1,5 +1,7 @@
 //! The contract file out of the tree.
 
+mod lookups;
+
 use std::collections::{BTreeMap, HashMap};
 
 use super::{
@@ -20,12 +22,13 @@ pub(super) fn read(file: &str, text: &str, checks: &[&'static str]) -> Result<Co
 const CONTRACT: Keys = Keys {
     of: "a contract",
     known: &[
-        "stack", "pipeline", "detect", "versions", "required", "patterns", "contains", "values", "optional", "semantic",
+        "stack", "pipeline", "detect", "versions", "required", "patterns", "contains", "values", "optional",
+        "semantic", "applies",
     ],
     planned: &[],
 };
 const STACK: Keys = Keys { of: "`stack`", known: &["language", "framework", "build_tool"], planned: &[] };
-const VERSIONS: Keys = Keys { of: "an entry of `versions`", known: &["default", "supported"], planned: &[] };
+const VERSIONS: Keys = Keys { of: "an entry of `versions`", known: &["default", "supported", "from"], planned: &[] };
 const PATTERN: Keys = Keys { of: "an item of `patterns`", known: &["id", "glob", "min", "hint"], planned: &[] };
 const CONTAINS: Keys = Keys {
     of: "an item of `contains`",
@@ -37,7 +40,7 @@ const VALUE: Keys = Keys {
     known: &["id", "file", "path", "is", "one_of", "like", "accepts", "level", "message", "hint"],
     planned: &[],
 };
-const DETECT: Keys = Keys { of: "`detect`", known: &["markers"], planned: &[] };
+const DETECT: Keys = Keys { of: "`detect`", known: &["markers", "tells", "fallback"], planned: &[] };
 const MARKER: Keys = Keys { of: "an item of `markers`", known: &["file", "text", "weight"], planned: &[] };
 const OPTIONAL: Keys = Keys { of: "an item of `optional`", known: &["path", "warning"], planned: &[] };
 
@@ -53,6 +56,7 @@ fn contract(root: &Node, checks: &[&'static str], problems: &mut Problems<'_>) -
     let values = items(root, "values", problems, value);
     check_tools(root, &versions, problems);
     let detect = root.get("detect").filter(|node| mapping(node, &DETECT, problems));
+    let part = |key: &str| detect.and_then(|node| node.get(key));
     let contract = Contract {
         stack: stack.unwrap_or_else(|| StackKey::new("", "", "")),
         versions,
@@ -68,6 +72,9 @@ fn contract(root: &Node, checks: &[&'static str], problems: &mut Problems<'_>) -
             .get("pipeline")
             .and_then(|node| parsed(node, "`pipeline`", PIPELINE_SHAPE, pipeline_name, problems)),
         markers: detect.map(|node| items(node, "markers", problems, marker)).unwrap_or_default(),
+        tells: part("tells").map(|node| lookups::tells(node, problems)).unwrap_or_default(),
+        fallback: part("fallback").and_then(|node| fields::boolean(node, "`fallback`", problems)).unwrap_or_default(),
+        applies: root.get("applies").map(|node| applies(node, problems)).unwrap_or_default(),
     };
     check_ids(root, problems);
     Some(contract)
@@ -107,7 +114,7 @@ fn number(node: &Node, key: &str, keys: &Keys, problems: &mut Problems<'_>) -> O
     integer(node, &quoted(key), problems)
 }
 
-fn pattern_of(node: &Node, key: &str, keys: &Keys, problems: &mut Problems<'_>) -> Option<String> {
+fn glob_of(node: &Node, key: &str, keys: &Keys, problems: &mut Problems<'_>) -> Option<String> {
     let node = fields::required(node, key, keys.of, problems)?;
     glob(node, &quoted(key), problems)
 }
@@ -133,7 +140,17 @@ fn versions_of(node: &Node, problems: &mut Problems<'_>) -> Option<Versions> {
         let message = format!("the default {} is not one of `supported`", quoted(&default.value));
         problems.error(Code::InvalidValue, default.at, message);
     }
-    Some(Versions { default: default.value, supported })
+    let from = node.get("from").map(|node| lookups::version_files(node, problems)).unwrap_or_default();
+    Some(Versions { default: default.value, supported, from })
+}
+
+/// The files of which a stage needs some.
+fn applies(node: &Node, problems: &mut Problems<'_>) -> BTreeMap<String, Vec<String>> {
+    if !matches!(node.value, yaml::Value::Map(_)) {
+        fields::wrong_type(node, "`applies`", "a mapping of stages", problems);
+    }
+    let entries = node.entries().iter();
+    entries.filter_map(|entry| Some((entry.key.clone(), globs(&entry.value, &quoted(&entry.key), problems)?))).collect()
 }
 
 fn pattern(node: &Node, problems: &mut Problems<'_>) -> Option<Pattern> {
@@ -141,7 +158,7 @@ fn pattern(node: &Node, problems: &mut Problems<'_>) -> Option<Pattern> {
         return None;
     }
     let id = word(node, "id", &PATTERN, problems);
-    let glob = pattern_of(node, "glob", &PATTERN, problems);
+    let glob = glob_of(node, "glob", &PATTERN, problems);
     let min = number(node, "min", &PATTERN, problems);
     let hint = word(node, "hint", &PATTERN, problems);
     Some(Pattern { id: id?.value, glob: glob?, min: min?, hint: hint?.value })
@@ -152,7 +169,7 @@ fn contains(node: &Node, problems: &mut Problems<'_>) -> Option<Contains> {
         return None;
     }
     let id = word(node, "id", &CONTAINS, problems);
-    let glob = pattern_of(node, "glob", &CONTAINS, problems);
+    let glob = glob_of(node, "glob", &CONTAINS, problems);
     let wanted = word(node, "text", &CONTAINS, problems);
     let count = contains_count(node, problems);
     let several = node.get("several").and_then(|node| text(node, "`several`", problems)).map(|text| text.value);
@@ -178,7 +195,7 @@ fn optional(node: &Node, problems: &mut Problems<'_>) -> Option<OptionalPath> {
     if !mapping(node, &OPTIONAL, problems) {
         return None;
     }
-    let path = pattern_of(node, "path", &OPTIONAL, problems);
+    let path = glob_of(node, "path", &OPTIONAL, problems);
     let warning = word(node, "warning", &OPTIONAL, problems);
     Some(OptionalPath { path: path?, warning: warning?.value })
 }
@@ -198,7 +215,7 @@ fn value(node: &Node, problems: &mut Problems<'_>) -> Option<ValueCheck> {
         return None;
     }
     let id = word(node, "id", &VALUE, problems);
-    let file = pattern_of(node, "file", &VALUE, problems);
+    let file = glob_of(node, "file", &VALUE, problems);
     if let Some(file) = file.as_ref().filter(|file| !STRUCTURED.iter().any(|ending| file.ends_with(ending))) {
         let message = format!("{} has none of the endings {}", quoted(file), STRUCTURED.join(", "));
         problems.error(Code::InvalidValue, node.at, message);
@@ -267,7 +284,7 @@ fn marker(node: &Node, problems: &mut Problems<'_>) -> Option<Marker> {
     if !mapping(node, &MARKER, problems) {
         return None;
     }
-    let file = pattern_of(node, "file", &MARKER, problems);
+    let file = glob_of(node, "file", &MARKER, problems);
     let text = node.get("text").and_then(|node| text(node, "`text`", problems)).map(|text| text.value);
     let weight = fields::required(node, "weight", MARKER.of, problems)
         .and_then(|node| integer::<u32>(node, "`weight`", problems));

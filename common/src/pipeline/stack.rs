@@ -18,6 +18,9 @@ pub struct StackKey {
     pub build_tool: String,
 }
 
+/// The framework, or the build tool, of a stack that has none.
+const NONE: &str = "none";
+
 impl StackKey {
     /// A key from three words as somebody wrote them.
     pub fn new(language: &str, framework: &str, build_tool: &str) -> Self {
@@ -31,9 +34,13 @@ impl StackKey {
         parts(self) == parts(other)
     }
 
-    /// The stack's folder below `pipelines/`. Take it of a contract's own key: there the spelling is settled.
+    /// The stack's folder below `pipelines/`; of one that has neither framework nor build tool, the first word. Take it of a
+    /// contract's own key: there the spelling is settled.
     pub fn folder(&self) -> String {
-        format!("{}-{}-{}", self.language, self.framework, self.build_tool)
+        match (self.framework.as_str(), self.build_tool.as_str()) {
+            (NONE, NONE) => self.language.clone(),
+            (framework, build_tool) => format!("{}-{framework}-{build_tool}", self.language),
+        }
     }
 
     /// The folder's name in earlier versions, which an operator's own folder of stacks may still have.
@@ -82,6 +89,12 @@ pub struct Contract {
     pub pipeline: Option<String>,
     /// What tells a project of this stack from others.
     pub markers: Vec<Marker>,
+    /// What is known of a project besides, by name: its package manager, how it is started.
+    pub tells: BTreeMap<String, Vec<Tell>>,
+    /// Whether a project that no other stack recognises is of this one.
+    pub fallback: bool,
+    /// By stage: files of which there must be some, or the stage has nothing to do.
+    pub applies: BTreeMap<String, Vec<String>>,
 }
 
 /// The versions of one thing.
@@ -91,6 +104,59 @@ pub struct Versions {
     pub default: String,
     /// All that can be asked for; the default is one of them.
     pub supported: Vec<String>,
+    /// Where a project says which one it wants; the first that is there counts.
+    pub from: Vec<VersionFile>,
+}
+
+/// A file in which a project says which version of a tool it wants.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct VersionFile {
+    /// Where.
+    pub lookup: Lookup,
+    /// How it is meant.
+    pub means: Means,
+    /// Whether a version that nobody has is a warning, and the default is taken.
+    pub warn: bool,
+}
+
+/// How a version is meant.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Means {
+    /// A range; a version by itself means all that begin with it.
+    Range,
+    /// A version by itself, and newer ones do as well.
+    AtLeast,
+}
+
+/// A place in a file of a project.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Lookup {
+    /// Which file; of several the first in order of their paths.
+    pub file: String,
+    /// Where in it.
+    pub place: Place,
+}
+
+/// Where in a file.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Place {
+    /// The first line that is neither empty nor a comment.
+    FirstLine,
+    /// What follows on the line that begins with this word.
+    Row(String),
+    /// The value at these keys.
+    Path(Vec<String>),
+}
+
+/// Something that a file of a project says.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Tell {
+    /// Where.
+    pub lookup: Lookup,
+    /// What that means in words, with the value as `$value`; `None`: the value itself.
+    pub says: Option<String>,
 }
 
 /// At least so many files must match a glob.
@@ -293,6 +359,33 @@ help: did you mean `maven-java-version`?
             .replace("a.xml", "a.ini");
         let told = read("c.yml", &bad, &[]).unwrap_err().to_string();
         for part in ["names one of `is`, `one_of`, `like` and `accepts`", "`nod`", "a.ini"] {
+            assert!(told.contains(part), "{part}: {told}");
+        }
+    }
+
+    #[test]
+    fn where_a_project_says_its_versions_is_data() {
+        let text = "stack: {language: go, framework: none, build_tool: none}\n\
+            versions:\n  go:\n    default: '1.24'\n    supported: ['1.24']\n    from:\n\
+            \x20   - {file: .tool-versions, row: golang}\n\
+            \x20   - {file: go.mod, row: go, means: at_least, level: warning}\n\
+            \x20   - {file: pom.xml, path: [project, properties, java.version]}\n\
+            \x20   - {file: package.json, path: engines.node}\n\
+            detect: {fallback: true, tells: {manager: [{file: go.sum, says: modules}]}}\n\
+            applies: {SCA: [go.sum]}\n";
+        let contract = read("c.yml", text, &[]).unwrap();
+        let from = &contract.versions["go"].from;
+        assert_eq!(from[0].lookup, Lookup { file: ".tool-versions".into(), place: Place::Row("golang".into()) });
+        assert_eq!((from[0].means, from[1].means, from[1].warn), (Means::Range, Means::AtLeast, true));
+        let path =
+            |n: usize| if let Place::Path(keys) = &from[n].lookup.place { keys.join("|") } else { String::new() };
+        assert_eq!((path(2).as_str(), path(3).as_str()), ("project|properties|java.version", "engines|node"));
+        assert_eq!(contract.tells["manager"][0].says.as_deref(), Some("modules"));
+        assert!(contract.fallback && contract.applies["SCA"] == ["go.sum"]);
+        assert_eq!(contract.stack.folder(), "go", "neither framework nor build tool");
+        let bad = text.replace("row: golang", "path: golang").replace("means: at_least", "means: at_most");
+        let told = read("c.yml", &bad.replace("SCA: [", "SCA: [/"), &[]).unwrap_err().to_string();
+        for part in [".properties", "did you mean `at_least`?", "leads out of the project"] {
             assert!(told.contains(part), "{part}: {told}");
         }
     }

@@ -33,6 +33,7 @@ pub fn metadata<'a>(job_id: JobId, stages: impl IntoIterator<Item = &'a str>) ->
         retry_of: None,
         owner: None,
         source: SourceInfo { kind: SourceKind::Zip, sha256: None, sent_bytes: 0, files: 0, bytes: 0, git: None },
+        folder: None,
         limits: IntakeLimits::default(),
         stages: stages.into_iter().map(|name| PlannedStage { name: name.to_owned(), selected: true }).collect(),
     }

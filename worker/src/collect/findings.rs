@@ -6,8 +6,9 @@ use pipelinex_common::{
     disk::{self, DiskError},
     execution::FindingCounts,
     findings::{self, Finding, SetAside, sarif::Report},
+    folder::Folder,
     foreign::{Beneath, shown},
-    pipeline::model::{FindingsFormat, FindingsReport},
+    pipeline::model::{FindingsFormat, FindingsReport, StepKind},
 };
 
 use super::{Collected, Collector, PARSED_MAX};
@@ -27,7 +28,7 @@ impl Collector<'_> {
         let (mut all, mut set_aside): (Vec<Finding>, _) = (Vec::new(), SetAside::default());
         let mut read = 0;
         for report in &self.step.findings {
-            match parse(&gathered, report) {
+            match self.parse(&gathered, report) {
                 Ok(parsed) => {
                     read += 1;
                     let apart = parsed.set_aside.words();
@@ -51,19 +52,72 @@ impl Collector<'_> {
         }
         Ok(())
     }
+
+    /// Reads one report. A scan sees all that was submitted; what else writes a report works in the folder that is built, and
+    /// its paths are told as seen from the top all the same.
+    fn parse(&self, gathered: &Beneath, report: &FindingsReport) -> Result<Report, String> {
+        let text = gathered.read(&report.path, PARSED_MAX).map_err(|error| error.to_string())?;
+        let folder = self.folder.filter(|_| self.step.kind == StepKind::Normal);
+        let app_dir = folder.map_or_else(|| APP_DIR.to_owned(), |folder| format!("{APP_DIR}/{folder}"));
+        let parsed = match report.format {
+            FindingsFormat::Sarif => findings::sarif::parse(&text, &app_dir),
+            FindingsFormat::Osv => findings::osv::parse(&text).map(only),
+            FindingsFormat::Wapiti => findings::wapiti::parse(&text).map(only),
+        };
+        let mut parsed = parsed.map_err(|error| error.to_string())?;
+        if let (Some(folder), FindingsFormat::Sarif) = (folder, report.format) {
+            for path in parsed.findings.iter_mut().filter_map(|finding| finding.path.as_mut()) {
+                *path = from_the_top(folder, path);
+            }
+        }
+        Ok(parsed)
+    }
 }
 
-fn parse(gathered: &Beneath, report: &FindingsReport) -> Result<Report, String> {
-    let text = gathered.read(&report.path, PARSED_MAX).map_err(|error| error.to_string())?;
-    let parsed = match report.format {
-        FindingsFormat::Sarif => findings::sarif::parse(&text, APP_DIR),
-        FindingsFormat::Osv => findings::osv::parse(&text).map(only),
-        FindingsFormat::Wapiti => findings::wapiti::parse(&text).map(only),
-    };
-    parsed.map_err(|error| error.to_string())
+/// A path as seen from the folder, as one seen from the top of what was submitted. What lies elsewhere stays as it is.
+fn from_the_top(folder: &Folder, path: &str) -> String {
+    if let Some(path) = path.strip_prefix(APP_DIR).and_then(|rest| rest.strip_prefix('/')) {
+        return path.to_owned();
+    }
+    if path.starts_with('/') || path.contains("://") {
+        return path.to_owned();
+    }
+    let (mut parts, mut rest): (Vec<&str>, &str) = (folder.as_str().split('/').collect(), path);
+    while let Some(above) = rest.strip_prefix("../") {
+        if parts.pop().is_none() {
+            return path.to_owned();
+        }
+        rest = above;
+    }
+    if rest != "." {
+        parts.push(rest);
+    }
+    parts.join("/")
 }
 
 /// A report of a format in which everything is a finding.
 fn only(findings: Vec<Finding>) -> Report {
     Report { findings, ..Report::default() }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_path_is_told_as_seen_from_the_top() {
+        let folder: Folder = "services/api".parse().unwrap();
+        for (path, expected) in [
+            ("src/a.go", "services/api/src/a.go"),
+            (".", "services/api"),
+            ("../web/a.js", "services/web/a.js"),
+            ("../../a.js", "a.js"),
+            ("../../../a.js", "../../../a.js"),
+            ("/home/runner/app/web/a.js", "web/a.js"),
+            ("/usr/lib/a.js", "/usr/lib/a.js"),
+            ("https://a/b", "https://a/b"),
+        ] {
+            assert_eq!(from_the_top(&folder, path), expected, "{path}");
+        }
+    }
 }

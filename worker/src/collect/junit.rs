@@ -108,7 +108,7 @@ impl Collector<'_> {
         let nothing = tests.read == 0 && tests.broken == 0 && tests.old.is_empty() && links.is_empty();
         if nothing
             && succeeded
-            && let Some(test) = sources.clone().find(|path| classes::is_test(path))
+            && let Some(test) = sources.clone().find(|path| classes::is_test(path) && self.is_built(path))
         {
             let promised = patterns.join(", ");
             let test = shown(test);
@@ -117,6 +117,13 @@ impl Collector<'_> {
         tests.tell_apart(&classes::unknown(&tests.classes, &tree, sources), collected);
         tests.finish(collected);
         Ok(())
+    }
+}
+
+impl Collector<'_> {
+    /// Whether a file lies in the folder that is built: tests of another are not run.
+    fn is_built(&self, path: &str) -> bool {
+        self.folder.is_none_or(|folder| folder.strip(path).is_some())
     }
 }
 

@@ -273,6 +273,7 @@ mod tests {
             limits: StepLimits::default(),
             open_files: spec::OPEN_FILES_MAX,
             versions: Default::default(),
+            folder: None,
         };
         let extras = Extras { inputs: step.target.is_some(), ..Extras::default() };
         let spec = spec::container(&context, step, &step.slug, "sha256:0a1b".to_owned(), &extras);

@@ -67,6 +67,7 @@ impl JobSteps {
             step,
             tree_owner: self.definition.tree_owner(step),
             trees: self.context.trees,
+            folder: self.definition.folder.as_ref(),
             reports_to: self.reports_to(step),
             limits: &self.worker.config.limits,
             claim: self.claim_number,

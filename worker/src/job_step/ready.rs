@@ -130,7 +130,9 @@ impl JobSteps {
     async fn make_inputs(&self, step: &Step, producers: Option<Vec<Slug>>) -> Result<(), StepError> {
         let Some(producers) = producers else { return Ok(()) };
         let (worker, paths, step) = (Arc::clone(&self.worker), self.paths.clone(), step.slug.clone());
-        let copy = move || inputs::prepare(&worker.store, &paths, &step, &producers, &worker.config.limits);
+        let folder = self.definition.folder.clone();
+        let copy =
+            move || inputs::prepare(&worker.store, &paths, &step, &producers, folder.as_ref(), &worker.config.limits);
         self.aside("copy what others left for", copy).await
     }
 

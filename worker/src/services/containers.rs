@@ -36,6 +36,7 @@ pub fn application(
 ) -> ContainerSpec {
     let mut env = spec::common_environment(context, step);
     let port = target.port.to_string();
+    env.insert("APP_DIR".to_owned(), context.folder_dir());
     env.extend(["SERVER_PORT", "PORT"].map(|name| (name.to_owned(), port.clone())));
     env.extend(database.iter().flat_map(|database| database.client_environment(&target.database)));
     let artifacts = context.on_engine.inputs_of(&step.slug).join(producer.as_str());

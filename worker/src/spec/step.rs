@@ -120,6 +120,7 @@ fn environment(context: &JobContext, step: &Step, extras: &Extras) -> BTreeMap<S
     set("STAGE", &step.stage);
     set("STEP", &step.name);
     if step.kind == StepKind::Normal {
+        set("APP_DIR", &context.folder_dir());
         set("CACHE_DIR", CACHE_DIR);
     }
     if extras.inputs {
