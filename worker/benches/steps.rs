@@ -3,7 +3,7 @@
 
 use std::{
     fs,
-    process::ExitCode,
+    process::{Command, ExitCode},
     time::{Duration, Instant},
 };
 
@@ -16,7 +16,7 @@ use pipelinex_common::{
     queue::{self, Doorbell},
     slug::Slug,
     state::JobState,
-    store::{Job, Store, make_runner_dir},
+    store::{Job, Onto, Store, make_runner_dir},
     testing::{
         bench::{Results, Row, measure},
         sample,
@@ -26,6 +26,7 @@ use pipelinex_worker::{
     StopOrders,
     config::WorkerConfig,
     engine::{Engine, VolumeSpec, convert},
+    inputs,
     spec::{self, ContainerSpec, Extras, JobContext, NetworkPlace, TreeKind},
     tree,
 };
@@ -41,10 +42,11 @@ struct Bench {
 const FIRST_BYTE: &str = "steps: from the 201 to the first byte of log";
 const CHAIN: &str = "steps: ten no-op steps in a chain";
 const AT_ONCE: &str = "steps: fifty independent no-op steps";
+const LAID: &str = "steps: 5,000 artifacts laid into the tree of another step";
 
 fn main() -> ExitCode {
     let Some(results) = Results::open() else { return ExitCode::SUCCESS };
-    if ![FIRST_BYTE, CHAIN, AT_ONCE].iter().any(|name| results.wants(name)) {
+    if ![FIRST_BYTE, CHAIN, AT_ONCE, LAID].iter().any(|name| results.wants(name)) {
         return ExitCode::SUCCESS;
     }
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build().expect("a runtime");
@@ -67,10 +69,11 @@ async fn run(mut results: Results) -> ExitCode {
     let bench = Bench { store: store.clone(), docker, bell, config };
     let work = async {
         bench.job(&definition(1, false, "egress")).await; // both sides warm: images, probe of the overlay
-        let all: [(&str, f64, usize, &str); 3] = [
+        let all: [(&str, f64, usize, &str); 4] = [
             (FIRST_BYTE, 1.15, 15, "the same container, plain"),
             (CHAIN, 1.05, 5, "ten such containers, one after another"),
             (AT_ONCE, 1.0, 3, "fifty such containers, started at once"),
+            (LAID, 2.0, 7, "the same files, copied by `cp -a`"),
         ];
         for (name, goal, samples, what) in all {
             if !results.wants(name) {
@@ -81,6 +84,7 @@ async fn run(mut results: Results) -> ExitCode {
                 let (a, b) = match name {
                     FIRST_BYTE => (bench.first_byte().await, bench.plain_first_byte().await),
                     CHAIN => (bench.job(&definition(10, true, "none")).await, bench.plain_chain(10).await),
+                    LAID => bench.laid(),
                     _ => (bench.job(&definition(50, false, "none")).await, bench.plain_at_once(50).await),
                 };
                 ours.push(a.as_secs_f64() * 1000.0);
@@ -163,6 +167,32 @@ impl Bench {
         }
         self.gone(&job).await;
         took
+    }
+
+    /// Artifacts of 5,000 files in a hundred folders: how long we take to lay them into a tree, and `cp` to copy them.
+    fn laid(&self) -> (Duration, Duration) {
+        let paths = JobPaths::at(self.store.layout().root().join("laid"));
+        let maker = Slug::of("maker");
+        let from = paths.artifacts_of(&maker);
+        for number in 0..5000 {
+            let folder = from.join(format!("target/classes/{}", number % 100));
+            fs::create_dir_all(&folder).expect("a folder");
+            fs::write(folder.join(format!("{number}.class")), vec![b'x'; 2000]).expect("written");
+        }
+        let (ours, plain) = (paths.root().join("ours"), paths.root().join("plain"));
+        for folder in [&ours, &plain] {
+            fs::create_dir(folder).expect("a folder");
+        }
+        let onto = Onto { folder: &ours, is_upper: true };
+        let start = Instant::now();
+        inputs::lay(&self.store, &paths, &[maker], onto, &self.config.limits).expect("laid");
+        let took = start.elapsed();
+        let start = Instant::now();
+        let copied = Command::new("cp").arg("-a").arg(from.join(".")).arg(&plain).status().expect("cp");
+        let plain_took = start.elapsed();
+        assert!(copied.success());
+        fs::remove_dir_all(paths.root()).expect("removed");
+        (took, plain_took)
     }
 
     /// Waits until nothing of a job is left, so that its clean-up is not timed with the other side.

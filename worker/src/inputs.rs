@@ -1,17 +1,18 @@
-//! What a step gets of what others have left: copies of their published artifacts, in a folder of its own that a runner reads
-//! and cannot write. Their names were given by foreign code, so they are read like everything else of that kind.
+//! What a step gets of what others have left: copies of their published artifacts. A scan gets them in a folder of its own that a
+//! runner reads and cannot write, any other step in its tree. Their names were given by foreign code, so they are read like
+//! everything else of that kind.
 
 use std::{fs, path::Path};
 
 use pipelinex_common::{
     disk::{self, DiskError},
     folder::Folder,
-    foreign::{Beneath, ForeignError},
+    foreign::{Beneath, ForeignError, Taken, Walk},
     layout::JobPaths,
-    limits::StepLimits,
+    limits::{MIB, StepLimits},
     pipeline::model::{Pipeline, Step, StepKind},
     slug::Slug,
-    store::{Copying, Links, Store, TreeError, Whose, copy_tree},
+    store::{Copying, Links, Onto, Store, TreeError, Whose, copy_tree},
 };
 
 /// The steps whose artifacts a step gets, or `None` when it has no use for any: a scan gets those of all it needs, as far as
@@ -76,6 +77,70 @@ fn make_missing(root: &Path, folder: &Folder) -> Result<(), DiskError> {
     Ok(())
 }
 
+/// The steps whose artifacts are laid into the tree of a step: those it needs, as far as they are to be handed on, or without `needs`
+/// all of earlier stages. In the order of stages and, within one, of the file, as in GitLab: what a later one published wins. What
+/// those made that work in the same tree is there.
+pub fn laid(pipeline: &Pipeline, step: &Step) -> Vec<Slug> {
+    if step.kind == StepKind::Scan {
+        return Vec::new();
+    }
+    let rank = |step: &Step| pipeline.stages.iter().position(|stage| *stage == step.stage);
+    let is_given = |other: &Step| match &step.needs {
+        Some(needs) => needs.iter().any(|need| need.artifacts && need.step == other.name),
+        None => rank(other) < rank(step),
+    };
+    let others = pipeline.steps.iter().filter(|other| other.tree_owner() != step.tree_owner() && is_given(other));
+    let mut others: Vec<&Step> = others.collect();
+    others.sort_by_key(|other| rank(other));
+    others.into_iter().map(|other| other.slug.clone()).collect()
+}
+
+/// Lays the artifacts of the producers over a tree, one after the other. Whoever does it again comes to the same.
+///
+/// # Errors
+/// [`TreeError`]; that it is too much before anything is written.
+pub fn lay(
+    store: &Store,
+    paths: &JobPaths,
+    producers: &[Slug],
+    onto: Onto<'_>,
+    limits: &StepLimits,
+) -> Result<(), TreeError> {
+    let mut all: Vec<(Beneath, Walk)> = Vec::new();
+    for producer in producers {
+        match Beneath::open(&paths.artifacts_of(producer)) {
+            // It published nothing.
+            Err(ForeignError::Missing(_)) => {}
+            artifacts => {
+                let artifacts = artifacts?;
+                let walk = artifacts.walk(usize::MAX)?;
+                all.push((artifacts, walk));
+            }
+        }
+    }
+    let (taken, most) = (all.iter().map(|(_, walk)| size(walk)).fold(Taken::default(), Taken::plus), limits.disk());
+    if taken.exceeds(&most) {
+        return Err(ForeignError::TooMuch(format!(
+            "the artifacts of earlier steps have {} MiB in {} files, and a step may have {} MiB in {} files (--step-disk, --step-files)",
+            taken.bytes / MIB,
+            taken.files,
+            most.bytes / MIB,
+            most.files
+        ))
+        .into());
+    }
+    for (artifacts, walk) in &all {
+        store.lay(artifacts, walk, onto)?;
+        pipelinex_common::fault_point!("worker.laid");
+    }
+    Ok(())
+}
+
+fn size(walk: &Walk) -> Taken {
+    let files = (walk.files.len() + walk.folders.len() + walk.links.len()) as u64;
+    Taken { bytes: walk.files.iter().map(|found| found.bytes).fold(0, u64::saturating_add), files }
+}
+
 #[cfg(test)]
 mod tests {
     use std::{fs::Permissions, os::unix::fs::PermissionsExt};
@@ -106,6 +171,66 @@ mod tests {
             let found = found.map(|slugs| slugs.iter().map(Slug::to_string).collect::<Vec<_>>());
             assert_eq!(found, expected.map(|e| e.into_iter().map(str::to_owned).collect()), "{needs} {ours}");
         }
+    }
+
+    #[test]
+    fn a_tree_gets_what_its_step_needs_or_all_of_earlier_stages_in_their_order() {
+        let text = "stages: [ONE, TWO, THREE]
+default: {image: i}
+late: {stage: TWO, needs: []}
+early: {stage: ONE}
+beside: {stage: ONE}
+all: {stage: THREE}
+both: {stage: THREE, needs: [late, early]}
+same stage: {stage: THREE, needs: [both, {job: early, optional: true}]}
+none: {stage: THREE, needs: []}
+not its artifacts: {stage: THREE, needs: [{job: late, artifacts: false}, beside]}
+same tree: {stage: THREE, needs: [early, late]}
+scan: {stage: THREE, needs: [early]}
+.pipelinex: {jobs: {scan: {kind: scan}, same tree: {tree: early}}}
+";
+        let pipeline = pipelinex_common::pipeline::read("p.yml", &text.replace("{stage", "{script: x, stage")).unwrap();
+        for (name, expected) in [
+            ("early", ""),
+            ("late", ""),
+            ("all", "early beside late"),
+            ("both", "early late"),
+            ("same stage", "early both"),
+            ("none", ""),
+            ("not its artifacts", "beside"),
+            ("same tree", "late"),
+            ("scan", ""),
+        ] {
+            let step = pipeline.steps.iter().find(|step| step.name == name).unwrap();
+            let found: Vec<String> = laid(&pipeline, step).iter().map(Slug::to_string).collect();
+            assert_eq!(found.join(" "), expected, "{name}");
+        }
+    }
+
+    #[test]
+    fn more_artifacts_than_a_step_may_have_are_refused_before_one_is_laid() {
+        let dir = tempfile::tempdir().unwrap();
+        let store = Store::open(dir.path()).unwrap();
+        let paths = JobPaths::at(dir.path().join("job"));
+        let (one, two, none) = (Slug::of("one"), Slug::of("two"), Slug::of("none"));
+        let tree = dir.path().join("tree");
+        fs::create_dir(&tree).unwrap();
+        for producer in [&one, &two] {
+            fs::create_dir_all(paths.artifacts_of(producer)).unwrap();
+            fs::write(paths.artifacts_of(producer).join(producer.as_str()), "12345678").unwrap();
+        }
+        let lay = |disk_bytes, disk_files| {
+            let limits = StepLimits { disk_bytes, disk_files, ..StepLimits::default() };
+            let onto = Onto { folder: &tree, is_upper: false };
+            lay(&store, &paths, &[one.clone(), none.clone(), two.clone()], onto, &limits)
+        };
+        for (bytes, files) in [(15, 2), (16, 1)] {
+            let refused = lay(bytes, files).unwrap_err();
+            assert!(matches!(refused, TreeError::Foreign(ForeignError::TooMuch(_))), "{refused}");
+            assert_eq!(fs::read_dir(&tree).unwrap().count(), 0);
+        }
+        lay(16, 2).unwrap();
+        assert_eq!(fs::read_dir(&tree).unwrap().count(), 2);
     }
 
     #[test]

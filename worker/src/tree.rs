@@ -58,6 +58,15 @@ pub fn begun_with(paths: &JobPaths) -> Option<TreeKind> {
     })
 }
 
+/// The folder that steps of a tree write to.
+pub fn written(paths: &JobPaths, owner: &Slug, kind: TreeKind) -> PathBuf {
+    let name = match kind {
+        TreeKind::Overlay => "upper",
+        TreeKind::Copy => "copy",
+    };
+    paths.tree(owner).join(name)
+}
+
 /// Marks that a step begins now, on the file system that holds its tree and so by the clock of what is written there. The mark
 /// lies beside the tree: no step reaches it.
 ///

@@ -133,3 +133,25 @@ fn what_was_published_without_an_end_goes_with_the_container_that_was_lost() {
         }
     });
 }
+
+const HANDED_ON: &str = r#"
+stages: [MAKE, USE]
+default: {image: scan}
+first: {stage: MAKE, script: ["echo first > both; echo first > only"], artifacts: {paths: [both, only]}}
+second: {stage: MAKE, script: ["echo second > both"], artifacts: {paths: [both]}}
+USE: {stage: USE, script: ["cat both only >> list; cat list"]}
+"#;
+
+#[test]
+fn artifacts_that_a_holder_died_over_are_laid_whole_and_once() {
+    story(async |world| {
+        let job = world.submit(HANDED_ON, &[("list", "")]);
+        Holder::start(world, None, "worker.laid=kill").dies().await;
+        let made = world.engine.inspect(&container_of(&job, 1, "use")).await.unwrap();
+        assert_eq!(made, None, "it died after the first of two, and before there was a container");
+        let end = world.run(&job).await;
+        let log = log(&job, "use.log");
+        assert_eq!((end.state, end.attempt, end.claim), (JobState::Succeeded, 1, 2), "{end:#?}\n{log}");
+        assert!(log.ends_with("\nsecond\nfirst\n"), "{log}");
+    });
+}

@@ -63,3 +63,49 @@ C: {stage: C, needs: [], script: ["true"]}
         assert_eq!(of("C"), (StepState::Success, None));
     });
 }
+
+/// A stage that publishes, and one whose steps look at what they got of it. The table of the program says who gets what.
+const HANDED_ON: &str = r#"
+stages: [MAKE, USE]
+default: {image: scan}
+first:
+  stage: MAKE
+  script:
+    - mkdir -p out/bin; echo first > out/both; ln -s bin/run out/latest
+    - printf '\043!/bin/sh\necho it runs\n' > out/bin/run; chmod +x out/bin/run
+  artifacts: {paths: [out/]}
+second:
+  stage: MAKE
+  script: ["mkdir out; echo second > out/both; echo made > source.txt"]
+  artifacts: {paths: [out/, source.txt]}
+all:
+  stage: USE
+  script:
+    - cat out/both source.txt kept/beside; out/latest; readlink out/latest
+    - echo its own > out/both; rm -r out/bin; cat out/both
+one: {stage: USE, needs: [first], script: [cat out/both source.txt; test -x out/bin/run]}
+not handed on: {stage: USE, needs: [{job: first, artifacts: false}], script: [cat source.txt; test ! -e out]}
+of none: {stage: USE, needs: [], script: [cat source.txt; test ! -e out]}
+of all: {stage: USE, needs: [all], script: [cat source.txt; test ! -e out]}
+"#;
+
+#[test]
+fn a_step_finds_what_it_needs_in_its_tree_and_nothing_else() {
+    story(async |world| {
+        let source = [("source.txt", "from the source\n"), ("kept/beside", "beside\n")];
+        let job = world.submit(HANDED_ON, &source);
+        let end = world.run(&job).await;
+        // Without the commands, which the launcher prints.
+        let log = |step: &str| {
+            let log = text(job.paths().log(&Slug::of(step)));
+            log.lines().filter(|line| !line.starts_with("$ ")).map(|line| format!("{line}\n")).collect::<String>()
+        };
+        assert_eq!(end.state, JobState::Succeeded, "{end:#?}\n{}", log("all"));
+        assert_eq!(log("all"), "second\nmade\nbeside\nit runs\nbin/run\nits own\n");
+        assert_eq!(log("one"), "first\nfrom the source\n");
+        for step in ["not-handed-on", "of-none", "of-all"] {
+            assert_eq!(log(step), "from the source\n", "{step}");
+        }
+        assert_eq!(text(job.paths().artifacts_of(&Slug::of("first")).join("out/both")), "first\n", "it is a copy");
+    });
+}

@@ -1,7 +1,7 @@
 //! Copies of trees that foreign code wrote: files, folders and links one by one, each opened beneath its folder.
 
 use std::{
-    fs::{OpenOptions, Permissions},
+    fs::{File, OpenOptions, Permissions},
     io::{self, Read},
     os::unix::fs::{OpenOptionsExt, PermissionsExt, symlink},
     path::Path,
@@ -92,11 +92,15 @@ pub fn copy_tree(from: &Beneath, to: &Path, how: Copying) -> Result<(), TreeErro
 }
 
 fn copy_file(from: &Beneath, name: &str, path: &Path, how: Copying) -> Result<(), TreeError> {
+    let created = OpenOptions::new().write(true).create_new(true).mode(0o600).open(path);
+    fill(from, name, created.map_err(DiskError::io("create", path))?, path, how)
+}
+
+/// Makes a new file, which is at `path`, a copy of that one.
+pub(super) fn fill(from: &Beneath, name: &str, mut file: File, path: &Path, how: Copying) -> Result<(), TreeError> {
     let source = from.file(name)?;
     let meta = source.metadata().map_err(DiskError::io("read", path))?;
     let executable = meta.permissions().mode() & 0o111 != 0;
-    let created = OpenOptions::new().write(true).create_new(true).mode(0o600).open(path);
-    let mut file = created.map_err(DiskError::io("create", path))?;
     // The kernel shares the blocks where the file system can.
     let copied = io::copy(&mut source.take(how.file_bytes.saturating_add(1)), &mut file);
     if copied.map_err(DiskError::io("copy to", path))? > how.file_bytes {

@@ -132,6 +132,15 @@ pub fn make_runner_dir(path: &Path) -> Result<(), StoreError> {
     give(&dir, Ownership::of_runner(), path)
 }
 
+/// Makes a folder that was just made the runner's, or lends it without root.
+pub(super) fn give_folder_to_runner(folder: &OwnedFd, at: &Path) -> Result<(), StoreError> {
+    if !rustix::process::geteuid().is_root() {
+        return set_mode(folder, LENT_DIR, at);
+    }
+    give(folder, Ownership::of_runner(), at)?;
+    set_mode(folder, 0o755, at)
+}
+
 /// Makes a file that was just written the runner's, or lends it without root.
 ///
 /// # Errors

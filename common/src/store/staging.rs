@@ -204,7 +204,7 @@ pub(super) fn is_spared(path: &Path, lease: &Lease) -> bool {
     !lease.is_lock() && !is_old(path, SPARED)
 }
 
-fn open_folder(path: &Path) -> Result<OwnedFd, Errno> {
+pub(super) fn open_folder(path: &Path) -> Result<OwnedFd, Errno> {
     let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::NOFOLLOW | OFlags::CLOEXEC;
     openat(CWD, path, flags, Mode::empty())
 }

@@ -6,6 +6,7 @@ use std::{path::PathBuf, sync::Arc};
 use pipelinex_common::{
     disk::DiskError,
     execution::StepRecord,
+    foreign::ForeignError,
     pipeline::model::Step,
     slug::Slug,
     state::{Reason, StepState},
@@ -104,6 +105,9 @@ pub(super) fn failure(error: StepError) -> Result<Stop, Option<RunError>> {
         }
         StepError::Engine(engine) if engine.is_unreachable() => Err(Some(engine.into())),
         StepError::Engine(engine) => Ok(Stop::new(Reason::EngineError, engine.to_string())),
+        StepError::Tree(TreeError::Foreign(ForeignError::TooMuch(message))) => {
+            Ok(Stop::new(Reason::DiskLimit, message))
+        }
         StepError::Tree(TreeError::Foreign(error)) => {
             Ok(Stop::new(Reason::EngineError, format!("the folders of the step could not be made: {error}")))
         }

@@ -9,7 +9,7 @@ use pipelinex_common::{
     disk::{self, DiskError},
     pipeline::model::{Step, StepKind},
     slug::Slug,
-    store::{StoreError, TreeError, make_runner_dir},
+    store::{Onto, StoreError, TreeError, make_runner_dir},
 };
 
 use super::JobSteps;
@@ -47,7 +47,7 @@ impl JobSteps {
         let (volume, network, tree, inputs, homes) = tokio::join!(
             volume,
             network,
-            self.make_tree(step),
+            self.make_tree(step, fresh),
             self.make_inputs(step, producers),
             self.make_homes(step, homes)
         );
@@ -109,7 +109,7 @@ impl JobSteps {
         Ok(())
     }
 
-    async fn make_tree(&self, step: &Step) -> Result<(), StepError> {
+    async fn make_tree(&self, step: &Step, fresh: bool) -> Result<(), StepError> {
         if step.kind == StepKind::Scan {
             return Ok(());
         }
@@ -124,7 +124,20 @@ impl JobSteps {
             Ok::<(), StepError>(())
         });
         made.await?;
-        Ok(())
+        let producers = inputs::laid(&self.definition.pipeline, step);
+        // Before there is a container that mounts the tree, and again after the death of a holder that had not made one. No other step
+        // of the tree runs: the order of the pipeline sees to that.
+        if fresh && !producers.is_empty() { self.lay_artifacts(owner, producers).await } else { Ok(()) }
+    }
+
+    async fn lay_artifacts(&self, tree: &Slug, producers: Vec<Slug>) -> Result<(), StepError> {
+        let (worker, paths, kind) = (Arc::clone(&self.worker), self.paths.clone(), self.context.trees);
+        let folder = tree::written(&self.paths, tree, kind);
+        let lay = move || {
+            let onto = Onto { folder: &folder, is_upper: kind == TreeKind::Overlay };
+            inputs::lay(&worker.store, &paths, &producers, onto, &worker.config.limits)
+        };
+        self.aside("lay what others left into the tree of", lay).await
     }
 
     async fn make_inputs(&self, step: &Step, producers: Option<Vec<Slug>>) -> Result<(), StepError> {
