@@ -53,9 +53,7 @@ pub struct CloneWish {
 /// # Errors
 /// A 4xx that says what to send instead.
 pub async fn receive(app: &App, request: Request<Body>) -> Result<(BytesMut, Fingerprint), ApiError> {
-    let (head, body) = request.into_parts();
-    check_type(&head.headers)?;
-    let text = read(app, body).await?;
+    let text = receive_text(app, request, app.config.intake.metadata_bytes).await?;
     // What is no JSON is refused later, by who says where it breaks.
     let canonical = serde_json::from_slice::<Value>(request::without_bom(&text)).map(|mut json| {
         json.sort_all_objects();
@@ -63,6 +61,16 @@ pub async fn receive(app: &App, request: Request<Body>) -> Result<(BytesMut, Fin
     });
     let body = Fingerprint::of(&[canonical.as_deref().unwrap_or(&text)]);
     Ok((text, body))
+}
+
+/// Reads a body of JSON that has at most so many bytes.
+///
+/// # Errors
+/// A 4xx that says what to send instead.
+pub async fn receive_text(app: &App, request: Request<Body>, most: u64) -> Result<BytesMut, ApiError> {
+    let (head, body) = request.into_parts();
+    check_type(&head.headers)?;
+    read(app, body, most).await
 }
 
 /// What is to be cloned, from the text of a request.
@@ -111,8 +119,7 @@ fn check_type(headers: &HeaderMap) -> Result<(), ApiError> {
     Err(ApiError::Unsupported { code: "not-json", detail: detail.to_owned() })
 }
 
-async fn read(app: &App, body: Body) -> Result<BytesMut, ApiError> {
-    let most = app.config.intake.metadata_bytes;
+async fn read(app: &App, body: Body, most: u64) -> Result<BytesMut, ApiError> {
     let mut pieces = PacedBody::new(body, &app.config.connections);
     // JSON has no part headers.
     pieces.budget().data();

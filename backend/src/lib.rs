@@ -8,6 +8,7 @@ mod cancel;
 pub mod client;
 pub mod config;
 mod connections;
+pub mod detection;
 pub mod error;
 mod extract;
 mod extract_url;

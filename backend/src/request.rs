@@ -1,10 +1,13 @@
 //! From the text of the `metadata` part, or the body of a submission by URL, to a request: strict about types, kind about
 //! keys it does not know.
 
+use std::collections::BTreeMap;
+
 use pipelinex_common::{
     request::{GitRequest, JobRequest},
     stage::{BUILT_IN, Switch},
 };
+use serde::Deserialize;
 use serde_json::{Map, Value, error::Category};
 
 use crate::{
@@ -16,6 +19,8 @@ use crate::{
 const REQUEST: &[&str] = &["stack", "folder", "versions", "pipeline", "project", "branch", "commit"];
 /// Keys that a submission by URL has besides.
 const GIT_REQUEST: &[&str] = &["github_url", "ref", "token"];
+/// Keys that a list of files has besides.
+const FILE_LIST: &[&str] = &["files", "heads"];
 /// Keys of `stack`.
 const STACK: &[&str] = &["language", "framework", "build_tool", "requires_db"];
 /// The most versions that one request names.
@@ -50,6 +55,26 @@ pub fn parse_git(text: &[u8]) -> Result<(GitRequest, JobRequest, Vec<String>), A
 /// 400 for what is no JSON, 422 for JSON that is no request.
 pub fn parse(text: &[u8]) -> Result<(JobRequest, Vec<String>), ApiError> {
     read(without_bom(text), PART, REQUEST)
+}
+
+/// Reads a list of files, with what is asked for beside it.
+///
+/// # Errors
+/// 400 for what is no JSON, 422 for JSON that is no such list.
+pub fn parse_list(text: &[u8]) -> Result<(FileList, JobRequest), ApiError> {
+    let text = without_bom(text);
+    let (request, _) = read(text, BODY, &[REQUEST, FILE_LIST].concat())?;
+    Ok((serde_json::from_slice(text).map_err(|error| explain(&error, BODY))?, request))
+}
+
+/// The names of a project's files, and the beginnings of some.
+#[derive(Debug, Deserialize)]
+pub struct FileList {
+    /// Paths as seen from the top, with `/` between names.
+    pub files: Vec<String>,
+    /// Content by path.
+    #[serde(default)]
+    pub heads: BTreeMap<String, String>,
 }
 
 /// Whether a media type, in lower case and without parameters, is that of JSON.

@@ -187,6 +187,8 @@ impl Stacks {
                 Err(problems) => broken.extend(problems),
             }
         }
+        // What is for all that nothing else recognises is the last to be offered.
+        stacks.sort_by_key(|stack: &StackData| stack.contract.fallback);
         let images = images_of(&format!("{origin}/{GLOBAL}"), &global, &mut broken);
         let images = all_images(images, &stacks, &mut broken);
         if stacks.is_empty() && broken.is_empty() {

@@ -15,13 +15,14 @@ use pipelinex_common::{
     store::{Staging, StoreError},
 };
 use secrecy::ExposeSecret;
-use tokio::task::spawn_blocking;
+use tokio::{sync::SemaphorePermit, task::spawn_blocking};
 use tokio_util::sync::CancellationToken;
 
 use crate::{
     admission::{self, Accepted},
     again::Again,
     app::App,
+    detection::{self, Detected},
     error::ApiError,
     extract::Upload,
     extract_url::CloneWish,
@@ -117,9 +118,29 @@ pub async fn precheck(app: &App, source: Source) -> Result<Judged, ApiError> {
     tokio::spawn(async move { judge(&app, source, &gone).await }).await.map_err(ApiError::internal)?
 }
 
-/// Fetches the project and looks at it.
-async fn judge(app: &App, source: Source, gone: &CancellationToken) -> Result<Judged, ApiError> {
-    let (mut fetched, _place) = match source {
+/// What a source is taken for: no job, and nothing is kept.
+///
+/// # Errors
+/// As those of [`submit`], but for what admission would say.
+pub async fn detect(app: &App, source: Source) -> Result<Detected, ApiError> {
+    let (app, gone) = (app.clone(), CancellationToken::new());
+    let _told_when_the_client_goes = gone.clone().drop_guard();
+    let line = async move {
+        let (fetched, _place) = fetch(&app, source, &gone).await?;
+        let stacks = app.stacks.clone();
+        let look = move || detection::of_folder(&fetched.staging.paths().source(), &fetched.request, &stacks);
+        spawn_blocking(look).await.map_err(ApiError::internal)?.map_err(ApiError::from)
+    };
+    tokio::spawn(line).await.map_err(ApiError::internal)?
+}
+
+/// Fetches the project, and takes a place among those that are looked at.
+async fn fetch<'a>(
+    app: &'a App,
+    source: Source,
+    gone: &CancellationToken,
+) -> Result<(Fetched, SemaphorePermit<'a>), ApiError> {
+    Ok(match source {
         Source::Zip(upload) => {
             let place = app.slots.intakes.acquire().await.map_err(ApiError::internal)?;
             (unpack(app, *upload).await?, place)
@@ -142,18 +163,26 @@ async fn judge(app: &App, source: Source, gone: &CancellationToken) -> Result<Ju
             };
             (fetched, app.slots.intakes.acquire().await.map_err(ApiError::internal)?)
         }
-    };
+    })
+}
+
+/// Fetches the project and looks at it.
+async fn judge(app: &App, source: Source, gone: &CancellationToken) -> Result<Judged, ApiError> {
+    let (mut fetched, _place) = fetch(app, source, gone).await?;
     let app = app.clone();
     let work = move || {
         let source = fetched.staging.paths().source();
+        let named = fetched.request.stack.is_named();
         let recognised = admission::recognise(&source, &fetched.request, &app.stacks)?;
         let requires_db = fetched.request.stack.requires_db;
         fetched.request.stack = Stack { requires_db, ..recognised.stack };
+        fetched.request.versions = recognised.versions;
         fetched.warnings.extend(recognised.warning);
         let (folder, request, stack) = (recognised.folder, &fetched.request, app.stacks.find(&fetched.request.stack)?);
         let judged =
             admission::admit_source(&source, folder.as_ref(), request, fetched.source.kind, stack, &app.config);
-        let mut verdict = judged.map_err(|error| error.or_one_of(recognised.others))?;
+        let mut verdict =
+            judged.map_err(|error| error.or_one_of(admission::instead(named, recognised.others, &app.stacks)))?;
         fetched.folder = folder;
         verdict.warnings.splice(0..0, fetched.warnings.iter().cloned());
         if !verdict.warnings.is_empty() {

@@ -90,6 +90,12 @@ pub fn pack(folder: &Path, limits: &IntakeLimits, include_ignored: bool) -> Resu
     Ok(Packed { file, files: entries.len() as u64, bytes })
 }
 
+/// The files that [`pack`] would send: each path as it would be seen, and where it is.
+pub fn list(folder: &Path, limits: &IntakeLimits, include_ignored: bool) -> Result<Vec<(String, PathBuf)>, PackError> {
+    let entries = collect(folder, limits, include_ignored)?;
+    Ok(entries.into_iter().filter(|entry| entry.link.is_none()).map(|entry| (entry.name, entry.path)).collect())
+}
+
 /// Whether a ZIP file is small enough to be sent.
 pub fn check_upload(bytes: u64, limits: &IntakeLimits) -> Result<(), PackError> {
     if bytes <= limits.upload_bytes {

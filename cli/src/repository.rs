@@ -1,6 +1,6 @@
 //! What `submit` sends for the URL of a repository: the same request as for a project, and where it is.
 
-use pipelinex_common::request::GitRequest;
+use pipelinex_common::request::{GitRequest, JobRequest};
 use serde_json::{Map, Value};
 
 use crate::{
@@ -17,6 +17,17 @@ pub fn request(args: &ProjectArgs, git: &GitArgs) -> Result<Value, Failure> {
     };
     body.extend(object(serde_json::to_value(GitRequest {
         github_url: args.url().unwrap_or_default().to_owned(),
+        git_ref: git.git_ref.clone(),
+        token: git.token_name.clone(),
+    }))?);
+    Ok(Value::Object(body))
+}
+
+/// The body of a request that only asks what a repository is taken for.
+pub fn detection(request: &JobRequest, url: &str, git: &GitArgs) -> Result<Value, Failure> {
+    let mut body = object(serde_json::to_value(request))?;
+    body.extend(object(serde_json::to_value(GitRequest {
+        github_url: url.to_owned(),
         git_ref: git.git_ref.clone(),
         token: git.token_name.clone(),
     }))?);

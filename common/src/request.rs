@@ -10,7 +10,7 @@ use serde::{
 use crate::{pipeline::select::Wanted, stage::Switch};
 
 /// The `metadata` part of an upload, and the body of a submission by URL.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct JobRequest {
     /// What kind of project it is; picks contract, scripts and runner image. One that is not named is recognised.
     #[serde(default, skip_serializing_if = "Stack::is_default")]

@@ -1,5 +1,7 @@
 //! The rules that every contract can have: what must be there, how many, with which text.
 
+use std::collections::BTreeSet;
+
 use pipelinex_common::{
     folder::joined,
     foreign::shown,
@@ -41,6 +43,16 @@ pub fn problems(facts: &Facts, contract: &Contract) -> Vec<Problem> {
     }
     problems.extend(contract.contains.iter().filter_map(|rule| wrong_count(facts, rule)));
     problems
+}
+
+/// The stages that have nothing to do in this project: none of the files that they look at is there.
+pub fn idle(facts: &Facts, contract: &Contract) -> BTreeSet<String> {
+    let looks_at = |globs: &Vec<String>| {
+        let globs: Vec<Matcher> = globs.iter().map(|glob| Matcher::new(glob)).collect();
+        facts.files.iter().any(|path| globs.iter().any(|glob| glob.is_match(path)))
+    };
+    let idle = contract.applies.iter().filter(|(_, globs)| !looks_at(globs));
+    idle.map(|(stage, _)| stage.to_uppercase()).collect()
 }
 
 /// What a person should know though the project is admitted.

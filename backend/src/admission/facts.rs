@@ -12,10 +12,10 @@ use pipelinex_common::{
     folder::{Folder, joined},
     foreign::{Beneath, ForeignError},
     limits::MIB,
-    pipeline::stack::{Contains, Contract},
+    pipeline::stack::{Contains, Contract, Lookup},
 };
 
-use super::checks;
+use super::{checks, lookup, versions::Said};
 
 /// More files than any operator lets in; a guard for who calls this without intake.
 pub const FILES_MAX: usize = 200_000;
@@ -94,7 +94,11 @@ fn looked_into(contract: &Contract, files: &[String]) -> BTreeSet<String> {
     let globs: Vec<Matcher> = contract.values.iter().map(|check| Matcher::new(&check.file)).collect();
     let by_code = checks::files(contract);
     let wanted = |file: &&String| by_code.contains(&file.as_str()) || globs.iter().any(|glob| glob.is_match(file));
-    files.iter().filter(wanted).take(STRUCTURED_FILES_MAX).cloned().collect()
+    let checked = files.iter().filter(wanted).take(STRUCTURED_FILES_MAX);
+    // Each place is looked up in the first file that matches.
+    let places = contract.versions.values().flat_map(|known| &known.from).map(|from| Matcher::new(&from.lookup.file));
+    let first = |glob: Matcher| files.iter().find(|file| glob.is_match(file));
+    checked.chain(places.filter_map(first).collect::<Vec<_>>()).cloned().collect()
 }
 
 fn leaving(beneath: &Beneath, links: &[String]) -> Result<Vec<(String, String)>, ForeignError> {
@@ -106,6 +110,14 @@ fn leaving(beneath: &Beneath, links: &[String]) -> Result<Vec<(String, String)>,
 }
 
 impl Facts {
+    /// The value at a place, as far as it could be read.
+    pub fn look(&self, at: &Lookup) -> Option<Said> {
+        let glob = Matcher::new(&at.file);
+        let file = self.files.iter().find(|file| glob.is_match(file))?;
+        let Content::Read(bytes) = self.contents.get(file)? else { return None };
+        Some(Said { file: file.clone(), text: lookup::at(file, bytes, &at.place)? })
+    }
+
     /// Whether a file or folder of that path is there.
     pub fn has(&self, path: &str) -> bool {
         let path = path.trim_end_matches('/');

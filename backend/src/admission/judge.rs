@@ -9,7 +9,13 @@ use pipelinex_common::{
 };
 use serde_json::Value;
 
-use super::{checks, contract, facts::Facts, problem::Problem, selection, values};
+use super::{
+    checks, contract,
+    facts::Facts,
+    problem::Problem,
+    selection::{self, Chosen},
+    values, versions,
+};
 use crate::{config::Config, stacks::StackData};
 
 /// What goes into the metadata of the job.
@@ -70,8 +76,11 @@ pub fn judge(
     stack: &StackData,
     config: &Config,
 ) -> Result<Accepted, Refused> {
-    let (versions, version_problems) = selection::versions(&request.versions, &stack.contract);
-    let selected = selection::select(request, kind, &stack.pipeline, config);
+    let wanted = versions::wanted(&stack.contract, |at| facts.look(at));
+    let Chosen { versions, warnings: version_warnings, problems: version_problems } =
+        selection::versions(&request.versions, &stack.contract, &wanted);
+    let idle = contract::idle(facts, &stack.contract);
+    let selected = selection::select(request, kind, &stack.pipeline, &idle, config);
     let by_code = checks::check(facts, &stack.contract, &versions);
     let by_value = values::check(facts, &stack.contract, &versions);
 
@@ -79,7 +88,7 @@ pub fn judge(
     let of_the_folder =
         contract::problems(facts, &stack.contract).into_iter().chain(by_code.problems).chain(by_value.problems);
     problems.extend(of_the_folder.map(|problem| problem.below(facts.folder.as_ref())));
-    problems.extend(version_problems);
+    problems.extend(version_problems.into_iter().map(|problem| problem.below(facts.folder.as_ref())));
     problems.extend(selected.problems);
     if !problems.is_empty() {
         return Err(Refused { problems, candidates: Vec::new() });
@@ -88,6 +97,7 @@ pub fn judge(
     let mut warnings = contract::warnings(facts, &stack.contract);
     warnings.extend(by_code.warnings);
     warnings.extend(by_value.warnings);
+    warnings.extend(version_warnings);
     warnings.extend(selected.warnings);
     let status = if warnings.is_empty() { AdmissionStatus::Accepted } else { AdmissionStatus::AcceptedWithIssues };
     Ok(Accepted {

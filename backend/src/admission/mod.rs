@@ -5,13 +5,16 @@
 
 pub mod checks;
 mod contract;
+mod corrections;
 mod custom_tool;
 pub mod facts;
 pub mod judge;
+pub mod lookup;
 mod problem;
 mod recognise;
-mod selection;
+pub mod selection;
 mod values;
+pub mod versions;
 
 use std::path::Path;
 
@@ -20,9 +23,10 @@ use pipelinex_common::{
 };
 
 pub use self::{
+    corrections::corrected,
     judge::{Accepted, Refused, judge},
     problem::{Problem, Rule},
-    recognise::{Recognised, recognise},
+    recognise::{Asked, Recognised, choose, instead, no_such_folder, recognise},
 };
 use crate::{config::Config, stacks::StackData};
 

@@ -15,6 +15,8 @@ impl Rule {
     pub const UNKNOWN_STACK: Rule = Rule("unknown-stack");
     /// The folder that the request names is not there, or is none.
     pub const UNKNOWN_FOLDER: Rule = Rule("unknown-folder");
+    /// What the project says of itself in its own file cannot be understood.
+    pub const PROJECT_FILE: Rule = Rule("project-file");
     /// Several projects lie below the top, and the request names none of them.
     pub const SEVERAL_PROJECTS: Rule = Rule("several-projects");
     /// The stack does not run the version asked for.
@@ -115,6 +117,7 @@ mod tests {
         let general = [
             Rule::UNKNOWN_STACK,
             Rule::UNKNOWN_FOLDER,
+            Rule::PROJECT_FILE,
             Rule::SEVERAL_PROJECTS,
             Rule::UNSUPPORTED_VERSION,
             Rule::UNKNOWN_STAGE,
@@ -135,6 +138,6 @@ mod tests {
             Rule::UNREADABLE_FILE,
         ];
         let spelled: Vec<_> = general.into_iter().chain(crate::admission::checks::rules()).map(Rule::as_str).collect();
-        insta::assert_snapshot!(spelled.join(" "), @"unknown-stack unknown-folder several-projects unsupported-version unknown-stage nothing-selected history-needs-git custom-tool-missing custom-tool-command custom-tool-sudo custom-tool-log-ext custom-tool-required required-stage-missing too-many-files link-leaves-project required-path required-files required-text required-value unreadable-file pom-encoding pom-doctype pom-malformed pom-multi-module pom-not-spring-boot java-too-new");
+        insta::assert_snapshot!(spelled.join(" "), @"unknown-stack unknown-folder project-file several-projects unsupported-version unknown-stage nothing-selected history-needs-git custom-tool-missing custom-tool-command custom-tool-sudo custom-tool-log-ext custom-tool-required required-stage-missing too-many-files link-leaves-project required-path required-files required-text required-value unreadable-file pom-encoding pom-doctype pom-malformed pom-multi-module pom-not-spring-boot java-too-new");
     }
 }

@@ -7,17 +7,19 @@ use pipelinex_common::{
     foreign::{Beneath, ForeignError, shown},
     pipeline::{
         detect::{self, Candidate, HEAD_MAX},
+        project,
         stack::StackKey,
     },
-    request::{JobRequest, Stack},
+    request::{JobRequest, Stack, Versions},
 };
 
 use super::{
     AdmissionError, Refused,
+    corrections::corrected,
     facts::FILES_MAX,
     problem::{Problem, Rule},
 };
-use crate::stacks::Stacks;
+use crate::stacks::{StackData, Stacks};
 
 /// Projects that a sentence names before it says "and more".
 const NAMED_MAX: usize = 5;
@@ -29,6 +31,8 @@ pub struct Recognised {
     pub stack: Stack,
     /// The folder that is built; `None`: the top.
     pub folder: Option<Folder>,
+    /// The versions that are asked for, by the request or by the project.
+    pub versions: Versions,
     /// What a person should know of how that was decided.
     pub warning: Option<String>,
     /// What else there is to choose, likeliest first; where the request has chosen, nothing.
@@ -50,32 +54,56 @@ pub struct Asked {
 /// [`AdmissionError`]; refused where nothing speaks for any stack, or as much for one as for another.
 pub fn recognise(source: &Path, request: &JobRequest, stacks: &Stacks) -> Result<Recognised, AdmissionError> {
     let beneath = Beneath::open(source)?;
-    let asked = asked(request, &beneath)?;
+    let request = corrected(request, written(&beneath)?.as_deref())?;
+    let asked = Asked::of(&request, |folder| check_folder(&beneath, folder))?;
     if let Asked { stack: Some(stack), folder: Some(folder) } = &asked {
-        return Ok(taken(stack.clone(), folder.clone()));
+        return Ok(Recognised { versions: request.versions, ..taken(stack.clone(), folder.clone()) });
     }
     let files: Vec<String> = beneath.walk(FILES_MAX)?.files.into_iter().map(|file| file.path).collect();
     let candidates = stacks.detect(&files, |file| beneath.read(file, HEAD_MAX).ok());
-    Ok(choose(&asked, &candidates, stacks)?)
+    Ok(Recognised { versions: request.versions, ..choose(&asked, &candidates, stacks)? })
 }
 
-/// What the request says; a folder that it names is there.
-fn asked(request: &JobRequest, beneath: &Beneath) -> Result<Asked, AdmissionError> {
-    let folder = request.folder.as_deref().map(Folder::asked).transpose();
-    let folder = folder.map_err(|error| Refused::only(unknown_folder(error.to_string())))?;
-    if let Some(Some(folder)) = &folder {
-        beneath.check_folder(folder.as_str()).map_err(|error| match error {
-            error @ ForeignError::Io { .. } => AdmissionError::Io(error),
-            ForeignError::Missing(_) => no_such_folder(folder),
-            other => Refused::only(unknown_folder(format!("the folder {other}"))).into(),
-        })?;
+/// What the project says of itself; `None`: nothing.
+fn written(beneath: &Beneath) -> Result<Option<Vec<u8>>, AdmissionError> {
+    match beneath.read(project::FILE, HEAD_MAX) {
+        Ok(content) => Ok(Some(content)),
+        Err(ForeignError::Missing(_)) => Ok(None),
+        Err(error @ ForeignError::Io { .. }) => Err(error.into()),
+        Err(error) => {
+            let hint = "submit it as a plain file of the project, or leave it out";
+            Err(Refused::only(Problem::at(Rule::PROJECT_FILE, project::FILE, error.to_string(), hint)).into())
+        }
     }
-    let stack = request.stack.is_named().then(|| request.stack.clone());
-    Ok(Asked { stack, folder })
 }
 
-fn no_such_folder(folder: &Folder) -> AdmissionError {
-    Refused::only(unknown_folder(format!("the project has no folder `{}`", shown(folder.as_str())))).into()
+fn check_folder(beneath: &Beneath, folder: &Folder) -> Result<(), AdmissionError> {
+    beneath.check_folder(folder.as_str()).map_err(|error| match error {
+        error @ ForeignError::Io { .. } => AdmissionError::Io(error),
+        ForeignError::Missing(_) => no_such_folder(folder).into(),
+        other => Refused::only(unknown_folder(format!("the folder {other}"))).into(),
+    })
+}
+
+impl Asked {
+    /// What the request says; `check` is asked whether a folder that it names is there.
+    ///
+    /// # Errors
+    /// Those of `check`, and [`Refused`] for what names no folder.
+    pub fn of<E: From<Refused>>(request: &JobRequest, check: impl Fn(&Folder) -> Result<(), E>) -> Result<Self, E> {
+        let folder = request.folder.as_deref().map(Folder::asked).transpose();
+        let folder = folder.map_err(|error| Refused::only(unknown_folder(error.to_string())))?;
+        if let Some(Some(folder)) = &folder {
+            check(folder)?;
+        }
+        let stack = request.stack.is_named().then(|| request.stack.clone());
+        Ok(Self { stack, folder })
+    }
+}
+
+/// The refusal of a folder that is not there.
+pub fn no_such_folder(folder: &Folder) -> Refused {
+    Refused::only(unknown_folder(format!("the project has no folder `{}`", shown(folder.as_str()))))
 }
 
 fn unknown_folder(message: String) -> Problem {
@@ -97,7 +125,7 @@ pub fn choose(asked: &Asked, candidates: &[Candidate], stacks: &Stacks) -> Resul
 }
 
 fn taken(stack: Stack, folder: Option<Folder>) -> Recognised {
-    Recognised { stack, folder, warning: None, others: Vec::new() }
+    Recognised { stack, folder, versions: Versions::default(), warning: None, others: Vec::new() }
 }
 
 /// The folder of a stack that was named: the top where a file there speaks for it or nothing anywhere does, so that the
@@ -134,6 +162,7 @@ fn anywhere(candidates: &[Candidate], stacks: &Stacks) -> Result<Recognised, Ref
     match detect::projects(&lower)[..] {
         [] => only_stack(stacks)
             .map(|stack| taken(stack, None))
+            .or_else(|| fallback(stacks))
             .ok_or_else(|| Refused::only(not_recognised("in the project", candidates, stacks))),
         [only] => {
             let here: Vec<Candidate> = lower.iter().filter(|c| c.folder == only.folder).cloned().collect();
@@ -203,6 +232,37 @@ fn only_stack(stacks: &Stacks) -> Option<Stack> {
     let mut all = stacks.iter();
     let only = all.next().filter(|stack| stack.contract.markers.is_empty())?;
     all.next().is_none().then(|| named(&only.contract.stack))
+}
+
+/// What a project could be taken for that was recognised and then refused: what else was found, and the stack that takes
+/// everything. Whoever has named the stack has chosen.
+pub fn instead(named: bool, mut others: Vec<Candidate>, stacks: &Stacks) -> Vec<Candidate> {
+    if named {
+        return Vec::new();
+    }
+    others.extend(fallback_of(stacks).map(|stack| Candidate {
+        stack: stack.contract.stack.clone(),
+        folder: None,
+        weight: 0,
+        because: Vec::new(),
+    }));
+    others
+}
+
+fn fallback_of(stacks: &Stacks) -> Option<&StackData> {
+    stacks.iter().find(|stack| stack.contract.fallback)
+}
+
+/// The stack for what no other recognises.
+fn fallback(stacks: &Stacks) -> Option<Recognised> {
+    let stack = fallback_of(stacks)?;
+    let marks: Vec<&str> = stacks.marker_files().into_iter().collect();
+    let warning = format!(
+        "no stack is recognised, by none of {}: it is scanned as {} and not built; name the stack to have it built",
+        marks.join(", "),
+        stack.contract.stack
+    );
+    Some(Recognised { warning: Some(warning), ..taken(named(&stack.contract.stack), None) })
 }
 
 fn named(key: &StackKey) -> Stack {

@@ -16,6 +16,7 @@ use serde_json::Value;
 use super::{
     custom_tool::{self, SAST, SECRETS},
     problem::{Problem, Rule},
+    versions::Wanted,
 };
 use crate::{
     config::Config,
@@ -38,8 +39,15 @@ pub struct Selected {
 }
 
 /// Selects what runs, and what the operator requires besides. A mode counts only where its stage runs.
-pub fn select(request: &JobRequest, kind: SourceKind, pipeline: &Pipeline, config: &Config) -> Selected {
+pub fn select(
+    request: &JobRequest,
+    kind: SourceKind,
+    pipeline: &Pipeline,
+    idle: &BTreeSet<String>,
+    config: &Config,
+) -> Selected {
     let mut selected = asked_for(request.pipeline.as_ref(), pipeline);
+    leave_out(idle, pipeline, &mut selected);
     let asked = selected.switches.wanted().on;
     require(&config.policy, pipeline, &mut selected);
     let selection = select::select(pipeline, &selected.switches.wanted());
@@ -89,6 +97,18 @@ fn asked_for(given: Option<&Switches>, pipeline: &Pipeline) -> Selected {
     }
     (selected.switches.only, selected.switches.skip) = (Vec::new(), Vec::new());
     selected
+}
+
+/// Turns off the stages that have nothing to do in this project; the operator may require them all the same.
+fn leave_out(idle: &BTreeSet<String>, pipeline: &Pipeline, selected: &mut Selected) {
+    for stage in pipeline.stages.iter().filter(|stage| idle.contains(&stage.to_uppercase())) {
+        for step in pipeline.steps.iter().filter(|step| step.stage == *stage) {
+            if selected.switches.is_on(&step.selector()) {
+                selected.switches.set(step.selector(), false);
+                selected.warnings.push(format!("{stage} is left out: the project has no file that it looks at"));
+            }
+        }
+    }
 }
 
 /// The switches of all stages that a definition has, each once.
@@ -225,8 +245,20 @@ fn mode_problems(switches: &Switches, kind: SourceKind, policy: &Policy) -> Vec<
 /// What old clients call the version of whichever tool builds the project.
 const BUILD_TOOL: &str = "build_tool";
 
-/// The versions the job runs with: asked for, or the stack's defaults. The build tool answers to its own name as well.
-pub fn versions(asked: &Versions, contract: &Contract) -> (Versions, Vec<Problem>) {
+/// The versions that a job runs with.
+#[derive(Debug, Default)]
+pub struct Chosen {
+    /// The versions.
+    pub versions: Versions,
+    /// What a person should know of how they were chosen.
+    pub warnings: Vec<String>,
+    /// Versions that the stack does not have.
+    pub problems: Vec<Problem>,
+}
+
+/// The versions the job runs with: asked for, or what the project's own files want, or the stack's defaults. The build tool
+/// answers to its own name as well.
+pub fn versions(asked: &Versions, contract: &Contract, wanted: &BTreeMap<String, Wanted>) -> Chosen {
     let tool = contract.stack.build_tool.as_str();
     let known = |name: &str| contract.versions.contains_key(name);
     let mut problems = Vec::new();
@@ -250,13 +282,26 @@ pub fn versions(asked: &Versions, contract: &Contract) -> (Versions, Vec<Problem
             }
         }
     }
+    let mut warnings = Vec::new();
+    for (tool, wanted) in wanted {
+        if given.contains_key(tool.as_str()) || refused.contains(tool.as_str()) {
+            continue;
+        }
+        warnings.extend(wanted.warning.clone());
+        problems.extend(wanted.problem.clone());
+        match (&wanted.version, &wanted.problem) {
+            (_, Some(_)) => _ = refused.insert(tool),
+            (Some(version), None) => _ = given.insert(tool, version),
+            (None, None) => {}
+        }
+    }
     // Where a version is refused, nothing is judged by the default: that would be a second problem nobody can act on.
     let with_defaults =
         contract.versions.iter().filter(|(name, _)| !refused.contains(name.as_str())).map(|(name, known)| {
             let version = given.get(name.as_str()).copied().unwrap_or(&known.default);
             (name.clone(), version.to_owned())
         });
-    (with_defaults.collect(), problems)
+    Chosen { versions: with_defaults.collect(), warnings, problems }
 }
 
 fn unsupported(name: &str, asked: &str, supported: Option<&[String]>, contract: &Contract) -> Problem {

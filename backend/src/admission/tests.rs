@@ -282,7 +282,8 @@ pom-doctype services/api/pom.xml remove it; Maven needs none
     for (folder, message) in [
         ("services/web", "the project has no folder `services/web`"),
         ("services/api/pom.xml", "the folder services/api/pom.xml is not taken: a part of the path is not a folder"),
-        ("link", "the folder link is not taken: it is or leads through a link"),
+        ("link", "the folder link is not taken: a part of the path is not a folder"),
+        ("link/api", "the folder link/api is not taken: it is or leads through a link"),
         (
             "../x",
             "`../x` has `..` in it, which leads out of folders: name the folder as seen from the top of the project",

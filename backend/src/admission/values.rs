@@ -2,6 +2,8 @@
 
 mod range;
 
+pub use range::accepts;
+
 use pipelinex_common::{
     foreign::shown,
     pipeline::stack::{Contract, ValueCheck, ValueTest},
@@ -41,8 +43,8 @@ fn one(check: &ValueCheck, path: &str, content: &Content, versions: &Versions) -
         Content::Read(bytes) => bytes,
         Content::Refused(reason) => return Err(unreadable(path, reason)),
     };
-    let root = parse(path, bytes).map_err(|reason| unreadable(path, &reason))?;
-    let found = root.at(&check.path);
+    let root = Tree::read(path, bytes).map_err(|reason| unreadable(path, &reason))?;
+    let found = root.at(check.path.split('.'));
     let text = found.as_deref().unwrap_or_default();
     let holds = match (&check.test, &found) {
         (ValueTest::Present, found) => found.is_some(),
@@ -52,7 +54,7 @@ fn one(check: &ValueCheck, path: &str, content: &Content, versions: &Versions) -
         (ValueTest::Like(pattern), Some(_)) => Matcher::new(pattern).is_match(text),
         (ValueTest::Accepts(tool), Some(_)) => {
             // A version that does not exist is told elsewhere.
-            versions.get(tool).is_none_or(|version| range::accepts(text, version).unwrap_or(true))
+            versions.get(tool).is_none_or(|version| accepts(text, version).unwrap_or(true))
         }
     };
     if holds {
@@ -69,38 +71,39 @@ fn unreadable(path: &str, reason: &str) -> Problem {
 }
 
 /// A structured file.
-enum Tree {
+pub(super) enum Tree {
     Keys(Value),
     Elements(Element),
 }
 
-fn parse(path: &str, bytes: &[u8]) -> Result<Tree, String> {
-    if path.ends_with(".xml") {
-        return xml::parse(bytes).map(Tree::Elements).map_err(|error| match error {
-            XmlError::Encoding(is) => format!("it is not in UTF-8 but in {is}"),
-            XmlError::Doctype => "it has a document type declaration, which is never read".to_owned(),
-            XmlError::Malformed(why) => why,
-        });
-    }
-    let text = std::str::from_utf8(bytes.strip_prefix(b"\xef\xbb\xbf").unwrap_or(bytes));
-    let text = text.map_err(|_| "it is not in UTF-8".to_owned())?;
-    let said = |error: &dyn std::fmt::Display| shown(&error.to_string());
-    let value = if path.ends_with(".json") {
-        serde_json::from_str(text).map_err(|error| said(&error))
-    } else if path.ends_with(".toml") {
-        toml::from_str(text).map_err(|error| shown(error.message()))
-    } else {
-        serde_saphyr::from_str(text).map_err(|error| said(&error))
-    };
-    value.map(Tree::Keys)
-}
-
 impl Tree {
-    /// The value at a path, as text; a list or an object that is there is an empty text.
-    fn at(&self, path: &str) -> Option<String> {
+    /// Reads a file; the ending of its name tells the format.
+    pub(super) fn read(path: &str, bytes: &[u8]) -> Result<Self, String> {
+        if path.ends_with(".xml") {
+            return xml::parse(bytes).map(Tree::Elements).map_err(|error| match error {
+                XmlError::Encoding(is) => format!("it is not in UTF-8 but in {is}"),
+                XmlError::Doctype => "it has a document type declaration, which is never read".to_owned(),
+                XmlError::Malformed(why) => why,
+            });
+        }
+        let text = std::str::from_utf8(bytes.strip_prefix(b"\xef\xbb\xbf").unwrap_or(bytes));
+        let text = text.map_err(|_| "it is not in UTF-8".to_owned())?;
+        let said = |error: &dyn std::fmt::Display| shown(&error.to_string());
+        let value = if path.ends_with(".json") {
+            serde_json::from_str(text).map_err(|error| said(&error))
+        } else if path.ends_with(".toml") {
+            toml::from_str(text).map_err(|error| shown(error.message()))
+        } else {
+            serde_saphyr::from_str(text).map_err(|error| said(&error))
+        };
+        value.map(Tree::Keys)
+    }
+
+    /// The value at a path of keys, as text; a list or an object that is there is an empty text.
+    pub(super) fn at<'k>(&self, mut keys: impl Iterator<Item = &'k str>) -> Option<String> {
         match self {
             Tree::Keys(root) => {
-                let value = path.split('.').try_fold(root, |value, key| match value {
+                let value = keys.try_fold(root, |value, key| match value {
                     Value::Array(items) => items.get(key.parse::<usize>().ok()?),
                     value => value.get(key),
                 })?;
@@ -112,7 +115,7 @@ impl Tree {
                 }
             }
             Tree::Elements(root) => {
-                let names: Vec<&str> = path.split('.').collect();
+                let names: Vec<&str> = keys.collect();
                 let (first, rest) = names.split_first()?;
                 (root.name == *first).then(|| root.at(rest)).flatten().map(|element| element.text.clone())
             }

@@ -2,6 +2,7 @@
 
 mod artifacts;
 mod cancel;
+mod detect;
 mod download;
 mod findings;
 mod github;
@@ -55,6 +56,7 @@ pub fn router(app: App) -> Router {
         .route("/api/jobs/{id}/artifacts/{step}/{*path}", get(artifacts::download))
         .route("/api/jobs/{id}/{stage}/logs", get(logs::logs))
         .route("/api/precheck", post(precheck::precheck))
+        .route("/api/detect", post(detect::detect))
         .merge(web::routes())
         .route_layer(middleware::from_fn(query::check))
         .fallback(web::nothing_here)

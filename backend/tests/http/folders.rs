@@ -73,7 +73,7 @@ async fn the_form_has_a_picker_that_needs_no_script() {
     assert!(checked.contains("in the folder <code>complete</code>"), "{checked}");
     let kept = r#"<input type="hidden" form="submit" name="picked" value="complete">"#;
     assert!(checked.contains(kept), "the list is gone with the verdict, and what was picked stays: {checked}");
-    let lines = server.get("/jobs/lines?stack=&picked=complete").await;
+    let lines = server.get("/jobs/lines?stack=&run_build=on&picked=complete").await;
     assert_eq!(lines.status, 200);
     assert!(lines.text().contains("--folder complete"), "{}", lines.text());
     server.stop().await;

@@ -10,6 +10,7 @@ mod answers;
 mod artifacts;
 mod cancel;
 mod connections;
+mod detect;
 mod files;
 mod findings;
 mod folders;

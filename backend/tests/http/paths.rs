@@ -148,7 +148,14 @@ async fn what_an_address_does_not_know_behind_the_question_mark_is_refused_every
             server.get(&format!("{address}?{query}")).await.assert_problem(400, "query");
         }
     }
-    for address in ["/api/jobs/upload", "/api/jobs/github", "/api/precheck", &format!("{job}/cancel"), "/jobs/check"] {
+    for address in [
+        "/api/jobs/upload",
+        "/api/jobs/github",
+        "/api/precheck",
+        "/api/detect",
+        &format!("{job}/cancel"),
+        "/jobs/check",
+    ] {
         let post = server.client.post(server.url(&format!("{address}?dry_run=true"))).body(good_form());
         server.send(post).await.assert_problem(400, "query");
     }

@@ -14,7 +14,7 @@ use pipelinex_common::{id::JobId, state::JobState};
 pub use self::{
     db::DbCommand,
     server::{BackendArgs, CommonServerArgs, KeepArgs, LogFormat, WorkerArgs},
-    submit::{GitArgs, ProjectArgs},
+    submit::{DetectArgs, GitArgs, ProjectArgs},
 };
 use crate::exit::Exit;
 
@@ -84,6 +84,13 @@ pub enum Command {
     Precheck {
         #[command(flatten)]
         project: ProjectArgs,
+    },
+    /// Say what a project is taken for, by which of its files, and what would change that; asks no server but for a URL
+    Detect {
+        #[command(flatten)]
+        project: DetectArgs,
+        #[command(flatten)]
+        git: GitArgs,
     },
     /// Show how a job stands
     Status {

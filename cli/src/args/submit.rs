@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 
 use clap::{Args, builder::FalseyValueParser};
-use pipelinex_common::request::Stack;
+use pipelinex_common::request::{JobRequest, Stack};
 
 use super::{ServerAddress, server::IntakeArgs, values};
 
@@ -61,6 +61,50 @@ impl ProjectArgs {
     /// The URL, if it is one: no path has `://` in it that was not meant as one.
     pub fn url(&self) -> Option<&str> {
         self.path.to_str().filter(|text| text.contains("://"))
+    }
+}
+
+/// A project that is looked at, and what is said about it.
+#[derive(Args, Clone, Debug)]
+pub struct DetectArgs {
+    /// A folder, a ZIP file, or the https URL of a Git repository, which the server clones
+    #[arg(value_name = "PATH|ZIP|URL", default_value = ".")]
+    pub path: PathBuf,
+    /// What kind of project it is [default: recognised by its files]
+    #[arg(long, env = "PIPELINEX_STACK", value_name = "LANGUAGE/FRAMEWORK/TOOL", value_parser = values::stack)]
+    pub stack: Option<Stack>,
+    /// The folder of the project that would be built, `.` for its top [default: found by its files]
+    #[arg(long, env = "PIPELINEX_FOLDER", value_name = "FOLDER")]
+    pub folder: Option<String>,
+    /// Versions to build with, such as node=24,npm=11 [default: those that the project asks for, else the stack's]
+    #[arg(long, env = "PIPELINEX_VERSIONS", value_name = "TOOL=VERSION", value_delimiter = ',', value_parser = values::version)]
+    pub versions: Vec<Option<(String, String)>>,
+    /// Look at files of a folder that Git ignores, too
+    #[arg(long, env = "PIPELINEX_INCLUDE_IGNORED", value_parser = FalseyValueParser::new())]
+    pub include_ignored: bool,
+    /// A folder of stacks, in place of those inside the program
+    #[arg(long, env = "PIPELINEX_PIPELINES", value_name = "DIR")]
+    pub pipelines: Option<PathBuf>,
+    #[command(flatten)]
+    pub intake: IntakeArgs,
+    #[command(flatten)]
+    pub server: ServerAddress,
+}
+
+impl DetectArgs {
+    /// The URL, if it is one.
+    pub fn url(&self) -> Option<&str> {
+        self.path.to_str().filter(|text| text.contains("://"))
+    }
+
+    /// The request that the flags make.
+    pub fn request(&self) -> JobRequest {
+        JobRequest {
+            stack: self.stack.clone().unwrap_or_default(),
+            folder: self.folder.clone(),
+            versions: self.versions.iter().flatten().cloned().collect(),
+            ..JobRequest::default()
+        }
     }
 }
 

@@ -64,6 +64,14 @@ impl Client {
         self.send("/api/precheck", &metadata, &archive, None).await
     }
 
+    /// Asks what a repository is taken for. Gives the server's answer as it is.
+    pub async fn detect_url(&self, request: &Value) -> Result<Value, ClientError> {
+        let post = self.http.post(self.endpoint("/api/detect")).json(request).timeout(CLONE_LIMIT);
+        let response = post.send().await.map_err(|error| ClientError::of(self.url(), error))?;
+        let response = self.judge(response).await?;
+        self.read_json(response).await
+    }
+
     async fn send(
         &self,
         path: &str,

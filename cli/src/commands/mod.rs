@@ -4,6 +4,7 @@ mod artifacts;
 mod cancel;
 mod completions;
 mod db;
+mod detect;
 mod doctor;
 mod findings;
 mod gc;
@@ -54,6 +55,7 @@ pub fn run(cli: Cli, out: &Output) -> Result<Exit, Failure> {
             let client = connect(&project.server, ca_certs)?;
             interruptible(submit::precheck(&client, out, project))
         }
+        Command::Detect { project, git } => interruptible(detect::detect(out, project, git, ca_certs)),
         Command::Status { id, watch, server } => {
             interruptible(job::status(&connect(&server, ca_certs)?, out, id, watch))
         }

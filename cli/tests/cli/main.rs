@@ -4,6 +4,7 @@
 
 mod clearing;
 mod db;
+mod detecting;
 mod fake;
 mod logs;
 mod reading;

@@ -6,12 +6,13 @@ use crate::page::{readme, root};
 
 /// Flags of every command, which are no settings.
 const OF_EVERY_COMMAND: [&str; 3] = ["--help", "--json", "--quiet"];
-const COMMANDS: [&str; 15] = [
+const COMMANDS: [&str; 16] = [
     "serve",
     "backend",
     "worker",
     "submit",
     "precheck",
+    "detect",
     "status",
     "logs",
     "list",

@@ -17,6 +17,7 @@ mod ours;
 mod parse;
 pub mod plan;
 mod problems;
+pub mod project;
 mod resolve;
 pub mod select;
 pub mod stack;

@@ -30,7 +30,7 @@ fn told(stack: &str, folder: Option<&str>, files: &[&str]) -> String {
     let folder = folder.map(|folder| Folder::asked(folder).unwrap());
     let asked = Asked { stack: named.is_named().then_some(named), folder };
     match choose(&asked, &found, &stacks) {
-        Ok(Recognised { stack, folder, warning, others }) => {
+        Ok(Recognised { stack, folder, warning, others, .. }) => {
             let folder = folder.map_or_else(|| TOP.to_owned(), String::from);
             let others: Vec<String> =
                 others.iter().map(|c| format!("{}:{}", c.asked_folder(), c.stack.language)).collect();

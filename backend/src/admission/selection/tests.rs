@@ -34,7 +34,7 @@ fn selected(switches: &str, requires_db: bool, require: &[&str]) -> Selected {
         request["pipeline"] = serde_json::from_str(switches).unwrap();
     }
     let request = serde_json::from_value(request).unwrap();
-    select(&request, SourceKind::Zip, &pipeline::read("pipeline.yml", WHOLE).unwrap(), &config)
+    select(&request, SourceKind::Zip, &pipeline::read("pipeline.yml", WHOLE).unwrap(), &BTreeSet::new(), &config)
 }
 
 fn told(selected: &Selected) -> String {
@@ -165,7 +165,7 @@ fn of_other(switches: &str, require: &[&str]) -> Selected {
     config.policy.require = require.iter().map(|name| policy::stage(name).unwrap()).collect();
     let text = format!(r#"{{"stack": {{"language": "a", "framework": "b", "build_tool": "c"}}{switches}}}"#);
     let request = serde_json::from_str(&text).unwrap();
-    select(&request, SourceKind::Zip, &pipeline::read("pipeline.yml", OTHER).unwrap(), &config)
+    select(&request, SourceKind::Zip, &pipeline::read("pipeline.yml", OTHER).unwrap(), &BTreeSet::new(), &config)
 }
 
 #[test]
@@ -209,7 +209,29 @@ fn a_stage_that_is_not_there_is_refused_by_name_and_a_misspelled_switch_is_named
 fn a_stage_of_its_own_stands_where_the_definition_has_it() {
     let mixed = WHOLE.replace("BUILD, SAST", "BUILD, LINT, SAST");
     let request = serde_json::from_str(r#"{"stack": {"language": "a", "framework": "b", "build_tool": "c"}}"#).unwrap();
-    let selected = select(&request, SourceKind::Zip, &pipeline::read("p.yml", &mixed).unwrap(), &Config::for_testing());
+    let selected = select(
+        &request,
+        SourceKind::Zip,
+        &pipeline::read("p.yml", &mixed).unwrap(),
+        &BTreeSet::new(),
+        &Config::for_testing(),
+    );
     let shown: Vec<_> = selected.stages.iter().map(|stage| stage.name.as_str()).collect();
     assert_eq!(shown, ["SECRETS", "BUILD", "LINT", "TEST", "SAST", "SCA", "PACKAGE", "SMOKE-TEST", "DAST"]);
+}
+
+#[test]
+fn a_stage_with_nothing_to_look_at_is_left_out_unless_it_is_required() {
+    let of = |require: &[&str]| {
+        let mut config = Config::for_testing();
+        config.policy.require = require.iter().map(|stage| policy::stage(stage).unwrap()).collect();
+        let request = serde_json::from_str("{}").unwrap();
+        let idle = BTreeSet::from(["SAST".to_owned()]);
+        let selected =
+            select(&request, SourceKind::Zip, &pipeline::read("pipeline.yml", WHOLE).unwrap(), &idle, &config);
+        (running(&selected).contains(&"SAST"), selected.warnings.join("; "))
+    };
+    assert_eq!(of(&[]), (false, "SAST is left out: the project has no file that it looks at".to_owned()));
+    let (runs, told) = of(&["sast"]);
+    assert!(runs && told.contains("SAST is required by the operator"), "{told}");
 }

@@ -19,7 +19,7 @@ fn alternative_accepts(text: &str, wanted: &[u64]) -> Option<bool> {
     let mut operator = String::new();
     let mut all = true;
     for word in text.split_whitespace() {
-        let end = word.find(|c: char| !"<>=^~".contains(c)).unwrap_or(word.len());
+        let end = word.find(|c: char| !"<>=^~!".contains(c)).unwrap_or(word.len());
         operator.push_str(&word[..end]);
         if end < word.len() {
             all &= holds(&std::mem::take(&mut operator), &numbers(&word[end..])?, wanted);
@@ -57,6 +57,12 @@ fn holds(operator: &str, bound: &[u64], wanted: &[u64]) -> bool {
             let fixed = bound.iter().position(|n| *n > 0).map_or(bound.len(), |at| at + 1).min(both);
             order.is_ge() && wanted[..fixed] == bound[..fixed]
         }
+        // PEP 440: the last number that is named may rise.
+        "~=" => {
+            order.is_ge()
+                && wanted[..both.min(bound.len().saturating_sub(1))] == bound[..both.min(bound.len().saturating_sub(1))]
+        }
+        "!=" => !order.is_eq() || bound.len() > wanted.len(),
         "~" => order.is_ge() && wanted[..both.min(2)] == bound[..both.min(2)],
         _ => order.is_eq(),
     }
@@ -85,6 +91,11 @@ mod tests {
             ("24.x", "24", Some(true)),
             ("22.*", "24", Some(false)),
             ("v24.3.0", "24", Some(true)),
+            (">=3.9,!=3.11.*", "3.11", Some(false)),
+            (">=3.9,!=3.11.2", "3.11", Some(true)),
+            ("~=3.9", "3.11", Some(true)),
+            ("~=3.9.1", "3.11", Some(false)),
+            ("==3.11.*", "3.11", Some(true)),
             ("18 - 22", "24", Some(false)),
             ("18 - 24", "24", Some(true)),
             ("*", "24", Some(true)),
