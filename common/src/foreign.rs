@@ -488,6 +488,6 @@ mod remove;
 mod tests;
 
 pub use held::{Held, held_by};
-pub use links::{Leads, leads_out};
+pub use links::{Leads, PlannedLinks};
 pub use measure::{Measured, Taken, measure, measure_up_to};
 pub use remove::remove_tree;

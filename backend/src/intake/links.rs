@@ -4,9 +4,7 @@
 //! because a path is a link or a folder and not both; and it stays inside the project, also when it leads through others.
 //! Admission asks the kernel again, about what is there.
 
-use std::collections::HashMap;
-
-use pipelinex_common::foreign::{leads_out, shown};
+use pipelinex_common::foreign::{PlannedLinks, shown};
 
 use super::{
     project_path::ProjectPath,
@@ -35,9 +33,8 @@ pub(super) fn check_links(links: &[PlannedLink]) -> Result<(), Refusal> {
             return Err(Refusal::of_entry(Rule::Symlink, path.as_str().as_bytes(), hint));
         }
     }
-    let targets: HashMap<&str, &[u8]> = links.iter().map(|link| (link.path.as_str(), &*link.target)).collect();
-    let mut out =
-        links.iter().filter(|link| leads_out(link.path.as_str(), &link.target, |path| targets.get(path).copied()));
+    let planned = PlannedLinks::new(links.iter().map(|link| (link.path.as_str(), &*link.target)));
+    let mut out = links.iter().filter(|link| planned.leads_out(link.path.as_str(), &link.target));
     let Some(first) = out.next() else { return Ok(()) };
     let mut others: Vec<_> = out.take(NAMED_MAX).map(|link| format!("`{}`", shown(link.path.as_str()))).collect();
     others.sort_unstable();

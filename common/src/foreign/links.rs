@@ -2,7 +2,7 @@
 //! they are read and followed here, one name at a time beneath the folder.
 
 use std::{
-    collections::VecDeque,
+    collections::{HashMap, VecDeque},
     ffi::{CString, OsString},
     os::{
         fd::{AsFd, OwnedFd},
@@ -131,42 +131,81 @@ fn target(layer: &OwnedFd, link: &str) -> Result<Vec<u8>, ForeignError> {
     Ok(target.into_bytes())
 }
 
-/// Parts of a path, those of links on the way included: no honest link has so many.
-const PARTS_MAX: usize = 1000;
+/// Text that is read on the way to one target, that of links on the way included, in bytes: four of the longest paths.
+const WAY_MAX: usize = 16 * 1024;
 
-/// Whether a link that is not made yet would lead out of its folder: by its text, or through the other links, of which
-/// `target_of` knows what each says. What leads in circles or to nothing counts by its text, as in [`Beneath::link_out`].
-pub fn leads_out<'a>(link: &'a str, target: &'a [u8], target_of: impl Fn(&str) -> Option<&'a [u8]>) -> bool {
-    if climbs_out(link, target) {
-        return true;
-    }
-    let mut place: Vec<&[u8]> = link.as_bytes().split(|byte| *byte == b'/').collect();
-    place.pop();
-    // What is still to be walked, the next part last.
-    let mut left: Vec<&[u8]> = target.rsplit(|byte| *byte == b'/').collect();
-    let (mut hops, mut parts) = (0, 0);
-    while let Some(part) = left.pop() {
-        parts += 1;
-        match part {
-            _ if parts > PARTS_MAX => return true,
-            b"" | b"." => continue,
-            b".." if place.is_empty() => return true,
-            b".." => {
-                place.pop();
-                continue;
+/// The links of a folder that are not made yet: each part of their paths is a node below the one before it, so that a step on the
+/// way of a link costs no more than the part that it goes to, however long the way is.
+pub struct PlannedLinks<'a> {
+    below: HashMap<(usize, &'a [u8]), usize>,
+    /// By node, what the link says that lies there.
+    targets: Vec<Option<&'a [u8]>>,
+}
+
+impl<'a> PlannedLinks<'a> {
+    /// The links, each with what it says.
+    pub fn new(links: impl IntoIterator<Item = (&'a str, &'a [u8])>) -> Self {
+        let mut planned = Self { below: HashMap::new(), targets: vec![None] };
+        for (link, target) in links {
+            let mut node = 0;
+            for part in link.as_bytes().split(|byte| *byte == b'/') {
+                let next = planned.targets.len();
+                node = *planned.below.entry((node, part)).or_insert(next);
+                if node == next {
+                    planned.targets.push(None);
+                }
             }
-            name => place.push(name),
+            planned.targets[node] = Some(target);
         }
-        let Some(through) = std::str::from_utf8(&place.join(&b'/')).ok().and_then(&target_of) else { continue };
-        hops += 1;
-        match through.starts_with(b"/") {
-            true => return true,
-            false if hops > HOPS_MAX => return false,
-            false => place.pop(),
-        };
-        left.extend(through.rsplit(|byte| *byte == b'/'));
+        planned
     }
-    false
+
+    /// Whether a link would lead out of its folder: by its text, or through the other links. What leads in circles or to nothing counts
+    /// by its text, as in [`Beneath::link_out`].
+    pub fn leads_out(&self, link: &str, target: &[u8]) -> bool {
+        climbs_out(link, target) || self.walk(link, target).0
+    }
+
+    fn next(&self, node: Option<usize>, part: &[u8]) -> Option<usize> {
+        self.below.get(&(node?, part)).copied()
+    }
+
+    /// Whether the way of a link leads out, and how much text was read on it.
+    fn walk(&self, link: &str, target: &[u8]) -> (bool, usize) {
+        // The node of each folder that was gone through, from the top down; `None` where no link lies in it.
+        let mut way = vec![Some(0)];
+        for part in link.rsplit_once('/').map_or("", |(folder, _)| folder).split('/').filter(|part| !part.is_empty()) {
+            way.push(self.next(way.last().copied().flatten(), part.as_bytes()));
+        }
+        // What is still to be walked, the next text last.
+        let mut left: Vec<&[u8]> = vec![target];
+        let (mut hops, mut read) = (0, 0);
+        while let Some(text) = left.pop() {
+            let end = text.iter().position(|byte| *byte == b'/').unwrap_or(text.len());
+            let part = &text[..end];
+            left.extend(text.get(end + 1..));
+            read += part.len() + 1;
+            match part {
+                _ if read > WAY_MAX => return (true, read),
+                b"" | b"." => continue,
+                b".." if way.len() == 1 => return (true, read),
+                b".." => {
+                    way.pop();
+                    continue;
+                }
+                name => way.push(self.next(way.last().copied().flatten(), name)),
+            }
+            let Some(through) = way.last().copied().flatten().and_then(|node| self.targets[node]) else { continue };
+            hops += 1;
+            match through.starts_with(b"/") {
+                true => return (true, read),
+                false if hops > HOPS_MAX => return (false, read),
+                false => way.pop(),
+            };
+            left.push(through);
+        }
+        (false, read)
+    }
 }
 
 /// Whether the text of a link, read from where it lies, begins at the root or climbs above the folder.
@@ -225,11 +264,29 @@ mod tests {
         ];
         links.iter().for_each(|(link, target)| symlink(target, root.join(link)).unwrap());
         let beneath = Beneath::open(&root).unwrap();
-        let target_of = |path: &str| links.iter().find(|(link, _)| *link == path).map(|(_, target)| target.as_bytes());
+        let planned = PlannedLinks::new(links.iter().map(|(link, target)| (*link, target.as_bytes())));
         for (link, target) in links {
-            let told = leads_out(link, target.as_bytes(), target_of);
+            let told = planned.leads_out(link, target.as_bytes());
             assert_eq!(told, beneath.link_out(link).unwrap().is_some(), "{link} -> {target}");
         }
+    }
+
+    #[test]
+    fn each_part_of_a_way_is_looked_at_once_and_no_way_is_endless() {
+        let deep = |parts: usize| "d/".repeat(parts) + "file";
+        for parts in [10, 100, 999] {
+            let target = deep(parts);
+            let planned = PlannedLinks::new([("link", target.as_bytes()), ("d/d", b"../x".as_slice())]);
+            let (out, read) = planned.walk("elsewhere/link", target.as_bytes());
+            assert_eq!((out, read), (false, target.len() + 1), "{parts} parts");
+        }
+        // Forty links, each of which says almost as much as a link can.
+        let chain: Vec<(String, String)> =
+            (0..40).map(|n| (format!("l{n}"), format!("{}l{}", "./".repeat(2000), n + 1))).collect();
+        let planned = PlannedLinks::new(chain.iter().map(|(link, target)| (link.as_str(), target.as_bytes())));
+        let (out, read) = planned.walk("l0", chain[0].1.as_bytes());
+        assert!(out && read <= WAY_MAX + 256, "{out} {read}");
+        assert!(!planned.leads_out("l37", chain[37].1.as_bytes()), "three of them are nothing odd");
     }
 
     #[test]
