@@ -20,6 +20,11 @@ use crate::patience::Patience;
 /// How often it is looked whether a client has closed its side, where bytes of it wait unread.
 const LOOK_EVERY: Duration = Duration::from_millis(250);
 
+/// How much of an answer the system holds for a client that does not read it, in bytes. Left to itself it would grow to megabytes, and
+/// the system lets us write again once a third of that was read: too late for a client that is not much quicker than the least rate.
+/// 256 KiB in the time that an answer takes there and back is 2.5 MiB a second to the other side of an ocean.
+const SEND_BUFFER_BYTES: usize = 256 * 1024;
+
 /// A TCP connection whose writes fail when the client reads nothing for a while, or too slowly.
 pub struct PatientStream {
     stream: Arc<TcpStream>,
@@ -43,6 +48,9 @@ impl ClientSide {
 impl PatientStream {
     /// Wraps a connection.
     pub fn new(stream: TcpStream, patience: Patience) -> Self {
+        if let Err(error) = socket2::SockRef::from(&stream).set_send_buffer_size(SEND_BUFFER_BYTES) {
+            tracing::debug!(%error, "the system holds more of an answer than it should");
+        }
         Self { stream: Arc::new(stream), patience }
     }
 
@@ -110,5 +118,39 @@ impl AsyncWrite for PatientStream {
     /// Our side is closed by [`Self::linger`].
     fn poll_shutdown(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<io::Result<()>> {
         Poll::Ready(Ok(()))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use tokio::net::TcpListener;
+
+    use super::*;
+    use crate::config::ConnectionLimits;
+
+    /// No time is measured: what a reader of twice the least rate reads in half of the time that it has is enough for the system to
+    /// let us write again.
+    #[tokio::test]
+    async fn a_reader_at_twice_the_least_rate_is_seen_to_read() {
+        let limits = ConnectionLimits::default();
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let mut client = TcpStream::connect(listener.local_addr().unwrap()).await.unwrap();
+        let patience = Patience::new(limits.send_grace, limits.send_bytes_per_second);
+        let server = PatientStream::new(listener.accept().await.unwrap().0, patience);
+        let piece = vec![0; 64 * 1024];
+        let fill = async || {
+            let mut sent = 0;
+            // Until nothing was taken for a while: what was sent is on its way to the client's side of the system.
+            while timeout(Duration::from_millis(300), server.stream.writable()).await.is_ok() {
+                sent += server.stream.try_write(&piece).unwrap_or_default();
+            }
+            sent
+        };
+        let sent = fill().await;
+        let read = limits.send_bytes_per_second * limits.send_grace.as_secs();
+        client.read_exact(&mut vec![0; sent.min(usize::try_from(read).unwrap())]).await.unwrap();
+        let seen = timeout(Duration::from_secs(30), server.stream.writable()).await;
+        seen.expect("it is seen that the client has read").unwrap();
+        assert!(fill().await > 0);
     }
 }
