@@ -360,3 +360,17 @@ fn a_database_that_ends_or_never_was_is_our_fault() {
         }
     });
 }
+
+#[test]
+fn what_an_application_holds_open_without_a_name_counts_as_its_steps() {
+    story(async |world| {
+        world.config.limits.disk_bytes = 64 << 20;
+        // In its home, which is a folder of the step's on disk; removed before a byte is in it. A walk over the folders finds nothing.
+        let hold = "perl target/server.pl & exec 3> ~/large; rm ~/large; head -c 100m /dev/zero >&3; wait";
+        let job = submit(world, hold, "up; sleep 1000");
+        let end = world.run(&job).await;
+        let step = smoke(&end);
+        assert_eq!((step.status, step.reason), (StepState::Failed, Some(Reason::DiskLimit)), "{step:#?}");
+        assert!(step.message.contains("64 MiB") && step.message.contains("--step-disk"), "{step:?}");
+    });
+}

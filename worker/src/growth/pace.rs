@@ -80,4 +80,40 @@ mod tests {
         assert!(due(&pace, 0.1, taken(1100, 1000)), "a 64th of the limit");
         assert!(pace.is_due(Instant::now() + Duration::from_secs(3), taken(0, 0), true));
     }
+
+    /// Of a step that writes at this rate on end, how much it has beyond its limit once a look has told: looks of that length, each of
+    /// which sees what was there when it began.
+    async fn beyond(most: u64, bytes_per_second: u64, look: Duration) -> u64 {
+        let (begin, most_of) = (Instant::now(), Taken { bytes: most, files: u64::MAX });
+        let written = || (begin.elapsed().as_secs_f64() * bytes_per_second as f64) as u64;
+        let taken = |bytes: u64| Taken { bytes, files: 0 };
+        let mut pace = Pace::new(most_of);
+        loop {
+            tokio::time::advance(super::super::TICK).await;
+            let (began, used) = (Instant::now(), written());
+            if !pace.is_due(began, taken(used), false) {
+                continue;
+            }
+            tokio::time::advance(look).await;
+            if used > most {
+                return written() - most;
+            }
+            pace.looked(began, taken(used), taken(used));
+        }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_step_gets_no_further_than_it_writes_in_two_looks_and_a_tick() {
+        const MIB: u64 = 1 << 20;
+        for look in [0, 20, 100, 400, 1500, 4000].map(Duration::from_millis) {
+            for rate in [10, 200, 1000].map(|mib| mib * MIB) {
+                for most in [64, 1000, 10_240].map(|mib| mib * MIB) {
+                    let time = look * 2 + super::super::TICK;
+                    let bound = most / PART + (time.as_secs_f64() * rate as f64) as u64 + 1;
+                    let beyond = beyond(most, rate, look).await;
+                    assert!(beyond <= bound, "{beyond} of {bound}: {rate} a second, limit {most}, looks of {look:?}");
+                }
+            }
+        }
+    }
 }
