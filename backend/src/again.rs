@@ -14,6 +14,7 @@ use pipelinex_common::{
 use tokio::task::spawn_blocking;
 
 use crate::{
+    access::{Principal, Right},
     app::App,
     client::Client,
     error::ApiError,
@@ -41,16 +42,22 @@ pub struct Again {
 /// # Errors
 /// 404 where there is no such job; 409 while it goes on: it may still succeed; 429 at too much at once; 507 when the disk is
 /// full.
-pub async fn run_again(app: &App, client: Client, id: JobId, turn: Option<Turn>) -> Result<Made, ApiError> {
-    let app = app.clone();
-    let line = async move { submit::submit(&app, Again::of(&app, client, id).await?.into(), turn).await };
+pub async fn run_again(
+    app: &App,
+    who: &Principal,
+    client: Client,
+    id: JobId,
+    turn: Option<Turn>,
+) -> Result<Made, ApiError> {
+    let (app, who) = (app.clone(), who.clone());
+    let line = async move { submit::submit(&app, &who, Again::of(&app, &who, client, id).await?.into(), turn).await };
     tokio::spawn(line).await.map_err(ApiError::internal)?
 }
 
 impl Again {
-    async fn of(app: &App, client: Client, id: JobId) -> Result<Self, ApiError> {
+    async fn of(app: &App, who: &Principal, client: Client, id: JobId) -> Result<Self, ApiError> {
         let place = app.slots.uploads.take(client).map_err(|why| ApiError::too_many("submissions", why))?;
-        let metadata = app.read_job(id, ended).await?;
+        let metadata = app.with_job(who, Right::Retry, id, ended).await?;
         let staging = StagingGuard::new(app).await?;
         let (from, to) = (app.store.layout().job(id).source(), staging.paths().source());
         // It takes a place of those who write, not of those who read.

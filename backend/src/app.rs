@@ -9,7 +9,15 @@ use pipelinex_common::{
 };
 use tokio::sync::Semaphore;
 
-use crate::{config::Config, error::ApiError, once::Turns, room::Room, shares::Shares, stacks::Stacks};
+use crate::{
+    access::{Principal, Right},
+    config::Config,
+    error::ApiError,
+    once::Turns,
+    room::Room,
+    shares::Shares,
+    stacks::Stacks,
+};
 
 /// The state of the server; clones share it.
 #[derive(Clone, Debug)]
@@ -85,21 +93,36 @@ impl App {
         tokio::task::spawn_blocking(work).await.map_err(ApiError::internal)?
     }
 
-    /// [`Self::read`] of one job.
+    /// [`Self::read`] of one job, for somebody who has that right on it.
     ///
     /// # Errors
-    /// 404 where there is no such job, and those of `read`.
-    pub async fn read_job<T, F>(&self, id: JobId, read: F) -> Result<T, ApiError>
+    /// 404 where there is no such job, or none that they may see, and those of `read`.
+    pub async fn with_job<T, F>(&self, who: &Principal, right: Right, id: JobId, read: F) -> Result<T, ApiError>
     where
         T: Send + 'static,
         F: FnOnce(&Job) -> Result<T, ApiError> + Send + 'static,
     {
+        let who = who.clone();
         self.read(move |store| {
-            let answer = read(&store.job(id)?);
+            let job = store.job(id)?;
+            who.check(right, &job)?;
+            let answer = read(&job);
             // A job that is removed goes by one rename. What was read before it is whole; after it, nothing is.
             store.job(id)?;
             answer
         })
         .await
+    }
+
+    /// [`Self::with_job`] for those who only look.
+    ///
+    /// # Errors
+    /// As there.
+    pub async fn read_job<T, F>(&self, who: &Principal, id: JobId, read: F) -> Result<T, ApiError>
+    where
+        T: Send + 'static,
+        F: FnOnce(&Job) -> Result<T, ApiError> + Send + 'static,
+    {
+        self.with_job(who, Right::See, id, read).await
     }
 }

@@ -1,5 +1,6 @@
 //! The HTTP side of Pipelinex: a straight line from a request over intake and admission to a job, and questions about jobs.
 
+pub mod access;
 pub mod admission;
 mod again;
 pub mod app;

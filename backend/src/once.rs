@@ -10,6 +10,7 @@ use std::{
 
 use axum::http::{HeaderMap, HeaderName};
 use pipelinex_common::{
+    access::Owner,
     id::JobId,
     metadata::Metadata,
     store::{Fingerprint, Store, StoreError},
@@ -17,6 +18,7 @@ use pipelinex_common::{
 use tokio::sync::OwnedMutexGuard;
 
 use crate::{
+    access::Principal,
     app::App,
     error::{ApiError, Problem},
 };
@@ -25,8 +27,8 @@ use crate::{
 pub const KEY: HeaderName = HeaderName::from_static("idempotency-key");
 /// The longest key, in characters.
 const KEY_MAX: usize = 255;
-/// Whose key it is: there are no users yet, so everybody's.
-const OWNER: &str = "everybody";
+/// Whose a key is that came without an account: what was written before there were owners.
+const EVERYBODY: &str = "everybody";
 /// The rule of a key that was used for something else.
 const REUSED: &str = "idempotency-key-reused";
 
@@ -35,11 +37,11 @@ const REUSED: &str = "idempotency-key-reused";
 pub struct Key(Fingerprint);
 
 impl Key {
-    /// The key of a request to a route, if it has one.
+    /// The key of somebody's request to a route, if it has one.
     ///
     /// # Errors
     /// 400 for what is no key, and for two of them.
-    pub fn of(headers: &HeaderMap, route: &str) -> Result<Option<Self>, ApiError> {
+    pub fn of(who: &Principal, headers: &HeaderMap, route: &str) -> Result<Option<Self>, ApiError> {
         let mut sent = headers.get_all(KEY).iter();
         let Some(key) = sent.next() else { return Ok(None) };
         let key = key.as_bytes();
@@ -48,7 +50,7 @@ impl Key {
             let detail = format!("Idempotency-Key is sent once, as 1 to {KEY_MAX} visible ASCII characters");
             return Err(ApiError::Malformed { code: "idempotency-key", detail });
         }
-        Ok(Some(Self(Fingerprint::of(&[OWNER.as_bytes(), route.as_bytes(), key]))))
+        Ok(Some(Self(Fingerprint::of(&[owner_of_key(who.owner()).as_bytes(), route.as_bytes(), key]))))
     }
 
     /// Waits until no other request goes on under this key.
@@ -56,6 +58,11 @@ impl Key {
         let alone = app.turns.queue(&self.0).lock_owned().await;
         Turn { key: self.0, body, _alone: alone }
     }
+}
+
+/// The name under which an owner's keys are kept. No account has the other name of anonymous: names of accounts follow a letter.
+fn owner_of_key(owner: &Owner) -> String {
+    if owner.is_anonymous() { EVERYBODY.to_owned() } else { format!("@{}", owner.as_str()) }
 }
 
 /// Makes a job, unless an earlier request of the same key made it: then the answer is that one's.
@@ -167,7 +174,17 @@ mod tests {
         for &key in keys {
             headers.append(KEY, key.try_into().unwrap());
         }
-        Key::of(&headers, "upload")
+        Key::of(&Principal::of(Owner::anonymous()), &headers, "upload")
+    }
+
+    #[test]
+    fn each_owner_has_keys_of_their_own_and_those_from_before_are_anonymouss() {
+        let headers = HeaderMap::from_iter([(KEY, "a".parse().unwrap())]);
+        let key = |owner: Owner| Key::of(&Principal::of(owner), &headers, "upload").unwrap().unwrap().0;
+        let anonymous = key(Owner::anonymous());
+        assert_eq!(anonymous, Fingerprint::of(&[b"everybody", b"upload", b"a"]), "as older programs wrote it down");
+        assert_ne!(key(Owner::named("everybody")), anonymous);
+        assert_ne!(key(Owner::named("ada")), key(Owner::named("bob")));
     }
 
     #[test]

@@ -17,7 +17,7 @@ use pipelinex_common::{
 };
 use sha2::{Digest, Sha256};
 
-use crate::{app::App, error::ApiError, report_zip};
+use crate::{access::Principal, app::App, error::ApiError, report_zip};
 
 /// How the name of the file ends; before it stands the digest of its content.
 const ENDING: &str = ".zip";
@@ -36,9 +36,9 @@ pub struct Stored {
 ///
 /// # Errors
 /// 404 where there is no such job, 409 until it has ended, 507 when the disk is full.
-pub async fn reports(app: &App, id: JobId) -> Result<Stored, ApiError> {
+pub async fn reports(app: &App, who: &Principal, id: JobId) -> Result<Stored, ApiError> {
     let folder = app.store.layout().report_archive(id);
-    if let Some(stored) = app.read_job(id, move |job| ended(job).and_then(|()| stored(&folder))).await? {
+    if let Some(stored) = app.read_job(who, id, move |job| ended(job).and_then(|()| stored(&folder))).await? {
         return Ok(stored);
     }
     // Making one takes the disk and a core: few at a time, and those who waited for another's find it made.

@@ -4,6 +4,7 @@ use std::path::PathBuf;
 
 use jiff::Timestamp;
 use pipelinex_common::{
+    access::Owner,
     disk::{self, Versioned},
     folder::Folder,
     id::JobId,
@@ -19,6 +20,7 @@ use tokio::{sync::SemaphorePermit, task::spawn_blocking};
 use tokio_util::sync::CancellationToken;
 
 use crate::{
+    access::Principal,
     admission::{self, Accepted},
     again::Again,
     app::App,
@@ -96,12 +98,13 @@ pub struct Judged {
 /// # Errors
 /// 422 with every problem that was found, and nothing is left behind; 507 when the disk is full. Of a repository also 413,
 /// 502 and 504.
-pub async fn submit(app: &App, source: Source, turn: Option<Turn>) -> Result<Made, ApiError> {
-    let (app, gone) = (app.clone(), CancellationToken::new());
+pub async fn submit(app: &App, who: &Principal, source: Source, turn: Option<Turn>) -> Result<Made, ApiError> {
+    who.check_submits()?;
+    let (app, owner, gone) = (app.clone(), who.owner().clone(), CancellationToken::new());
     let _told_when_the_client_goes = gone.clone().drop_guard();
     let line = async move {
         let judged = judge(&app, source, &gone).await?;
-        let made = admit(&app, judged, turn, gone).await?;
+        let made = admit(&app, judged, owner, turn, gone).await?;
         ring(&app, made.metadata.job_id);
         Ok(made)
     };
@@ -112,7 +115,8 @@ pub async fn submit(app: &App, source: Source, turn: Option<Turn>) -> Result<Mad
 ///
 /// # Errors
 /// As those of [`submit`].
-pub async fn precheck(app: &App, source: Source) -> Result<Judged, ApiError> {
+pub async fn precheck(app: &App, who: &Principal, source: Source) -> Result<Judged, ApiError> {
+    who.check_submits()?;
     let (app, gone) = (app.clone(), CancellationToken::new());
     let _told_when_the_client_goes = gone.clone().drop_guard();
     tokio::spawn(async move { judge(&app, source, &gone).await }).await.map_err(ApiError::internal)?
@@ -278,7 +282,13 @@ async fn make_dir(path: PathBuf) -> Result<(), ApiError> {
 }
 
 /// Completes the staged folder, and makes it a job.
-async fn admit(app: &App, mut judged: Judged, turn: Option<Turn>, gone: CancellationToken) -> Result<Made, ApiError> {
+async fn admit(
+    app: &App,
+    mut judged: Judged,
+    owner: Owner,
+    turn: Option<Turn>,
+    gone: CancellationToken,
+) -> Result<Made, ApiError> {
     let app = app.clone();
     let work = move || {
         let staging =
@@ -286,12 +296,12 @@ async fn admit(app: &App, mut judged: Judged, turn: Option<Turn>, gone: Cancella
         let stack = app.stacks.find(&judged.fetched.request.stack)?;
         app.stacks.install(stack, &staging.paths().pipelines()).map_err(StoreError::from)?;
         let project = judged.fetched.request.project.as_deref().unwrap_or(DEFAULT_PROJECT);
-        let run_number = app.store.next_run_number(project, &judged.verdict.pipeline_name)?;
+        let run_number = app.store.next_run_number(&owner, project, &judged.verdict.pipeline_name)?;
         if gone.is_cancelled() {
             return Err(ApiError::client_gone());
         }
         let id = turn.as_ref().map_or_else(|| Ok(JobId::generate()), |turn| turn.bind(&app.store))?;
-        let metadata = judged.into_metadata(id, run_number, app.config.intake.clone());
+        let metadata = judged.into_metadata(id, owner, run_number, app.config.intake.clone());
         let admitted = app.store.admit(staging, &metadata);
         if let (Ok(()), Some(turn)) = (&admitted, &turn) {
             turn.used(&app.store);
@@ -332,7 +342,7 @@ impl Judged {
         self.fetched.folder.as_ref()
     }
 
-    fn into_metadata(self, job_id: JobId, run_number: u64, limits: IntakeLimits) -> Metadata {
+    fn into_metadata(self, job_id: JobId, owner: Owner, run_number: u64, limits: IntakeLimits) -> Metadata {
         let Self { fetched: Fetched { request, source, folder, retry_of, .. }, verdict } = self;
         let now = Timestamp::now();
         Metadata {
@@ -353,7 +363,7 @@ impl Judged {
             commit: request.commit,
             run_number,
             retry_of,
-            owner: None,
+            owner,
             source,
             folder,
             limits,

@@ -74,6 +74,42 @@ fn images_are_built_of_the_whole_workspace() {
     }
 }
 
+/// What answers everybody alike: whether the server lives, its own style and script, and pages that say nothing of a job.
+const ANSWERS_EVERYBODY: [&str; 5] = ["health::health", "health::ready", "assets::asset", "home::list", "lines::lines"];
+
+/// Who asks is in the words of every handler, and only the extractor makes one: a job is given to nobody without.
+#[test]
+fn every_handler_knows_who_asks() {
+    let sources = sources();
+    let text = |path: &str| &sources.iter().find(|(known, _)| known == path).unwrap().1;
+    let mut handlers = Vec::new();
+    for part in ["routes", "web"] {
+        let table = text(&format!("backend/src/{part}/mod.rs"));
+        for method in ["get(", "post("] {
+            for (at, _) in table.match_indices(method).filter(|(at, _)| table[..*at].ends_with([' ', '.'])) {
+                let name = table[at + method.len()..].split(')').next().unwrap();
+                let (module, function) = name.split_once("::").unwrap_or_else(|| panic!("{part}: {name}"));
+                let file = text(&format!("backend/src/{part}/{module}.rs"));
+                let begin = file.find(&format!("pub async fn {function}(")).unwrap_or_else(|| panic!("{name}"));
+                let taken = file[begin..].split(") ->").next().unwrap();
+                handlers.push((name.to_owned(), taken.contains(": Principal")));
+            }
+        }
+    }
+    assert!(handlers.len() > 20, "{handlers:?}");
+    let blind = handlers.iter().filter(|(_, knows)| !knows).map(|(name, _)| name.as_str());
+    let blind: Vec<&str> = blind.filter(|name| !ANSWERS_EVERYBODY.contains(name)).collect();
+    assert!(blind.is_empty(), "these take no Principal: {blind:?}");
+    let made = |(path, text): &&(String, String)| text.contains("Principal {") && path != "backend/src/access.rs";
+    assert_eq!(sources.iter().find(made).map(|(path, _)| path), None, "only the extractor says who asks");
+    // The gate; what is behind it; and the lists, which ask it for each job.
+    let behind = ["app", "submit", "once", "report_store", "web/home", "routes/jobs"];
+    let behind = behind.map(|file| format!("backend/src/{file}.rs"));
+    let homes: Vec<&str> =
+        behind.iter().map(String::as_str).chain(["common/src/", "cli/src/", "worker/src/"]).collect();
+    only_in("store.job(", &homes);
+}
+
 #[test]
 fn backend_and_worker_never_see_each_other() {
     only_in("pipelinex_backend", &["cli/src/"]);

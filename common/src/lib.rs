@@ -2,6 +2,7 @@
 
 pub use pipelinex_findings as findings;
 
+pub mod access;
 pub mod advisories;
 pub mod clock;
 pub mod coverage;

@@ -5,6 +5,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
 use crate::{
+    access::Owner,
     disk::Versioned,
     execution::{Execution, StageRecord},
     folder::Folder,
@@ -53,8 +54,9 @@ pub struct Metadata {
     /// The job that this one is once more.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub retry_of: Option<JobId>,
-    /// Who submitted it; absent without accounts.
-    pub owner: Option<String>,
+    /// Whose it is.
+    #[serde(default, deserialize_with = "crate::access::read_owner")]
+    pub owner: Owner,
     /// What was submitted.
     pub source: SourceInfo,
     /// The folder of it that is built; absent: its top.

@@ -46,6 +46,7 @@ fn every_admission_record_that_was_ever_written_is_read() {
     let [first, second] = &records[..] else { panic!("two versions") };
     assert_eq!(first.limits, IntakeLimits::default(), "the first records did not name their limits");
     assert_eq!((first.run_number, first.source.git.as_ref(), first.retry_of), (7, None, None));
+    assert!(records.iter().all(|record| record.owner.is_anonymous()), "they named no owner");
     assert_eq!(second.limits.files, 500, "what a record names stays");
     assert_eq!(second.source.git.as_ref().unwrap().git_ref.as_deref(), Some("main"));
 }

@@ -17,6 +17,7 @@ use std::{
 
 use jiff::Timestamp;
 use pipelinex_common::{
+    access::Owner,
     disk::Versioned,
     execution::{Execution, StepEnd, StepRecord},
     id::JobId,
@@ -115,16 +116,23 @@ fn two_processes_agree_on_one_instance() {
 
 #[test]
 fn run_numbers_are_never_given_twice() {
-    let (_dir, store) = store();
+    let ((_dir, store), anonymous) = (store(), Owner::anonymous());
     let mut numbers: Vec<u64> = std::thread::scope(|scope| {
         let tries: Vec<_> = (0..4)
-            .map(|_| scope.spawn(|| (0..25).map(|_| store.next_run_number("p", "q").unwrap()).collect::<Vec<_>>()))
+            .map(|_| {
+                scope
+                    .spawn(|| (0..25).map(|_| store.next_run_number(&anonymous, "p", "q").unwrap()).collect::<Vec<_>>())
+            })
             .collect();
         tries.into_iter().flat_map(|t| t.join().unwrap()).collect()
     });
     numbers.sort_unstable();
     assert_eq!(numbers, (1..=100).collect::<Vec<_>>());
-    assert_eq!(store.next_run_number("other", "q").unwrap(), 1);
+    assert_eq!(store.next_run_number(&Owner::anonymous(), "other", "q").unwrap(), 1);
+    assert_eq!(store.next_run_number(&Owner::named("ada"), "p", "q").unwrap(), 1, "each owner has runs of their own");
+    // SHA-256 of "p", NUL and "q": where older programs counted, to which nobody had an owner.
+    let before = store.layout().run_numbers("594d7170011c2622ed909f9c1325fda9");
+    assert!(before.join("100").exists(), "anonymous goes on there");
 }
 
 #[test]

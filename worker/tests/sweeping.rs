@@ -7,6 +7,7 @@ mod support;
 use std::{collections::BTreeMap, time::Duration};
 
 use pipelinex_common::{
+    access::Owner,
     disk::Versioned,
     execution::{StepEnd, StepRecord},
     id::JobId,
@@ -210,7 +211,7 @@ async fn ended(world: &World, count: usize) -> Vec<JobId> {
 #[test]
 fn old_jobs_are_removed_with_all_they_left_and_run_numbers_go_on() {
     story(async |world| {
-        let number = world.store.next_run_number("p", "q").unwrap();
+        let number = world.store.next_run_number(&Owner::anonymous(), "p", "q").unwrap();
         let jobs = ended(world, 3).await;
         let waiting = world.submit(FINE, &[]);
         volume(&world.engine, &format!("left-{}", jobs[0]), labels(world.store.instance().as_str(), Some(jobs[0]), 0))
@@ -229,7 +230,7 @@ fn old_jobs_are_removed_with_all_they_left_and_run_numbers_go_on() {
         assert!(text(world.store.layout().job(jobs[2]).state()).contains("SUCCEEDED"), "the latest is whole");
         assert_eq!(world.store.trash().unwrap(), Vec::<std::path::PathBuf>::new());
         assert!(!gc::remove_job(None, &world.store, waiting.id()).await, "what has not ended is never removed");
-        assert_eq!(world.store.next_run_number("p", "q").unwrap(), number + 1);
+        assert_eq!(world.store.next_run_number(&Owner::anonymous(), "p", "q").unwrap(), number + 1);
     });
 }
 

@@ -17,7 +17,7 @@ use super::{
     download::{Asked, Download, ETag},
     path::{ArtifactPath, JobPath},
 };
-use crate::{app::App, error::ApiError, report_zip::open_or_nothing};
+use crate::{access::Principal, app::App, error::ApiError, report_zip::open_or_nothing};
 
 /// The most files that are listed; a worker collects a tenth of it from one step.
 const FILES_MAX: usize = 100_000;
@@ -50,8 +50,12 @@ struct Artifact {
 }
 
 /// What there is so far.
-pub async fn list(State(app): State<App>, JobPath(id): JobPath) -> Result<Json<ArtifactsPage>, ApiError> {
-    Ok(Json(app.read_job(id, gather).await?))
+pub async fn list(
+    State(app): State<App>,
+    who: Principal,
+    JobPath(id): JobPath,
+) -> Result<Json<ArtifactsPage>, ApiError> {
+    Ok(Json(app.read_job(&who, id, gather).await?))
 }
 
 fn gather(job: &Job) -> Result<ArtifactsPage, ApiError> {
@@ -89,7 +93,12 @@ fn gather(job: &Job) -> Result<ArtifactsPage, ApiError> {
 }
 
 /// One of them, as a file.
-pub async fn download(State(app): State<App>, artifact: ArtifactPath, asked: Asked) -> Result<Response, ApiError> {
+pub async fn download(
+    State(app): State<App>,
+    who: Principal,
+    artifact: ArtifactPath,
+    asked: Asked,
+) -> Result<Response, ApiError> {
     let place = asked.place(&app)?;
     let ArtifactPath { id, step, path } = artifact;
     let name = saved_as(&path);
@@ -107,7 +116,7 @@ pub async fn download(State(app): State<App>, artifact: ArtifactPath, asked: Ask
         let etag = Some(ETag::of_files(&format!("{id}/{step}/{path}"), &files)?);
         Ok(Download { kind: "application/octet-stream", name, files, etag })
     };
-    app.read_job(id, opened).await?.answer(&asked, place)
+    app.read_job(&who, id, opened).await?.answer(&asked, place)
 }
 
 /// What is not there and what is nothing that we read are the same to who asks.

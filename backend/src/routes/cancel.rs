@@ -5,7 +5,7 @@ use pipelinex_common::{id::JobId, state::JobState};
 use serde::Serialize;
 
 use super::path::JobPath;
-use crate::{app::App, cancel, error::ApiError};
+use crate::{access::Principal, app::App, cancel, error::ApiError};
 
 /// What the job's record says after this.
 const WORDS: &str = "by a call to the API";
@@ -27,15 +27,23 @@ pub struct SeedCanceling {
 }
 
 /// 202 once the wish is durable, also when it was before.
-pub async fn cancel(State(app): State<App>, JobPath(id): JobPath) -> Result<(StatusCode, Json<Canceling>), ApiError> {
-    let view = cancel::cancel(&app, id, WORDS).await?;
+pub async fn cancel(
+    State(app): State<App>,
+    who: Principal,
+    JobPath(id): JobPath,
+) -> Result<(StatusCode, Json<Canceling>), ApiError> {
+    let view = cancel::cancel(&app, &who, id, WORDS).await?;
     let answer = Canceling { job_id: id, state: view.execution.state, cancel_wished: true };
     Ok((StatusCode::ACCEPTED, Json(answer)))
 }
 
 /// The same in the words of the predecessor.
-pub async fn seed(State(app): State<App>, JobPath(id): JobPath) -> Result<(StatusCode, Json<SeedCanceling>), ApiError> {
-    let view = cancel::cancel(&app, id, WORDS).await?;
+pub async fn seed(
+    State(app): State<App>,
+    who: Principal,
+    JobPath(id): JobPath,
+) -> Result<(StatusCode, Json<SeedCanceling>), ApiError> {
+    let view = cancel::cancel(&app, &who, id, WORDS).await?;
     Ok((StatusCode::ACCEPTED, Json(SeedCanceling { job_id: id, status: seed_word(view.execution.state) })))
 }
 

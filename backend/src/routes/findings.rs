@@ -22,7 +22,7 @@ use pipelinex_common::{
 use serde::{Deserialize, Serialize};
 
 use super::path::JobPath;
-use crate::{app::App, error::ApiError, report_zip::open_or_nothing};
+use crate::{access::Principal, app::App, error::ApiError, report_zip::open_or_nothing};
 
 /// The largest list of one step that is read, in bytes: the raw reports that it is made of have at most half of it.
 const FINDINGS_BYTES: u64 = 64 * MIB;
@@ -124,6 +124,7 @@ impl Filter {
 /// What was found so far.
 pub async fn findings(
     State(app): State<App>,
+    who: Principal,
     JobPath(id): JobPath,
     wish: Result<Query<Wish>, QueryRejection>,
 ) -> Result<Json<FindingsPage>, ApiError> {
@@ -132,7 +133,7 @@ pub async fn findings(
         detail: "the query takes severity, stage and tool, each once, as lists with commas".to_owned(),
     };
     let Query(wish) = wish.map_err(|_| malformed())?;
-    Ok(Json(app.read_job(id, move |job| gather_wanted(job, &wish)).await?))
+    Ok(Json(app.read_job(&who, id, move |job| gather_wanted(job, &wish)).await?))
 }
 
 /// All findings of a job so far, the worst first.

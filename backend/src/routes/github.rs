@@ -7,6 +7,7 @@ use axum::{
 
 use super::upload::created;
 use crate::{
+    access::Principal,
     app::App,
     client::Caller,
     error::ApiError,
@@ -17,15 +18,15 @@ use crate::{
 };
 
 /// 201 with the metadata, once the repository is cloned and the job is durable.
-pub async fn github(State(app): State<App>, request: Request) -> Result<Response, ApiError> {
-    let key = Key::of(request.headers(), "github")?;
+pub async fn github(State(app): State<App>, who: Principal, request: Request) -> Result<Response, ApiError> {
+    let key = Key::of(&who, request.headers(), "github")?;
     let client = Caller::of(request.extensions())?.client;
     let client_side = request.extensions().get::<ClientSide>().cloned();
     let (text, body) = extract_url::receive(&app, request).await?;
     // A place for a clone is taken by who clones, not by who waits for another's.
     let make = async |turn| {
         let wish = extract_url::wish(&app, client, &text).await?;
-        submit::submit(&app, CloneWish { client_side, ..wish }.into(), turn).await
+        submit::submit(&app, &who, CloneWish { client_side, ..wish }.into(), turn).await
     };
     Ok(created(once(&app, key, body, make).await?))
 }

@@ -6,7 +6,7 @@ use pipelinex_common::{id::JobId, metadata::Metadata, slug::Slug, state::StepSta
 use serde::Serialize;
 
 use super::{path::JobPath, status::ExecutionPart};
-use crate::{app::App, error::ApiError};
+use crate::{access::Principal, app::App, error::ApiError};
 
 /// The answer.
 #[derive(Debug, Serialize)]
@@ -51,7 +51,7 @@ pub fn address(id: JobId) -> String {
 }
 
 /// One job.
-pub async fn view(State(app): State<App>, JobPath(id): JobPath) -> Result<Json<JobPage>, ApiError> {
-    let view = app.read_job(id, |job| job.view().map_err(ApiError::broken)).await?;
+pub async fn view(State(app): State<App>, who: Principal, JobPath(id): JobPath) -> Result<Json<JobPage>, ApiError> {
+    let view = app.read_job(&who, id, |job| job.view().map_err(ApiError::broken)).await?;
     Ok(Json(view.into()))
 }

@@ -16,6 +16,7 @@ use serde::{Deserialize, Serialize};
 
 use super::job::address;
 use crate::{
+    access::{Principal, Right},
     app::App,
     error::{ApiError, UNREADABLE},
 };
@@ -89,11 +90,12 @@ struct Wanted {
 /// One page of the jobs.
 pub async fn list(
     State(app): State<App>,
+    who: Principal,
     filter: Result<Query<Filter>, QueryRejection>,
 ) -> Result<Json<JobsPage>, ApiError> {
     let Query(filter) = filter.map_err(|_| malformed("the query takes state, project, limit and cursor"))?;
     let query = filter.check()?;
-    Ok(Json(app.read(move |store| page(store, &query)).await?))
+    Ok(Json(app.read(move |store| page(store, &who, &query)).await?))
 }
 
 fn malformed(detail: impl Into<String>) -> ApiError {
@@ -117,7 +119,7 @@ impl Filter {
     }
 }
 
-fn page(store: &Store, query: &Wanted) -> Result<JobsPage, ApiError> {
+fn page(store: &Store, who: &Principal, query: &Wanted) -> Result<JobsPage, ApiError> {
     let known = store.known_ids()?;
     let ids = older(&known, query.before);
     let (mut jobs, mut last) = (Vec::new(), None);
@@ -126,7 +128,7 @@ fn page(store: &Store, query: &Wanted) -> Result<JobsPage, ApiError> {
             break;
         }
         last = Some(*id);
-        jobs.extend(row(store, *id, query));
+        jobs.extend(row(store, who, *id, query));
     }
     let next = last.filter(|last| ids.last() != Some(last));
     Ok(JobsPage { jobs, next })
@@ -137,10 +139,11 @@ pub(crate) fn older(ids: &[JobId], than: Option<JobId>) -> &[JobId] {
     &ids[than.map_or(0, |than| ids.partition_point(|id| *id >= than))..]
 }
 
-fn row(store: &Store, id: JobId, query: &Wanted) -> Option<Row> {
+fn row(store: &Store, who: &Principal, id: JobId, query: &Wanted) -> Option<Row> {
     match store.job(id).and_then(|job| job.view()) {
         Ok(view) => {
-            let wanted = query.state.is_none_or(|state| view.execution.state == state)
+            let wanted = who.may(Right::See, &view.metadata.owner)
+                && query.state.is_none_or(|state| view.execution.state == state)
                 && query.project.as_ref().is_none_or(|project| view.metadata.project == *project);
             wanted.then(|| Row::Whole(Box::new(view.into())))
         }

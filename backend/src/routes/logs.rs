@@ -21,7 +21,7 @@ use super::{
     download::{self, Asked, Download, ETag},
     path::StagePath,
 };
-use crate::{app::App, error::ApiError};
+use crate::{access::Principal, app::App, error::ApiError};
 
 /// What is asked for.
 #[derive(Debug, Default, Deserialize)]
@@ -44,6 +44,7 @@ struct Excerpt {
 /// at which to go on; `x-log-complete: true` says that nothing will follow.
 pub async fn logs(
     State(app): State<App>,
+    who: Principal,
     StagePath(id, stage): StagePath,
     wish: Result<Query<Wish>, QueryRejection>,
     asked: Asked,
@@ -51,7 +52,7 @@ pub async fn logs(
     let Query(wish) = wish.map_err(|_| malformed("the query takes `offset`, in bytes, and `step`"))?;
     let place = asked.place(&app)?;
     let offset = wish.offset;
-    let Excerpt { download, complete } = app.read_job(id, move |job| find(job, &stage, &wish)).await?;
+    let Excerpt { download, complete } = app.read_job(&who, id, move |job| find(job, &stage, &wish)).await?;
     let next = offset.saturating_add(download.bytes());
     let mut response = download.answer(&asked, place)?;
     let headers = response.headers_mut();

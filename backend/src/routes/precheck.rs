@@ -12,6 +12,7 @@ use pipelinex_common::{
 use serde::Serialize;
 
 use crate::{
+    access::Principal,
     app::App,
     error::{ApiError, Choice, Problem},
     extract, submit,
@@ -39,9 +40,9 @@ pub struct Precheck {
 }
 
 /// 200 with the verdict, also when it is a refusal; other codes where there was nothing to judge.
-pub async fn precheck(State(app): State<App>, request: Request) -> Result<Json<Precheck>, ApiError> {
+pub async fn precheck(State(app): State<App>, who: Principal, request: Request) -> Result<Json<Precheck>, ApiError> {
     let (upload, _) = extract::receive(&app, request).await?;
-    match submit::precheck(&app, upload.into()).await {
+    match submit::precheck(&app, &who, upload.into()).await {
         Ok(judged) => Ok(Json(Precheck {
             accepted: true,
             status: Some(judged.verdict.status),

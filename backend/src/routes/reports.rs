@@ -6,12 +6,17 @@ use super::{
     download::{Asked, Download, ETag},
     path::JobPath,
 };
-use crate::{app::App, error::ApiError, report_store};
+use crate::{access::Principal, app::App, error::ApiError, report_store};
 
 /// The reports; 409 until the job has ended.
-pub async fn reports(State(app): State<App>, JobPath(id): JobPath, asked: Asked) -> Result<Response, ApiError> {
+pub async fn reports(
+    State(app): State<App>,
+    who: Principal,
+    JobPath(id): JobPath,
+    asked: Asked,
+) -> Result<Response, ApiError> {
     let place = asked.place(&app)?;
-    let stored = report_store::reports(&app, id).await?;
+    let stored = report_store::reports(&app, &who, id).await?;
     let download = Download {
         kind: "application/zip",
         name: format!("{id}-reports.zip"),

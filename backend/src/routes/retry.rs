@@ -5,6 +5,7 @@ use pipelinex_common::store::Fingerprint;
 
 use super::{path::JobPath, upload::created};
 use crate::{
+    access::Principal,
     again::run_again,
     app::App,
     client::Caller,
@@ -15,11 +16,12 @@ use crate::{
 /// 201 with the metadata of the new job, whose `retry_of` is the old one.
 pub async fn retry(
     State(app): State<App>,
+    who: Principal,
     JobPath(id): JobPath,
     caller: Caller,
     headers: HeaderMap,
 ) -> Result<Response, ApiError> {
-    let key = Key::of(&headers, "retry")?;
+    let key = Key::of(&who, &headers, "retry")?;
     let body = Fingerprint::of(&[id.to_string().as_bytes()]);
-    Ok(created(once(&app, key, body, |turn| run_again(&app, caller.client, id, turn)).await?))
+    Ok(created(once(&app, key, body, |turn| run_again(&app, &who, caller.client, id, turn)).await?))
 }

@@ -14,7 +14,7 @@ use pipelinex_common::{
 use serde::Serialize;
 
 use super::path::JobPath;
-use crate::{app::App, error::ApiError};
+use crate::{access::Principal, app::App, error::ApiError};
 
 /// The answer.
 #[derive(Debug, Serialize)]
@@ -97,7 +97,11 @@ impl From<JobView> for StatusPage {
 }
 
 /// The status of a job, at any time of its life.
-pub async fn status(State(app): State<App>, JobPath(id): JobPath) -> Result<Json<StatusPage>, ApiError> {
-    let view = app.read_job(id, |job| job.view().map_err(ApiError::broken)).await?;
+pub async fn status(
+    State(app): State<App>,
+    who: Principal,
+    JobPath(id): JobPath,
+) -> Result<Json<StatusPage>, ApiError> {
+    let view = app.read_job(&who, id, |job| job.view().map_err(ApiError::broken)).await?;
     Ok(Json(view.into()))
 }

@@ -9,6 +9,7 @@ use axum::{
 
 use super::job::address;
 use crate::{
+    access::Principal,
     app::App,
     error::ApiError,
     extract,
@@ -20,10 +21,10 @@ use crate::{
 pub const REPLAYED: HeaderName = HeaderName::from_static("idempotent-replayed");
 
 /// 201 with the metadata, once the job is durable.
-pub async fn upload(State(app): State<App>, request: Request) -> Result<Response, ApiError> {
-    let key = Key::of(request.headers(), "upload")?;
+pub async fn upload(State(app): State<App>, who: Principal, request: Request) -> Result<Response, ApiError> {
+    let key = Key::of(&who, request.headers(), "upload")?;
     let (upload, body) = extract::receive(&app, request).await?;
-    let make = |turn| submit::submit(&app, upload.into(), turn);
+    let make = |turn| submit::submit(&app, &who, upload.into(), turn);
     Ok(created(once(&app, key, body, make).await?))
 }
 

@@ -25,6 +25,7 @@ use super::{
     page, words,
 };
 use crate::{
+    access::{Principal, Right},
     app::App,
     error::{Choice, Problem},
     routes::jobs::{older, why_broken},
@@ -97,23 +98,26 @@ pub async fn list(uri: Uri) -> Response {
 /// The page.
 pub async fn home(
     State(app): State<App>,
+    who: Principal,
     headers: HeaderMap,
     Query(mut query): Query<BTreeMap<String, String>>,
 ) -> Result<Response, PageError> {
     let cursor = query.remove("cursor").and_then(|text| text.parse().ok());
-    draw(&app, &headers, query, None, StatusCode::OK, cursor).await
+    draw(&app, &who, &headers, query, None, StatusCode::OK, cursor).await
 }
 
 /// The page, with a verdict over what was sent.
 pub async fn draw(
     app: &App,
+    who: &Principal,
     headers: &HeaderMap,
     texts: Texts,
     verdict: Option<Verdict>,
     status: StatusCode,
     before: Option<JobId>,
 ) -> Result<Response, PageError> {
-    let (jobs, next) = app.read(move |store| Ok(rows(store, before)?)).await?;
+    let whose = who.clone();
+    let (jobs, next) = app.read(move |store| Ok(rows(store, &whose, before)?)).await?;
     let form = Form::new(app, texts.clone());
     let shown = if texts.contains_key("stack") { texts.clone() } else { as_sent(&form) };
     let lines = Lines::of_form(&shown, &host_of(headers));
@@ -137,12 +141,13 @@ fn as_sent(form: &Form) -> Texts {
     lists.chain(on).chain([("stages".to_owned(), form.shown())]).collect()
 }
 
-fn rows(store: &Store, before: Option<JobId>) -> Result<(Vec<Row>, Option<JobId>), StoreError> {
+fn rows(store: &Store, who: &Principal, before: Option<JobId>) -> Result<(Vec<Row>, Option<JobId>), StoreError> {
     let known = store.known_ids()?;
     let ids = older(&known, before);
     let now = Timestamp::now();
     let shown = &ids[..ids.len().min(JOBS)];
     let row = |id: &JobId| match store.job(*id).and_then(|job| job.view()) {
+        Ok(view) if !who.may(Right::See, &view.metadata.owner) => None,
         Ok(view) => Some(Row::Whole(Box::new(WholeRow::new(*id, view, now)))),
         Err(StoreError::NoSuchJob(_)) => None,
         Err(error) => Some(Row::Broken(*id, why_broken(*id, &error))),

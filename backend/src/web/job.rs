@@ -26,6 +26,7 @@ use super::{
     words,
 };
 use crate::{
+    access::Principal,
     app::App,
     error::ApiError,
     routes::{JobPath, gather_findings},
@@ -82,12 +83,13 @@ struct StageView {
 /// `GET /jobs/{id}`.
 pub async fn page(
     State(app): State<App>,
+    who: Principal,
     headers: HeaderMap,
     path: Result<JobPath, ApiError>,
 ) -> Result<Response, PageError> {
     let JobPath(id) = path?;
     let host = host_of(&headers);
-    let drawn = app.read_job(id, move |job| draw(job, &host)).await?;
+    let drawn = app.read_job(&who, id, move |job| draw(job, &host)).await?;
     Ok(super::page(StatusCode::OK, &drawn))
 }
 

@@ -15,6 +15,7 @@ use super::{
     page,
 };
 use crate::{
+    access::Principal,
     admission::Accepted,
     again::run_again,
     app::App,
@@ -36,11 +37,11 @@ pub struct Wish {
 }
 
 /// `POST /jobs`: to the page of the job.
-pub async fn submit(State(app): State<App>, request: Request) -> Result<Response, PageError> {
+pub async fn submit(State(app): State<App>, who: Principal, request: Request) -> Result<Response, PageError> {
     let headers = request.headers().clone();
     let (texts, upload) = read(&app, request).await?;
     let made = match upload {
-        Ok(upload) => submit::submit(&app, upload, None).await,
+        Ok(upload) => submit::submit(&app, &who, upload, None).await,
         Err(error) => Err(error),
     };
     match made {
@@ -48,13 +49,14 @@ pub async fn submit(State(app): State<App>, request: Request) -> Result<Response
             let address = format!("/jobs/{}", made.metadata.job_id);
             Ok((StatusCode::SEE_OTHER, [(header::LOCATION, address)]).into_response())
         }
-        Err(error) => refused(&app, &headers, texts, error, false).await,
+        Err(error) => refused(&app, &who, &headers, texts, error, false).await,
     }
 }
 
 /// `POST /jobs/check`: what admission would say, and no job.
 pub async fn check(
     State(app): State<App>,
+    who: Principal,
     wish: Result<Query<Wish>, QueryRejection>,
     request: Request,
 ) -> Result<Response, PageError> {
@@ -63,34 +65,39 @@ pub async fn check(
     let headers = request.headers().clone();
     let (texts, upload) = read(&app, request).await?;
     let judged = match upload {
-        Ok(upload) => submit::precheck(&app, upload).await,
+        Ok(upload) => submit::precheck(&app, &who, upload).await,
         Err(error) => Err(error),
     };
     match judged {
         Ok(judged) if wish.alone => Ok(page(StatusCode::OK, &accepted(judged, &texts))),
         Ok(judged) => {
             let verdict = accepted(judged, &texts);
-            home::draw(&app, &headers, texts, Some(verdict), StatusCode::OK, None).await
+            home::draw(&app, &who, &headers, texts, Some(verdict), StatusCode::OK, None).await
         }
-        Err(error) => refused(&app, &headers, texts, error, wish.alone).await,
+        Err(error) => refused(&app, &who, &headers, texts, error, wish.alone).await,
     }
 }
 
 /// `POST /jobs/{id}/again`: the same once more, as a new job.
 pub async fn again(
     State(app): State<App>,
+    who: Principal,
     caller: Caller,
     path: Result<JobPath, ApiError>,
 ) -> Result<Response, PageError> {
     let JobPath(id) = path?;
-    let made = run_again(&app, caller.client, id, None).await?;
+    let made = run_again(&app, &who, caller.client, id, None).await?;
     Ok((StatusCode::SEE_OTHER, [(header::LOCATION, format!("/jobs/{}", made.metadata.job_id))]).into_response())
 }
 
 /// `POST /jobs/{id}/cancel`: the page then says what is going on, also when the job had ended before.
-pub async fn cancel(State(app): State<App>, path: Result<JobPath, ApiError>) -> Result<Response, PageError> {
+pub async fn cancel(
+    State(app): State<App>,
+    who: Principal,
+    path: Result<JobPath, ApiError>,
+) -> Result<Response, PageError> {
     let JobPath(id) = path?;
-    match crate::cancel::cancel(&app, id, "on its page").await {
+    match crate::cancel::cancel(&app, &who, id, "on its page").await {
         Ok(_) | Err(ApiError::Ended { .. }) => {
             Ok((StatusCode::SEE_OTHER, [(header::LOCATION, format!("/jobs/{id}"))]).into_response())
         }
@@ -131,6 +138,7 @@ fn accepted(judged: Judged, texts: &Texts) -> Verdict {
 /// The page again, with what is wrong. Errors of ours have a page of their own.
 async fn refused(
     app: &App,
+    who: &Principal,
     headers: &HeaderMap,
     texts: Texts,
     error: ApiError,
@@ -145,5 +153,5 @@ async fn refused(
     if alone {
         return Ok(page(status, &verdict));
     }
-    home::draw(app, headers, texts, Some(verdict), status, None).await
+    home::draw(app, who, headers, texts, Some(verdict), status, None).await
 }

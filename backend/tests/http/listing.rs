@@ -16,6 +16,34 @@ fn ids(page: &Value) -> Vec<&str> {
 }
 
 #[tokio::test]
+async fn what_is_anothers_is_not_there_for_whoever_asks() {
+    let server = TestServer::start().await;
+    let (own, others) = (server.job().await, server.job().await);
+    let path = others.paths().metadata();
+    let mut record: Value = serde_json::from_slice(&std::fs::read(&path).unwrap()).unwrap();
+    assert_eq!(record["owner"], "anonymous");
+    record["owner"] = "ada".into();
+    std::fs::write(&path, record.to_string()).unwrap();
+    assert_eq!(ids(&server.get("/api/jobs").await.json()), [own.id().to_string()]);
+    let (own, id) = (own.id().to_string(), others.id().to_string());
+    let home = server.get("/").await.text();
+    assert!(home.contains(&own) && !home.contains(&id), "{home}");
+    let job = format!("/api/jobs/{id}");
+    for below in ["", "/status", "/reports", "/findings", "/artifacts", "/artifacts/build/x", "/build/logs"] {
+        server.get(&format!("{job}{below}")).await.assert_problem(404, "not-found");
+    }
+    for path in [format!("{job}/cancel"), format!("/api/job/cancel/{id}"), format!("{job}/retry")] {
+        server.send(server.client.post(server.url(&path))).await.assert_problem(404, "not-found");
+    }
+    assert_eq!(server.get(&format!("/jobs/{id}")).await.status, 404);
+    for path in [format!("/jobs/{id}/again"), format!("/jobs/{id}/cancel")] {
+        assert_eq!(server.send(server.client.post(server.url(&path))).await.status, 404, "{path}");
+    }
+    assert!(others.cancel_wish().is_none());
+    server.stop().await;
+}
+
+#[tokio::test]
 async fn pages_newest_first_with_filters_and_a_broken_job_breaks_nothing() {
     let server = TestServer::start().await;
     let mut jobs = Vec::new();

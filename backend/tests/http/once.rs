@@ -9,6 +9,7 @@ use std::{
 use jiff::{Timestamp, ToSpan};
 use pipelinex_backend::config::Config;
 use pipelinex_common::{
+    access::Owner,
     disk,
     id::JobId,
     queue,
@@ -121,7 +122,11 @@ async fn of_many_at_once_one_makes_the_job_and_all_get_its_answer() {
     assert_eq!(replayed, 7);
     assert!(many.iter().all(|answer| answer.status == 201 && answer.body == many[0].body), "{many:?}");
     assert_eq!(server.store.ids().unwrap().len(), 1);
-    assert_eq!(server.store.next_run_number("default", "spring-boot-maven").unwrap(), 2, "none of them counted twice");
+    assert_eq!(
+        server.store.next_run_number(&Owner::anonymous(), "default", "spring-boot-maven").unwrap(),
+        2,
+        "none of them counted twice"
+    );
     server.assert_nothing_staged().await;
     server.stop().await;
 }

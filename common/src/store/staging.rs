@@ -16,6 +16,7 @@ use uuid::Uuid;
 
 use super::{Lease, Store, StoreError, leftovers::is_old};
 use crate::{
+    access::Owner,
     disk::{self, DiskError},
     foreign::{self, ForeignError},
     layout::JobPaths,
@@ -89,12 +90,18 @@ impl Store {
         }
     }
 
-    /// The next run number of a project and pipeline, created exclusively: no two jobs share one.
+    /// The next run number of an owner's project and pipeline, created exclusively: no two jobs share one.
     ///
     /// # Errors
     /// [`StoreError::Disk`].
-    pub fn next_run_number(&self, project: &str, pipeline: &str) -> Result<u64, StoreError> {
-        let digest = Sha256::new().chain_update(project).chain_update([0]).chain_update(pipeline).finalize();
+    pub fn next_run_number(&self, owner: &Owner, project: &str, pipeline: &str) -> Result<u64, StoreError> {
+        let mut digest = Sha256::new();
+        // Those of anonymous are counted where they were before there were owners.
+        if !owner.is_anonymous() {
+            digest.update(owner.as_str());
+            digest.update([0, 0]);
+        }
+        let digest = digest.chain_update(project).chain_update([0]).chain_update(pipeline).finalize();
         let key: String = digest.iter().take(16).map(|byte| format!("{byte:02x}")).collect();
         let folder = self.layout.run_numbers(&key);
         disk::make_dir(&folder, 0o750)?;
@@ -239,11 +246,12 @@ mod tests {
     fn keys_and_run_numbers_are_counted_under_the_lock_of_a_file() {
         let dir = tempfile::tempdir().unwrap();
         let store = Store::open(dir.path()).unwrap();
-        let _ = store.next_run_number("p", "q").unwrap();
+        let anonymous = Owner::anonymous();
+        let _ = store.next_run_number(&anonymous, "p", "q").unwrap();
         let runs = fs::read_dir(store.layout().index().join("runs")).unwrap().next().unwrap().unwrap().path();
         let (key, body) = (Fingerprint::of(&[b"key"]), Fingerprint::of(&[b"body"]));
         let waits: [(&Path, &(dyn Fn() + Sync)); 2] = [
-            (&runs.join("lock"), &|| assert_eq!(store.next_run_number("p", "q").unwrap(), 2)),
+            (&runs.join("lock"), &|| assert_eq!(store.next_run_number(&anonymous, "p", "q").unwrap(), 2)),
             (&store.layout().keys_lock(), &|| _ = store.bind_key(&key, &body).unwrap()),
         ];
         for (path, counts) in waits {

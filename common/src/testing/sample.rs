@@ -3,6 +3,7 @@
 use jiff::Timestamp;
 
 use crate::{
+    access::Owner,
     disk::Versioned,
     id::JobId,
     limits::IntakeLimits,
@@ -31,7 +32,7 @@ pub fn metadata<'a>(job_id: JobId, stages: impl IntoIterator<Item = &'a str>) ->
         commit: None,
         run_number: 1,
         retry_of: None,
-        owner: None,
+        owner: Owner::anonymous(),
         source: SourceInfo { kind: SourceKind::Zip, sha256: None, sent_bytes: 0, files: 0, bytes: 0, git: None },
         folder: None,
         limits: IntakeLimits::default(),
