@@ -28,8 +28,12 @@ scan() { # MOUNTS...: what is scanned; leaves the SARIF in $work/report and semg
     { cat "$work/log"; echo "rules: 0 passed, 1 failed"; exit 1; }
 }
 
-# All lists have lines "ID FILE:LINE".
-found() { jq -r '.runs[].results[] | .ruleId + " " + (.locations[0].physicalLocation | .artifactLocation.uri + ":" + (.region.startLine | tostring))' "$work/report" | sort -u; }
+# All lists have lines "ID FILE:LINE". What some rules find in sources of tests pipelinex-scan leaves out, and so does this.
+found() {
+  jq -r '.runs[].results[] | .ruleId + " " + (.locations[0].physicalLocation | .artifactLocation.uri + ":" + (.region.startLine | tostring))' "$work/report" |
+    grep -vE "^($(without_tests)) ([^ ]*/)?src/test/" | sort -u || true
+}
+without_tests() { awk '/^  - id: /{id = $3} /^ *tests: left out/{print id}' "$rules"/*.yaml | paste -sd'|'; }
 commented() { # KIND
   { grep -rnoE "(^|[^a-z])$1: [a-z-]+" dev/rules --include="*.*" --exclude=README.md || true; } | sed -E "s/^([^:]+):([0-9]+):.*$1: /\1 \2 /" |
     awk '{print $3 " " $1 ":" $2 + 1}' | sort -u

@@ -51,7 +51,7 @@ scan SAST sast
 expect "lie 2: a scan of nothing is an error" message sast "scanned nothing"
 
 # What a submitter would try who must pass: each hole is found, or its file is named as unread.
-found_there() { grep -qxF "java-command-injection $1" "$work/found"; }
+found_there() { grep -qxF "${2:-java-command-injection} $1" "$work/found"; }
 unread_there() { grep -qxF "${1%:*}" "$work/unread"; }
 found_or_unread() { found_there "$1" || unread_there "$1"; }
 read_whole() { ! unread_there "$1"; }
@@ -66,6 +66,7 @@ jq -r '.runs[].results[] | .ruleId + " " + (.locations[0].physicalLocation | (.a
 jq -r '.details.skipped // [] | .[].path' "$job/reports/sast/result.json" >"$work/unread" || true
 while IFS=$'\t' read -r id expected place; do
   case $expected in
+    FOUND:*) expect "SAST evasion $id: found at its line" found_there "$place" "${expected#*:}" ;;
     FOUND) expect "SAST evasion $id: found at its line" found_there "$place" ;;
     UNREAD) expect "SAST evasion $id: named as unread" unread_there "$place" ;;
     READ) expect "SAST $id: read as a whole" read_whole "$place" ;;
@@ -73,3 +74,18 @@ while IFS=$'\t' read -r id expected place; do
   esac
 done <"$work/sast-places"
 expect "SAST: what was planted to test the tool is in no report" not_planted
+
+# What a build file says decides what is read and what is a test; a project that says nothing odd has nothing unread.
+empty_job sast-builds
+mkdir -p "$job/app/src/test/java"
+printf 'class Key {\n  String password = "correct-horse-battery";\n  String a = "\\n";\n}\n' >"$job/app/src/test/java/Key.java"
+echo 'class Plain { }' >"$job/app/src/test/java/Plain.java"
+pom() { echo "<project><properties><project.build.sourceEncoding>$1</project.build.sourceEncoding></properties>${2:-}</project>" >"$job/app/pom.xml"; }
+key_found() { jq -e '[.runs[].results[] | select(.ruleId == "java-hardcoded-credentials")] | length == 1' "$job/reports/sast/semgrep.sarif"; }
+plain_read() { ! unread sast src/test/java/Plain.java; }
+pom UTF-8; hand_over; scan SAST sast
+expect "SAST: what is in the sources of tests is left out" result sast '.message == "no findings" and .details.skipped == null'
+pom x-IBM943 '<build><sourceDirectory>src/test/java</sourceDirectory></build>'; hand_over; scan SAST sast
+expect "SAST evasion encoding-of-the-build: named as unread" unread sast src/test/java/Key.java
+expect "SAST evasion encoding-of-the-build: what means the same in every encoding is read" plain_read
+expect "SAST evasion moved-sources: found" key_found

@@ -7,15 +7,19 @@
 //! Which sources there are is found out by a walk of our own. One that a compiler reads otherwise than semgrep does is scanned
 //! twice, as it is and as the compiler reads it. What semgrep did not read as a whole is unread.
 
+mod archives;
+mod build_files;
 mod canary;
+mod language;
 mod readings;
+mod rules;
 mod sources;
 
 use std::{collections::BTreeSet, path::Path, thread};
 
 use serde_json::{Value, json};
 
-use self::{canary::Canary, sources::Sources};
+use self::{canary::Canary, rules::Rules, sources::Sources};
 use crate::{
     project, report, sarif,
     stage::{Failure, Stage, say},
@@ -34,8 +38,9 @@ pub(crate) fn run(stage: &mut Stage) -> Result<String, Failure> {
     // A project cannot name what lies here.
     let place = tempfile::Builder::new().prefix("s").rand_bytes(20).tempdir_in(stage.scratch.path());
     let place = place.map_err(|error| Failure::tool(format!("/tmp: {error}")))?;
-    let canary = Canary::plant(stage, place.path())?;
-    let sources = Sources::find(stage, place.path().join("read"))?;
+    let rules = Rules::open(&stage.pipelines.join("global/semgrep"))?;
+    let canary = Canary::plant(&rules, place.path())?;
+    let sources = Sources::find(stage, place.path().join("read"), rules.languages.clone())?;
     let (code, told, mut report) = semgrep(stage, &canary, place.path())?;
     judge(stage, &told, &sources)?;
     let total: usize = report::items(&mut report, "runs").map(|run| report::items(run, "results").count()).sum();
@@ -45,6 +50,9 @@ pub(crate) fn run(stage: &mut Stage) -> Result<String, Failure> {
     }
     let planted = relocate(stage, &mut report, &sources, &place.path().join("canary"));
     canary.check(&planted)?;
+    if !sources.build.moves_sources {
+        leave_out_tests(&mut report, &rules, &format!("{}/", stage.app.display()));
+    }
     sarif::clean(&mut report, &format!("{}/", stage.app.display()));
     sarif::messages_of_rules(&mut report);
     let findings = sarif::keep(stage, "semgrep", "semgrep.sarif", &report)?;
@@ -141,8 +149,8 @@ fn reason(error: &Value, sources: &Sources, copy: Option<usize>) -> String {
 }
 
 /// Takes the planted findings out, and puts those in copies where they belong: at the line of the source, each once. Returns the
-/// rules that found what was planted.
-fn relocate(stage: &Stage, report: &mut Value, sources: &Sources, planted: &Path) -> Vec<String> {
+/// rules that found what was planted, and in which file.
+fn relocate(stage: &Stage, report: &mut Value, sources: &Sources, planted: &Path) -> Vec<(String, String)> {
     let (mut rules, mut seen) = (Vec::new(), BTreeSet::new());
     for run in report::items(report, "runs") {
         if let Some(Value::Array(all)) = run.pointer_mut("/tool/driver/rules") {
@@ -158,7 +166,10 @@ fn relocate(stage: &Stage, report: &mut Value, sources: &Sources, planted: &Path
             let uri = place["artifactLocation"]["uri"].as_str().unwrap_or_default();
             let line = place["region"]["startLine"].as_u64().unwrap_or(1);
             match sources.origin(&stage.app, uri) {
-                _ if Path::new(uri).starts_with(planted) => rules.push(rule),
+                _ if Path::new(uri).starts_with(planted) => {
+                    let name = Path::new(uri).file_name().map(|name| name.to_string_lossy().into_owned());
+                    rules.push((rule, name.unwrap_or_default()));
+                }
                 Some((path, Some(copy))) => {
                     let line = sources.line(copy, line);
                     let location = json!({"physicalLocation": {
@@ -179,6 +190,27 @@ fn relocate(stage: &Stage, report: &mut Value, sources: &Sources, planted: &Path
     rules
 }
 
+/// Takes out what rules that say so find in the sources of tests.
+fn leave_out_tests(report: &mut Value, rules: &Rules, root: &str) {
+    for run in report::items(report, "runs") {
+        let Some(Value::Array(results)) = run.get_mut("results") else { continue };
+        results.retain(|result| {
+            let rule = result["ruleId"].as_str().unwrap_or_default();
+            let path = result.pointer("/locations/0/physicalLocation/artifactLocation/uri").and_then(Value::as_str);
+            !(rules.without_tests.contains(rule)
+                && path.is_some_and(|path| is_of_tests(path.strip_prefix(root).unwrap_or(path))))
+        });
+    }
+}
+
+/// Whether a path is where the sources of tests are by convention. With a second `src` in it it could also be those of a project
+/// or of a package that is called so.
+fn is_of_tests(path: &str) -> bool {
+    let parts: Vec<&str> = path.split('/').collect();
+    let at = parts.iter().position(|part| *part == "src");
+    at.is_some_and(|at| parts.get(at + 1) == Some(&"test") && !parts[at + 1..].contains(&"src"))
+}
+
 /// The first error that is more than a remark on a file.
 fn error_in(told: &Value) -> Option<String> {
     let error = told["errors"].as_array()?.iter().find(|error| error["level"] == "error")?;
@@ -191,4 +223,23 @@ fn listed(names: &[String]) -> String {
     let more = names.len().saturating_sub(MAX_NAMED);
     let rest = if more > 0 { format!(" and {more} more") } else { String::new() };
     format!("{}{rest}", names.iter().take(MAX_NAMED).cloned().collect::<Vec<_>>().join(", "))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn sources_of_tests_are_where_the_first_src_leads() {
+        for (path, expected) in [
+            ("src/test/java/a/ATest.java", true),
+            ("module/src/test/resources/a.yml", true),
+            ("src/main/java/src/test/A.java", false),
+            ("src/test/src/main/java/A.java", false),
+            ("src/main/java/a/A.java", false),
+            ("test/A.java", false),
+        ] {
+            assert_eq!(is_of_tests(path), expected, "{path}");
+        }
+    }
 }

@@ -24,7 +24,8 @@ use crate::{
     stage::{Failure, Stage, say},
 };
 use allow::Allow;
-use content::{Limits, Reader};
+pub(crate) use content::Limits;
+use content::{Part, Reader};
 use gitleaks::{Gitleaks, Unread};
 
 /// Scans the folder as it is.
@@ -33,8 +34,8 @@ pub(crate) fn folder(stage: &mut Stage) -> Result<String, Failure> {
     let allow = Allow::open(&stage.pipelines.join("global/secrets-unread.json"))?;
     let (report, files, bytes, unread) = {
         let mut gitleaks = Gitleaks::new(stage)?;
-        let mut sink = |origin: &_, part: content::Part<'_>| gitleaks.take(origin, part);
-        let mut reader = Reader { sink: &mut sink, allow: &allow, left: Limits::default() };
+        let mut sink = |origin: &_, part: Part<'_>| gitleaks.take(origin, part);
+        let mut reader = Reader { sink: &mut sink, allow: &allow, left: Limits::default(), whole: false };
         let files = walk::read_all(&mut reader, &stage.app)?;
         (gitleaks.finish(|blob| Ok(blob.to_owned()))?, files, gitleaks.bytes, gitleaks.unread)
     };
@@ -50,6 +51,33 @@ pub(crate) fn history(stage: &mut Stage) -> Result<String, Failure> {
     stage.detail("scanned_bytes", scanned.bytes);
     stage.detail("scanned_commits", scanned.commits);
     finish(stage, scanned.report, scanned.unread)
+}
+
+/// Takes the path of a file in an archive, and its content or why there is none.
+pub(crate) type Each<'a> = dyn FnMut(&str, Result<&[u8], &str>) + 'a;
+
+/// Whether these bytes are an archive, of a kind that is looked into or of one that is not.
+pub(crate) fn is_archive(bytes: &[u8]) -> bool {
+    archive::is_one(bytes) || archive::is_torn(bytes) || structure::packed(bytes).is_some()
+}
+
+/// Hands on each file in an archive, with its path there, or why it cannot be read; an archive in it comes as a file first.
+/// Returns what is left of the limits.
+pub(crate) fn look_inside(bytes: &[u8], left: Limits, each: &mut Each<'_>) -> Result<Limits, Failure> {
+    let mut sink = |origin: &std::rc::Rc<batch::Origin>, part: Part<'_>| {
+        let path = origin.path.trim_start_matches('!');
+        match part {
+            Part::Whole(bytes) => each(path, Ok(bytes)),
+            Part::Unread(reason) => each(path, Err(&reason)),
+            Part::Text(_) | Part::Strings(..) => {}
+        }
+        Ok(())
+    };
+    let allow = Allow::default();
+    let mut reader = Reader { sink: &mut sink, allow: &allow, left, whole: true };
+    let origin = std::rc::Rc::new(batch::Origin { path: String::new(), commit: None });
+    reader.read(&origin, bytes, 0)?;
+    Ok(reader.left)
 }
 
 fn tell_of_suppressions(stage: &mut Stage) {

@@ -1,6 +1,10 @@
 //! What a compiler reads in a Java source, where that differs from its bytes: another encoding, escapes like `\u0041`, line ends,
 //! and syntax that is newer than the scanner's grammar.
 
+mod others;
+
+pub(super) use others::of as of_other;
+
 /// A text as the compiler reads it, with the line of the file that each of its lines comes from.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) struct Reading {
@@ -37,6 +41,12 @@ pub(super) fn of_java(bytes: &[u8]) -> Reads {
     }
 }
 
+/// Whether these bytes can mean something else in an encoding that is not like ASCII: all that such encodings, UTF-7 among them,
+/// read in another way.
+pub(super) fn depends_on_encoding(bytes: &[u8]) -> bool {
+    bytes.iter().any(|byte| *byte >= 0x80 || matches!(byte, 0 | 0x0e | 0x0f | 0x1b | b'\\' | b'+' | b'~'))
+}
+
 /// Whether a text is these bytes, but for line ends that every reader knows.
 fn is_same(text: &str, bytes: &[u8]) -> bool {
     let unix = bytes.iter().enumerate().filter(|(at, byte)| **byte != b'\r' || bytes.get(at + 1) != Some(&b'\n'));
@@ -65,13 +75,16 @@ fn decoded(bytes: &[u8]) -> Result<(String, Option<&'static str>), &'static str>
     if bytes.contains(&0) {
         return Err("it holds NUL bytes and no byte order mark, so its encoding is not known");
     }
+    // Bytes that shift between sets of characters in some encodings; no source needs them.
+    let shifts = bytes.iter().any(|byte| matches!(byte, 0x0e | 0x0f | 0x1b));
+    let shifts = shifts.then_some("it holds bytes that switch to other characters in some encodings");
     if let Ok(text) = std::str::from_utf8(bytes) {
-        return Ok((text.to_owned(), None));
+        return Ok((text.to_owned(), shifts));
     }
     // In one of the encodings of East Asia a backslash can be the second byte of a character: then a quote behind it ends a string.
     let eaten = bytes.windows(2).any(|pair| pair[0] >= 0x80 && pair[1] == b'\\');
     let doubt = eaten.then_some("it is not UTF-8, and where its texts end depends on its encoding");
-    Ok((bytes.iter().copied().map(char::from).collect(), doubt))
+    Ok((bytes.iter().copied().map(char::from).collect(), shifts.or(doubt)))
 }
 
 /// Java's first step (JLS 3.3 and 3.4): escapes become characters, and each line end one line feed. A backslash begins an escape
@@ -210,6 +223,14 @@ mod tests {
         }
         assert!(matches!(of_java(b"\"\x83\\\"; x(); //\";"), Reads::Doubtful(..)));
         assert_eq!(of_java("\"你\\\"\"; größe".as_bytes()), Reads::AsIs);
+    }
+
+    #[test]
+    fn bytes_that_shift_between_sets_of_characters_are_doubted() {
+        for odd in [&b"\"\x1b$B!!\x1b(B\""[..], b"\x0eabc\x0f", b"caf\xe9 \x1b"] {
+            assert!(matches!(of_java(odd), Reads::Doubtful(..)), "{odd:?}");
+        }
+        assert!(depends_on_encoding(b"\"\\n\"") && depends_on_encoding(b"\xe9") && !depends_on_encoding(b"class A {}"));
     }
 
     #[test]

@@ -58,6 +58,11 @@ pub(super) fn is_one(bytes: &[u8]) -> bool {
     bytes.starts_with(b"\x1f\x8b\x08") || tar::is_tar(bytes) || matches!(zip_of(bytes), Some(Ok(_)))
 }
 
+/// Whether they begin like a ZIP that cannot be opened.
+pub(super) fn is_torn(bytes: &[u8]) -> bool {
+    matches!(zip_of(bytes), Some(Err(_)))
+}
+
 /// The origin of something inside an archive.
 fn inside(origin: &Rc<Origin>, name: &str) -> Rc<Origin> {
     let name = one_line(name, MAX_NAME);

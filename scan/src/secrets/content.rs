@@ -30,6 +30,8 @@ pub(super) enum Part<'a> {
     Strings(&'a [u8], Vec<u64>),
     /// Nobody looked at it, for this reason.
     Unread(String),
+    /// All of a file, before it is looked into, where that was asked for instead of its texts.
+    Whole(&'a [u8]),
 }
 
 /// Takes parts.
@@ -37,7 +39,7 @@ pub(super) type Sink<'a> = dyn FnMut(&Rc<Origin>, Part<'_>) -> Result<(), Failur
 
 /// How much may be unpacked in one scan.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Limits {
+pub(crate) struct Limits {
     /// Bytes that all entries of all archives unpack to.
     pub(super) bytes: u64,
     /// Entries of all archives.
@@ -57,17 +59,31 @@ pub(super) struct Reader<'a> {
     pub(super) sink: &'a mut Sink<'a>,
     pub(super) allow: &'a Allow,
     pub(super) left: Limits,
+    /// Whether files are handed on as they are, and not their texts.
+    pub(super) whole: bool,
 }
 
 impl Reader<'_> {
     /// Hands on all that is in these bytes, and names what is not looked at.
     pub(super) fn read(&mut self, origin: &Rc<Origin>, bytes: &[u8], depth: u32) -> Result<(), Failure> {
+        if self.whole && depth > 0 {
+            (self.sink)(origin, Part::Whole(bytes))?;
+        }
         if bytes.is_empty() || archive::look_into(self, origin, bytes, depth)? {
             return Ok(());
+        }
+        if self.whole {
+            return self.packed(origin, bytes);
         }
         match text::shape(bytes) {
             Shape::Text => {
                 (self.sink)(origin, Part::Text(&self.allow.without_digests(&origin.path, bytes)))?;
+                if let Some(proof) = structure::in_text(bytes) {
+                    self.packed_texts(origin, &proof)?;
+                }
+                if let Some(text) = text::utf7(bytes) {
+                    (self.sink)(origin, Part::Text(&text))?;
+                }
                 if bytes.contains(&0) {
                     self.strings(origin, bytes, &[2, 4])?;
                 }
@@ -79,6 +95,13 @@ impl Reader<'_> {
             }
             Shape::Binary => self.binary(origin, bytes, depth)?,
         }
+        if !bytes.is_ascii() {
+            self.ebcdic(origin, bytes)?;
+        }
+        self.packed(origin, bytes)
+    }
+
+    fn packed(&mut self, origin: &Rc<Origin>, bytes: &[u8]) -> Result<(), Failure> {
         match structure::packed(bytes) {
             Some(name) => self.unread(origin, &format!("an archive of a format that is not looked into ({name})")),
             None => Ok(()),
@@ -97,6 +120,12 @@ impl Reader<'_> {
             return Ok(());
         };
         self.strings(origin, &bytes[proof.strings_from.min(proof.end)..proof.end], &[1, 2, 4])?;
+        self.packed_texts(origin, &proof)?;
+        self.rest(origin, &bytes[proof.end..], depth)
+    }
+
+    /// Hands on what was packed in something, and says if that is not all.
+    fn packed_texts(&mut self, origin: &Rc<Origin>, proof: &structure::Proof) -> Result<(), Failure> {
         if proof.incomplete {
             self.unread(origin, "it has compressed parts that could not be unpacked as a whole")?;
         }
@@ -104,8 +133,7 @@ impl Reader<'_> {
         for (number, text) in proof.texts.iter().enumerate().filter(|(_, text)| text.len() >= text::MIN_RUN) {
             portion.add(text, number as u64 + 1, &mut |part| (self.sink)(origin, part))?;
         }
-        portion.end(&mut |part| (self.sink)(origin, part))?;
-        self.rest(origin, &bytes[proof.end..], depth)
+        portion.end(&mut |part| (self.sink)(origin, part))
     }
 
     /// What follows the end of something known is a file of its own.
@@ -122,6 +150,9 @@ impl Reader<'_> {
 
     /// Hands on the readable strings, for characters of these widths.
     pub(super) fn strings(&mut self, origin: &Rc<Origin>, bytes: &[u8], widths: &[usize]) -> Result<(), Failure> {
+        if self.whole {
+            return Ok(());
+        }
         for width in widths {
             let (mut portion, mut failed) = (Portion::default(), Ok(()));
             text::runs(bytes, *width, |text, line| {
@@ -133,6 +164,17 @@ impl Reader<'_> {
             portion.end(&mut |part| (self.sink)(origin, part))?;
         }
         Ok(())
+    }
+
+    fn ebcdic(&mut self, origin: &Rc<Origin>, bytes: &[u8]) -> Result<(), Failure> {
+        let (mut portion, mut failed) = (Portion::default(), Ok(()));
+        text::ebcdic_runs(bytes, |text, line| {
+            if failed.is_ok() {
+                failed = portion.add(text, line, &mut |part| (self.sink)(origin, part));
+            }
+        });
+        failed?;
+        portion.end(&mut |part| (self.sink)(origin, part))
     }
 
     pub(super) fn unread(&mut self, origin: &Rc<Origin>, reason: &str) -> Result<(), Failure> {

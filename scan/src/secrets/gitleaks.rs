@@ -78,6 +78,8 @@ impl<'a> Gitleaks<'a> {
                 self.batch.lines(origin, text, lines).map_err(|error| scratch(&error))?;
                 self.run_if_full()?;
             }
+            // Nobody asked for it here.
+            Part::Whole(_) => {}
             Part::Unread(reason) => {
                 self.unread.insert(Unread { path: origin.path.clone(), reason });
             }

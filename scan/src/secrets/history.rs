@@ -62,7 +62,7 @@ pub(super) fn scan(stage: &mut Stage, allow: &Allow) -> Result<Scanned, Failure>
     let mut gitleaks = Gitleaks::new(stage)?;
     gitleaks.keep_history(scan, &canary)?;
     let mut sink = |origin: &_, part: super::content::Part<'_>| gitleaks.take(origin, part);
-    let mut reader = Reader { sink: &mut sink, allow, left: Limits::default() };
+    let mut reader = Reader { sink: &mut sink, allow, left: Limits::default(), whole: false };
     blobs::read_all(stage, &repository, &mut reader)?;
     let report = gitleaks.finish(|blob| blobs::commit_of(stage, &repository, blob))?;
     Ok(Scanned { report, bytes: gitleaks.bytes, commits, unread: gitleaks.unread.into_iter().collect() })

@@ -62,6 +62,11 @@ pub(super) fn prove(bytes: &[u8]) -> Option<Proof> {
     PARSERS.iter().find_map(|parse| parse(bytes)).filter(|proof| proof.end > 0 && proof.end <= bytes.len())
 }
 
+/// What is packed in bytes that are text by their looks.
+pub(super) fn in_text(bytes: &[u8]) -> Option<Proof> {
+    document::pdf_of_text(bytes)
+}
+
 /// The name of a packed format that is not looked into.
 pub(super) fn packed(bytes: &[u8]) -> Option<&'static str> {
     const MAGIC: [(&[u8], &str); 13] = [

@@ -3,6 +3,10 @@
 //! Nothing here decides by the first bytes of a file. Text is handed on as it is, also where its encoding is not UTF-8;
 //! of everything else each readable string is handed on, one character in one, two or four bytes.
 
+mod foreign;
+
+pub(super) use foreign::{ebcdic_runs, utf7};
+
 /// Shortest readable string that is taken out of binary data, in characters. No secret is shorter.
 pub(super) const MIN_RUN: usize = 8;
 /// One control character in so many bytes makes them no text.

@@ -1,18 +1,24 @@
 //! Every file of the project, whatever it is called and wherever it lies.
 
 use std::{
+    ffi::OsStr,
     fs,
     path::{Path, PathBuf},
     rc::Rc,
 };
 
-use super::{batch::Origin, content::Reader};
+use super::{
+    batch::Origin,
+    content::{Part, Reader},
+};
 use crate::{report, stage::Failure};
 
 /// More than any project that is admitted has.
 const MAX_ENTRIES: usize = 1_000_000;
 /// Largest file that is read, in bytes: it is held in memory.
 const MAX_FILE: u64 = 256 << 20;
+/// Shortest part of a file's name that could be a secret, in characters.
+const MIN_SECRET: usize = 16;
 
 /// Looks at all files below a folder, links not followed, in a steady order. Says how many there are.
 pub(super) fn read_all(reader: &mut Reader<'_>, root: &Path) -> Result<usize, Failure> {
@@ -33,6 +39,10 @@ pub(super) fn read_all(reader: &mut Reader<'_>, root: &Path) -> Result<usize, Fa
         }
         for entry in entries {
             let path = folder.join(entry.file_name());
+            if may_hold_a_secret(&entry.file_name()) {
+                let name = [entry.file_name().as_encoded_bytes(), b"\n"].concat();
+                (reader.sink)(&origin(&path), Part::Strings(&name, vec![1]))?;
+            }
             let kind = entry.file_type().map_err(|error| Failure::tool(format!("{}: {error}", path.display())))?;
             if kind.is_dir() {
                 folders.push(path);
@@ -56,6 +66,12 @@ pub(super) fn read_all(reader: &mut Reader<'_>, root: &Path) -> Result<usize, Fa
         }
     }
     Ok(files)
+}
+
+/// Whether a name has a part in it that is as long as a secret, with a digit in it. Each name that is read costs a piece.
+fn may_hold_a_secret(name: &OsStr) -> bool {
+    let parts = name.as_encoded_bytes().split(|byte| !(byte.is_ascii_alphanumeric() || b"_-+=".contains(byte)));
+    parts.into_iter().any(|part| part.len() >= MIN_SECRET && part.iter().any(u8::is_ascii_digit))
 }
 
 fn origin(path: &Path) -> Rc<Origin> {

@@ -207,3 +207,80 @@ fn digests_that_are_none() {
         found(id, "package-lock.json", line, "package-lock.json:2");
     }
 }
+
+/// A text in EBCDIC, as far as keys need it.
+fn ebcdic(text: &str) -> Vec<u8> {
+    let byte = |byte: u8| match byte {
+        b'a'..=b'i' => byte - b'a' + 0x81,
+        b'j'..=b'r' => byte - b'j' + 0x91,
+        b's'..=b'z' => byte - b's' + 0xa2,
+        b'A'..=b'I' => byte - b'A' + 0xc1,
+        b'J'..=b'R' => byte - b'J' + 0xd1,
+        b'S'..=b'Z' => byte - b'S' + 0xe2,
+        b'0'..=b'9' => byte - b'0' + 0xf0,
+        b'=' => 0x7e,
+        b'\n' => 0x15,
+        _ => 0x40,
+    };
+    text.bytes().map(byte).collect()
+}
+
+/// A text in UTF-7, with every character shifted: UTF-16 in Base64.
+fn utf7(text: &str) -> String {
+    const DIGITS: &[u8; 64] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
+    let bits: String = text.encode_utf16().map(|unit| format!("{unit:016b}")).collect();
+    let digit = |six: &[u8]| {
+        let six = format!("{:0<6}", String::from_utf8_lossy(six));
+        char::from(DIGITS[usize::from_str_radix(&six, 2).unwrap()])
+    };
+    format!("+{}-", bits.as_bytes().chunks(6).map(digit).collect::<String>())
+}
+
+#[test]
+fn encodings_that_share_nothing_with_ascii() {
+    let text = format!("name = x\nkey = {}\n", key());
+    found("S70", "a.txt", ebcdic(&text), "a.txt:2");
+    let long = "MOVE A TO B\n".repeat(300);
+    found("S71", "data/a.dat", [ebcdic(&long), vec![0, 1, 2, 3], ebcdic(&key())].concat(), "data/a.dat:301");
+    found("S72", "a.properties", format!("name = x\nkey{}\n", utf7(&format!("={}", key()))), "a.properties:2");
+    let each: String = key().chars().map(|c| utf7(&c.to_string())).collect();
+    found("S73", "a.properties", format!("key={each}\n"), "a.properties:1");
+}
+
+#[test]
+fn names_of_files() {
+    found("S74", &format!("keys/{}", key()), "text", &format!("keys/{}:1", key()));
+    found("S75", &format!("{}/a.txt", key()), "text", &format!("{}:1", key()));
+}
+
+/// A PDF with one stream.
+fn pdf(dictionary: &str, stream: &[u8]) -> Vec<u8> {
+    let head = format!("%PDF-1.4\n%\u{e2}\n1 0 obj\n{dictionary}\nstream\n");
+    let body = [head.as_bytes(), stream, b"\nendstream\nendobj\n"].concat();
+    let tail = format!("xref\n0 1\ntrailer\n<<>>\nstartxref\n{}\n%%EOF\n", body.len());
+    [body, tail.into_bytes()].concat()
+}
+
+#[test]
+fn streams_of_documents() {
+    // Bytes that are no text.
+    let packed: Vec<u8> = (0..200_u8).map(|byte| byte.wrapping_mul(77) | 0x80).collect();
+    for (id, dictionary) in [
+        ("S80", "<</Filter /LZWDecode /Length 200>>"),
+        ("S81", "<</Filter [/ASCII85Decode /FlateDecode]>>"),
+        ("S82", "<</Filter /AHx>>"),
+        ("S83", "<</F#69lter /L#5aWDecode>>"),
+        ("S84", "<</Filter 12 0 R>>"),
+        ("S85", "<</Filter % a comment\n/RunLengthDecode>> % stre am\n"),
+        ("S86", "<</Filter /FlateDecode>>"),
+        ("S87", "<</Filter /Crypt>>"),
+    ] {
+        unread(id, "a.pdf", pdf(dictionary, &packed), "could not be unpacked");
+    }
+    for dictionary in ["<</Filter /DCTDecode /Subtype /Image>>", "<</Length 200>>"] {
+        let (_, told) = scanned(|world| {
+            world.file("a.pdf", pdf(dictionary, &packed));
+        });
+        assert!(!told.contains("a.pdf"), "a picture is data: {dictionary}: {told}");
+    }
+}

@@ -75,8 +75,15 @@ fn history_without_a_history_is_an_error() {
 
 /// A semgrep that finds what was planted, and these results beside it.
 fn semgrep(results: &str, scanned: &str, errors: &str, code: u8) -> String {
-    let planted = r#"{"ruleId": "$id", "level": "note", "message": {"text": "m"}, "locations": [{"physicalLocation":
-        {"artifactLocation": {"uri": "$place/canary/Canary.java"}, "region": {"startLine": 5}}}]}"#;
+    let planted = |language: &str, file: &str| {
+        r#"{"ruleId": "$id-LANGUAGE", "level": "note", "message": {"text": "m"}, "locations": [{"physicalLocation":
+        {"artifactLocation": {"uri": "$place/canary/FILE"}, "region": {"startLine": 5}}}]}"#
+            .replace("LANGUAGE", language)
+            .replace("FILE", file)
+    };
+    let planted =
+        [planted("java", "Canary.java"), planted("javascript", "canary.js"), planted("typescript", "canary.ts")]
+            .join(", ");
     let comma = if results.is_empty() { "" } else { ", " };
     let count = results.matches("ruleId").count() + 1;
     let matches = vec!["{}"; count].join(", ");
@@ -84,7 +91,7 @@ fn semgrep(results: &str, scanned: &str, errors: &str, code: u8) -> String {
         r#"{{"results": [{matches}], "errors": [{errors}], "paths": {{"scanned": [{scanned}], "skipped": []}}}}"#
     );
     let sarif = sarif(&format!("{planted}{comma}{results}"));
-    let find = "for arg in \"$@\"; do case \"$arg\" in */canary.yaml) place=${arg%/*}; id=$(sed -n 's/.*id: //p' \"$arg\") ;; \
+    let find = "for arg in \"$@\"; do case \"$arg\" in */canary.yaml) place=${arg%/*}; id=$(sed -n 's/.*id: \\(.*\\)-java$/\\1/p' \"$arg\") ;; \
                 */app) app=$arg ;; esac; done";
     format!("{find}\ncat >\"$sarif\" <<END\n{sarif}\nEND\ncat >\"$out\" <<END\n{json}\nEND\nexit {code}")
 }
@@ -119,7 +126,15 @@ fn semgrep_that_lies_or_breaks_is_an_error() {
             "no report that can be read: PermissionError",
         ),
         (semgrep(none, none, none, 1), "scanned nothing"),
-        (semgrep(none, file, none, 1).replace("ruleId", "rule"), "did not find the hole that was planted"),
+        (
+            semgrep(none, file, none, 1).replace("ruleId", "rule"),
+            "did not find the hole that was planted for it in Canary.java",
+        ),
+        (
+            semgrep(none, file, none, 1).replace("$id-typescript", "other"),
+            "did not find the hole that was planted for it in canary.ts",
+        ),
+        (semgrep(none, file, none, 1).replace("canary/canary.js", "canary/Canary.java"), "planted for it in canary.js"),
         (
             semgrep(none, file, none, 1).replace("\"errors\"", "\"skipped_rules\": [{}], \"errors\""),
             "left out the rule",

@@ -61,6 +61,9 @@ impl World {
             let ours = Path::new(env!("CARGO_MANIFEST_DIR")).join("../pipelines/global").join(rules);
             fs::copy(ours, dir.path().join("pipelines/global").join(rules)).unwrap();
         }
+        fs::create_dir(dir.path().join("pipelines/global/semgrep")).unwrap();
+        let rules = "rules:\n  - id: r\n    languages: [java, javascript, typescript]\n";
+        fs::write(dir.path().join("pipelines/global/semgrep/rules.yaml"), rules).unwrap();
         let at = |folder: &str| dir.path().join(folder).display().to_string();
         let variables = [
             ("STAGE", stage.to_owned()),

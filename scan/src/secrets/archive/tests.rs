@@ -24,11 +24,12 @@ fn look(path: &str, bytes: &[u8], left: Limits) -> (Vec<String>, Vec<String>) {
                 }
             }
             Part::Unread(reason) => unread.push(format!("{}: {reason}", origin.path)),
+            Part::Whole(_) => {}
         }
         Ok(())
     };
     let allow = Allow::default();
-    let mut reader = Reader { sink: &mut sink, allow: &allow, left };
+    let mut reader = Reader { sink: &mut sink, allow: &allow, left, whole: false };
     let origin = Rc::new(Origin { path: path.to_owned(), commit: None });
     reader.read(&origin, bytes, 0).unwrap();
     read.dedup();
