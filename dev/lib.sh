@@ -5,7 +5,7 @@ root=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
 export oldest=bookworm newest=sid
 
 # Tools that dev/setup.sh puts beside the system's own.
-PATH="$HOME/.cargo/bin:$PATH"; export PATH
+PATH="${PIPELINEX_CACHE:-$HOME/.cache/pipelinex}/tools/bin:$HOME/.cargo/bin:$PATH"; export PATH
 
 # On a network that signs TLS again, what we start believes the operator's certificates as well: cargo, go, pip, curl.
 trust_more() {

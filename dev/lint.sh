@@ -1,5 +1,6 @@
 #!/usr/bin/env bash
-# clippy, rustdoc and shellcheck, warnings are errors.
+# clippy, rustdoc and shellcheck, warnings are errors; and what the dependencies are: used, licensed, from crates.io, without
+# known advisories.
 set -euo pipefail
 # shellcheck source=lib.sh
 . "$(dirname "$0")/lib.sh"
@@ -7,6 +8,26 @@ cd "$root"
 
 cargo clippy --workspace --all-targets --all-features -- -D warnings
 RUSTDOCFLAGS="${RUSTDOCFLAGS:-} -D warnings" cargo doc --workspace --no-deps --all-features
+if command -v cargo-machete >/dev/null; then
+  cargo machete --skip-target-dir >/dev/null || { cargo machete --skip-target-dir; exit 1; }
+else
+  echo "lint: cargo-machete is not installed, unused dependencies are not looked for (dev/setup.sh installs it)" >&2
+fi
+if command -v cargo-deny >/dev/null; then
+  cargo deny --log-level error check bans licenses sources
+  # RustSec's database is a Git repository, which not every network reaches.
+  advisories=$(compgen -G "${CARGO_HOME:-$HOME/.cargo}/advisory-dbs/advisory-db-*" | head -n 1 || true)
+  if timeout 120 cargo deny --log-level error fetch db >/dev/null 2>&1; then
+    cargo deny --log-level error check --disable-fetch advisories
+  elif [ -n "$advisories" ]; then
+    echo "lint: the advisories about dependencies could not be refreshed, those of $(date -r "$advisories" +%F) are checked" >&2
+    cargo deny --log-level error check --disable-fetch advisories
+  else
+    echo "lint: the advisories about dependencies could not be fetched (RustSec's repository), and are not checked" >&2
+  fi
+else
+  echo "lint: cargo-deny is not installed, licences, sources and advisories are not checked (dev/setup.sh installs it)" >&2
+fi
 if command -v shellcheck >/dev/null; then
   shellcheck --external-sources --source-path=SCRIPTDIR --severity=warning dev/*.sh dev/*/*.sh runner-images/*.sh runner-images/*/*.sh examples/*.sh pipelines/*/*.sh worker/src/*/*.sh .ci/run
 else
