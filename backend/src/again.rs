@@ -64,11 +64,11 @@ impl Again {
         let intake = app.slots.intakes.acquire().await.map_err(ApiError::internal)?;
         spawn_blocking(move || copy(&from, &to)).await.map_err(ApiError::internal)??;
         drop(intake);
-        let Metadata { stack, versions, pipeline, project, branch, commit, source, folder, .. } = metadata;
+        let Metadata { stack, versions, pipeline, application, project, branch, commit, source, folder, .. } = metadata;
         // What was decided then counts, whatever is recognised today.
         let folder = Some(folder.map_or_else(|| TOP.to_owned(), String::from));
         let (pipeline, project) = (Some(pipeline), Some(project));
-        let request = JobRequest { stack, folder, versions, pipeline, project, branch, commit };
+        let request = JobRequest { stack, folder, versions, pipeline, application, project, branch, commit };
         Ok(Self { of: id, request, source, staging, place })
     }
 }

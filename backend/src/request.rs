@@ -16,7 +16,7 @@ use crate::{
 };
 
 /// Keys of the request.
-const REQUEST: &[&str] = &["stack", "folder", "versions", "pipeline", "project", "branch", "commit"];
+const REQUEST: &[&str] = &["stack", "folder", "versions", "pipeline", "application", "project", "branch", "commit"];
 /// Keys that a submission by URL has besides.
 const GIT_REQUEST: &[&str] = &["github_url", "ref", "token"];
 /// Keys that a list of files has besides.
@@ -129,7 +129,12 @@ fn check_texts(request: &JobRequest) -> Vec<Problem> {
         names.push(("stack.framework", &stack.framework));
         names.push(("stack.build_tool", &stack.build_tool));
     }
-    let optional = [("project", &request.project), ("branch", &request.branch), ("commit", &request.commit)];
+    let optional = [
+        ("application", &request.application),
+        ("project", &request.project),
+        ("branch", &request.branch),
+        ("commit", &request.commit),
+    ];
     names.extend(optional.into_iter().filter_map(|(path, text)| Some((path, text.as_ref()?))));
     let mut problems: Vec<Problem> = names.into_iter().filter_map(|(path, text)| check_name(path, text)).collect();
     let versions = request.versions.iter().take(VERSIONS_MAX);

@@ -352,6 +352,7 @@ impl Judged {
             stack: request.stack,
             versions: verdict.versions,
             pipeline: verdict.switches,
+            application: request.application,
             database: verdict.database,
             warnings: verdict.warnings,
             // Whole seconds, as the predecessors' clients read them; the id has the rest.

@@ -69,6 +69,7 @@ pub fn described(args: &ProjectArgs) -> JobRequest {
         folder: args.folder.clone(),
         versions: known.chain(args.versions.iter().flatten().cloned()).collect(),
         pipeline: switches(&args.only, &args.skip),
+        application: args.application.clone(),
         project: args.project.clone(),
         branch: args.branch.clone(),
         commit: args.commit.clone(),

@@ -32,6 +32,9 @@ pub struct Metadata {
     pub versions: Versions,
     /// The switches as they were understood, prerequisites turned on.
     pub pipeline: Switches,
+    /// Which of several applications is started, where the request says it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub application: Option<String>,
     /// The database beside the application, where the stack asks for one.
     pub database: Option<Value>,
     /// What a person should know though the project was admitted.

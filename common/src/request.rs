@@ -24,6 +24,9 @@ pub struct JobRequest {
     /// What to run; absent: the stack's default set.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub pipeline: Option<Switches>,
+    /// Which of several applications that are built is started: a name that the stack understands, such as a module's.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub application: Option<String>,
     /// What the job belongs to, for run numbers and history; `default` when absent.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub project: Option<String>,

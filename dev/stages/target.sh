@@ -28,6 +28,8 @@ if [ ! -e "$jar" ]; then
 fi
 empty_job target; echo text >"$job/app/file"; mkdir -p "$job/artifacts/target"
 cp "$jar" "$job/artifacts/target/"
+mkdir "$job/artifacts/.pipelinex"
+(cd "$job/artifacts" && sha256sum target/*.jar >.pipelinex/applications.sha256)
 # A shop with a hole in its search, a page that breaks, and a health that says DOWN.
 cat >"$job/artifacts/shop.py" <<'END'
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer

@@ -1,15 +1,24 @@
 #!/usr/bin/env bash
-# PACKAGE: makes the jar, offline, from what BUILD compiled.
+# PACKAGE: makes the application, offline, from what BUILD compiled, and writes down which file that is.
 set -euo pipefail
 # shellcheck source=../global/lib.sh
 . "$PIPELINES_DIR/global/lib.sh"
 # shellcheck source=maven.sh
 . "$PIPELINES_DIR/maven.sh"
+# shellcheck source=application.sh
+. "$PIPELINES_DIR/application.sh"
 begin_stage
 
 cd "$APP_DIR"
+# BUILD came as far as this. Where a name has a time in it, its jar would stand beside ours.
+packaged | while read -r file; do rm -f "$file" "$file.original"; done
 maven -o -DskipTests package || finish $? "packaging failed"
-shopt -s nullglob
-jars=(target/*.jar)
-[ ${#jars[@]} -gt 0 ] || finish 1 "the build made no jar in target/"
-finish 0 "${jars[*]}"
+made=$(packaged)
+[ -n "$made" ] || finish 1 "the build made no jar or war in target/"
+starts=$(applications)
+[ -n "$starts" ] || finish 1 "nothing that was packaged can be started ($(listed <<<"$made")): no manifest names a main class; \
+add the spring-boot-maven-plugin with its goal repackage to the pom.xml of the application (spring-boot-starter-parent binds the goal)"
+mkdir -p "$(dirname "$application_record")"
+xargs -d '\n' sha256sum -- <<<"$starts" >"$application_record"
+cat "$application_record"
+finish 0 "packaged $(listed <<<"$starts")"

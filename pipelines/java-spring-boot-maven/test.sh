@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# TEST: runs the unit tests, offline, on what BUILD compiled. JUnit XML stays at target/surefire-reports.
+# TEST: runs the unit tests of all modules, offline, on what BUILD compiled. JUnit XML stays at target/surefire-reports.
 set -euo pipefail
 # shellcheck source=../global/lib.sh
 . "$PIPELINES_DIR/global/lib.sh"
@@ -9,6 +9,13 @@ begin_stage
 
 cd "$APP_DIR"
 code=0
-maven -o test || code=$?
+# A module whose tests fail does not keep those that do not need it from theirs.
+maven -o --fail-at-end test || code=$?
+# Where the project measures coverage, its reports are kept: one for each module.
+while read -r report; do
+  module=${report%/target/site/jacoco/*}; module=${module#.}; module=${module#/}
+  mkdir -p "$stage_reports/jacoco"
+  cp "$report" "$stage_reports/jacoco/$(tr / - <<<"${module:-project}").${report##*.}"
+done < <(find . -type f \( -path '*/target/site/jacoco/jacoco.xml' -o -path '*/target/site/jacoco/jacoco.csv' \) -newer "$stage_begun")
 # No sum of our own: the worker counts what the JUnit reports say, and says it.
 finish "$code"

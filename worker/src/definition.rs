@@ -28,6 +28,9 @@ use crate::{
 
 mod older;
 
+/// The variable that names the application to start.
+const APPLICATION: &str = "APPLICATION";
+
 /// What a job runs.
 #[derive(Clone, Debug)]
 pub struct Definition {
@@ -41,7 +44,7 @@ pub struct Definition {
     pub required: BTreeSet<Slug>,
     /// Whether the application wants a database.
     pub requires_db: bool,
-    /// Versions asked for, as variables.
+    /// Versions asked for, and which application is started, as variables.
     pub versions: BTreeMap<String, String>,
     /// The folder of the project that is built; `None`: its top.
     pub folder: Option<Folder>,
@@ -94,7 +97,7 @@ impl Definition {
                 modes.insert(step.slug.clone(), mode);
             }
         }
-        let versions = versions(metadata);
+        let mut versions = versions(metadata);
         for step in &mut pipeline.steps {
             step.image = image_for(&step.image, &versions);
             if let Some(image) = step.target.as_mut().and_then(|target| target.image.as_mut()) {
@@ -105,6 +108,8 @@ impl Definition {
         if let Some(folder) = &folder {
             pipeline.steps.iter_mut().for_each(|step| put_below(folder, step));
         }
+        // Only now: an image is named by no word of a request's own.
+        versions.extend(metadata.application.iter().map(|name| (APPLICATION.to_owned(), name.clone())));
         let selected = select::select(&pipeline, &wanted).steps;
         let requires_db = metadata.stack.requires_db;
         Ok(Self { selected, modes, required, requires_db, versions, folder, pipeline })

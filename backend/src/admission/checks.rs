@@ -20,15 +20,14 @@ pub struct Opinion {
     pub warnings: Vec<String>,
 }
 
-/// The files that the checks of a contract look into.
+/// The files that the checks of a contract look into, as globs.
 pub fn files(contract: &Contract) -> Vec<&'static str> {
-    if contract.semantic.is_empty() { Vec::new() } else { vec![maven::POM] }
+    if contract.semantic.is_empty() { Vec::new() } else { vec![maven::POMS] }
 }
 
 /// Applies the checks that a contract names.
 pub fn check(facts: &Facts, contract: &Contract, versions: &Versions) -> Opinion {
-    let content = facts.contents.get(maven::POM).filter(|_| !contract.semantic.is_empty());
-    content.map(|content| maven::check(content, &contract.semantic, versions)).unwrap_or_default()
+    if contract.semantic.is_empty() { Opinion::default() } else { maven::check(facts, &contract.semantic, versions) }
 }
 
 /// How often a text is in a file; of a language that is known, only code counts.

@@ -57,7 +57,7 @@ pub fn idle(facts: &Facts, contract: &Contract) -> BTreeSet<String> {
 
 /// What a person should know though the project is admitted.
 pub fn warnings(facts: &Facts, contract: &Contract) -> Vec<String> {
-    let absent = contract.optional.iter().filter(|optional| !facts.has(&optional.path));
+    let absent = contract.optional.iter().filter(|optional| !is_there(facts, &optional.path));
     let mut warnings: Vec<String> = absent.map(|optional| optional.warning.clone()).collect();
     warnings.extend(contract.contains.iter().filter_map(|rule| several(facts, rule)));
     let unsearched = facts.unsearched.iter().take(NAMED_MAX);
@@ -66,6 +66,12 @@ pub fn warnings(facts: &Facts, contract: &Contract) -> Vec<String> {
         warnings.push(format!("{more} more files were not searched"));
     }
     warnings
+}
+
+/// Whether a path is there, or a file that a pattern matches.
+fn is_there(facts: &Facts, path: &str) -> bool {
+    let glob = Matcher::new(path);
+    facts.has(path) || facts.files.iter().any(|file| glob.is_match(file))
 }
 
 fn leaving(link: &str, target: &str) -> Problem {

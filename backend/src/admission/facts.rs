@@ -91,10 +91,12 @@ pub fn gather(source: &Path, folder: Option<&Folder>, contract: &Contract) -> Re
 
 /// The files that the checks of a contract look into.
 fn looked_into(contract: &Contract, files: &[String]) -> BTreeSet<String> {
-    let globs: Vec<Matcher> = contract.values.iter().map(|check| Matcher::new(&check.file)).collect();
-    let by_code = checks::files(contract);
-    let wanted = |file: &&String| by_code.contains(&file.as_str()) || globs.iter().any(|glob| glob.is_match(file));
-    let checked = files.iter().filter(wanted).take(STRUCTURED_FILES_MAX);
+    let by_value = contract.values.iter().map(|check| check.file.as_str());
+    let globs: Vec<Matcher> = by_value.chain(checks::files(contract)).map(Matcher::new).collect();
+    let mut wanted: Vec<&String> = files.iter().filter(|file| globs.iter().any(|glob| glob.is_match(file))).collect();
+    // Those at the top first: what is deeper may be an example or a test.
+    wanted.sort_by_key(|file| file.matches('/').count());
+    let checked = wanted.into_iter().take(STRUCTURED_FILES_MAX);
     // Each place is looked up in the first file that matches.
     let places = contract.versions.values().flat_map(|known| &known.from).map(|from| Matcher::new(&from.lookup.file));
     let first = |glob: Matcher| files.iter().find(|file| glob.is_match(file));

@@ -170,9 +170,8 @@ fn all_problems_are_told_at_once_in_a_stable_order() {
     world.request.versions = [("build_tool".to_owned(), "4.0".to_owned())].into_iter().collect();
     world.ask(r#"{"run_secret_scan": true, "secret_scan_mode": "git"}"#);
     insta::assert_snapshot!(world.refused(), @r#"
-required-path | src/main/java | `src/main/java` is not there | add `src/main/java`, at the top of what you submit
-required-files | - | java-sources: no files match `**/*.java`, at least 1 must | put the Java sources under src/main/java
-required-text | - | spring-boot-application: `@SpringBootApplication` is in none of the files that match `src/main/**/*.java` (no files), it must be there at least once | annotate one class, the one with main, with @SpringBootApplication
+required-files | - | java-sources: no files match `**/src/main/java/**/*.java`, at least 1 must | put the Java sources under src/main/java, of the project or of a module
+required-text | - | spring-boot-application: `@SpringBootApplication` is in none of the files that match `**/src/main/**/*.java` (no files), it must be there at least once | annotate one class, the one with main, with @SpringBootApplication
 pom-not-spring-boot | pom.xml | pom.xml is not that of a Spring Boot application | inherit from spring-boot-starter-parent, or import spring-boot-dependencies, or use a spring-boot-starter with the spring-boot-maven-plugin
 java-too-new | pom.xml | pom.xml asks for Java 21 (the property java.version), the job would run with Java 17 | ask for Java 21 if the stack has it, or lower it in pom.xml to 17
 unsupported-version | - | versions.build_tool is `4.0`, which this stack does not have | supported: 3.9; without versions.build_tool the stack's default is taken
@@ -208,9 +207,8 @@ fn links_are_never_followed() {
 link-leaves-project | pom.xml | the link `pom.xml` leads out of the project, to `/outside/pom.xml` | remove it, or let it lead to a file of the project
 link-leaves-project | src | the link `src` leads out of the project, to `/outside` | remove it, or let it lead to a file of the project
 required-path | pom.xml | `pom.xml` is not there: `pom.xml` is a link or a special file, and these are not followed | submit plain files and folders
-required-path | src/main/java | `src/main/java` is not there: `src` is a link or a special file, and these are not followed | submit plain files and folders
-required-files | - | java-sources: no files match `**/*.java`, at least 1 must | put the Java sources under src/main/java
-required-text | - | spring-boot-application: `@SpringBootApplication` is in none of the files that match `src/main/**/*.java` (no files), it must be there at least once | annotate one class, the one with main, with @SpringBootApplication
+required-files | - | java-sources: no files match `**/src/main/java/**/*.java`, at least 1 must | put the Java sources under src/main/java, of the project or of a module
+required-text | - | spring-boot-application: `@SpringBootApplication` is in none of the files that match `**/src/main/**/*.java` (no files), it must be there at least once | annotate one class, the one with main, with @SpringBootApplication
 "#);
 
     let world = World::good();
@@ -224,7 +222,7 @@ fn an_application_is_looked_for_among_the_main_sources() {
     let world = World::good();
     world.write(MAIN, "// @SpringBootApplication\nclass DemoApplication { String s = \"@SpringBootApplication\"; }");
     world.write(TEST, APPLICATION);
-    insta::assert_snapshot!(world.refused(), @"required-text | - | spring-boot-application: `@SpringBootApplication` is in none of the files that match `src/main/**/*.java` (1 file), it must be there at least once | annotate one class, the one with main, with @SpringBootApplication");
+    insta::assert_snapshot!(world.refused(), @"required-text | - | spring-boot-application: `@SpringBootApplication` is in none of the files that match `**/src/main/**/*.java` (1 file), it must be there at least once | annotate one class, the one with main, with @SpringBootApplication");
     world.write(MAIN, APPLICATION);
     assert!(world.accepted().warnings.is_empty(), "tests may have applications of their own");
     world.write("README.md", "@SpringBootApplication");
@@ -240,6 +238,91 @@ fn several_applications_are_named_with_what_is_started() {
     insta::assert_snapshot!(accepted.warnings.join("\n"), @"spring-boot-application: `@SpringBootApplication` is there twice, in src/main/java/com/example/DemoApplication.java, src/main/java/com/example/Second.java: started is the class that mainClass of the spring-boot-maven-plugin (or the property start-class) names; where neither does, PACKAGE fails");
     world.write("src/main/java/com/example/Second.java", "class Second { /* @SpringBootApplication */ }");
     assert!(world.accepted().warnings.is_empty());
+}
+
+/// A project of several modules: what is at the top, and each module with the inside of its pom and whether it has main.
+fn modules(top: &str, modules: &[(&str, &str, bool)]) -> World {
+    let world = World::good();
+    world.remove("src");
+    let names: String = modules.iter().map(|(name, ..)| format!("<module>{name}</module>")).collect();
+    let pom = POM.split_once("<dependencies>").unwrap().0;
+    world.write("pom.xml", format!("{pom}<packaging>pom</packaging><modules>{names}</modules>{top}</project>"));
+    for (name, inside, has_main) in modules {
+        world.write(&format!("{name}/pom.xml"), format!("<project><artifactId>{name}</artifactId>{inside}</project>"));
+        let class = if *has_main { APPLICATION } else { "class Library {}" };
+        world.write(&format!("{name}/{MAIN}"), class);
+        world.write(&format!("{name}/{TEST}"), "class Tests {}");
+    }
+    world
+}
+
+const PLUGIN: &str = "<build><plugins><plugin><groupId>org.springframework.boot</groupId>\
+     <artifactId>spring-boot-maven-plugin</artifactId></plugin></plugins></build>";
+
+#[test]
+fn a_project_of_several_modules_is_admitted_and_its_application_is_the_module_with_the_plugin() {
+    let skipped = PLUGIN.replace("</plugin>", "<configuration><skip>true</skip></configuration></plugin>");
+    let skipped = skipped.as_str();
+    for (top, list, told) in [
+        ("", &[("core", "", false), ("app", PLUGIN, true)][..], ""),
+        ("", &[("core", skipped, false), ("app", PLUGIN, true)], ""),
+        (PLUGIN, &[("core", "", false), ("app", "", true)], ""),
+        (
+            "",
+            &[("one", PLUGIN, true), ("two", PLUGIN, true)],
+            "pom.xml builds 2 applications (one, two): name the module",
+        ),
+        (PLUGIN, &[("one", "", true), ("two", skipped, true)], ""),
+        (
+            "",
+            &[("core", "", false), ("app", "", true)],
+            "no module uses the spring-boot-maven-plugin (core, app): PACKAGE will fail",
+        ),
+    ] {
+        let warnings = modules(top, list).accepted().warnings;
+        let warnings: Vec<_> = warnings.iter().filter(|warning| !warning.contains("is there twice")).collect();
+        match told {
+            "" => assert!(warnings.is_empty(), "{list:?}: {warnings:?}"),
+            told => assert!(warnings.len() == 1 && warnings[0].starts_with(told), "{list:?}: {warnings:?}"),
+        }
+    }
+}
+
+#[test]
+fn modules_are_followed_and_one_that_is_not_there_is_named() {
+    let world = modules("", &[("a", "<packaging>pom</packaging><modules><module>../b</module></modules>", false)]);
+    assert!(
+        world.refused().contains("a/pom.xml names a module whose pom is not there: b/pom.xml"),
+        "{}",
+        world.refused()
+    );
+    world.write("b/pom.xml", format!("<project>{PLUGIN}</project>"));
+    world.write(&format!("b/{MAIN}"), APPLICATION);
+    assert!(world.accepted().warnings.is_empty(), "a module beside the one that names it");
+    world.write("b/pom.xml", "<project><modules><module>../a</module><module>../../out</module></modules></project>");
+    assert!(world.refused().contains("pom is not there: ../out/pom.xml"), "a circle ends: {}", world.refused());
+    world.write("b/pom.xml", "<project");
+    assert!(world.refused().starts_with("pom-malformed | b/pom.xml | "), "{}", world.refused());
+    let plain = modules("", &[("core", "", false)]);
+    plain.write("pom.xml", "<project><packaging>pom</packaging><modules><module>core</module></modules></project>");
+    plain.write(&format!("core/{MAIN}"), APPLICATION);
+    assert!(
+        plain.refused().contains("none of the modules that pom.xml builds uses Spring Boot (core)"),
+        "{}",
+        plain.refused()
+    );
+}
+
+#[test]
+fn an_application_that_nothing_makes_is_told_before() {
+    let world = World::good();
+    let (before, after) = POM.split_once("<build>").unwrap();
+    world.write("pom.xml", format!("{before}{}", after.split_once("</build>").unwrap().1));
+    let warnings = world.accepted().warnings.join("\n");
+    assert!(
+        warnings.starts_with("pom.xml does not use the spring-boot-maven-plugin (or skips it): PACKAGE will fail"),
+        "{warnings}"
+    );
 }
 
 #[test]
@@ -303,7 +386,7 @@ fn what_is_optional_or_cannot_be_told_is_a_warning() {
     world.write(
         "pom.xml",
         POM.replace("<java.version>17<", "<java.version>${env.JDK}<")
-            .replace("<dependencies>", "<packaging>war</packaging><dependencies>"),
+            .replace("<dependencies>", "<packaging>ear</packaging><dependencies>"),
     );
     world.write("src/main/java/Huge.java", vec![b' '; 4 * 1024 * 1024 + 1]);
     let accepted = world.accepted();
@@ -311,7 +394,7 @@ fn what_is_optional_or_cannot_be_told_is_a_warning() {
     insta::assert_snapshot!(accepted.warnings.join("\n"), @r#"
 there are no tests under src/test/java: TEST will have nothing to run
 src/main/java/Huge.java was not searched: it has more than 4194304 bytes
-pom.xml packages a `war`: PACKAGE looks for a jar
+pom.xml packages a `ear`: PACKAGE looks for a jar or a war
 pom.xml asks for Java `${env.JDK}` (the property java.version), which cannot be told from the file: the job runs with Java 17
 "#);
 }
@@ -345,8 +428,8 @@ pom-doctype | pom.xml | pom.xml has a document type declaration (<!DOCTYPE ...>)
 pom-malformed | pom.xml | pom.xml cannot be read: it has no element at all | `mvn validate` shows the same file as Maven sees it
 pom-malformed | pom.xml | pom.xml cannot be read: the element `project` is not closed | `mvn validate` shows the same file as Maven sees it
 unreadable-file | pom.xml | pom.xml is not read: it has more than 1048576 bytes | submit pom.xml as a plain file of at most 1 MiB
-pom-multi-module | pom.xml | pom.xml builds several modules (a\u{1b}), a job runs one | submit the folder of the module that is the application, with a pom.xml that stands alone
-pom-multi-module | pom.xml | pom.xml has the packaging `pom`: it builds no application | submit the folder of the module that is the application, with a pom.xml that stands alone
+pom-multi-module | pom.xml | pom.xml names a module whose pom is not there: a\u{1b}/pom.xml | submit the whole project, from the folder with the pom.xml that all modules share; or remove the module from it
+pom-multi-module | pom.xml | pom.xml has the packaging `pom` and no modules: it builds no application | submit the folder of the project that is the application, with the pom.xml that names its modules
 pom-not-spring-boot | pom.xml | pom.xml is not that of a Spring Boot application | inherit from spring-boot-starter-parent, or import spring-boot-dependencies, or use a spring-boot-starter with the spring-boot-maven-plugin
 java-too-new | pom.xml | pom.xml asks for Java 21 (the property java.version), the job would run with Java 17 | ask for Java 21 if the stack has it, or lower it in pom.xml to 17
 pom-encoding | pom.xml | pom.xml is not in UTF-8 but in UTF-16, little-endian | save it in UTF-8 and begin it with <?xml version="1.0" encoding="UTF-8"?>

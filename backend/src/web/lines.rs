@@ -101,7 +101,7 @@ fn cli(request: &Value, git: Option<&str>, server: &str) -> String {
     if on.len() < all.len().max(BUILT_IN.len()) {
         line.push_str(&format!(" --only {}", on.join(",")));
     }
-    for name in ["project", "branch", "commit"] {
+    for name in ["application", "project", "branch", "commit"] {
         if let Some(text) = request[name].as_str() {
             line.push_str(&format!(" --{name} {}", quoted(text)));
         }

@@ -35,6 +35,9 @@ pub struct ProjectArgs {
     #[arg(long, env = "PIPELINEX_SKIP", value_name = "STAGE", value_delimiter = ',')]
     #[arg(conflicts_with = "only")]
     pub skip: Vec<String>,
+    /// Which of several applications that are built is started: a module or a file [default: the one there is]
+    #[arg(long, env = "PIPELINEX_APPLICATION", value_name = "NAME")]
+    pub application: Option<String>,
     /// What the job belongs to, for run numbers and history
     #[arg(long, env = "PIPELINEX_PROJECT", value_name = "NAME")]
     pub project: Option<String>,
@@ -46,7 +49,7 @@ pub struct ProjectArgs {
     pub commit: Option<String>,
     /// The whole request as a JSON file, sent as it is
     #[arg(long, env = "PIPELINEX_METADATA", value_name = "FILE.json")]
-    #[arg(conflicts_with_all = ["stack", "folder", "versions", "java", "build_tool", "only", "skip", "project", "branch", "commit"])]
+    #[arg(conflicts_with_all = ["stack", "folder", "versions", "java", "build_tool", "only", "skip", "application", "project", "branch", "commit"])]
     pub metadata: Option<PathBuf>,
     /// Send files of a folder that Git ignores, too
     #[arg(long, env = "PIPELINEX_INCLUDE_IGNORED", value_parser = FalseyValueParser::new())]

@@ -149,7 +149,8 @@ async fn succeeded(world: &World, server: &Server, id: &str) {
         assert_eq!(stage(&status, name), "SUCCESS", "{status:#}");
     }
     assert_eq!(step(&status, "TEST")["tests"], json!({"tests": 5, "failures": 0, "errors": 0, "skipped": 0}));
-    assert_eq!(step(&status, "PACKAGE")["artifacts"], json!(["target/greeter-1.0.0.jar"]));
+    let made = json!([".pipelinex/applications.sha256", "target/greeter-1.0.0.jar"]);
+    assert_eq!(step(&status, "PACKAGE")["artifacts"], made);
     let clean = json!({"critical": 0, "high": 0, "medium": 0, "low": 0, "info": 0});
     assert_eq!(step(&status, "SECRETS")["findings"], clean);
     let jar = fs::read(world.job(id).join("artifacts/package/target/greeter-1.0.0.jar")).unwrap();

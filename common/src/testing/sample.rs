@@ -28,6 +28,7 @@ pub fn metadata<'a>(job_id: JobId, stages: impl IntoIterator<Item = &'a str>) ->
         schema: Metadata::SCHEMA,
         project: word(),
         pipeline_name: word(),
+        application: None,
         branch: None,
         commit: None,
         run_number: 1,

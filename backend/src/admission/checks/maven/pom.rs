@@ -39,6 +39,17 @@ pub enum SpringBoot {
     No,
 }
 
+/// What a pom says of the plugin that makes an application of a jar.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Repackaging {
+    /// It runs.
+    On,
+    /// It is told to skip.
+    Off,
+    /// Nothing.
+    Unsaid,
+}
+
 /// The Java version that a pom asks for.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum JavaVersion {
@@ -96,6 +107,25 @@ impl Pom {
         }
     }
 
+    /// Whether Spring Boot's plugin makes an application of what it builds. One that is only managed does not run.
+    pub fn repackaging(&self) -> Repackaging {
+        let skips = |at: &Element| at.child("configuration").is_some_and(|given| self.is(given, "skip", "true"));
+        let mut own = self.project.at(&["build", "plugins"]).into_iter().flat_map(|list| list.all("plugin"));
+        let found = own.find(|plugin| self.is_plugin(plugin, BOOT, "spring-boot-maven-plugin"));
+        let skipped = self.property("spring-boot.repackage.skip") == Some("true");
+        match found {
+            _ if skipped => Repackaging::Off,
+            Some(plugin) if skips(plugin) || executions(plugin).any(skips) => Repackaging::Off,
+            Some(_) => Repackaging::On,
+            None => Repackaging::Unsaid,
+        }
+    }
+
+    /// Whether it has a parent that is not Spring Boot's.
+    pub fn has_own_parent(&self) -> bool {
+        self.project.child("parent").is_some() && self.boot_parent().is_none()
+    }
+
     /// The Java version it asks for, by what counts for Maven: the compiler plugin's own settings go before properties,
     /// `release` before `source` and `target`, and `java.version` is a word of Spring Boot's parent, which since version
     /// 3 makes a `release` of it.
@@ -143,8 +173,7 @@ impl Pom {
         let compilers =
             self.plugins().filter(|p| self.is_plugin(p, "org.apache.maven.plugins", "maven-compiler-plugin"));
         let settings = compilers.flat_map(|plugin| {
-            let executions = plugin.child("executions").into_iter().flat_map(|list| list.all("execution"));
-            std::iter::once(plugin).chain(executions).filter_map(|of| of.child("configuration"))
+            std::iter::once(plugin).chain(executions(plugin)).filter_map(|of| of.child("configuration"))
         });
         let written = settings.filter_map(|configuration| configuration.text_of(setting));
         written
@@ -200,6 +229,11 @@ impl Pom {
         out.push_str(rest);
         Some(())
     }
+}
+
+/// The executions of a plugin.
+fn executions(plugin: &Element) -> impl Iterator<Item = &Element> {
+    plugin.child("executions").into_iter().flat_map(|list| list.all("execution"))
 }
 
 /// `17`, `17.0.2` and `1.8` as the number of the release.
