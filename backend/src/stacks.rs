@@ -15,6 +15,7 @@ use pipelinex_common::{
     disk::{self, DiskError},
     pipeline::{
         self, Pipeline,
+        causes::{self, CAUSES_FILE, Causes},
         detect::{self, Candidate},
         images::{self, IMAGES_FILE},
         stack::{self, Contract, StackKey},
@@ -189,6 +190,12 @@ impl Stacks {
         }
         // What is for all that nothing else recognises is the last to be offered.
         stacks.sort_by_key(|stack: &StackData| stack.contract.fallback);
+        let shared = causes_of(&format!("{origin}/{GLOBAL}"), &global, &mut broken);
+        for stack in &stacks {
+            let own = causes_of(&format!("{origin}/{}", stack.name), &stack.files, &mut broken);
+            let clashes = own.clashes(&shared);
+            broken.extend(clashes.into_iter().map(|clash| format!("{origin}/{}/{CAUSES_FILE}: {clash}", stack.name)));
+        }
         let images = images_of(&format!("{origin}/{GLOBAL}"), &global, &mut broken);
         let images = all_images(images, &stacks, &mut broken);
         if stacks.is_empty() && broken.is_empty() {
@@ -249,6 +256,14 @@ fn images_of(label: &str, files: &Files, broken: &mut Vec<String>) -> BTreeMap<S
             BTreeMap::new()
         }
     }
+}
+
+/// The causes of one folder, which may have none.
+fn causes_of(label: &str, files: &Files, broken: &mut Vec<String>) -> Causes {
+    if !files.contains_key(CAUSES_FILE) {
+        return Causes::default();
+    }
+    parse(label, CAUSES_FILE, files, causes::read, broken).unwrap_or_default()
 }
 
 /// The images of all folders. A name means one image, whichever stack uses it.

@@ -2,7 +2,7 @@
 
 use std::{fs::File, io, path::Path};
 
-use pipelinex_common::request::{JobRequest, Switches};
+use pipelinex_common::request::{JobRequest, Stack, Switches};
 
 use zip::ZipArchive;
 
@@ -65,7 +65,7 @@ pub fn described(args: &ProjectArgs) -> JobRequest {
     let known = [("java", &args.java), ("build_tool", &args.build_tool)];
     let known = known.into_iter().filter_map(|(tool, version)| Some((tool.to_owned(), version.clone()?)));
     JobRequest {
-        stack: args.stack.clone().unwrap_or_default(),
+        stack: Stack { requires_db: args.requires_db, ..args.stack.clone().unwrap_or_default() },
         folder: args.folder.clone(),
         versions: known.chain(args.versions.iter().flatten().cloned()).collect(),
         pipeline: switches(&args.only, &args.skip),

@@ -75,7 +75,8 @@ pub fn stage_warnings(stage: &StageRecord) -> Vec<Line> {
 pub fn failed_tests(stage: &StageRecord) -> Vec<Line> {
     let tests = stage.steps.values().flat_map(|step| &step.failed_tests);
     let line = |test: &FailedTest| {
-        let said = if test.message.is_empty() { String::new() } else { format!(": {}", test.message) };
+        let said = test.said();
+        let said = if said.is_empty() { said } else { format!(": {said}") };
         Line::new().text("       ").add(Style::Bad, "failed").text(" ").add(Style::Bold, test.title()).text(said)
     };
     tests.map(line).collect()

@@ -11,6 +11,7 @@ use serde::{Deserialize, Serialize};
 use crate::{
     coverage::{Scanned, Skipped},
     disk::Versioned,
+    pipeline::causes::KnownCause,
     slug::Slug,
     state::{JobState, Reason, StepState},
 };
@@ -143,6 +144,9 @@ pub struct StepRecord {
     /// The first of the tests that failed.
     #[serde(skip_serializing_if = "Vec::is_empty", default)]
     pub failed_tests: Vec<FailedTest>,
+    /// Why it failed, where its log shows something that is known.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub cause: Option<KnownCause>,
     /// Counts of the findings that were published.
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub findings: Option<FindingCounts>,
@@ -205,6 +209,7 @@ impl StepRecord {
             peak_memory_bytes: None,
             tests: None,
             failed_tests: Vec::new(),
+            cause: None,
             findings: None,
             scanned: None,
             skipped: None,

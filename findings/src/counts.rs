@@ -69,6 +69,9 @@ pub struct FailedTest {
     pub name: String,
     /// The first line of what it says.
     pub message: String,
+    /// The last `Caused by` of its stack trace, where it has one that says more.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub cause: String,
 }
 
 impl FailedTest {
@@ -84,9 +87,19 @@ impl FailedTest {
         }
     }
 
+    /// What it says, and what that was caused by in the end; may be empty.
+    pub fn said(&self) -> String {
+        match (self.message.is_empty(), self.cause.is_empty()) {
+            (_, true) => self.message.clone(),
+            (true, false) => format!("caused by {}", self.cause),
+            (false, false) => format!("{} (caused by {})", self.message, self.cause),
+        }
+    }
+
     /// In words: `GreeterTest.greets: expected: <a> but was: <b>`.
     pub fn words(&self) -> String {
-        if self.message.is_empty() { self.title() } else { format!("{}: {}", self.title(), self.message) }
+        let said = self.said();
+        if said.is_empty() { self.title() } else { format!("{}: {said}", self.title()) }
     }
 }
 
@@ -239,7 +252,7 @@ mod tests {
     #[test]
     fn a_failed_test_is_called_as_people_call_it() {
         let title = |class: &str, name: &str| {
-            FailedTest { class: class.to_owned(), name: name.to_owned(), message: String::new() }.title()
+            FailedTest { class: class.to_owned(), name: name.to_owned(), ..FailedTest::default() }.title()
         };
         assert_eq!(title("com.example.GreeterTest", "greets"), "GreeterTest.greets");
         assert_eq!(title("com.example.GreeterTest$Inner", "greets"), "GreeterTest$Inner.greets");

@@ -117,6 +117,8 @@ struct Case {
     flaky: bool,
     /// The first failure or error, and which of both it is.
     first: Option<(Kind, String)>,
+    /// What that was caused by in the end.
+    cause: String,
 }
 
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -136,6 +138,10 @@ struct Told {
     exception: String,
     /// The beginning of what is written in it.
     text: String,
+    /// The line that is being read, up to what may be kept of it.
+    line: String,
+    /// The last line that names a cause.
+    cause: String,
 }
 
 impl Parser {
@@ -169,7 +175,10 @@ impl Parser {
 
     fn close(&mut self) {
         match self.open.pop() {
-            Some(Element::Told(told)) => self.close_told(&told),
+            Some(Element::Told(mut told)) => {
+                told.end_line();
+                self.close_told(&told);
+            }
             Some(Element::Case(case)) => self.close_case(case),
             Some(Element::Suite(suite)) => self.close_suite(suite),
             Some(Element::Other) | None => {}
@@ -179,7 +188,7 @@ impl Parser {
     fn close_told(&mut self, told: &Told) {
         let line = told.line();
         match self.open.last_mut() {
-            Some(Element::Case(case)) => case.take(told.kind, line),
+            Some(Element::Case(case)) => case.take(told.kind, line, &told.cause),
             Some(Element::Suite(suite)) => {
                 let name = suite.name.clone();
                 match told.kind {
@@ -197,7 +206,8 @@ impl Parser {
                     }
                     _ => return,
                 }
-                self.name_failed(name, String::new(), line);
+                let cause = told.cause.clone();
+                self.name_failed(FailedTest { class: name, name: String::new(), message: line, cause });
             }
             _ => {}
         }
@@ -220,7 +230,7 @@ impl Parser {
         self.report.counts = self.report.counts.plus(&counts);
         if let Some((_, message)) = case.first {
             let class = case.class.or(suite).unwrap_or_default();
-            self.name_failed(class, case.name, message);
+            self.name_failed(FailedTest { class, name: case.name, message, cause: case.cause });
         } else if let Some(class) = case.class {
             let full = self.report.classes.len() >= CLASSES_MAX;
             if !full || self.report.classes.contains_key(&class) {
@@ -241,7 +251,8 @@ impl Parser {
             shown.add(Shown { failures, errors, retried: 0 });
             self.report.counts = self.report.counts.plus(&TestCounts { failures, errors, ..TestCounts::default() });
             let beside = format!("the suite says that it had {missing} more than its test cases show");
-            self.name_failed(name, String::new(), if said.is_empty() { beside } else { said });
+            let message = if said.is_empty() { beside } else { said };
+            self.name_failed(FailedTest { class: name, message, ..FailedTest::default() });
         }
         if let Some(parent) = self.suite() {
             parent.shown.add(shown);
@@ -256,9 +267,13 @@ impl Parser {
         })
     }
 
-    fn name_failed(&mut self, class: String, name: String, message: String) {
+    fn name_failed(&mut self, mut test: FailedTest) {
         if self.report.failed.len() < FAILED_MAX {
-            self.report.failed.push(FailedTest { class, name, message });
+            // What stands in the message already is said once.
+            if test.message.contains(&test.cause) {
+                test.cause.clear();
+            }
+            self.report.failed.push(test);
         }
     }
 
@@ -338,7 +353,7 @@ impl Case {
         self.first.as_ref().is_some_and(|(first, _)| *first == kind)
     }
 
-    fn take(&mut self, kind: Kind, line: String) {
+    fn take(&mut self, kind: Kind, line: String, cause: &str) {
         match kind {
             Kind::Failure => self.shown.failures += 1,
             Kind::Error => self.shown.errors += 1,
@@ -349,6 +364,7 @@ impl Case {
             // An element says more than an attribute did.
             Kind::Failure | Kind::Error if self.first.as_ref().is_none_or(|(_, said)| said.is_empty()) => {
                 self.first = Some((kind, line));
+                cause.clone_into(&mut self.cause);
             }
             Kind::Skipped => self.skipped = true,
             Kind::Flaky => self.flaky = true,
@@ -360,11 +376,36 @@ impl Case {
 impl Told {
     fn element(kind: Kind, tag: &BytesStart<'_>) -> Element {
         let text = |name| attribute(tag, name).unwrap_or_default();
-        Element::Told(Self { kind, message: text("message"), exception: text("type"), text: String::new() })
+        Element::Told(Self { message: text("message"), exception: text("type"), ..Self::of(kind) })
+    }
+
+    fn of(kind: Kind) -> Self {
+        let (message, exception, text, line, cause) = Default::default();
+        Self { kind, message, exception, text, line, cause }
+    }
+
+    /// Looks for causes in every line, however much of it is kept: the last one is at the end of a long trace.
+    fn follow(&mut self, text: &str) {
+        for piece in text.split_inclusive('\n') {
+            if self.line.len() < 4 * MESSAGE_MAX {
+                self.line.push_str(piece);
+            }
+            if piece.ends_with('\n') {
+                self.end_line();
+            }
+        }
+    }
+
+    fn end_line(&mut self) {
+        if let Some(cause) = self.line.trim().strip_prefix("Caused by: ") {
+            self.cause = cut(cause, MESSAGE_MAX);
+        }
+        self.line.clear();
     }
 
     /// Keeps as much as a first line needs, after any blank ones.
     fn add(&mut self, text: &str) {
+        self.follow(text);
         let text = if self.text.is_empty() { text.trim_start() } else { text };
         let room = (4 * MESSAGE_MAX).saturating_sub(self.text.len());
         let end = text.char_indices().map(|(at, c)| at + c.len_utf8()).take_while(|end| *end <= room).last();

@@ -8,6 +8,7 @@ set -euo pipefail
 begin_stage
 
 cd "$APP_DIR"
+begun=$(mktemp)
 code=0
 # A module whose tests fail does not keep those that do not need it from theirs.
 maven -o --fail-at-end test || code=$?
@@ -16,6 +17,6 @@ while read -r report; do
   module=${report%/target/site/jacoco/*}; module=${module#.}; module=${module#/}
   mkdir -p "$stage_reports/jacoco"
   cp "$report" "$stage_reports/jacoco/$(tr / - <<<"${module:-project}").${report##*.}"
-done < <(find . -type f \( -path '*/target/site/jacoco/jacoco.xml' -o -path '*/target/site/jacoco/jacoco.csv' \) -newer "$stage_begun")
+done < <(find . -type f \( -path '*/target/site/jacoco/jacoco.xml' -o -path '*/target/site/jacoco/jacoco.csv' \) -newer "$begun")
 # No sum of our own: the worker counts what the JUnit reports say, and says it.
 finish "$code"

@@ -8,7 +8,10 @@ use std::{
 use serde_json::Value;
 use ureq::Agent;
 
-use crate::stage::{Failure, Stage, one_line};
+use crate::{
+    listening,
+    stage::{Failure, Stage, one_line},
+};
 
 /// Time between two questions.
 const PAUSE: Duration = Duration::from_millis(100);
@@ -95,8 +98,9 @@ impl Target {
             };
             if started.elapsed() >= self.startup {
                 let waited = self.startup.as_secs();
+                let elsewhere = listening::told(&self.url).map(|told| format!("; {told}")).unwrap_or_default();
                 return Err(Failure::Project(format!(
-                    "the application was not up within {waited} s; last seen: {seen}"
+                    "the application was not up within {waited} s; last seen: {seen}{elsewhere}"
                 )));
             }
             thread::sleep(PAUSE);

@@ -10,6 +10,7 @@ mod coverage;
 mod custom;
 mod dast;
 mod http;
+mod listening;
 mod project;
 mod random;
 mod report;

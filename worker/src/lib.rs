@@ -3,6 +3,7 @@
 pub mod advisories;
 pub mod board;
 pub mod ca;
+pub mod causes;
 pub mod collect;
 pub mod config;
 pub mod consumer;

@@ -128,10 +128,13 @@ fn draw(job: &Job, host: &str) -> Result<JobPage, ApiError> {
 
 /// The request that makes a job like this one.
 fn sent(metadata: &Metadata) -> serde_json::Value {
-    let Metadata { stack, versions, pipeline, project, branch, commit, source, folder, .. } = metadata;
+    let Metadata { stack, versions, pipeline, application, project, branch, commit, source, folder, .. } = metadata;
     let mut request = serde_json::json!({"stack": stack, "versions": versions, "pipeline": pipeline});
     if let Some(folder) = folder {
         request["folder"] = folder.as_str().into();
+    }
+    if let Some(application) = application {
+        request["application"] = application.as_str().into();
     }
     match &source.git {
         Some(git) => (request["github_url"], request["ref"]) = (git.url.as_str().into(), git.git_ref.clone().into()),
@@ -182,7 +185,7 @@ impl StageView {
 }
 
 fn shown_test(test: &FailedTest) -> (String, String) {
-    (test.title(), test.message.clone())
+    (test.title(), test.said())
 }
 
 #[derive(Default)]

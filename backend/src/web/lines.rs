@@ -79,7 +79,7 @@ fn cli(request: &Value, git: Option<&str>, server: &str) -> String {
     let mut all: Vec<(Switch, bool)> = keys.filter_map(|(key, on)| Some((key.parse().ok()?, on == true))).collect();
     all.sort();
     let on: Vec<String> = all.iter().filter(|(_, on)| *on).map(|(switch, _)| switch.stage().to_lowercase()).collect();
-    if !plain || on.is_empty() || request["stack"]["requires_db"] == true {
+    if !plain || on.is_empty() {
         return format!("{line} --metadata request.json   # request.json: the JSON of the line above");
     }
     let stack = &request["stack"];
@@ -90,6 +90,9 @@ fn cli(request: &Value, git: Option<&str>, server: &str) -> String {
     }
     if let Some(folder) = request["folder"].as_str() {
         line.push_str(&format!(" --folder {}", quoted(folder)));
+    }
+    if stack["requires_db"] == true {
+        line.push_str(" --requires-db");
     }
     let versions = request["versions"].as_object().into_iter().flatten();
     let mut versions: Vec<String> =

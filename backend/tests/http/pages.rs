@@ -119,7 +119,8 @@ async fn a_job_is_told_with_its_stages_logs_and_findings() {
     let step = worker.execution.stages["TEST"].steps.values_mut().next().unwrap();
     step.tests = Some(TestCounts { tests: 3, failures: 1, ..TestCounts::default() });
     let (class, name, message) = ("dev.ATest".to_owned(), "greets".to_owned(), "expected: <b>".to_owned());
-    step.failed_tests = vec![FailedTest { class, name, message }];
+    step.failed_tests =
+        vec![FailedTest { class, name, message, cause: "java.net.ConnectException: refused".to_owned() }];
     worker.finish(JobState::Failed, Some(Reason::ScriptFailure), Some("TEST: 1 of 3 tests failed"));
     let page = assert_page(&server.get(&address).await, 200);
     for told in [

@@ -35,6 +35,9 @@ pub struct ProjectArgs {
     #[arg(long, env = "PIPELINEX_SKIP", value_name = "STAGE", value_delimiter = ',')]
     #[arg(conflicts_with = "only")]
     pub skip: Vec<String>,
+    /// Run the database of the stack beside the application while it is checked
+    #[arg(long, env = "PIPELINEX_REQUIRES_DB", value_parser = FalseyValueParser::new())]
+    pub requires_db: bool,
     /// Which of several applications that are built is started: a module or a file [default: the one there is]
     #[arg(long, env = "PIPELINEX_APPLICATION", value_name = "NAME")]
     pub application: Option<String>,
@@ -49,7 +52,7 @@ pub struct ProjectArgs {
     pub commit: Option<String>,
     /// The whole request as a JSON file, sent as it is
     #[arg(long, env = "PIPELINEX_METADATA", value_name = "FILE.json")]
-    #[arg(conflicts_with_all = ["stack", "folder", "versions", "java", "build_tool", "only", "skip", "application", "project", "branch", "commit"])]
+    #[arg(conflicts_with_all = ["stack", "folder", "versions", "java", "build_tool", "only", "skip", "requires_db", "application", "project", "branch", "commit"])]
     pub metadata: Option<PathBuf>,
     /// Send files of a folder that Git ignores, too
     #[arg(long, env = "PIPELINEX_INCLUDE_IGNORED", value_parser = FalseyValueParser::new())]

@@ -152,7 +152,8 @@ fn an_application_is_started_with_its_database_and_one_that_crashes_says_so() {
         let status = server.end_of(&crash).await;
         let smoke = stage(&status, "SMOKE-TEST");
         assert_eq!((&smoke["status"], &smoke["reason"]), (&json!("FAILED"), &json!("script_failure")), "{status:#}");
-        assert!(smoke["message"].as_str().unwrap().contains("code 1"), "{smoke}");
+        let message = smoke["message"].as_str().unwrap();
+        assert!(message.contains("code 1") && message.contains("there is no licence at /opt/greeter"), "{smoke}");
         assert_eq!(stage(&status, "DAST")["reason"], "dependency_failed");
         let log = text(world.job(&crash).join("reports/smoke-test/app.log"));
         assert!(log.contains("there is no licence at"), "{log}");

@@ -186,3 +186,16 @@ fn what_only_an_attribute_tells_counts_once() {
         counts(r#"<testsuites errors="1"><testsuite errors="1"><testcase status="broken"/></testsuite></testsuites>"#);
     assert_eq!((broken.tests, broken.failures, broken.errors), (1, 0, 1));
 }
+
+#[test]
+fn the_last_cause_of_a_long_trace_is_kept() {
+    let frames = "\tat a.b.C.d(C.java:1)\n".repeat(500);
+    let trace = format!(
+        "java.lang.IllegalStateException: no context\n{frames}Caused by: a.First: one\n{frames}Caused by: b.Last: &lt;two&gt;\n{frames}"
+    );
+    let report = format!(
+        "<testsuite name=\"s\"><testcase classname=\"a.T\" name=\"x\"><error message=\"no context\">{trace}</error></testcase>\
+         <testcase classname=\"a.T\" name=\"y\"><failure><![CDATA[b.Last: said\nCaused by: b.Last: said]]></failure></testcase></testsuite>"
+    );
+    assert_eq!(failed(&report), ["T.x: no context (caused by b.Last: <two>)", "T.y: b.Last: said"]);
+}

@@ -207,6 +207,7 @@ fn safe_to_show(test: FailedTest) -> FailedTest {
         class: shown_up_to(&test.class, NAME_MAX),
         name: shown_up_to(&test.name, NAME_MAX),
         message: shown_up_to(&test.message, MESSAGE_MAX),
+        cause: shown_up_to(&test.cause, MESSAGE_MAX),
     }
 }
 

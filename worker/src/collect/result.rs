@@ -5,6 +5,7 @@ use pipelinex_common::{
     disk::{self, DiskError},
     execution::{FailedTest, FindingCounts, StepRecord, TestCounts},
     foreign::{shown, shown_up_to},
+    pipeline::causes::KnownCause,
     policy::AllowUnread,
     state::{Reason, StepState},
 };
@@ -41,6 +42,8 @@ struct PublishedResult<'a> {
     tests: Option<TestCounts>,
     #[serde(skip_serializing_if = "<[FailedTest]>::is_empty")]
     failed_tests: &'a [FailedTest],
+    #[serde(skip_serializing_if = "Option::is_none")]
+    cause: Option<&'a KnownCause>,
     #[serde(skip_serializing_if = "Option::is_none")]
     findings: Option<FindingCounts>,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -129,6 +132,7 @@ impl Collector<'_> {
             exit_code: record.exit_code,
             tests: record.tests,
             failed_tests: &record.failed_tests,
+            cause: record.cause.as_ref(),
             findings: record.findings,
             scanned: record.scanned,
             skipped: record.skipped.as_ref().map(|_| &collected.skipped),

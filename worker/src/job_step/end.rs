@@ -15,9 +15,11 @@ use pipelinex_common::{
 
 use super::{JobSteps, carry::Ran};
 use crate::{
+    causes,
     collect::Collector,
     lock,
     run::RunError,
+    services,
     step::{StepError, Stop},
     verdict,
 };
@@ -63,6 +65,8 @@ impl JobSteps {
     ) -> Result<Option<StepRecord>, DiskError> {
         let _handling = self.job.handling(self.claim_number, Place::Collect(step.slug.clone()));
         let voice = self.voice(step);
+        // Gathering takes it away.
+        let of_application = beside.as_ref().map(|folder| causes::end_of(&folder.join(services::LOGS[0])));
         let collector = Collector {
             paths: &self.paths,
             step,
@@ -80,6 +84,7 @@ impl JobSteps {
         let (policy, required) = (&self.worker.config.policy, self.definition.required.contains(&step.slug));
         verdict::cover(&mut record, &mut collected, &policy.allow_unread, required);
         verdict::judge_tests(&mut record, &collected, policy.allow_failing_tests);
+        self.explain(step, &mut record, of_application.as_deref());
         let allowed = step.allow_failure.allows(record.exit_code);
         verdict::gate(&mut record, policy.fail_on, allowed);
         // Gathering may have taken its time.
@@ -88,6 +93,25 @@ impl JobSteps {
         }
         collector.publish(&record, &collected)?;
         Ok(Some(record))
+    }
+
+    /// Says why a step failed, where its log or that of its application shows it.
+    fn explain(&self, step: &Step, record: &mut StepRecord, of_application: Option<&str>) {
+        if !causes::is_asked_for(record) {
+            return;
+        }
+        let log = match of_application {
+            Some(log) => {
+                let telling = causes::telling(log).filter(|_| log.contains("Caused by: "));
+                if let Some(line) = telling.filter(|line| !record.message.contains(line.as_str())) {
+                    record.message = format!("{}; the application says: {line}", record.message);
+                }
+                log.to_owned()
+            }
+            None => causes::end_of(&self.paths.log(&step.slug)),
+        };
+        let cause = causes::of(&self.paths, step, record, &log);
+        causes::explain(record, cause);
     }
 
     /// Where the reports of a step belong.

@@ -9,21 +9,20 @@ use std::{
     path::Path,
 };
 
-use futures::StreamExt;
-use pipelinex_common::foreign::shown;
-
 use super::io;
 use crate::{
+    causes,
     engine::{Engine, EngineError, Output},
     step::StepError,
 };
+use futures::StreamExt;
 
 /// How much of the end of a log is kept when it is too long, in bytes.
 const TAIL_BYTES: usize = 64 * 1024;
-/// How many of the last lines are looked through for one that says something.
-const LAST_LINES: u32 = 50;
+/// How many of the last lines are looked through for one that says something: a stack trace has hundreds.
+const LAST_LINES: u32 = 1000;
 
-/// The last line with something in it, as the end of a sentence; nothing where there is none.
+/// The line that says most about its end, as the end of a sentence; nothing where there is none.
 pub(super) async fn last_words(engine: &Engine, name: &str) -> String {
     let mut output = engine.past_logs(name, Some(LAST_LINES));
     let mut end = VecDeque::new();
@@ -31,8 +30,7 @@ pub(super) async fn last_words(engine: &Engine, name: &str) -> String {
         push_tail(&mut end, &bytes);
     }
     let text = String::from_utf8_lossy(end.make_contiguous()).into_owned();
-    let last = text.lines().map(str::trim).rfind(|line| !line.is_empty());
-    last.map(|line| format!(": {}", shown(line))).unwrap_or_default()
+    causes::telling(&text).map(|line| format!(": {line}")).unwrap_or_default()
 }
 
 /// Writes a log to a file of its own, at most `limit` bytes of it and then the end.

@@ -2,7 +2,7 @@
 //! that is told to go on after failed tests ends with 0.
 
 use pipelinex_common::{
-    execution::StepRecord,
+    execution::{FailedTest, StepRecord},
     foreign::shown_up_to,
     state::{Reason, StepState},
 };
@@ -11,7 +11,7 @@ use crate::collect::Collected;
 
 /// How many failed tests a message names; the record has more.
 const NAMED_MAX: usize = 3;
-/// Longest mention of one test in a message, in characters.
+/// Longest mention of one test in a message, and of what caused its failure, in characters each.
 const MENTION_MAX: usize = 200;
 
 /// Says what the tests came to, and fails a step that succeeded although a test failed or a report was not read, unless the operator
@@ -55,7 +55,13 @@ fn unread(collected: &Collected) -> String {
 /// The first failed tests: `: GreeterTest.greets: expected <a>; and 4 more`.
 fn named(record: &StepRecord, failed: u64) -> String {
     let tests = record.failed_tests.iter().take(NAMED_MAX);
-    let mentions: Vec<String> = tests.map(|test| shown_up_to(&test.words(), MENTION_MAX)).collect();
+    let mention = |test: &FailedTest| {
+        let bare = FailedTest { cause: String::new(), ..test.clone() };
+        let cause = shown_up_to(&test.cause, MENTION_MAX);
+        let cause = if cause.is_empty() { cause } else { format!(" (caused by {cause})") };
+        format!("{}{cause}", shown_up_to(&bare.words(), MENTION_MAX))
+    };
+    let mentions: Vec<String> = tests.map(mention).collect();
     let more = failed.saturating_sub(mentions.len() as u64);
     match (mentions.is_empty(), more) {
         (true, _) => String::new(),
@@ -66,7 +72,7 @@ fn named(record: &StepRecord, failed: u64) -> String {
 
 #[cfg(test)]
 mod tests {
-    use pipelinex_common::execution::{FailedTest, TestCounts};
+    use pipelinex_common::execution::TestCounts;
 
     use super::*;
 
@@ -77,6 +83,7 @@ mod tests {
             class: "com.example.GreeterTest".to_owned(),
             name: format!("greets{number}"),
             message: "expected: <a> but was: <b>".to_owned(),
+            cause: String::new(),
         };
         let mut collected = Collected::default();
         collected.failed_tests = (0..failed).map(test).collect();
@@ -120,6 +127,21 @@ mod tests {
             assert_eq!(((record.status, record.reason), record.message.as_str()), (after, message));
             assert_eq!(record.failed_tests.len() as u64, failed);
         }
+    }
+
+    #[test]
+    fn a_long_message_hides_no_cause() {
+        let mut record = StepRecord::bare("TEST", StepState::Success, None, "finished");
+        record.tests = Some(TestCounts { tests: 1, errors: 1, ..TestCounts::default() });
+        let (message, cause) =
+            ("Failed to load ApplicationContext ".repeat(20), "java.net.ConnectException: refused".to_owned());
+        let (class, name) = ("a.ContextTest".to_owned(), "loads".to_owned());
+        let mut collected = Collected::default();
+        collected.failed_tests = vec![FailedTest { class, name, message, cause }];
+        judge_tests(&mut record, &collected, false);
+        let said = &record.message;
+        assert!(said.contains(": ContextTest.loads: Failed to load ApplicationContext"), "{said}");
+        assert!(said.ends_with("… (caused by java.net.ConnectException: refused)"), "{said}");
     }
 
     #[test]
