@@ -182,6 +182,10 @@ async fn judge(app: &App, source: Source, gone: &CancellationToken) -> Result<Ju
         fetched.request.stack = Stack { requires_db, ..recognised.stack };
         fetched.request.versions = recognised.versions;
         fetched.warnings.extend(recognised.warning);
+        let left = admission::leave_out(&source, &app.stacks.find(&fetched.request.stack)?.contract)?;
+        fetched.source.files = fetched.source.files.saturating_sub(left.files);
+        fetched.source.bytes = fetched.source.bytes.saturating_sub(left.bytes);
+        fetched.warnings.extend(left.warning);
         let (folder, request, stack) = (recognised.folder, &fetched.request, app.stacks.find(&fetched.request.stack)?);
         let judged =
             admission::admit_source(&source, folder.as_ref(), request, fetched.source.kind, stack, &app.config);

@@ -2,7 +2,7 @@
 #
 # Jars of one job alone count: what BUILD left is removed before PACKAGE makes its own, and what it made is written down by
 # name and digest, so that SMOKE-TEST and DAST start that file and no other.
-# shellcheck shell=bash
+# shellcheck shell=bash disable=SC2034
 
 # Below the project: one line `SHA256  PATH` for each application.
 application_record=.pipelinex/applications.sha256

@@ -67,7 +67,7 @@ fn read(path: &Path) -> Option<causes::Causes> {
 /// Adds what is known to the sentence of a step.
 pub fn explain(record: &mut StepRecord, cause: Option<KnownCause>) {
     if let Some(cause) = cause {
-        record.message = format!("{}. {}", record.message, cause.words());
+        record.message = format!("{}; {}", record.message, cause.words());
         record.cause = Some(cause);
     }
 }
@@ -165,10 +165,10 @@ mod tests {
             explain(&mut record, cause);
             record.message
         };
-        assert_eq!(told(&[], 0, "shared own"), "failed. says own: do", "the stack's own first");
+        assert_eq!(told(&[], 0, "shared own"), "failed; says own: do", "the stack's own first");
         assert_eq!(told(&[], 0, "nothing"), "failed");
-        assert_eq!(told(&["shared"], 0, "own"), "failed. says shared: do");
+        assert_eq!(told(&["shared"], 0, "own"), "failed; says shared: do");
         assert_eq!(told(&["expected 1"], 0, "own"), "failed", "another test's words");
-        assert_eq!(told(&["no context"], 1, "own"), "failed. says own: do");
+        assert_eq!(told(&["no context"], 1, "own"), "failed; says own: do");
     }
 }

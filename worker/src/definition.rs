@@ -11,7 +11,7 @@ use pipelinex_common::{
     pipeline::{
         self, Pipeline,
         images::IMAGES_FILE,
-        model::{AllowFailure, Step},
+        model::{AllowFailure, Network, Step},
         select,
     },
     policy::Policy,
@@ -112,6 +112,14 @@ impl Definition {
         versions.extend(metadata.application.iter().map(|name| (APPLICATION.to_owned(), name.clone())));
         let selected = select::select(&pipeline, &wanted).steps;
         let requires_db = metadata.stack.requires_db;
+        // A database is reached over a network of the step's own, on which nothing else is.
+        for step in pipeline.steps.iter_mut().filter(|step| step.database.is_some()) {
+            if requires_db {
+                step.network = Network::Internal;
+            } else {
+                step.database = None;
+            }
+        }
         Ok(Self { selected, modes, required, requires_db, versions, folder, pipeline })
     }
 
@@ -236,6 +244,21 @@ mod tests {
         let paths = ["a [b]/c/target/x.jar", "a [b]/c/y.x", "a [b]/c/d/T.xml"];
         assert!(globs.iter().zip(paths).all(|(glob, path)| matches(glob, path)), "{globs:?}");
         assert!(!matches(globs[0], "target/x.jar") && !matches(globs[0], "a b/c/target/x.jar"), "{globs:?}");
+    }
+
+    #[test]
+    fn a_step_with_a_database_reaches_it_alone_where_the_job_asks_for_one() {
+        let id = "01890a5d-ac96-774b-bcce-b302099a8057".parse().unwrap();
+        let mut metadata = sample::metadata(id, ["S"]);
+        let text = "stages: [S]\na: {stage: S, image: i, script: x}\n.pipelinex: {jobs: {a: {network: none, database: {URL: $PGHOST}}}}\n";
+        for (requires_db, expected) in [(false, (Network::None, false)), (true, (Network::Internal, true))] {
+            metadata.stack.requires_db = requires_db;
+            let read = pipeline::read("p.yml", text).unwrap();
+            let step = Definition::new(read, &metadata, &Policy::default()).unwrap().pipeline.steps.remove(0);
+            assert_eq!((step.network, step.database.is_some()), expected);
+        }
+        let scan = text.replace("network: none", "kind: scan");
+        assert!(pipeline::read("p.yml", &scan).unwrap_err().to_string().contains("step `a` is a scan: the database"));
     }
 
     #[test]

@@ -1,4 +1,4 @@
-//! What runs beside a step that has a target: the application, and the database that it may want. Both are started before the
+//! What runs beside a step: the application where it has a target, and the database that a job may ask for. Both are started before the
 //! step's own container and watched as long as that runs: when one of them ends first, the checks were not over.
 
 pub mod containers;
@@ -40,8 +40,8 @@ const LOOK_AGAIN: Duration = Duration::from_millis(100);
 pub struct Services {
     /// The engine.
     pub engine: Engine,
-    /// The application.
-    pub application: ContainerSpec,
+    /// The application, where the step has a target.
+    pub application: Option<ContainerSpec>,
     /// Its database.
     pub database: Option<ContainerSpec>,
     /// Whether this worker still holds the job.
@@ -57,7 +57,7 @@ impl Services {
     fn all(&self) -> impl Iterator<Item = (&'static str, &ContainerSpec)> {
         // The database first: an application that loses it ends a moment later.
         let database = self.database.iter().map(|spec| ("database", spec));
-        database.chain(std::iter::once(("application", &self.application)))
+        database.chain(self.application.iter().map(|spec| ("application", spec)))
     }
 
     /// Starts the database, waits until it answers, and starts the application. `Some`: the step ends like this, and its own
@@ -77,7 +77,9 @@ impl Services {
                 return Ok(Some(ending));
             }
         }
-        self.launch(&self.application).await?;
+        if let Some(application) = &self.application {
+            self.launch(application).await?;
+        }
         Ok(None)
     }
 

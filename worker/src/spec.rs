@@ -203,11 +203,12 @@ impl JobContext {
     /// The network that a step is on; `None` for none. One with a target has a network of its own: two applications would
     /// else answer to one name, and what one of them does would reach the checks of the other.
     pub fn network(&self, step: &Step) -> Option<NetworkPlace> {
-        let network = match (step.network, &step.target) {
-            (Network::None, _) => return None,
-            (Network::Egress, _) => format!("pipelinex-{}-egress", self.job),
-            (Network::Internal, None) => format!("pipelinex-{}-internal", self.job),
-            (Network::Internal, Some(_)) => self.container_name(&step.slug),
+        let has_company = step.target.is_some() || step.database.is_some();
+        let network = match step.network {
+            Network::None => return None,
+            Network::Egress => format!("pipelinex-{}-egress", self.job),
+            Network::Internal if has_company => self.container_name(&step.slug),
+            Network::Internal => format!("pipelinex-{}-internal", self.job),
         };
         Some(NetworkPlace { network, internal: step.network == Network::Internal, alias: None })
     }

@@ -5,11 +5,11 @@ use std::collections::BTreeSet;
 use pipelinex_common::{
     folder::joined,
     foreign::shown,
-    pipeline::stack::{Contains, Contract},
+    pipeline::stack::{Contains, Contract, Mention},
 };
 
 use super::{
-    facts::{Facts, Matcher},
+    facts::{Facts, Matcher, unless_of},
     problem::{Problem, Rule},
 };
 
@@ -56,16 +56,22 @@ pub fn idle(facts: &Facts, contract: &Contract) -> BTreeSet<String> {
 }
 
 /// What a person should know though the project is admitted.
-pub fn warnings(facts: &Facts, contract: &Contract) -> Vec<String> {
+pub fn warnings(facts: &Facts, contract: &Contract, requires_db: bool) -> Vec<String> {
     let absent = contract.optional.iter().filter(|optional| !is_there(facts, &optional.path));
     let mut warnings: Vec<String> = absent.map(|optional| optional.warning.clone()).collect();
     warnings.extend(contract.contains.iter().filter_map(|rule| several(facts, rule)));
+    let mentioned = contract.mentions.iter().filter(|rule| !(requires_db && rule.without_database));
+    warnings.extend(mentioned.filter(|rule| is_mentioned(facts, rule)).map(|rule| rule.warning.clone()));
     let unsearched = facts.unsearched.iter().take(NAMED_MAX);
     warnings.extend(unsearched.map(|(path, reason)| format!("{} was not searched: {reason}", shown(path))));
     if let Some(more @ 1..) = facts.unsearched.len().checked_sub(NAMED_MAX) {
         warnings.push(format!("{more} more files were not searched"));
     }
     warnings
+}
+
+fn is_mentioned(facts: &Facts, rule: &Mention) -> bool {
+    facts.found.contains_key(&rule.id) && !facts.found.contains_key(&unless_of(&rule.id))
 }
 
 /// Whether a path is there, or a file that a pattern matches.

@@ -12,7 +12,7 @@ use pipelinex_common::{
     folder::{Folder, joined},
     foreign::{Beneath, ForeignError},
     limits::MIB,
-    pipeline::stack::{Contains, Contract, Lookup},
+    pipeline::stack::{Contract, Lookup},
 };
 
 use super::{checks, lookup, versions::Said};
@@ -155,12 +155,26 @@ fn content(beneath: &Beneath, path: &str, cap: u64) -> Result<Option<Content>, F
     }
 }
 
+/// The texts that are looked for: under which name what is found is kept, the text, and in which files.
+fn searched(contract: &Contract) -> Vec<(String, &str, Matcher)> {
+    let contains = contract.contains.iter().map(|rule| (rule.id.clone(), rule.text.as_str(), Matcher::new(&rule.glob)));
+    let mentions = contract.mentions.iter().flat_map(|rule| {
+        let any = rule.any.iter().map(|text| (rule.id.clone(), text.as_str(), Matcher::new(&rule.glob)));
+        let unless = rule.unless.iter().map(|text| (unless_of(&rule.id), text.as_str(), Matcher::new(&rule.glob)));
+        any.chain(unless)
+    });
+    contains.chain(mentions).collect()
+}
+
+/// The name under which the texts are kept that silence a warning.
+pub fn unless_of(id: &str) -> String {
+    format!("{id} unless")
+}
+
 fn search(beneath: &Beneath, contract: &Contract, facts: &mut Facts, mut room: u64) -> Result<(), ForeignError> {
-    let rules: Vec<(&Contains, Matcher)> =
-        contract.contains.iter().map(|rule| (rule, Matcher::new(&rule.glob))).collect();
+    let rules = searched(contract);
     for path in &facts.files {
-        let wanted: Vec<&Contains> =
-            rules.iter().filter(|(_, glob)| glob.is_match(path)).map(|(rule, _)| *rule).collect();
+        let wanted: Vec<_> = rules.iter().filter(|(_, _, glob)| glob.is_match(path)).collect();
         if wanted.is_empty() {
             continue;
         }
@@ -177,10 +191,10 @@ fn search(beneath: &Beneath, contract: &Contract, facts: &mut Facts, mut room: u
             continue;
         };
         room = left;
-        for rule in wanted {
-            let count = checks::count(path, &bytes, &rule.text);
+        for (key, text, _) in wanted {
+            let count = checks::count(path, &bytes, text);
             if count > 0 {
-                facts.found.entry(rule.id.clone()).or_default().push((path.clone(), count as u64));
+                facts.found.entry(key.clone()).or_default().push((path.clone(), count as u64));
             }
         }
     }

@@ -9,6 +9,7 @@ mod corrections;
 mod custom_tool;
 pub mod facts;
 pub mod judge;
+mod left_out;
 pub mod lookup;
 mod problem;
 mod recognise;
@@ -25,6 +26,7 @@ use pipelinex_common::{
 pub use self::{
     corrections::corrected,
     judge::{Accepted, Refused, judge},
+    left_out::leave_out,
     problem::{Problem, Rule},
     recognise::{Asked, Recognised, choose, instead, no_such_folder, recognise},
 };

@@ -59,10 +59,11 @@ pub fn select(
         selected.problems.extend(nothing_selected(&asked, &steps, pipeline));
     }
     if request.stack.requires_db {
-        if steps.iter().any(|step| step.target.is_some()) {
+        if steps.iter().any(|step| step.target.is_some() || step.database.is_some()) {
             selected.database = Some(config.database.public());
         } else {
-            let warning = "requires_db: no selected stage starts the application (SMOKE-TEST and DAST do), so no database is started";
+            let warning =
+                "requires_db: no selected stage uses a database (TEST, SMOKE-TEST and DAST may), so none is started";
             selected.warnings.push(warning.to_owned());
         }
     }

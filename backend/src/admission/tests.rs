@@ -314,6 +314,26 @@ fn modules_are_followed_and_one_that_is_not_there_is_named() {
 }
 
 #[test]
+fn what_will_be_missed_while_the_job_runs_is_told_before() {
+    let told = |dependencies: &[&str], requires_db: bool| {
+        let mut world = World::good();
+        let list: String = dependencies.iter().map(|name| format!("<dependency>{name}</dependency>")).collect();
+        world.write("pom.xml", POM.replace("<dependencies>", &format!("<dependencies>{list}")));
+        world.request.stack.requires_db = requires_db;
+        world.accepted().warnings.join("; ")
+    };
+    let artifact = |name: &str| format!("<groupId>x</groupId><artifactId>{name}</artifactId>");
+    let (postgres, h2, mysql) = (artifact("postgresql"), artifact("h2"), artifact("mysql-connector-j"));
+    assert!(told(&[&postgres], false).contains("with requires_db (--requires-db) one runs beside TEST"));
+    assert!(!told(&[&postgres], true).contains("--requires-db"));
+    assert_eq!(told(&[&postgres, &h2, &mysql], false), "", "with one in memory");
+    assert!(told(&[&mysql], true).contains("a database that no job can have beside it"));
+    let docker = "<groupId>org.testcontainers</groupId><artifactId>junit-jupiter</artifactId>";
+    assert!(told(&[docker], false).contains("TEST has no Docker"));
+    assert!(told(&[&artifact("frontend-maven-plugin")], false).contains("BUILD must reach nodejs.org"));
+}
+
+#[test]
 fn an_application_that_nothing_makes_is_told_before() {
     let world = World::good();
     let (before, after) = POM.split_once("<build>").unwrap();
@@ -358,7 +378,7 @@ fn a_folder_of_a_project_is_judged_and_told_as_seen_from_the_top() {
     };
     let told = refused.problems.iter().map(|p| format!("{} {} {}", p.rule, p.path.as_deref().unwrap_or("-"), p.hint));
     insta::assert_snapshot!(told.collect::<Vec<_>>().join("\n"), @r"
-required-path services/api/src/main/java add `src/main/java` in `services/api`, or choose another folder
+required-files - put the Java sources under src/main/java, of the project or of a module
 required-text - annotate one class, the one with main, with @SpringBootApplication
 pom-doctype services/api/pom.xml remove it; Maven needs none
 ");
@@ -533,7 +553,9 @@ fn the_examples_are_admitted() {
         let stack = stacks.find(&world.request.stack).unwrap();
         let accepted =
             admit_source(&example, None, &world.request, SourceKind::Zip, stack, &Config::default()).unwrap();
-        assert!(accepted.warnings.is_empty(), "{}: {:?}", example.display(), accepted.warnings);
+        let warnings = accepted.warnings.len();
+        let expected = usize::from(example.ends_with("spring-boot-database"));
+        assert_eq!(warnings, expected, "{}: {:?}", example.display(), accepted.warnings);
         seen += 1;
     }
     assert!(seen >= 4, "only {seen} examples were seen");

@@ -135,18 +135,18 @@ fn a_broken_stack_is_told_at_start_with_file_line_and_column() {
     insta::assert_snapshot!(broken(&dir), @r#"
 the stacks cannot be used:
 DIR/java-spring-boot-maven/contract.yml:17:1: error[PX003]: unknown key `requierd` in a contract
-17 | requierd: [pom.xml, src/main/java]
+17 | requierd: [pom.xml]
    | ^^^^^^^^
 help: did you mean `required`?
 
-DIR/java-spring-boot-maven/pipeline.yml:35:11: error[PX011]: step `TEST` needs `BIULD`, which does not exist
-35 |   needs: [BIULD]
+DIR/java-spring-boot-maven/pipeline.yml:34:11: error[PX011]: step `TEST` needs `BIULD`, which does not exist
+34 |   needs: [BIULD]
    |           ^^^^^
 help: did you mean `BUILD`?
 
-DIR/java-spring-boot-maven/pipeline.yml:81:33: error[PX015]: steps `BUILD` and `TEST` share a tree and could run at once
-81 |     TEST: {network: none, tree: BUILD, switch: run_unit_tests, memory: 2g}
-   |                                 ^^^^^
+DIR/java-spring-boot-maven/pipeline.yml:82:13: error[PX015]: steps `BUILD` and `TEST` share a tree and could run at once
+82 |       tree: BUILD
+   |             ^^^^^
 help: let `TEST` need `BUILD`, or give it a tree of its own
 "#);
 }

@@ -145,7 +145,7 @@ fn an_application_is_started_with_its_database_and_one_that_crashes_says_so() {
     story(async |world| {
         let server = server(world, &[]).await;
         let crash = submit(&server, "spring-boot-crash-at-start", &RUNNING).await;
-        let mut request = maven(&["run_build", "run_package", "run_smoke"]);
+        let mut request = maven(&["run_build", "run_unit_tests", "run_package", "run_smoke"]);
         request["stack"]["requires_db"] = json!(true);
         let database = server.submit(zip_of(&example("spring-boot-database")), &request).await;
 
@@ -160,6 +160,12 @@ fn an_application_is_started_with_its_database_and_one_that_crashes_says_so() {
 
         let status = server.end_of(&database).await;
         assert_eq!(status["execution"]["state"], "SUCCEEDED", "{status:#}");
+        let tests = &stage(&status, "TEST")["steps"]["test"]["tests"];
+        assert_eq!(
+            (&tests["tests"], &tests["skipped"]),
+            (&json!(2), &json!(0)),
+            "a test that needs it ran: {status:#}"
+        );
         let metadata: Value = serde_json::from_str(&text(world.job(&database).join("metadata.json"))).unwrap();
         assert_eq!(metadata["database"]["name"], "app_db", "{metadata:#}");
         assert!(!metadata.to_string().contains("password"), "{metadata:#}");

@@ -8,7 +8,10 @@ use super::{
     diagnostic::{Code, Rejected},
     fields::{self, Keys, glob, globs, integer, list, mapping, parsed, text},
     problems::{At, Problems, quoted},
-    stack::{Contains, Contract, Marker, OptionalPath, Pattern, StackKey, ValueCheck, ValueTest, Versions, normalised},
+    stack::{
+        BuildOutput, Contains, Contract, Marker, Mention, OptionalPath, Pattern, StackKey, ValueCheck, ValueTest,
+        Versions, normalised,
+    },
     yaml::{self, Node, Value},
 };
 
@@ -22,8 +25,19 @@ pub(super) fn read(file: &str, text: &str, checks: &[&'static str]) -> Result<Co
 const CONTRACT: Keys = Keys {
     of: "a contract",
     known: &[
-        "stack", "pipeline", "detect", "versions", "required", "patterns", "contains", "values", "optional",
-        "semantic", "applies",
+        "stack",
+        "pipeline",
+        "detect",
+        "versions",
+        "required",
+        "patterns",
+        "contains",
+        "values",
+        "optional",
+        "semantic",
+        "applies",
+        "mentions",
+        "build_output",
     ],
     planned: &[],
 };
@@ -40,6 +54,12 @@ const VALUE: Keys = Keys {
     known: &["id", "file", "path", "is", "one_of", "like", "accepts", "level", "message", "hint"],
     planned: &[],
 };
+const MENTION: Keys = Keys {
+    of: "an item of `mentions`",
+    known: &["id", "glob", "any", "unless", "without_database", "warning"],
+    planned: &[],
+};
+const BUILD_OUTPUT: Keys = Keys { of: "an item of `build_output`", known: &["folder", "beside"], planned: &[] };
 const DETECT: Keys = Keys { of: "`detect`", known: &["markers", "tells", "fallback"], planned: &[] };
 const MARKER: Keys = Keys { of: "an item of `markers`", known: &["file", "text", "weight"], planned: &[] };
 const OPTIONAL: Keys = Keys { of: "an item of `optional`", known: &["path", "warning"], planned: &[] };
@@ -65,6 +85,8 @@ fn contract(root: &Node, checks: &[&'static str], problems: &mut Problems<'_>) -
         contains: items(root, "contains", problems, contains),
         optional: items(root, "optional", problems, optional),
         values,
+        mentions: items(root, "mentions", problems, mention),
+        build_output: items(root, "build_output", problems, build_output),
         semantic: items(root, "semantic", problems, |node, problems| {
             fields::one_of(node, "a semantic check", &checks, problems).map(str::to_owned)
         }),
@@ -237,6 +259,37 @@ fn value(node: &Node, problems: &mut Problems<'_>) -> Option<ValueCheck> {
     })
 }
 
+fn mention(node: &Node, problems: &mut Problems<'_>) -> Option<Mention> {
+    if !mapping(node, &MENTION, problems) {
+        return None;
+    }
+    let id = word(node, "id", &MENTION, problems);
+    let glob = glob_of(node, "glob", &MENTION, problems);
+    let any =
+        fields::required(node, "any", MENTION.of, problems).and_then(|node| fields::texts(node, "`any`", problems));
+    let unless = node.get("unless").map(|node| fields::texts(node, "`unless`", problems));
+    let without_database =
+        node.get("without_database").map(|node| fields::boolean(node, "`without_database`", problems));
+    let warning = word(node, "warning", &MENTION, problems);
+    let plain = |texts: Vec<At<String>>| texts.into_iter().map(|text| text.value).collect();
+    Some(Mention {
+        id: id?.value,
+        glob: glob?,
+        any: plain(any?),
+        unless: plain(unless.unwrap_or_default().unwrap_or_default()),
+        without_database: without_database.flatten().unwrap_or_default(),
+        warning: warning?.value,
+    })
+}
+
+fn build_output(node: &Node, problems: &mut Problems<'_>) -> Option<BuildOutput> {
+    if !mapping(node, &BUILD_OUTPUT, problems) {
+        return None;
+    }
+    let [folder, beside] = ["folder", "beside"].map(|key| word(node, key, &BUILD_OUTPUT, problems));
+    Some(BuildOutput { folder: folder?.value, beside: beside?.value })
+}
+
 fn value_test(node: &Node, problems: &mut Problems<'_>) -> Option<ValueTest> {
     let given: Vec<&str> =
         ["is", "one_of", "like", "accepts"].into_iter().filter(|key| node.get(key).is_some()).collect();
@@ -294,7 +347,7 @@ fn marker(node: &Node, problems: &mut Problems<'_>) -> Option<Marker> {
 /// A refusal names its rule, so each rule has a name of its own.
 fn check_ids(root: &Node, problems: &mut Problems<'_>) {
     let mut first = HashMap::new();
-    let lists = ["patterns", "contains", "values"].iter().filter_map(|key| root.get(key));
+    let lists = ["patterns", "contains", "values", "mentions"].iter().filter_map(|key| root.get(key));
     let items =
         lists.filter_map(|node| if let Value::List(items) = &node.value { Some(items) } else { None }).flatten();
     for id in items.filter_map(|item| item.get("id")) {

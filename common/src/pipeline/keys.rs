@@ -121,7 +121,19 @@ pub(crate) const OURS: Keys = Keys { of: "`.pipelinex`", known: &["jobs"], plann
 /// What is ours of one step.
 pub(crate) const OUR_STEP: Keys = Keys {
     of: "a step's entry in `.pipelinex: jobs`",
-    known: &["kind", "network", "tree", "switch", "memory", "cpus", "pids", "findings", "advisories", "target"],
+    known: &[
+        "kind",
+        "network",
+        "tree",
+        "switch",
+        "memory",
+        "cpus",
+        "pids",
+        "findings",
+        "advisories",
+        "database",
+        "target",
+    ],
     planned: &["limits", "uses"],
 };
 

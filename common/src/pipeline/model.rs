@@ -63,6 +63,10 @@ pub struct Step {
     pub findings: Vec<FindingsReport>,
     /// Whether it reads the operator's database of advisories; without one it does not run.
     pub advisories: bool,
+    /// Whether the database that a job may ask for runs beside it, though it has no target, and the variables that tell it of that;
+    /// `$PGHOST` and the like in them stand for the database's.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub database: Option<BTreeMap<String, String>>,
     /// The application that runs beside it.
     pub target: Option<Target>,
 }

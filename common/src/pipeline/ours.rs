@@ -1,5 +1,7 @@
 //! What is ours and not GitLab's: the hidden key `.pipelinex`, which GitLab ignores, so that one file serves both.
 
+use std::collections::BTreeMap;
+
 use super::{
     fields::{self, boolean, glob, list, mapping, one_of, parsed, text},
     keys,
@@ -21,6 +23,7 @@ pub(crate) struct Ours {
     pub pids: Option<u64>,
     pub findings: Vec<FindingsReport>,
     pub advisories: bool,
+    pub database: Option<At<BTreeMap<String, String>>>,
     pub target: Option<RawTarget>,
 }
 
@@ -59,6 +62,7 @@ pub(crate) fn read(node: &Node, problems: &mut Problems<'_>) -> Ours {
         pids: node.get("pids").and_then(|n| parsed(n, "`pids`", "a number from 1 on", positive, problems)),
         findings: node.get("findings").map(|n| findings(n, problems)).unwrap_or_default(),
         advisories: node.get("advisories").and_then(|n| boolean(n, "`advisories`", problems)).unwrap_or_default(),
+        database: node.get("database").map(|n| At { value: super::step::variables(n, problems), at: n.at }),
         target: node.get("target").and_then(|n| target(n, problems)),
     }
 }

@@ -35,6 +35,7 @@ pub(crate) fn resolve(file: &RawFile, problems: &mut Problems<'_>) -> Option<Pip
         names.check_switch(step, problems);
         names.check_tree(step, problems);
         names.check_target(step, problems);
+        names.check_database(step, problems);
     }
     order::check(&names, problems);
     if !problems.is_empty() {
@@ -169,6 +170,16 @@ impl<'r> Names<'r> {
         }
     }
 
+    /// A database runs beside code of the project: a scan has no use for one, and with a target the target says it.
+    fn check_database(&self, step: &RawStep, problems: &mut Problems<'_>) {
+        if let Some(database) = &step.ours.database
+            && (step.ours.kind == StepKind::Scan || step.ours.target.is_some())
+        {
+            let message = format!("step {} is a scan: the database is its target's", quoted(&step.name.value));
+            problems.error(Code::InvalidValue, database.at, message).help("write `database` below `target`");
+        }
+    }
+
     /// A target is made of what a step left that this one waits for, and is reached over the internal network.
     fn check_target(&self, step: &RawStep, problems: &mut Problems<'_>) {
         let Some(target) = &step.ours.target else {
@@ -219,6 +230,7 @@ fn model(step: &RawStep, slug: Slug) -> Option<Step> {
         pids: step.ours.pids,
         findings: step.ours.findings.clone(),
         advisories: step.ours.advisories,
+        database: step.ours.database.as_ref().map(|database| database.value.clone()),
         target: step.ours.target.as_ref().map(|target| target.target.clone()),
     })
 }

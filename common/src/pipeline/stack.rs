@@ -83,6 +83,10 @@ pub struct Contract {
     pub optional: Vec<OptionalPath>,
     /// Checks of a value in a structured file.
     pub values: Vec<ValueCheck>,
+    /// Texts that say that something will be missed while the job runs.
+    pub mentions: Vec<Mention>,
+    /// Folders that a build makes again: they are left out of what is submitted.
+    pub build_output: Vec<BuildOutput>,
     /// Checks that are code, by name.
     pub semantic: Vec<String>,
     /// The name under which runs are counted; `None`: the folder's.
@@ -190,6 +194,32 @@ pub struct Contains {
     pub several: Option<String>,
     /// What to do if it is not met.
     pub hint: String,
+}
+
+/// A warning for a text in the files that match a glob.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Mention {
+    /// The name of the rule.
+    pub id: String,
+    /// Which files.
+    pub glob: String,
+    /// Texts of which one must be there.
+    pub any: Vec<String>,
+    /// Texts of which none may be there.
+    pub unless: Vec<String>,
+    /// Whether it is only said where no database was asked for.
+    pub without_database: bool,
+    /// The warning.
+    pub warning: String,
+}
+
+/// A folder that a build makes again.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct BuildOutput {
+    /// Its name.
+    pub folder: String,
+    /// The file beside it that makes it so.
+    pub beside: String,
 }
 
 /// A path whose absence is worth a warning.
@@ -383,7 +413,7 @@ help: did you mean `maven-java-version`?
         assert_eq!(contract.tells["manager"][0].says.as_deref(), Some("modules"));
         assert!(contract.fallback && contract.applies["SCA"] == ["go.sum"]);
         assert_eq!(contract.stack.folder(), "go", "neither framework nor build tool");
-        let bad = text.replace("row: golang", "path: golang").replace("means: at_least", "means: at_most");
+        let bad = text.replace("row: golang", "path: golang").replace("means: at_least", "means: at_lest");
         let told = read("c.yml", &bad.replace("SCA: [", "SCA: [/"), &[]).unwrap_err().to_string();
         for part in [".properties", "`means` is one of: range, at_least", "leads out of the project"] {
             assert!(told.contains(part), "{part}: {told}");

@@ -149,6 +149,9 @@ impl JobSteps {
         extras.inputs = producers.is_some();
         let owner = self.definition.tree_owner(step);
         let mut spec = spec::container(&context, step, owner, image, &extras);
+        if let Some(of_stack) = &step.database {
+            spec.env.extend(self.worker.config.database.client_environment(of_stack));
+        }
         if let Some(TakenUp { name, .. }) = adopted {
             // Its attempt is in its name, and in that of its own network.
             if let Some(place) = spec.network.as_mut().filter(|place| place.network == spec.name) {
@@ -159,7 +162,8 @@ impl JobSteps {
         let services = self.services(step, &spec, &context, fresh).await?;
         self.remember(step, &spec, services.as_ref());
         let mut homes = vec![(home::Owner::Step, spec.mounts.clone())];
-        homes.extend(services.iter().map(|it| (home::Owner::Application, it.application.mounts.clone())));
+        let application = services.iter().filter_map(|services| services.application.as_ref());
+        homes.extend(application.map(|application| (home::Owner::Application, application.mounts.clone())));
         let homes = if fresh { homes } else { Vec::new() };
         self.make_ready(step, &spec, producers.filter(|_| fresh), homes, fresh).await?;
         if fresh && step.kind == StepKind::Normal {
@@ -178,7 +182,7 @@ impl JobSteps {
         self.images.id(&self.engine, &self.worker.config, &image).await
     }
 
-    /// What runs beside a step with a target; not started yet.
+    /// What runs beside a step with a target, or beside one with a database; not started yet.
     async fn services(
         &self,
         step: &Step,
@@ -188,11 +192,10 @@ impl JobSteps {
     ) -> Result<Option<Services>, StepError> {
         // Of those that a former holder started, only the names are asked for.
         let image_of = async |name: &str| if fresh { self.image_id(name).await } else { self.worker.image(name) };
-        let Some(target) = &step.target else { return Ok(None) };
-        let made_of = self.definition.pipeline.steps.iter().find(|other| other.name == target.artifact_of);
-        let (producer, image) = made_of.map_or((&step.slug, &step.image), |other| (&other.slug, &other.image));
+        if step.target.is_none() && step.database.is_none() {
+            return Ok(None);
+        }
         let config = &self.worker.config.database;
-        let image = image_of(target.image.as_ref().unwrap_or(image)).await?;
         let database = match self.definition.requires_db {
             false => None,
             true => {
@@ -200,9 +203,16 @@ impl JobSteps {
                 Some(containers::database(context, spec, image, config))
             }
         };
+        let holds = self.holds();
+        let Some(target) = &step.target else {
+            return Ok(Some(Services { engine: self.engine.clone(), application: None, database, holds }));
+        };
+        let made_of = self.definition.pipeline.steps.iter().find(|other| other.name == target.artifact_of);
+        let (producer, image) = made_of.map_or((&step.slug, &step.image), |other| (&other.slug, &other.image));
+        let image = image_of(target.image.as_ref().unwrap_or(image)).await?;
         let wanted = database.is_some().then_some(config);
         let application = containers::application(context, step, target, producer, spec, image, wanted);
-        Ok(Some(Services { engine: self.engine.clone(), application, database, holds: self.holds() }))
+        Ok(Some(Services { engine: self.engine.clone(), application: Some(application), database, holds }))
     }
 
     /// Remembers what is to be removed once the step's end is on disk.

@@ -66,7 +66,10 @@ impl JobSteps {
         let _handling = self.job.handling(self.claim_number, Place::Collect(step.slug.clone()));
         let voice = self.voice(step);
         // Gathering takes it away.
-        let of_application = beside.as_ref().map(|folder| causes::end_of(&folder.join(services::LOGS[0])));
+        let of_application = beside
+            .as_ref()
+            .filter(|_| step.target.is_some())
+            .map(|folder| causes::end_of(&folder.join(services::LOGS[0])));
         let collector = Collector {
             paths: &self.paths,
             step,

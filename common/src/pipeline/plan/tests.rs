@@ -195,6 +195,7 @@ fn any_step(count: usize) -> impl Strategy<Value = Step> {
             pids: None,
             findings: vec![],
             advisories: false,
+            database: None,
             target: None,
         },
     )

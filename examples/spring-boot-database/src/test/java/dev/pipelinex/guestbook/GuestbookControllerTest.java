@@ -13,7 +13,7 @@ import org.springframework.boot.test.autoconfigure.web.servlet.WebMvcTest;
 import org.springframework.test.context.bean.override.mockito.MockitoBean;
 import org.springframework.test.web.servlet.MockMvc;
 
-/** The web side alone: unit tests have no database. */
+/** The web side alone, without a database. */
 @WebMvcTest(GuestbookController.class)
 class GuestbookControllerTest {
 
