@@ -85,12 +85,25 @@ pub(super) fn woff2(bytes: &[u8]) -> Option<usize> {
     (reserved == 0 && count > 0 && length >= end && length < end + PADDING && length <= bytes.len()).then_some(length)
 }
 
-/// Microsoft's envelope: its size, its mark, and the font at its end.
+/// Microsoft's envelope: its size, its mark, and the font at its end, as it is or in the vendor's packing.
 pub(super) fn eot(bytes: &[u8]) -> Option<usize> {
+    /// The flag of a packed font; another says that its bytes are changed besides.
+    const PACKED: usize = 4;
     let mut at = Cursor::new(bytes);
-    let (size, font) = (at.le32()?, at.le32()?);
-    let version = at.le32()?;
+    let (size, font, version, flags) = (at.le32()?, at.le32()?, at.le32()?, at.le32()?);
     let marked = bytes.get(34..36) == Some(b"LP") && matches!(version, 0x1_0000 | 0x2_0001 | 0x2_0002);
     let start = size.checked_sub(font)?;
-    (marked && size <= bytes.len() && start >= 36 && sfnt(&bytes[start..size]).is_some()).then_some(size)
+    let font = bytes.get(start..size)?;
+    let is_font = if flags & PACKED == 0 { sfnt(font).is_some() } else { micro_type(font).is_some() };
+    (marked && start >= 36 && is_font).then_some(size)
+}
+
+/// MicroType Express: a version, how far copies reach back, and three blocks behind each other
+/// (<https://www.w3.org/submissions/MTX/>, section 4).
+fn micro_type(bytes: &[u8]) -> Option<()> {
+    /// Version, reach, and where the second and the third block begin.
+    const HEADER: usize = 10;
+    let be24 = |at: usize| bytes.get(at..at + 3).map(|b| b.iter().fold(0, |sum, byte| sum << 8 | usize::from(*byte)));
+    let (data, code) = (be24(4)?, be24(7)?);
+    (bytes[0] == 3 && HEADER < data && data < code && code < bytes.len()).then_some(())
 }

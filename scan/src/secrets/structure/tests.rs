@@ -64,6 +64,13 @@ fn pdf_of(packed: &[u8]) -> Vec<u8> {
     bytes
 }
 
+/// A font in Microsoft's packing.
+fn eot() -> Vec<u8> {
+    let font = b"\x03\0\0\x10\0\0\x0b\0\0\x0cabc";
+    let head = [36 + font.len() as u32, font.len() as u32, 0x2_0002, 4].map(u32::to_le_bytes).concat();
+    [head.as_slice(), &[0; 18], b"LP", font].concat()
+}
+
 fn samples() -> Vec<(&'static str, Vec<u8>)> {
     let wave = [b"RIFF\x10\0\0\0WAVEdata\x03\0\0\0abc\0".to_vec()].concat();
     let mut boxes = b"\0\0\0\x10ftypisom\0\0\0\0\0\0\0\x08moov".to_vec();
@@ -85,6 +92,7 @@ fn samples() -> Vec<(&'static str, Vec<u8>)> {
         ("Ogg", ogg),
         ("wasm", wasm),
         ("DER", der),
+        ("EOT", eot()),
     ]
 }
 
