@@ -92,6 +92,7 @@ impl Exit {
             | Reason::DiskLimit
             | Reason::DependencyFailed
             | Reason::NotSelected
+            | Reason::NotApplicable
             | Reason::ManualNotRun => Self::Failed,
             Reason::PolicyGate => Self::PolicyGate,
             Reason::Timeout => Self::TimedOut,
@@ -134,7 +135,8 @@ mod tests {
     fn every_end_of_a_job_has_its_code() {
         let pinned = "script_failure=1 policy_gate=5 tool_error=2 timeout=6 oom=1 pids_limit=1 log_limit=1 \
                       disk_limit=1 image_unavailable=2 engine_error=2 worker_lost=2 poison=2 dependency_failed=1 \
-                      not_selected=1 no_advisory_db=2 manual_not_run=1 canceled_by_user=3 superseded=3 interrupted=2";
+                      not_selected=1 not_applicable=1 no_advisory_db=2 manual_not_run=1 canceled_by_user=3 \
+                      superseded=3 interrupted=2";
         let failed = |reason| Exit::of_job(JobState::Failed, Some(reason)).map(Exit::code);
         let found: Vec<_> = Reason::ALL.iter().map(|r| format!("{r}={}", failed(*r).unwrap())).collect();
         assert_eq!(found.join(" "), pinned);

@@ -156,6 +156,8 @@ pub enum Reason {
     DependencyFailed,
     /// The submission did not ask for it.
     NotSelected,
+    /// The project has nothing for it to do: no tests to run, nothing that could be started.
+    NotApplicable,
     /// There is no advisory database to check against.
     NoAdvisoryDb,
     /// It is started by hand, and nobody did.
@@ -170,7 +172,7 @@ pub enum Reason {
 
 impl Reason {
     /// Every reason.
-    pub const ALL: [Self; 19] = [
+    pub const ALL: [Self; 20] = [
         Self::ScriptFailure,
         Self::PolicyGate,
         Self::ToolError,
@@ -185,6 +187,7 @@ impl Reason {
         Self::Poison,
         Self::DependencyFailed,
         Self::NotSelected,
+        Self::NotApplicable,
         Self::NoAdvisoryDb,
         Self::ManualNotRun,
         Self::CanceledByUser,
@@ -209,6 +212,7 @@ impl Reason {
             Self::Poison => "poison",
             Self::DependencyFailed => "dependency_failed",
             Self::NotSelected => "not_selected",
+            Self::NotApplicable => "not_applicable",
             Self::NoAdvisoryDb => "no_advisory_db",
             Self::ManualNotRun => "manual_not_run",
             Self::CanceledByUser => "canceled_by_user",
@@ -236,8 +240,8 @@ mod tests {
         assert_eq!(steps, ["PENDING", "RUNNING", "SUCCESS", "FAILED", "SKIPPED", "CANCELED"]);
         let reasons: Vec<_> = Reason::ALL.iter().map(|s| s.as_str()).collect();
         let pinned = "script_failure policy_gate tool_error timeout oom pids_limit log_limit disk_limit image_unavailable \
-                      engine_error worker_lost poison dependency_failed not_selected no_advisory_db manual_not_run \
-                      canceled_by_user superseded interrupted";
+                      engine_error worker_lost poison dependency_failed not_selected not_applicable no_advisory_db \
+                      manual_not_run canceled_by_user superseded interrupted";
         assert_eq!(reasons.join(" "), pinned);
         for (value, text) in JobState::ALL.iter().map(|s| (serde_json::to_value(s), s.as_str())) {
             assert_eq!(value.unwrap(), text);

@@ -7,7 +7,7 @@
 : "${APP_DIR:?the worker sets it}" "${PIPELINES_DIR:?the worker sets it}" "${REPORTS_DIR:?the worker sets it}" "${STAGE:?the worker sets it}"
 
 stage_reports="$REPORTS_DIR/${STAGE,,}"
-unset stage_message
+unset stage_message stage_status
 
 now_ms() { echo $(( ${EPOCHREALTIME//[!0-9]/} / 1000 )); }
 
@@ -26,7 +26,7 @@ begin_stage() {
 }
 
 end_stage() { # EXIT_CODE
-  local status=SUCCESS
+  local status=${stage_status:-SUCCESS}
   [ "$1" -eq 0 ] || status=FAILED
   : "${stage_message="exit code $1"}"
   printf '{"stage":"%s","status":"%s","duration_ms":%d,"message":"%s"}\n' \
@@ -39,3 +39,6 @@ end_stage() { # EXIT_CODE
 # finish CODE [MESSAGE]: the only way a script ends on purpose. 2 means that the tool broke, not the project. Without a message
 # what the worker finds in the reports is all that is said.
 finish() { stage_message=${2:-}; exit "$1"; }
+
+# not_applicable MESSAGE: the project has nothing for this stage to do, which is no failure.
+not_applicable() { stage_status=SKIPPED; finish 0 "$1"; }

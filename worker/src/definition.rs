@@ -149,7 +149,8 @@ impl Definition {
 fn put_below(folder: &Folder, step: &mut Step) {
     let folder = globset::escape(folder.as_str());
     let artifacts = &mut step.artifacts;
-    for glob in artifacts.paths.iter_mut().chain(&mut artifacts.exclude).chain(&mut artifacts.junit) {
+    let shows = step.target.iter_mut().filter_map(|target| target.exists.as_mut());
+    for glob in artifacts.paths.iter_mut().chain(&mut artifacts.exclude).chain(&mut artifacts.junit).chain(shows) {
         *glob = format!("{folder}/{}", glob.trim_start_matches("./"));
     }
 }

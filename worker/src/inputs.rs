@@ -141,6 +141,21 @@ fn size(walk: &Walk) -> Taken {
     Taken { bytes: walk.files.iter().map(|found| found.bytes).fold(0, u64::saturating_add), files }
 }
 
+/// Whether a step published an artifact whose path matches the glob.
+///
+/// # Errors
+/// [`TreeError`].
+pub fn published(paths: &JobPaths, producer: &Slug, glob: &str, limits: &StepLimits) -> Result<bool, TreeError> {
+    let artifacts = match Beneath::open(&paths.artifacts_of(producer)) {
+        Err(ForeignError::Missing(_)) => return Ok(false),
+        artifacts => artifacts?,
+    };
+    // A definition with a glob that is none was refused.
+    let Ok(glob) = globset::GlobBuilder::new(glob).literal_separator(true).build() else { return Ok(false) };
+    let (glob, limit) = (glob.compile_matcher(), 2 * limits.collected_files as usize);
+    Ok(artifacts.walk(limit)?.files.iter().any(|file| glob.is_match(&file.path)))
+}
+
 #[cfg(test)]
 mod tests {
     use std::{fs::Permissions, os::unix::fs::PermissionsExt};

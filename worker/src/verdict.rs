@@ -266,6 +266,16 @@ pub fn cover(record: &mut StepRecord, collected: &mut Collected, allow: &AllowUn
     }
 }
 
+/// A step that ended well and says that the project has nothing for it to do was skipped, unless it shows that it did something.
+/// Where the operator requires it, the job falls to that.
+pub fn nothing_to_do(record: &mut StepRecord, collected: &Collected) {
+    let idle = record.tests.is_none() && record.findings.is_none() && record.artifacts.is_empty();
+    if collected.not_applicable && idle && record.status == StepState::Success {
+        record.status = StepState::Skipped;
+        record.reason = Some(Reason::NotApplicable);
+    }
+}
+
 /// Fails a step that succeeded, or whose failure would not count, for findings that the operator lets nobody pass with.
 pub fn gate(record: &mut StepRecord, fail_on: FailOn, allowed_to_fail: bool) {
     if record.status == StepState::Canceled {

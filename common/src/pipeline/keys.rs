@@ -143,6 +143,6 @@ pub(crate) const FINDINGS: Keys = Keys { of: "a report in `findings`", known: &[
 /// The application beside a step.
 pub(crate) const TARGET: Keys = Keys {
     of: "`target`",
-    known: &["artifact_of", "image", "command", "port", "health", "alias", "startup", "database"],
+    known: &["artifact_of", "image", "command", "port", "health", "alias", "startup", "database", "exists"],
     planned: &["services", "variables"],
 };

@@ -200,6 +200,9 @@ pub struct Target {
     pub alias: String,
     /// Seconds it has until it is up.
     pub startup_seconds: u64,
+    /// Which of the artifacts shows that there is something to start; without one like it the step is not applicable.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub exists: Option<String>,
     /// Variables that tell it of its database, where it has one; `$PGHOST` and the like in them stand for the database's.
     #[serde(default)]
     pub database: BTreeMap<String, String>,

@@ -133,6 +133,7 @@ fn target(node: &Node, problems: &mut Problems<'_>) -> Option<RawTarget> {
             .get("startup")
             .and_then(|n| parsed(n, "`startup`", "a time span is written like `60s` or `2m`", seconds, problems))
             .unwrap_or(STARTUP_BY_DEFAULT),
+        exists: node.get("exists").and_then(|n| glob(n, "`exists`", problems)),
         database: node.get("database").map(|n| super::step::variables(n, problems)).unwrap_or_default(),
     };
     Some(RawTarget { artifact_of, target })

@@ -189,17 +189,18 @@ fn target(target: &str, needs: &str, network: &str) -> String {
 #[test]
 fn a_target_is_what_is_written_and_the_usual_for_the_rest() {
     let short = pipeline(&target("{artifact_of: a, command: run it}", "[a]", "internal"));
-    let whole = "{artifact_of: a, command: run, image: j, port: 9, health: /up, alias: web, startup: 2m}";
+    let whole =
+        "{artifact_of: a, command: run, image: j, port: 9, health: /up, alias: web, startup: 2m, exists: p/start}";
     let whole = pipeline(&target(whole, "[a]", "internal"));
     let line = |pipeline: &Pipeline| {
         let t = pipeline.steps[1].target.clone().unwrap();
         format!(
-            "{} {:?} {:?} {} {} {} {}",
-            t.artifact_of, t.image, t.command, t.port, t.health, t.alias, t.startup_seconds
+            "{} {:?} {:?} {} {} {} {} {:?}",
+            t.artifact_of, t.image, t.command, t.port, t.health, t.alias, t.startup_seconds, t.exists
         )
     };
-    assert_eq!(line(&short), "a None \"run it\" 8080 / app 60");
-    assert_eq!(line(&whole), "a Some(\"j\") \"run\" 9 /up web 120");
+    assert_eq!(line(&short), "a None \"run it\" 8080 / app 60 None");
+    assert_eq!(line(&whole), "a Some(\"j\") \"run\" 9 /up web 120 Some(\"p/start\")");
 }
 
 #[test]

@@ -25,6 +25,8 @@ const NAMED_ARTIFACTS_MAX: usize = 200;
 pub struct Collected {
     /// The step's own words about itself.
     pub message: Option<String>,
+    /// Whether it says that the project has nothing for it to do.
+    pub not_applicable: bool,
     /// What its JUnit reports add up to.
     pub tests: Option<TestCounts>,
     /// The first of the tests that failed.

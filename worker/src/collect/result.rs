@@ -63,6 +63,7 @@ impl Collected {
         let longest = if voice == Voice::Scanner { SENTENCE_MAX } else { 200 };
         self.message = said.get("message").and_then(Value::as_str).map(|message| shown_up_to(message.trim(), longest));
         if voice == Voice::Project {
+            self.not_applicable = said.get("status").and_then(Value::as_str) == Some(StepState::Skipped.as_str());
             return;
         }
         for warning in said.get("warnings").and_then(Value::as_array).into_iter().flatten().filter_map(Value::as_str) {

@@ -81,6 +81,9 @@ impl JobSteps {
             if let Some(Err(reason)) = self.definition.modes.get(&step.slug) {
                 return Ok(Carried::ran(Ran::not_begun(Stop::new(Reason::ToolError, reason))));
             }
+            if let Some(record) = self.nothing_to_start(step)? {
+                return Ok(Carried::Skipped(Box::new(record)));
+            }
             match self.advisories(step) {
                 Ok(folder) => extras.advisories = folder,
                 Err(not_run) => return Ok(not_run),
@@ -106,6 +109,22 @@ impl JobSteps {
         let peak = sampler.peak();
         let image_id = Some(prepared.spec.image);
         Ok(Carried::ran(Ran { ending, image_id, services: prepared.services, peak }))
+    }
+
+    /// The record of a step whose target is to be made of artifacts that the project does not have: a library starts nothing.
+    fn nothing_to_start(&self, step: &Step) -> Result<Option<StepRecord>, StepError> {
+        let Some((target, glob)) = step.target.as_ref().and_then(|it| Some((it, it.exists.as_ref()?))) else {
+            return Ok(None);
+        };
+        let steps = &self.definition.pipeline.steps;
+        let producer = steps.iter().find(|other| other.name == target.artifact_of).map_or(&step.slug, |it| &it.slug);
+        if inputs::published(&self.paths, producer, glob, &self.worker.config.limits)? {
+            return Ok(None);
+        }
+        let message =
+            format!("there is nothing to start: {} published no {glob}, and its log says why", target.artifact_of);
+        let reason = Some(Reason::NotApplicable);
+        Ok(Some(StepRecord::bare(&step.name, StepState::Skipped, reason, message)))
     }
 
     /// The database of advisories for a step that wants it; the error is what the step comes to without.

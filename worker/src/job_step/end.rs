@@ -87,6 +87,7 @@ impl JobSteps {
         let (policy, required) = (&self.worker.config.policy, self.definition.required.contains(&step.slug));
         verdict::cover(&mut record, &mut collected, &policy.allow_unread, required);
         verdict::judge_tests(&mut record, &collected, policy.allow_failing_tests);
+        verdict::nothing_to_do(&mut record, &collected);
         self.explain(step, &mut record, of_application.as_deref());
         let allowed = step.allow_failure.allows(record.exit_code);
         verdict::gate(&mut record, policy.fail_on, allowed);

@@ -18,6 +18,8 @@ use crate::{board::Board, definition::Definition};
 pub(super) fn of(record: &StepRecord) -> Ended {
     let outcome = match record.status {
         StepState::Success => StepOutcome::Success,
+        // What had nothing to do keeps nobody away who waits for it.
+        StepState::Skipped if record.reason == Some(Reason::NotApplicable) => StepOutcome::Success,
         StepState::Skipped => StepOutcome::Skipped,
         StepState::Canceled => StepOutcome::Canceled,
         StepState::Failed if record.reason == Some(Reason::PolicyGate) => StepOutcome::Refused,

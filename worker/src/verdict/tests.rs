@@ -1,4 +1,4 @@
-use pipelinex_common::coverage::Unread;
+use pipelinex_common::{coverage::Unread, execution::TestCounts};
 
 use super::*;
 
@@ -129,6 +129,22 @@ fn a_required_scan_that_left_files_unread_has_not_succeeded() {
     let (reason, _, warnings) = judged(0, &[], false, 2);
     assert_eq!((reason, warnings.as_str()), (None, "2 files were not read: findings may be missing"));
     assert_eq!(judged(10, &[], true, 2).0, Some(Reason::ScriptFailure), "what failed keeps its reason");
+}
+
+#[test]
+fn nothing_to_do_is_no_success_and_no_excuse() {
+    let judged = |code: i64, tests: Option<TestCounts>| {
+        let mut record = told(code, false, Voice::Project, "there are no tests", (0, 0));
+        record.findings = None;
+        record.tests = tests;
+        let mut collected = Collected::default();
+        collected.not_applicable = true;
+        nothing_to_do(&mut record, &collected);
+        (record.status, record.reason)
+    };
+    assert_eq!(judged(0, None), (StepState::Skipped, Some(Reason::NotApplicable)));
+    assert_eq!(judged(1, None), (StepState::Failed, Some(Reason::ScriptFailure)), "a failure stays one");
+    assert_eq!(judged(0, Some(TestCounts::default())), (StepState::Success, None), "it shows tests");
 }
 
 #[test]
