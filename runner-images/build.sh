@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # Builds the runner images on the engine that `docker` reaches: what is missing or out of date, nothing else.
 #
-#   runner-images/build.sh [NAME...]                           builds these, or all: java17-maven scan sca postgres node24-npm
+#   runner-images/build.sh [NAME...]                           builds these, or all; NAME: an image, or a language for those of its stacks
 #   runner-images/build.sh --copy-from DOCKER_HOST [NAME...]   takes what is up to date there, builds the rest
 #   runner-images/build.sh --list                              prints the names of all images
 #
@@ -31,7 +31,7 @@ die() { say "$*"; exit 1; }
 
 # make_image NAME [DOCKER_HOST to copy from]
 make_image() {
-  local image arguments inputs tools content old
+  local image folder arguments inputs tools public_base suite content old
   describe "$1"
   content=$(content_of "$1")
   has "$image" "$content" && return
@@ -48,13 +48,15 @@ build() { # NAME; uses make_image's variables
   for tool in "${tools[@]}"; do choose_tool "$tool"; arguments+=("$tool_argument"); done
   for argument in "${arguments[@]}" "BASE=$base"; do options+=(--build-arg "$argument"); done
   say "building $image"
-  docker_build "$1" "$image" --label "pipelinex.content=$content" "${options[@]}"
+  docker_build "$folder" "$image" --label "pipelinex.content=$content" "${options[@]}"
   say "$image built in $((SECONDS - started)) s"
 }
 
 make_images() { # COPY_FROM NAME...
-  local from=$1 name; shift
+  local from=$1 name names; shift
   [ $# -gt 0 ] || set -- "${all_images[@]}"
+  mapfile -t names < <(for name in "$@"; do images_of "$name"; done)
+  set -- "${names[@]}"
   for name in "$@"; do (describe "$name"); done # a name that is none is said before anything is built
   prepare
   for name in "$@"; do make_image "$name" "$from"; done
@@ -71,7 +73,7 @@ prepare() {
 }
 
 list() {
-  local name image arguments inputs tools
+  local name image folder arguments inputs tools public_base suite
   for name in "${all_images[@]}"; do describe "$name"; echo "$image"; done
 }
 

@@ -181,7 +181,7 @@ fn recognised(
     let candidates = stacks.detect(&project.files, |path| project.content(path));
     let recognised = admission::choose(&asked, &candidates, stacks)?;
     let key = key_of(&recognised.stack);
-    let own = |c: &&Candidate| c.stack.matches(&key) && c.folder == recognised.folder;
+    let own = |c: &&Candidate| c.stack.closeness(&key).is_some() && c.folder == recognised.folder;
     let decided_by = candidates.iter().find(own).map(|c| c.because.clone()).unwrap_or_default();
     Ok((recognised, decided_by, request))
 }

@@ -98,13 +98,14 @@ impl Stacks {
         Ok(stacks)
     }
 
-    /// The stack of a request; spellings such as `Spring Boot` and `spring-boot` are the same.
+    /// The stack of a request, the closest one; spellings such as `Spring Boot` and `spring-boot` are the same.
     ///
     /// # Errors
     /// [`UnknownStack`].
     pub fn find(&self, asked: &Stack) -> Result<&StackData, UnknownStack> {
         let key = StackKey::new(&asked.language, &asked.framework, &asked.build_tool);
-        self.stacks.iter().find(|stack| stack.contract.stack.matches(&key)).ok_or_else(|| self.unknown(asked, &key))
+        let close = self.stacks.iter().filter_map(|stack| Some((stack.contract.stack.closeness(&key)?, stack)));
+        close.max_by_key(|(close, _)| *close).map(|(_, stack)| stack).ok_or_else(|| self.unknown(asked, &key))
     }
 
     /// Checks a stack that a request names; one that is not named is recognised later.

@@ -55,6 +55,16 @@ step() {
   echo "     $(basename "$job") $stage: exit $code after $seconds s"
 }
 
+# hard NAME IMAGE: whether code in this image can become somebody, write to the root or get out. Needs a job.
+hard() {
+  step PROBE "$2" none ro 'id; grep -E "^(Cap(Bnd|Eff)|NoNewPrivs):" /proc/self/status; [ "$(id -u)" = 10001 ] || exit 1
+    if touch /x /etc/x /opt/x /usr/local/bin/x; then exit 2; fi
+    if find / -xdev -perm /6000 -type f | grep .; then exit 3; fi
+    [ "$(grep -cE "^Cap(Bnd|Eff):.0+$" /proc/self/status)" = 2 ] || exit 4
+    if curl -sS -m 3 http://192.0.2.1/; then exit 5; fi'
+  expect "$1: the image gives nothing away" [ "$code" = 0 ]
+}
+
 # scan STAGE WORD [DOCKER_OPTION...]: as the worker runs a scan, without a network.
 scan() {
   local stage=$1 word=$2 image=$scan_image; shift 2

@@ -28,15 +28,14 @@ obtain() { # IMAGE: true if it is here, or could be pulled
   registry_answers "$1" && timeout 300 docker pull -q "$1" >/dev/null
 }
 
-# Sets `base` to the public image, or to one of our own making.
+# Sets `base` to the public image that `describe` named (without that, to the one of most images), or to one of our own making.
 choose_base() {
-  [ -z "${base:-}" ] || return 0
-  base=$BASE
+  base=${public_base:-$BASE}
   obtain "$base" && return
-  base=pipelinex/base:$BASE_SUITE
+  base=pipelinex/base:${suite:-$BASE_SUITE}
   here_already "$base" && return
-  say "$BASE cannot be pulled here: making $base of Debian's packages"
-  "$root/dev/base-image.sh" "$base" "$BASE_SUITE"
+  say "${public_base:-$BASE} cannot be pulled here: making $base of Debian's packages"
+  "$root/dev/base-image.sh" "$base" "${suite:-$BASE_SUITE}"
 }
 
 # docker_build FOLDER IMAGE OPTION...: FOLDER is below runner-images, the context is the repository.

@@ -2,11 +2,18 @@
 # shellcheck shell=bash disable=SC2153,SC2154,SC2034 # versions.env and build.sh set what is read here, and read what is set
 
 # The order that --list prints; the scripts in dev/ count on it.
-all_images=(java17-maven scan sca postgres node24-npm)
+all_images=(java17-maven scan sca postgres node24-npm python3.13 go1.24)
 
-# describe NAME: sets `image`, `arguments`, `inputs` (files and folders, from the root of the repository) and `tools`.
+# images_of WORD: the images of the stacks of a language, or the word itself, which is an image then.
+images_of() {
+  local tables=("$root/pipelines/$1"-*/images.env)
+  if [ -e "${tables[0]}" ]; then sed -n 's/^\([^#=]*\)=.*/\1/p' "${tables[@]}" | sort -u; else echo "$1"; fi
+}
+
+# describe NAME: sets `image`, `folder` (of its Dockerfile), `arguments`, `inputs` (files and folders, from the root of the
+# repository), `tools`, and `public_base` with `suite`, the Debian suite that stands in for it.
 describe() {
-  arguments=() inputs=("runner-images/$1") tools=()
+  folder=$1 arguments=() inputs=() tools=() public_base=$BASE suite=$BASE_SUITE
   case $1 in
     java17-maven)
       image=pipelinex/java17-maven:$JAVA17_MAVEN_VERSION
@@ -15,7 +22,8 @@ describe() {
       ;;
     node24-npm)
       image=pipelinex/node24-npm:$NODE24_NPM_VERSION
-      arguments=("NODE_VERSION=$NODE24_VERSION" "NODE_SHA512=$NODE24_SHA512" "NPM_VERSION=$NPM_VERSION" "NPM_SHA512=$NPM_SHA512")
+      arguments=("NODE_VERSION=$NODE24_VERSION" "NODE_SHA512=$NODE24_SHA512" "NPM_VERSION=$NPM_VERSION" "NPM_SHA512=$NPM_SHA512"
+        "PNPM_VERSION=$PNPM_VERSION" "PNPM_SHA512=$PNPM_SHA512" "YARN1_VERSION=$YARN1_VERSION" "YARN1_SHA512=$YARN1_SHA512" "YARN4_VERSION=$YARN4_VERSION" "YARN4_SHA512=$YARN4_SHA512")
       ;;
     scan)
       image=pipelinex/scan:$SCAN_VERSION
@@ -27,12 +35,21 @@ describe() {
       arguments=("SYFT_VERSION=$SYFT_VERSION" "OSV_SCANNER_VERSION=$OSV_SCANNER_VERSION")
       tools=(syft osv-scanner wrapper)
       ;;
+    python3.13)
+      image=pipelinex/python3.13:$PYTHON313_VERSION folder=python public_base=$PYTHON313_BASE suite=$PYTHON313_SUITE
+      arguments=("PYTHON_VERSION=3.13" "UV_VERSION=$UV_VERSION" "POETRY_VERSION=$POETRY_VERSION")
+      ;;
+    go1.24)
+      image=pipelinex/go1.24:$GO124_VERSION folder=go public_base=$GO124_BASE suite=$GO124_SUITE
+      arguments=("GO_VERSION=1.24" "GOTESTSUM_VERSION=$GOTESTSUM_VERSION")
+      ;;
     postgres)
       image=pipelinex/postgres:$POSTGRES_VERSION
       arguments=("POSTGRES_VERSION=$POSTGRES_VERSION")
       ;;
     *) die "no image is called '$1'; there are: ${all_images[*]}" ;;
   esac
+  inputs+=("runner-images/$folder")
 }
 
 # content_of NAME: the hash of all that goes into an image; of `describe`, it needs and leaves the variables.
@@ -40,7 +57,7 @@ content_of() {
   local tool sources=()
   describe "$1"
   for tool in "${tools[@]}"; do sources+=("$tool=$(tool_source "$tool")"); done
-  content "BASE=$BASE" "${arguments[@]}" "${sources[@]}" -- "${inputs[@]}"
+  content "BASE=$public_base" "${arguments[@]}" "${sources[@]}" -- "${inputs[@]}"
 }
 
 # content ARG=VALUE... -- PATH...: the hash of words and of files, whatever order the file system has them in.

@@ -114,6 +114,8 @@ impl Target {
         let seen = format!("{asked} answered {}", answer.told());
         match answer.status {
             200..=299 if answer.says_up() => Ok((seen, None)),
+            // No path that speaks of its health is known: an application that has no page at its root is up all the same.
+            300..=499 if self.health == "/" => Ok((seen, None)),
             300..=399 | 401 | 403 | 404 if self.health != "/" => {
                 let root = self.get("/").map_err(|error| format!("{seen}; GET {}/: {error}", self.url))?;
                 let both = format!("{seen}, GET / answered {}", root.status);

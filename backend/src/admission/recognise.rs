@@ -132,7 +132,7 @@ fn taken(stack: Stack, folder: Option<Folder>) -> Recognised {
 /// contract says what is missing.
 fn of_stack(stack: &Stack, candidates: &[Candidate]) -> Result<Recognised, Refused> {
     let key = StackKey::new(&stack.language, &stack.framework, &stack.build_tool);
-    let own: Vec<Candidate> = candidates.iter().filter(|c| c.stack.matches(&key)).cloned().collect();
+    let own: Vec<Candidate> = candidates.iter().filter(|c| c.stack.closeness(&key).is_some()).cloned().collect();
     match detect::projects(&own)[..] {
         [] => Ok(taken(stack.clone(), None)),
         [only] => {

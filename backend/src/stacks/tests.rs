@@ -25,6 +25,10 @@ fn copy() -> TempDir {
     dir
 }
 
+fn spring(stacks: &Stacks) -> &StackData {
+    stacks.iter().find(|stack| stack.contract.stack.folder() == "java-spring-boot-maven").unwrap()
+}
+
 fn broken(dir: &TempDir) -> String {
     let error = Stacks::load(Some(dir.path())).unwrap_err().to_string();
     error.replace(&dir.path().display().to_string(), "DIR")
@@ -59,7 +63,7 @@ fn an_installed_stack_is_all_that_a_job_needs() {
     let stacks = Stacks::load(None).unwrap();
     let dir = tempfile::tempdir().unwrap();
     let into = dir.path().join("pipelines");
-    stacks.install(stacks.iter().next().unwrap(), &into).unwrap();
+    stacks.install(spring(&stacks), &into).unwrap();
     for path in ["contract.yml", "pipeline.yml", "build.sh", "global/lib.sh", "global/gitleaks.toml"] {
         let mode = fs::metadata(into.join(path)).unwrap().permissions().mode();
         assert_eq!(mode & 0o777, 0o644, "{path}");
@@ -68,14 +72,14 @@ fn an_installed_stack_is_all_that_a_job_needs() {
         assert_eq!(fs::metadata(into.join(folder)).unwrap().permissions().mode() & 0o777, 0o755);
     }
     let text = fs::read_to_string(into.join("pipeline.yml")).unwrap();
-    assert_eq!(pipeline::read("pipeline.yml", &text).unwrap(), stacks.iter().next().unwrap().pipeline);
-    assert!(stacks.install(stacks.iter().next().unwrap(), &into).is_err(), "nothing is written over");
+    assert_eq!(pipeline::read("pipeline.yml", &text).unwrap(), spring(&stacks).pipeline);
+    assert!(stacks.install(spring(&stacks), &into).is_err(), "nothing is written over");
 }
 
 /// What starts of the built-in pipeline when these steps ended so, and everything else is as selected.
 fn starts(selected: &[&str], ended: &[(&str, StepOutcome)]) -> Vec<String> {
     let stacks = Stacks::load(None).unwrap();
-    let pipeline = &stacks.iter().next().unwrap().pipeline;
+    let pipeline = &spring(&stacks).pipeline;
     let slug = |name: &str| pipeline.steps.iter().find(|step| step.name == name).unwrap().slug.clone();
     let selected = selected.iter().map(|name| slug(name)).collect();
     let mut ended: BTreeMap<_, _> =
@@ -122,7 +126,7 @@ fn a_folder_of_the_operators_is_read_also_through_links() {
     fs::write(dir.path().join("java-spring-boot-maven/.build.sh.swp"), "an editor's").unwrap();
     edit(&dir, "contract.yml", "supported: [\"3.9\"]", "supported: [\"3.9\", \"4.0\"]");
     let stacks = Stacks::load(Some(dir.path())).unwrap();
-    let stack = stacks.iter().next().unwrap();
+    let stack = spring(&stacks);
     assert_eq!(stack.contract.versions["build_tool"].supported, ["3.9", "4.0"]);
     assert!(!stack.files.contains_key(".build.sh.swp") && stacks.global.contains_key("gitleaks.toml"));
 }

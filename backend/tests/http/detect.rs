@@ -18,7 +18,7 @@ async fn a_list_of_files_is_answered_with_what_decided_each_word() {
     let files = ["README.md", "web/package.json", "web/package-lock.json", "web/.nvmrc"];
     let heads = json!({"web/package.json": PACKAGE, "web/.nvmrc": "22\n"});
     let answer = list(&server, &json!({"files": files, "heads": heads})).await;
-    let stack = json!({"language": "node", "framework": "express", "build_tool": "npm"});
+    let stack = json!({"language": "node", "framework": "any", "build_tool": "any"});
     assert_eq!((&answer["stack"], &answer["folder"]), (&stack, &json!("web")));
     assert_eq!(answer["decided_by"], json!(["web/package.json", "web/package-lock.json"]));
     let node = json!({"version": "24", "decided_by": "web/package.json", "says": ">=18", "supported": ["24"]});
@@ -26,7 +26,7 @@ async fn a_list_of_files_is_answered_with_what_decided_each_word() {
     assert_eq!(answer["tells"]["manager"], json!({"value": "npm", "decided_by": "web/package-lock.json"}));
     assert_eq!(answer["tells"]["start"]["value"], "npm start, which is `node a.js`");
     assert_eq!(answer["port"], 3000);
-    assert_eq!(answer["change"]["flags"], "--stack node/express/npm --folder web --versions node=24,npm=11");
+    assert_eq!(answer["change"]["flags"], "--stack node/any/any --folder web --versions node=24,npm=11");
     let written = answer["change"]["file"].as_str().unwrap();
     let heads = json!({"web/package.json": PACKAGE, ".pipelinex.yml": written});
     let again = list(&server, &json!({"files": [files[1], ".pipelinex.yml"], "heads": heads})).await;
@@ -97,7 +97,7 @@ async fn what_no_stack_recognises_is_scanned_and_that_is_said() {
     for said in ["no stack is recognised", "name the stack to have it built", "SAST is left out", "SCA is left out"] {
         assert!(warnings.contains(said), "{said}: {warnings}");
     }
-    let front = zip(&[("package.json", r#"{"dependencies": {"vite": "7"}}"#)]);
+    let front = zip(&[("package.json", r#"{"engines": {"node": "^18"}}"#)]);
     let refused = server.upload(&front, &json!({})).await.json();
     assert_eq!(refused["candidates"][0]["stack"]["language"], "generic", "it can be scanned at least: {refused}");
     let job = server.upload(&zip(&[("tool/a.js", ""), ("yarn.lock", "")]), &json!({})).await.json();

@@ -17,7 +17,7 @@ mod history;
 #[path = "../git/host.rs"]
 mod host;
 mod isolation;
-mod node;
+mod languages;
 mod pages;
 mod people;
 #[cfg(feature = "faults")]

@@ -20,6 +20,8 @@ pub struct StackKey {
 
 /// The framework, or the build tool, of a stack that has none.
 const NONE: &str = "none";
+/// What a stack calls a framework or a build tool that it leaves to the project.
+pub const ANY: &str = "any";
 
 impl StackKey {
     /// A key from three words as somebody wrote them.
@@ -28,10 +30,15 @@ impl StackKey {
         Self { language, framework, build_tool }
     }
 
-    /// Whether both mean the same stack: `springboot`, `Spring Boot` and `spring-boot` do.
-    pub fn matches(&self, other: &StackKey) -> bool {
+    /// How closely this stack is what a request asks for; `None`: it is another. `springboot`, `Spring Boot` and `spring-boot` are
+    /// the same, and a stack of [`ANY`] framework or build tool is that of each, less closely than one that names it.
+    pub fn closeness(&self, asked: &StackKey) -> Option<u32> {
         let parts = |key: &StackKey| [&key.language, &key.framework, &key.build_tool].map(|part| squeezed(part));
-        parts(self) == parts(other)
+        parts(self).iter().zip(parts(asked)).try_fold(0, |close, (own, asked)| match own {
+            own if *own == asked => Some(close + 1),
+            own if own == ANY => Some(close),
+            _ => None,
+        })
     }
 
     /// The stack's folder below `pipelines/`; of one that has neither framework nor build tool, the first word. Take it of a
@@ -426,9 +433,16 @@ help: did you mean `maven-java-version`?
         for (language, framework, build_tool) in
             [("Java", "springboot", "Maven"), ("JAVA", "Spring Boot", "maven"), ("java", "spring_boot", "MAVEN")]
         {
-            assert!(own.matches(&StackKey::new(language, framework, build_tool)), "{framework}");
+            assert_eq!(own.closeness(&StackKey::new(language, framework, build_tool)), Some(3), "{framework}");
         }
-        assert!(!own.matches(&StackKey::new("java", "spring", "maven")));
+        assert_eq!(own.closeness(&StackKey::new("java", "spring", "maven")), None);
+        let any = StackKey::new("java", "any", "maven");
+        assert_eq!(
+            any.closeness(&own),
+            Some(2),
+            "a stack of any framework takes each, and one that names it comes first"
+        );
+        assert_eq!(own.closeness(&any), None, "a request for any names no framework that this one has");
         assert_eq!(StackKey::new("x", "../..", "/etc").folder(), "x--etc");
     }
 }

@@ -57,10 +57,10 @@ fn holds(operator: &str, bound: &[u64], wanted: &[u64]) -> bool {
             let fixed = bound.iter().position(|n| *n > 0).map_or(bound.len(), |at| at + 1).min(both);
             order.is_ge() && wanted[..fixed] == bound[..fixed]
         }
-        // PEP 440: the last number that is named may rise.
+        // As Python writes it: the last number of the bound is free.
         "~=" => {
-            order.is_ge()
-                && wanted[..both.min(bound.len().saturating_sub(1))] == bound[..both.min(bound.len().saturating_sub(1))]
+            let fixed = both.min(bound.len().saturating_sub(1));
+            order.is_ge() && wanted[..fixed] == bound[..fixed]
         }
         "!=" => !order.is_eq() || bound.len() > wanted.len(),
         "~" => order.is_ge() && wanted[..both.min(2)] == bound[..both.min(2)],
@@ -98,6 +98,12 @@ mod tests {
             ("==3.11.*", "3.11", Some(true)),
             ("18 - 22", "24", Some(false)),
             ("18 - 24", "24", Some(true)),
+            (">=3.10,<3.15,!=3.12.*", "3.13", Some(true)),
+            (">=3.10,!=3.13.*", "3.13", Some(false)),
+            ("!=3.13.2", "3.13", Some(true)),
+            ("~=3.9", "3.13", Some(true)),
+            ("~=3.9.1", "3.13", Some(false)),
+            ("==3.13.*", "3.13", Some(true)),
             ("*", "24", Some(true)),
             ("", "24", Some(true)),
             ("lts/iron", "24", None),

@@ -1,0 +1,37 @@
+# How this stack calls Node and its installers; the stage scripts source it.
+# shellcheck shell=bash disable=SC2034 # the scripts read what is set here
+
+# What installers keep goes into the cache of the job's tree.
+: "${CACHE_DIR:?the worker sets it}"
+export npm_config_cache="$CACHE_DIR/npm" npm_config_store_dir="$CACHE_DIR/pnpm"
+export npm_config_update_notifier=false npm_config_fund=false npm_config_audit=false npm_config_progress=false
+# No installer fetches another version of itself: in TEST there is nowhere to fetch it from.
+export npm_config_manage_package_manager_versions=false npm_config_package_manager_strict=false
+export YARN_CACHE_FOLDER="$CACHE_DIR/yarn" YARN_GLOBAL_FOLDER="$CACHE_DIR/yarn-global" YARN_ENABLE_GLOBAL_CACHE=false
+export YARN_ENABLE_TELEMETRY=0 YARN_ENABLE_PROGRESS_BARS=0
+export NO_COLOR=1 HUSKY=0 NEXT_TELEMETRY_DISABLED=1 NG_CLI_ANALYTICS=false
+
+# project QUESTION: what stands in the files of the project; see project.mjs.
+project() { node "$PIPELINES_DIR/project.mjs" "$@"; }
+
+# installer: npm, pnpm, yarn1 or yarn4; packageManager decides, then the lock file.
+manager=$(cd "$APP_DIR" && project manager) || manager=broken
+
+# yarn_4 ARGUMENT...: the project's own, where it brings one.
+yarn_4() {
+  local own
+  own=$(sed -n "s/^yarnPath: *[\"']\{0,1\}\([^\"']*\).*/\1/p" .yarnrc.yml 2>/dev/null || true)
+  # Packages stay where they are fetched to and are read from there, so they lie in the tree, which is packed.
+  if [ -n "$own" ] && [ -e "$own" ]; then env -u YARN_CACHE_FOLDER node "$own" "$@"; else env -u YARN_CACHE_FOLDER yarn4 "$@"; fi
+}
+
+# run_script NAME ARGUMENT...: a script of package.json, the way its installer runs it.
+run_script() {
+  local name=$1; shift
+  case $manager in
+    npm) npm run "$name" ${1:+--} "$@" ;;
+    pnpm) pnpm run "$name" "$@" ;;
+    yarn1) yarn run "$name" "$@" ;;
+    yarn4) yarn_4 run "$name" "$@" ;;
+  esac
+}
