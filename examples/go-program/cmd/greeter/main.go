@@ -2,6 +2,7 @@
 package main
 
 import (
+	"encoding/json"
 	"fmt"
 	"log"
 	"net/http"
@@ -20,8 +21,8 @@ func main() {
 		fmt.Fprintln(w, "see /greeting?name=")
 	})
 	router.Get("/greeting", func(w http.ResponseWriter, r *http.Request) {
-		w.Header().Set("Content-Type", "text/plain; charset=utf-8")
-		fmt.Fprintln(w, greeting.Of(r.URL.Query().Get("name")))
+		w.Header().Set("Content-Type", "application/json")
+		_ = json.NewEncoder(w).Encode(map[string]string{"greeting": greeting.Of(r.URL.Query().Get("name"))})
 	})
 	port := os.Getenv("PORT")
 	if port == "" {
