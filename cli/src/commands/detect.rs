@@ -100,9 +100,11 @@ fn lines(answer: &Value, args: &DetectArgs) -> Vec<Line> {
             Some(folder) => format!(", in the folder {folder}"),
         };
         lines.push(Line::new().add(Style::Bold, name).text(folder));
-        lines.extend(facts(answer).into_iter().map(|(name, value, by)| {
+        let facts = facts(answer);
+        let width = facts.iter().map(|(name, ..)| name.chars().count()).max().unwrap_or_default() + 2;
+        lines.extend(facts.into_iter().map(|(name, value, by)| {
             let by = if by.is_empty() { by } else { format!("  ({by})") };
-            Line::new().text("  ").column(Style::Name, &name, 10).text(value).add(Style::Dim, by)
+            Line::new().text("  ").column(Style::Name, &name, width).text(value).add(Style::Dim, by)
         }));
     }
     let text = |line: String| Line::new().text(line);

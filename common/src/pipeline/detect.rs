@@ -3,9 +3,9 @@
 
 use std::collections::BTreeMap;
 
-use globset::{GlobBuilder, GlobSet, GlobSetBuilder};
+use globset::{Glob, GlobBuilder, GlobMatcher, GlobSet, GlobSetBuilder};
 
-use super::stack::{Contract, StackKey};
+use super::stack::{Contract, Marker, StackKey};
 use crate::folder::{Folder, TOP, joined};
 
 /// The most of a file that is looked at, in bytes.
@@ -64,7 +64,7 @@ pub fn candidates<'c>(
     files: &[String],
     mut head: impl FnMut(&str) -> Option<Vec<u8>>,
 ) -> Vec<Candidate> {
-    let contracts: Vec<&Contract> = contracts.into_iter().collect();
+    let contracts: Vec<Markers<'_>> = contracts.into_iter().map(Markers::of).collect();
     let mut found = Vec::new();
     for (folder, names) in folders(&contracts, files) {
         let Ok(folder) = Folder::asked(folder) else { continue };
@@ -73,7 +73,7 @@ pub fn candidates<'c>(
             let bytes = heads.entry(path.to_owned()).or_insert_with(|| head(path).unwrap_or_default());
             memchr::memmem::find(bytes, text.as_bytes()).is_some() && !text.is_empty()
         };
-        found.extend(contracts.iter().filter_map(|contract| of_folder(contract, folder.as_ref(), &names, &mut holds)));
+        found.extend(contracts.iter().filter_map(|own| own.in_folder(folder.as_ref(), &names, &mut holds)));
     }
     found.sort_by(|a, b| {
         let place = |candidate: &Candidate| (candidate.depth(), candidate.folder.clone());
@@ -82,35 +82,51 @@ pub fn candidates<'c>(
     found
 }
 
-/// What speaks for one stack in one folder, of which `names` are those that some stack asks for.
-fn of_folder(
-    contract: &Contract,
-    folder: Option<&Folder>,
-    names: &[&str],
-    holds: &mut impl FnMut(&str, &str) -> bool,
-) -> Option<Candidate> {
-    let mut candidate =
-        Candidate { stack: contract.stack.clone(), folder: folder.cloned(), weight: 0, because: Vec::new() };
-    for marker in &contract.markers {
-        let Ok(glob) = GlobBuilder::new(&marker.file).literal_separator(true).build() else { continue };
-        let glob = glob.compile_matcher();
-        let path = |name: &str| joined(folder, name);
-        let speaks =
-            |name: &&&str| glob.is_match(name) && marker.text.as_ref().is_none_or(|text| holds(&path(name), text));
-        if let Some(name) = names.iter().find(speaks) {
-            candidate.weight = candidate.weight.saturating_add(marker.weight);
-            let file = path(name);
-            if !candidate.because.contains(&file) {
-                candidate.because.push(file);
+/// The markers of one contract, ready to be matched: a project has many folders.
+struct Markers<'c> {
+    contract: &'c Contract,
+    markers: Vec<(GlobMatcher, &'c Marker)>,
+}
+
+impl<'c> Markers<'c> {
+    fn of(contract: &'c Contract) -> Self {
+        let markers = contract.markers.iter().filter_map(|marker| Some((glob(marker)?.compile_matcher(), marker)));
+        Self { contract, markers: markers.collect() }
+    }
+
+    /// What speaks for this stack in one folder, of which `names` are those that some stack asks for.
+    fn in_folder(
+        &self,
+        folder: Option<&Folder>,
+        names: &[&str],
+        holds: &mut impl FnMut(&str, &str) -> bool,
+    ) -> Option<Candidate> {
+        let stack = self.contract.stack.clone();
+        let mut candidate = Candidate { stack, folder: folder.cloned(), weight: 0, because: Vec::new() };
+        for (glob, marker) in &self.markers {
+            let path = |name: &str| joined(folder, name);
+            let speaks =
+                |name: &&&str| glob.is_match(name) && marker.text.as_ref().is_none_or(|text| holds(&path(name), text));
+            if let Some(name) = names.iter().find(speaks) {
+                candidate.weight = candidate.weight.saturating_add(marker.weight);
+                let file = path(name);
+                if !candidate.because.contains(&file) {
+                    candidate.because.push(file);
+                }
             }
         }
+        (candidate.weight > 0).then_some(candidate)
     }
-    (candidate.weight > 0).then_some(candidate)
+}
+
+/// Contracts are checked when they are read, so what cannot be compiled does not occur, and would match nothing.
+fn glob(marker: &Marker) -> Option<Glob> {
+    GlobBuilder::new(&marker.file).literal_separator(true).build().ok()
 }
 
 /// The folders in which a file lies that some stack asks for, with the names of those files; the flattest first.
-fn folders<'f>(contracts: &[&Contract], files: &'f [String]) -> Vec<(&'f str, Vec<&'f str>)> {
-    let markers = markers(contracts);
+fn folders<'f>(contracts: &[Markers<'_>], files: &'f [String]) -> Vec<(&'f str, Vec<&'f str>)> {
+    let markers = all_of(contracts);
     let mut folders: BTreeMap<(usize, &str), Vec<&str>> = BTreeMap::new();
     for path in files {
         let (folder, name) = path.rsplit_once('/').unwrap_or(("", path));
@@ -126,13 +142,10 @@ fn folders<'f>(contracts: &[&Contract], files: &'f [String]) -> Vec<(&'f str, Ve
 }
 
 /// One matcher for the files that all stacks ask for: a project has thousands of others.
-fn markers(contracts: &[&Contract]) -> GlobSet {
+fn all_of(contracts: &[Markers<'_>]) -> GlobSet {
     let mut set = GlobSetBuilder::new();
-    for marker in contracts.iter().flat_map(|contract| &contract.markers) {
-        if let Ok(glob) = GlobBuilder::new(&marker.file).literal_separator(true).build() {
-            set.add(glob);
-        }
-    }
+    let markers = contracts.iter().flat_map(|own| &own.markers);
+    markers.for_each(|(matcher, _)| _ = set.add(matcher.glob().clone()));
     set.build().unwrap_or_default()
 }
 
