@@ -29,10 +29,13 @@ use crate::{
 /// The value that was found, in what a contract says of it.
 const VALUE: &str = "$value";
 
+/// Gives the beginning of a file.
+type Read<'p> = Box<dyn FnMut(&str) -> Option<Vec<u8>> + 'p>;
+
 /// A project as detection sees it.
 pub struct Project<'p> {
     files: Vec<String>,
-    read: RefCell<Box<dyn FnMut(&str) -> Option<Vec<u8>> + 'p>>,
+    read: RefCell<Read<'p>>,
     known: RefCell<BTreeMap<String, Option<Vec<u8>>>>,
 }
 
