@@ -126,7 +126,8 @@ pub async fn precheck(app: &App, who: &Principal, source: Source) -> Result<Judg
 ///
 /// # Errors
 /// As those of [`submit`], but for what admission would say.
-pub async fn detect(app: &App, source: Source) -> Result<Detected, ApiError> {
+pub async fn detect(app: &App, who: &Principal, source: Source) -> Result<Detected, ApiError> {
+    who.check_submits()?;
     let (app, gone) = (app.clone(), CancellationToken::new());
     let _told_when_the_client_goes = gone.clone().drop_guard();
     let line = async move {

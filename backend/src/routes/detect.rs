@@ -10,6 +10,7 @@ use serde_json::Value;
 use tokio::task::spawn_blocking;
 
 use crate::{
+    access::Principal,
     app::App,
     client::Caller,
     detection::{self, Detected, Project},
@@ -26,11 +27,13 @@ const LIST_BYTES: u64 = 8 * MIB;
 
 /// 200 with the answer, also where nothing is recognised; other codes where there was nothing to look at. The body is that of
 /// an upload, or of a submission by URL, or JSON with `files` and `heads`.
-pub async fn detect(State(app): State<App>, request: Request) -> Result<Json<Detected>, ApiError> {
+pub async fn detect(State(app): State<App>, who: Principal, request: Request) -> Result<Json<Detected>, ApiError> {
+    // A list names no project of this server's, and takes its time all the same: it is for those who may submit.
+    who.check_submits()?;
     let kind = request.headers().get(header::CONTENT_TYPE).and_then(|kind| kind.to_str().ok()).unwrap_or_default();
     if kind.trim_start().to_ascii_lowercase().starts_with("multipart/") {
         let (upload, _) = extract::receive(&app, request).await?;
-        return submit::detect(&app, upload.into()).await.map(Json);
+        return submit::detect(&app, &who, upload.into()).await.map(Json);
     }
     let client = Caller::of(request.extensions())?.client;
     let client_side = request.extensions().get::<ClientSide>().cloned();
@@ -38,7 +41,7 @@ pub async fn detect(State(app): State<App>, request: Request) -> Result<Json<Det
     let written: Option<Value> = serde_json::from_slice(request::without_bom(&text)).ok();
     if written.is_some_and(|written| written.get("github_url").is_some()) {
         let wish = extract_url::wish(&app, client, &text).await?;
-        return submit::detect(&app, CloneWish { client_side, ..wish }.into()).await.map(Json);
+        return submit::detect(&app, &who, CloneWish { client_side, ..wish }.into()).await.map(Json);
     }
     of_list(&app, &text).await.map(Json)
 }
