@@ -94,7 +94,8 @@ impl<'a> Rules<'a> {
     /// The component that a reference means; `None` where it names none, which means the tool itself.
     fn component(&self, reference: &Value) -> Option<usize> {
         let at = |fits: &dyn Fn(&Value) -> bool| self.components.iter().position(|component| fits(component.about));
-        let by_index = index(&reference["index"]).map(|index| index + 1).filter(|at| *at < self.components.len());
+        let by_index =
+            index(&reference["index"]).and_then(|index| index.checked_add(1)).filter(|at| *at < self.components.len());
         by_index
             .or_else(|| reference["guid"].as_str().and_then(|guid| at(&|about| same_guid(&about["guid"], guid))))
             .or_else(|| reference["name"].as_str().and_then(|name| at(&|about| about["name"] == name)))
