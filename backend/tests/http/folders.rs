@@ -13,7 +13,6 @@ fn guide() -> Vec<u8> {
         ("guide-main/initial/package.json", PACKAGE),
         ("guide-main/complete/package.json", PACKAGE),
         ("guide-main/complete/package-lock.json", "{}"),
-        ("guide-main/complete/node_modules/x/package.json", PACKAGE),
     ])
 }
 
