@@ -19,7 +19,7 @@ programs() {
   local module
   while read -r module; do
     (cd "$module" && go list -e -f '{{if eq .Name "main"}}{{.Dir}}{{end}}' ./...)
-  done < <(modules) | sed "s|^$PWD|.|" | grep -vE '/(examples?|_?tests?|testdata|tools?|internal|scripts?|hack|docs?|benchmarks?)(/|$)' |
+  done < <(modules) | sed "s|^$PWD|.|" | { grep -vE '/(examples?|_?tests?|testdata|tools?|internal|scripts?|hack|docs?|benchmarks?)(/|$)' || true; } |
     awk '{ print ($0 == "." ? 0 : $0 ~ "/cmd/" ? 1 : 2), gsub("/", "/"), $0 }' | sort -s -k1,1n -k2,2n | cut -d ' ' -f 3-
 }
 
