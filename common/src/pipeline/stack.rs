@@ -420,7 +420,7 @@ help: did you mean `maven-java-version`?
         assert_eq!(contract.tells["manager"][0].says.as_deref(), Some("modules"));
         assert!(contract.fallback && contract.applies["SCA"] == ["go.sum"]);
         assert_eq!(contract.stack.folder(), "go", "neither framework nor build tool");
-        let bad = text.replace("row: golang", "path: golang").replace("means: at_least", "means: at_lest");
+        let bad = text.replace("row: golang", "path: golang").replace("means: at_least", "means: at_most");
         let told = read("c.yml", &bad.replace("SCA: [", "SCA: [/"), &[]).unwrap_err().to_string();
         for part in [".properties", "`means` is one of: range, at_least", "leads out of the project"] {
             assert!(told.contains(part), "{part}: {told}");
