@@ -95,7 +95,7 @@ fn a_repository_that_cannot_be_cloned_is_refused_with_its_reason() {
             ),
             ("empty", "422 git-refused: the repository is empty: it has no commit (git-empty)"),
             ("headless", "422 git-refused: the repository has no default branch (git-ref-not-found)"),
-            ("no-project", "422 not-admitted: `pom.xml` is not there (and 3 more in `problems`) (required-path)"),
+            ("no-project", "422 not-admitted: `pom.xml` is not there (and 2 more in `problems`) (required-path)"),
         ];
         for (name, expected) in cases {
             assert_eq!(said(world, name, || Reply::Git).await, expected);
