@@ -85,12 +85,11 @@ fn semgrep(results: &str, scanned: &str, errors: &str, code: u8) -> String {
         [planted("java", "Canary.java"), planted("javascript", "canary.js"), planted("typescript", "canary.ts")]
             .join(", ");
     let comma = if results.is_empty() { "" } else { ", " };
-    let count = results.matches("ruleId").count() + 1;
-    let matches = vec!["{}"; count].join(", ");
+    let sarif = sarif(&format!("{planted}{comma}{results}"));
+    let matches = vec!["{}"; sarif.matches("ruleId").count()].join(", ");
     let json = format!(
         r#"{{"results": [{matches}], "errors": [{errors}], "paths": {{"scanned": [{scanned}], "skipped": []}}}}"#
     );
-    let sarif = sarif(&format!("{planted}{comma}{results}"));
     let find = "for arg in \"$@\"; do case \"$arg\" in */canary.yaml) place=${arg%/*}; id=$(sed -n 's/.*id: \\(.*\\)-java$/\\1/p' \"$arg\") ;; \
                 */app) app=$arg ;; esac; done";
     format!("{find}\ncat >\"$sarif\" <<END\n{sarif}\nEND\ncat >\"$out\" <<END\n{json}\nEND\nexit {code}")
@@ -142,7 +141,7 @@ fn semgrep_that_lies_or_breaks_is_an_error() {
         (semgrep(RESULT, file, none, 0), "says it found nothing"),
         (semgrep(none, file, r#"{"level": "error", "message": "Rule parse error"}"#, 0), "Rule parse error"),
         (semgrep(none, file, r#"{"level": "error", "message": "Invalid YAML"}"#, 7), "exit code 7: Invalid YAML"),
-        (semgrep(RESULT, file, none, 1).replace("[{}, {}]", "[]"), "different things"),
+        (semgrep(RESULT, file, none, 1).replace("{}, {}, {}, {}", "{}"), "different things"),
         (semgrep(none, file, none, 0).replace("exit 0", "kill -KILL $$"), "signal 9"),
         (format!("echo '{{\"results\": [' >\"$out\"; {}", "exit 0"), "no report that can be read"),
     ];
