@@ -5,6 +5,7 @@ pub use pipelinex_common::words::span;
 use pipelinex_common::{
     coverage,
     execution::{FailedTest, FindingCounts, StageRecord, StepRecord},
+    headline::{self, Outcome},
     state::{JobState, StepState},
     words::{between, counted},
 };
@@ -112,10 +113,12 @@ pub fn findings_text(findings: &FindingCounts) -> String {
 /// The verdict, or how far the job is, in one sentence.
 pub fn verdict(status: &Status, now: Timestamp) -> Line {
     let execution = &status.execution;
+    let headline = headline::told(execution.state, execution.reason, execution.error.as_deref(), &execution.stages);
     let until = |from: Option<Timestamp>| from.map(|from| between(from, execution.finished_at.unwrap_or(now)));
     let (style, word) = match execution.state {
         JobState::Queued => (Style::Dim, "QUEUED"),
         JobState::Running => (Style::Name, "RUNNING"),
+        JobState::Succeeded if headline.outcome == Outcome::PassedWithFindings => (Style::Warn, "PASSED WITH FINDINGS"),
         JobState::Succeeded => (Style::Good, "PASSED"),
         JobState::Failed => (Style::Bad, "FAILED"),
         JobState::Canceled => (Style::Warn, "CANCELED"),
@@ -127,7 +130,15 @@ pub fn verdict(status: &Status, now: Timestamp) -> Line {
     };
     let wished = execution.cancel_wished && !execution.state.is_final();
     let wished = wished.then(|| "it is to be canceled".to_owned());
-    let why = execution.error.clone().or_else(|| execution.reason.map(|reason| reason.to_string())).or(wished);
+    let told = match execution.state {
+        JobState::Queued | JobState::Running => None,
+        JobState::Succeeded => {
+            let parts = [headline.detail, headline.left_out].into_iter().filter(|part| !part.is_empty());
+            Some(parts.collect::<Vec<_>>().join("; ")).filter(|told| !told.is_empty())
+        }
+        JobState::Failed | JobState::Canceled => Some(headline.detail).filter(|detail| !detail.is_empty()),
+    };
+    let why = told.or_else(|| execution.error.clone()).or(wished);
     let why = why.map(|why| format!(": {why}")).unwrap_or_default();
     Line::new()
         .text("job ")

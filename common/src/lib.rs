@@ -12,6 +12,7 @@ pub mod execution;
 pub mod fault;
 pub mod folder;
 pub mod foreign;
+pub mod headline;
 pub mod id;
 pub mod layout;
 pub mod limits;

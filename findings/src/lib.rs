@@ -1,15 +1,20 @@
 //! Findings: one normalised shape for what scanners report, and one pure parser for each format they report it in.
 
+mod cases;
 mod counts;
 pub mod cyclonedx;
 pub mod junit;
 pub mod maven;
 pub mod osv;
+mod redact;
 pub mod sarif;
+pub mod terminal;
 mod text;
 pub mod wapiti;
 
+pub use cases::{TestCase, TestState};
 pub use counts::{FailedTest, FindingCounts, SetAside, TestCounts, count};
+pub use redact::redact;
 use serde::{Deserialize, Serialize};
 
 /// How bad a finding is.

@@ -8,6 +8,7 @@ use std::{
     time::Instant,
 };
 
+use pipelinex_findings::terminal;
 use serde_json::{Map, Value, json};
 use tempfile::TempDir;
 
@@ -219,7 +220,8 @@ pub fn say(line: &str) {
 
 /// A text as one line without control characters, cut to a length.
 pub(crate) fn one_line(text: &str, most: usize) -> String {
-    let clean: String = text.trim().chars().map(|c| if c.is_control() { ' ' } else { c }).take(most + 1).collect();
+    let clean: String =
+        terminal::plain(text).trim().chars().map(|c| if c.is_control() { ' ' } else { c }).take(most + 1).collect();
     match clean.char_indices().nth(most) {
         Some((end, _)) => format!("{} ...", &clean[..end]),
         None => clean,

@@ -22,6 +22,7 @@ struct Links {
     this: String,
     status: String,
     findings: String,
+    tests: String,
     artifacts: String,
     /// Absent until the job has ended.
     reports: Option<String>,
@@ -36,6 +37,7 @@ impl From<JobView> for JobPage {
         let links = Links {
             status: format!("{this}/status"),
             findings: format!("{this}/findings"),
+            tests: format!("{this}/tests"),
             artifacts: format!("{this}/artifacts"),
             reports: view.execution.state.is_final().then(|| format!("{this}/reports")),
             logs: with_log.map(|(name, _)| (name.clone(), format!("{this}/{}/logs", Slug::of(name)))).collect(),

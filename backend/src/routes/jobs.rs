@@ -6,6 +6,8 @@ use axum::{
 };
 use jiff::Timestamp;
 use pipelinex_common::{
+    execution::{FindingCounts, TestCounts},
+    headline::{self, Headline},
     id::JobId,
     metadata::AdmissionStatus,
     request::Stack,
@@ -72,6 +74,10 @@ struct WholeRow {
     created_at: Timestamp,
     started_at: Option<Timestamp>,
     finished_at: Option<Timestamp>,
+    headline: Headline,
+    findings: FindingCounts,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    tests: Option<TestCounts>,
     cancel_wished: bool,
     /// Why no worker goes on with it, where its files are the reason.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -169,6 +175,9 @@ impl From<JobView> for WholeRow {
     fn from(view: JobView) -> Self {
         let JobView { metadata, execution, cancel_wished, quarantine } = view;
         Self {
+            headline: headline::of(&execution),
+            findings: headline::findings(&execution.stages),
+            tests: headline::tests(&execution.stages),
             job_id: metadata.job_id,
             state: execution.state,
             reason: execution.reason,

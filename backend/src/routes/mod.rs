@@ -17,6 +17,7 @@ mod range;
 mod reports;
 mod retry;
 mod status;
+pub(crate) mod test_cases;
 mod upload;
 
 pub use self::{findings::gather as gather_findings, path::JobPath};
@@ -52,6 +53,7 @@ pub fn router(app: App) -> Router {
         .route("/api/jobs/{id}/retry", post(retry::retry))
         .route("/api/jobs/{id}/reports", get(reports::reports))
         .route("/api/jobs/{id}/findings", get(findings::findings))
+        .route("/api/jobs/{id}/tests", get(test_cases::tests))
         .route("/api/jobs/{id}/artifacts", get(artifacts::list))
         .route("/api/jobs/{id}/artifacts/{step}/{*path}", get(artifacts::download))
         .route("/api/jobs/{id}/{stage}/logs", get(logs::logs))

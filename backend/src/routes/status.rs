@@ -5,6 +5,7 @@ use indexmap::IndexMap;
 use jiff::Timestamp;
 use pipelinex_common::{
     execution::{Execution, StageRecord},
+    headline::{self, Headline},
     id::JobId,
     metadata::AdmissionStatus,
     request::{Stack, Versions},
@@ -53,11 +54,14 @@ pub struct ExecutionPart {
     /// What was found while the job ran; what admission had to say is in `job`.
     warnings: Vec<String>,
     cancel_wished: bool,
+    /// What became of it, and the sentence that says so.
+    headline: Headline,
 }
 
 impl ExecutionPart {
     /// What of a record is shown.
     pub fn of(execution: Execution, cancel_wished: bool) -> Self {
+        let headline = headline::of(&execution);
         let Execution { state, reason, error, current_stage, updated_at, .. } = execution;
         let Execution { started_at, finished_at, attempt, stages, warnings, .. } = execution;
         Self {
@@ -72,6 +76,7 @@ impl ExecutionPart {
             finished_at,
             warnings,
             cancel_wished,
+            headline,
         }
     }
 }

@@ -3,10 +3,11 @@
 use jiff::Timestamp;
 use pipelinex_common::{
     execution::{Execution, FindingCounts, StageRecord},
+    headline,
     state::{JobState, StepState},
 };
 
-pub use pipelinex_common::words::{between as since, counted, span};
+pub use pipelinex_common::words::{between as since, span};
 
 /// A time for people: UTC, to the second.
 pub fn at(time: Timestamp) -> String {
@@ -65,22 +66,19 @@ pub fn sentence(created_at: Timestamp, execution: &Execution, cancel_wished: boo
             let now = if running.is_empty() { "between two stages".to_owned() } else { running.join(", ") };
             format!("Running for {time}, now at {now}.")
         }
-        JobState::Succeeded => {
-            let findings = total(execution);
-            if findings == 0 {
-                format!("Passed after {time}.")
-            } else {
-                format!("Passed after {time}, with {}.", counted(findings, "finding"))
-            }
+        JobState::Succeeded | JobState::Failed => {
+            let said = capital(&headline::of(execution).sentence());
+            format!("{said}{} It took {time}.", if said.ends_with(['.', '!', '?']) { "" } else { "." })
         }
-        JobState::Failed => format!("Failed after {time}{why}"),
         JobState::Canceled if execution.started_at.is_none() => format!("Canceled before it began{why}"),
         JobState::Canceled => format!("Canceled after {time}{why}"),
     }
 }
 
-fn total(execution: &Execution) -> u64 {
-    execution.stages.values().filter_map(findings_of).map(|counts| counts.total()).sum()
+/// A sentence begins with a capital.
+pub fn capital(text: &str) -> String {
+    let mut rest = text.chars();
+    rest.next().map(|first| first.to_uppercase().chain(rest).collect()).unwrap_or_default()
 }
 
 /// What the findings of a stage's steps add up to; `None` where nothing was looked for.

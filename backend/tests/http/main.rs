@@ -27,3 +27,4 @@ mod redis;
 mod retry;
 mod shares;
 mod support;
+mod test_cases;

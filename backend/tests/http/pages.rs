@@ -124,7 +124,7 @@ async fn a_job_is_told_with_its_stages_logs_and_findings() {
     worker.finish(JobState::Failed, Some(Reason::ScriptFailure), Some("TEST: 1 of 3 tests failed"));
     let page = assert_page(&server.get(&address).await, 200);
     for told in [
-        "TEST: 1 of 3 tests failed",
+        "Failed: 1 of 3 tests failed in TEST: ATest.greets: expected: &#60;b&#62; (caused by java.net",
         "aws-&#60;i&#62;",
         "a.txt:4",
         "1 high",

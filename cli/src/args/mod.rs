@@ -145,6 +145,18 @@ pub enum Command {
         #[command(flatten)]
         server: ServerAddress,
     },
+    /// List the tests of a job, those that failed first with what they say
+    Tests {
+        id: JobId,
+        /// Only those that failed
+        #[arg(long, env = "PIPELINEX_FAILED", value_parser = FalseyValueParser::new())]
+        failed: bool,
+        /// Only those with this text in a name, a file or a message
+        #[arg(long, short = 't', env = "PIPELINEX_TEXT", value_name = "TEXT")]
+        text: Option<String>,
+        #[command(flatten)]
+        server: ServerAddress,
+    },
     /// List what the steps of a job made, such as the jar; with --to, save it
     Artifacts {
         id: JobId,

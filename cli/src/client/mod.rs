@@ -119,6 +119,25 @@ impl Client {
         self.json(self.get(&format!("/api/jobs/{id}/findings"))).await
     }
 
+    /// A page of the test cases so far, as the server wrote it; `cursor` is the `next` of the page before.
+    pub async fn tests(
+        &self,
+        id: JobId,
+        failed: bool,
+        text: Option<&str>,
+        cursor: Option<u64>,
+    ) -> Result<Value, ClientError> {
+        let mut url = self.endpoint(&format!("/api/jobs/{id}/tests"));
+        url.query_pairs_mut().append_pair("limit", "1000");
+        let cursor = cursor.map(|cursor| cursor.to_string());
+        for (name, value) in [("state", failed.then_some("failed,error")), ("q", text), ("cursor", cursor.as_deref())] {
+            if let Some(value) = value {
+                url.query_pairs_mut().append_pair(name, value);
+            }
+        }
+        self.json(self.http.get(url)).await
+    }
+
     /// What the steps made so far, as the server wrote it.
     pub async fn artifacts(&self, id: JobId) -> Result<Value, ClientError> {
         self.json(self.get(&format!("/api/jobs/{id}/artifacts"))).await

@@ -16,6 +16,7 @@ mod reports;
 mod serve;
 mod settings;
 mod submit;
+mod tests_of;
 
 use std::{future::Future, io, path::Path, time::Duration};
 
@@ -70,6 +71,10 @@ pub fn run(cli: Cli, out: &Output) -> Result<Exit, Failure> {
             interruptible(reports::reports(&connect(&server, ca_certs)?, out, id, output.as_deref()))
         }
         Command::Findings { id, server } => interruptible(findings::findings(&connect(&server, ca_certs)?, out, id)),
+        Command::Tests { id, failed, text, server } => {
+            let wanted = tests_of::Wanted { failed, text };
+            interruptible(async move { tests_of::tests(&connect(&server, ca_certs)?, out, id, &wanted).await })
+        }
         Command::Artifacts { id, to, server } => {
             interruptible(artifacts::artifacts(&connect(&server, ca_certs)?, out, id, to.as_deref()))
         }

@@ -161,6 +161,38 @@ fn findings_have_a_line_each_with_their_place() {
 }
 
 #[test]
+fn tests_are_listed_over_pages_with_what_they_say() {
+    let case = |state: &str, name: &str| {
+        json!({"stage": "TEST", "step": "test", "class": "dev.OrderTest", "name": name, "state": state, "duration_ms": 250,
+               "file": "OrderTest.java", "line": 48, "message": "expected <3>",
+               "trace": "E: expected <3>\n\tat dev.OrderTest.total(OrderTest.java:48)"})
+    };
+    let server = Fake::start(move |asked| {
+        let second = asked.target.contains("cursor=1");
+        let (row, next) = if second { (case("error", "b"), json!(null)) } else { (case("failed", "a"), json!(1)) };
+        Reply::json(
+            200,
+            &json!({"complete": true, "counts": {"tests": 2, "failed": 1, "error": 1}, "tests": [row], "next": next,
+                    "unreadable": []}),
+        )
+    });
+    let listed = run(&["tests", ID, "--failed", "--text", "or der", "--server", &server.url()]);
+    let one = |word: &str, name: &str| {
+        format!(
+            "{word}  TEST  OrderTest.{name}  OrderTest.java:48  0.2 s\n         expected <3>\n         \
+             \x20 at dev.OrderTest.total(OrderTest.java:48)\n"
+        )
+    };
+    assert_eq!((listed.code, listed.out), (0, one("failed ", "a") + &one("error  ", "b")));
+    assert_eq!(listed.err, "2 tests, 1 failed, 1 broken\n");
+    let asked: Vec<_> = server.asked().into_iter().map(|asked| asked.target).collect();
+    let first = format!("/api/jobs/{ID}/tests?limit=1000&state=failed%2Cerror&q=or+der");
+    assert_eq!(asked, [first.clone(), format!("{first}&cursor=1")]);
+    let json = run(&["tests", ID, "--json", "--server", &server.url()]);
+    assert_eq!(serde_json::from_str::<Value>(&json.out).unwrap()["tests"].as_array().unwrap().len(), 2);
+}
+
+#[test]
 fn artifacts_are_listed_and_saved_below_the_folder_that_was_named() {
     let page =
         |path: &str| json!({"job_id": ID, "artifacts": [{"step": "package", "path": path, "bytes": 3}], "cut": false});

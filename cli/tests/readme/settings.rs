@@ -6,7 +6,7 @@ use crate::page::{readme, root};
 
 /// Flags of every command, which are no settings.
 const OF_EVERY_COMMAND: [&str; 3] = ["--help", "--json", "--quiet"];
-const COMMANDS: [&str; 16] = [
+const COMMANDS: [&str; 17] = [
     "serve",
     "backend",
     "worker",
@@ -18,6 +18,7 @@ const COMMANDS: [&str; 16] = [
     "list",
     "reports",
     "findings",
+    "tests",
     "artifacts",
     "doctor",
     "cancel",

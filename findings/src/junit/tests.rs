@@ -199,3 +199,72 @@ fn the_last_cause_of_a_long_trace_is_kept() {
     );
     assert_eq!(failed(&report), ["T.x: no context (caused by b.Last: <two>)", "T.y: b.Last: said"]);
 }
+
+fn cases(text: &str) -> Vec<TestCase> {
+    let mut cases = Vec::new();
+    read(text.as_bytes(), &mut |case| cases.push(case)).unwrap();
+    cases
+}
+
+#[test]
+fn a_case_has_its_state_its_time_its_place_and_what_it_said() {
+    let surefire = r#"<testsuite name="dev.shop.OrderServiceTest" time="1,234.5">
+        <properties><property name="a" value="b"/></properties>
+        <testcase name="total" classname="dev.shop.OrderServiceTest" time="1,000.25">
+          <failure message="&#27;[31mexpected: &lt;3&gt;&#27;[0m but was: &lt;2&gt;" type="org.opentest4j.AssertionFailedError"><![CDATA[org.opentest4j.AssertionFailedError: expected: <3> but was: <2>
+	at org.junit.jupiter.api.AssertEquals.fail(AssertEquals.java:182)
+	at dev.shop.OrderServiceTest.total(OrderServiceTest.java:48)]]></failure>
+          <system-out>connecting to db://shop:s3cret@db/orders</system-out></testcase>
+        <testcase name="empty" classname="dev.shop.OrderServiceTest" time="0.01"><system-out>noise</system-out></testcase>
+        <testcase name="later" classname="dev.shop.OrderServiceTest"><skipped message="not on Mondays"/></testcase>
+        <testcase name="now_and_then" classname="dev.shop.OrderServiceTest"><flakyFailure message="timed out">trace</flakyFailure></testcase>
+        <testcase name="breaks" classname="dev.shop.OrderServiceTest"><error type="java.lang.NullPointerException"/><rerunError/></testcase>
+        </testsuite>"#;
+    let cases = cases(surefire);
+    let states: Vec<_> = cases.iter().map(|case| (case.name.as_str(), case.state.as_str(), case.duration_ms)).collect();
+    assert_eq!(
+        states,
+        [
+            ("total", "failed", Some(1_000_250)),
+            ("empty", "passed", Some(10)),
+            ("later", "skipped", None),
+            ("now_and_then", "flaky", None),
+            ("breaks", "error", None),
+        ]
+    );
+    let total = &cases[0];
+    assert_eq!(
+        (total.title().as_str(), total.message.as_str()),
+        ("OrderServiceTest.total", "expected: <3> but was: <2>")
+    );
+    assert_eq!(total.place().as_deref(), Some("OrderServiceTest.java:48"));
+    assert_eq!(total.output, "connecting to db://shop:[redacted]@db/orders");
+    assert_eq!((cases[1].output.as_str(), cases[2].message.as_str()), ("", "not on Mondays"));
+    assert_eq!((cases[3].message.as_str(), cases[3].reruns), ("timed out", 1));
+    assert_eq!(cases[4].message, "java.lang.NullPointerException");
+}
+
+#[test]
+fn a_suite_that_broke_is_a_case_without_a_name_and_files_come_from_attributes_too() {
+    let of = |text: &str| -> Vec<String> {
+        cases(text).iter().map(|case| format!("{} {} {:?}", case.state.as_str(), case.title(), case.place())).collect()
+    };
+    let jest = r#"<testsuites><testsuite name="cart" errors="1" file="test/cart.test.ts"><testsuite name="inner">
+        <testcase name="adds" classname="cart adds"/></testsuite><testcase name="b" file="b.py" line="7"/></testsuite></testsuites>"#;
+    assert_eq!(of(jest), ["passed cart adds.adds None", "passed cart.b Some(\"b.py:7\")", "error cart None"]);
+    let latin = b"<?xml version=\"1.0\" encoding=\"ISO-8859-1\"?><testsuite name=\"s\"><testcase name=\"gr\xfcn\"><failure message=\"\xfc\"/></testcase></testsuite>";
+    let mut all = Vec::new();
+    read(latin, &mut |case| all.push(case)).unwrap();
+    assert_eq!((all[0].name.as_str(), all[0].message.as_str(), all[0].class.as_str()), ("grün", "ü", "s"));
+}
+
+#[test]
+fn long_output_keeps_its_end_and_long_traces_their_beginning() {
+    let long = "line of output\n".repeat(20_000);
+    let report = format!(
+        "<testsuite><testcase name='a'><failure>first\n{long}</failure><system-out>{long}</system-out><system-err>last words</system-err></testcase></testsuite>"
+    );
+    let case = &cases(&report)[0];
+    assert!(case.trace.starts_with("first\n") && case.trace.len() < 7_000, "{}", case.trace.len());
+    assert!(case.output.ends_with("last words") && case.output.len() < 4_000, "{}", case.output.len());
+}
