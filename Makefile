@@ -31,6 +31,7 @@ up: ## docker compose up, also where no image can be pulled
 	dev/up.sh
 
 stages: ## run the stage scripts in hardened containers on the engine that docker reaches
+	runner-images/build.sh
 	dev/test-stages.sh
 
 rules: ## precision and recall of each SAST rule, on the engine that docker reaches; PIPELINEX_BENCHMARK=DIR: the OWASP Benchmark, too

@@ -104,7 +104,7 @@ impl Stacks {
     /// [`UnknownStack`].
     pub fn find(&self, asked: &Stack) -> Result<&StackData, UnknownStack> {
         let key = StackKey::new(&asked.language, &asked.framework, &asked.build_tool);
-        let close = self.stacks.iter().filter_map(|stack| Some((stack.contract.stack.closeness(&key)?, stack)));
+        let close = self.stacks.iter().filter_map(|stack| Some((stack.contract.closeness(&key)?, stack)));
         close.max_by_key(|(close, _)| *close).map(|(_, stack)| stack).ok_or_else(|| self.unknown(asked, &key))
     }
 

@@ -177,22 +177,13 @@ async fn judge(app: &App, source: Source, gone: &CancellationToken) -> Result<Ju
     let app = app.clone();
     let work = move || {
         let source = fetched.staging.paths().source();
-        let named = fetched.request.stack.is_named();
-        let recognised = admission::recognise(&source, &fetched.request, &app.stacks)?;
-        let requires_db = fetched.request.stack.requires_db;
-        fetched.request.stack = Stack { requires_db, ..recognised.stack };
-        fetched.request.versions = recognised.versions;
-        fetched.warnings.extend(recognised.warning);
-        let left = admission::leave_out(&source, &app.stacks.find(&fetched.request.stack)?.contract)?;
-        fetched.source.files = fetched.source.files.saturating_sub(left.files);
-        fetched.source.bytes = fetched.source.bytes.saturating_sub(left.bytes);
-        fetched.warnings.extend(left.warning);
-        let (folder, request, stack) = (recognised.folder, &fetched.request, app.stacks.find(&fetched.request.stack)?);
-        let judged =
-            admission::admit_source(&source, folder.as_ref(), request, fetched.source.kind, stack, &app.config);
-        let mut verdict =
-            judged.map_err(|error| error.or_one_of(admission::instead(named, recognised.others, &app.stacks)))?;
-        fetched.folder = folder;
+        let admitted = admission::admit(&source, &fetched.request, fetched.source.kind, &app.stacks, &app.config)?;
+        fetched.request = admitted.request;
+        fetched.folder = admitted.folder;
+        fetched.warnings.extend(admitted.warnings);
+        fetched.source.files = fetched.source.files.saturating_sub(admitted.files_left_out);
+        fetched.source.bytes = fetched.source.bytes.saturating_sub(admitted.bytes_left_out);
+        let mut verdict = admitted.verdict;
         verdict.warnings.splice(0..0, fetched.warnings.iter().cloned());
         if !verdict.warnings.is_empty() {
             verdict.status = AdmissionStatus::AcceptedWithIssues;

@@ -2,8 +2,8 @@
 # shellcheck shell=bash disable=SC2154
 
 # A job's BUILD may have a network; with nothing but the warm repository it must do without.
-build() { step BUILD "$java_image" none rw "bash \"\$PIPELINES_DIR/build.sh\""; }
-unit_tests() { step TEST "$java_image" none rw "bash \"\$PIPELINES_DIR/test.sh\""; }
+build() { step BUILD "$java_image" none rw "bash \"\$PIPELINES_DIR/global/maven/build.sh\""; }
+unit_tests() { step TEST "$java_image" none rw "bash \"\$PIPELINES_DIR/global/maven/test.sh\""; }
 package() { step PACKAGE "$java_image" none rw "bash \"\$PIPELINES_DIR/package.sh\""; }
 
 new_job spring-boot-maven

@@ -3,10 +3,10 @@
 set -euo pipefail
 # shellcheck source=../global/lib.sh
 . "$PIPELINES_DIR/global/lib.sh"
-# shellcheck source=maven.sh
-. "$PIPELINES_DIR/maven.sh"
-# shellcheck source=application.sh
-. "$PIPELINES_DIR/application.sh"
+# shellcheck source=../global/maven/maven.sh
+. "$PIPELINES_DIR/global/maven/maven.sh"
+# shellcheck source=../global/maven/application.sh
+. "$PIPELINES_DIR/global/maven/application.sh"
 begin_stage
 
 cd "$APP_DIR"
@@ -18,7 +18,5 @@ made=$(packaged)
 starts=$(applications)
 [ -n "$starts" ] || finish 1 "nothing that was packaged can be started ($(listed <<<"$made")): no manifest names a main class; \
 add the spring-boot-maven-plugin with its goal repackage to the pom.xml of the application (spring-boot-starter-parent binds the goal)"
-mkdir -p "$(dirname "$application_record")"
-xargs -d '\n' sha256sum -- <<<"$starts" >"$application_record"
-cat "$application_record"
+write_down "$starts"
 finish 0 "packaged $(listed <<<"$starts")"

@@ -2,7 +2,7 @@
 # shellcheck shell=bash disable=SC2153,SC2154,SC2034 # versions.env and build.sh set what is read here, and read what is set
 
 # The order that --list prints; the scripts in dev/ count on it.
-all_images=(java17-maven scan sca postgres node24-npm python3.13 go1.24)
+all_images=(java17-maven scan sca postgres node24-npm python3.13 go1.24 java21-maven java25-maven)
 
 # images_of WORD: the images of the stacks of a language, or the word itself, which is an image then.
 images_of() {
@@ -15,9 +15,11 @@ images_of() {
 describe() {
   folder=$1 arguments=() inputs=() tools=() public_base=$BASE suite=$BASE_SUITE
   case $1 in
-    java17-maven)
-      image=pipelinex/java17-maven:$JAVA17_MAVEN_VERSION
-      arguments=("MAVEN_VERSION=$MAVEN_VERSION" "MAVEN_SHA512=$MAVEN_SHA512" "MAVEN_DEPENDENCY_PLUGIN_VERSION=$MAVEN_DEPENDENCY_PLUGIN_VERSION")
+    java17-maven | java21-maven | java25-maven)
+      local java=${1#java}; java=${java%-maven}
+      image=pipelinex/$1:$JAVA_MAVEN_VERSION folder=java
+      [ "$java" = 17 ] || public_base=$JAVA_BASE suite=$JAVA_SUITE
+      arguments=("JAVA_VERSION=$java" "MAVEN_VERSION=$MAVEN_VERSION" "MAVEN_SHA512=$MAVEN_SHA512" "MAVEN_DEPENDENCY_PLUGIN_VERSION=$MAVEN_DEPENDENCY_PLUGIN_VERSION")
       inputs+=(examples/spring-boot-maven/{pom.xml,src} examples/spring-boot-{database,vulnerable-dependency}/pom.xml)
       ;;
     node24-npm)

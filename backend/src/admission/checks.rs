@@ -6,10 +6,16 @@ pub mod xml;
 
 use pipelinex_common::{pipeline::stack::Contract, request::Versions};
 
-use super::{facts::Facts, problem::Problem};
+use super::{
+    facts::Facts,
+    problem::{Problem, Rule},
+};
 
 /// The names of all checks, as contracts write them.
 pub const NAMES: [&str; 2] = [maven::IS_SPRING_BOOT, maven::JAVA_VERSION];
+
+/// The rules of checks that say what a project is not.
+pub(super) const OF_SHAPE: [Rule; 2] = maven::OF_SHAPE;
 
 /// What a check says of a project.
 #[derive(Debug, Default)]
@@ -37,6 +43,6 @@ pub fn count(path: &str, content: &[u8], text: &str) -> usize {
 
 /// The rules of all checks.
 #[cfg(test)]
-pub fn rules() -> Vec<super::Rule> {
+pub fn rules() -> Vec<Rule> {
     maven::RULES.to_vec()
 }

@@ -8,6 +8,7 @@ mod contract;
 mod corrections;
 mod custom_tool;
 pub mod facts;
+mod first_fit;
 pub mod judge;
 mod left_out;
 pub mod lookup;
@@ -25,6 +26,7 @@ use pipelinex_common::{
 
 pub use self::{
     corrections::corrected,
+    first_fit::{Admitted, admit},
     judge::{Accepted, Refused, judge},
     left_out::leave_out,
     problem::{Problem, Rule},

@@ -54,6 +54,12 @@ impl Rule {
     /// A file that has to be read is a link, too large, or nothing that is read.
     pub const UNREADABLE_FILE: Rule = Rule("unreadable-file");
 
+    /// Whether it says that a project does not look like one of a stack, rather than what is wrong with it.
+    pub(super) fn is_of_shape(self) -> bool {
+        let own = [Self::REQUIRED_PATH, Self::REQUIRED_FILES, Self::REQUIRED_TEXT, Self::REQUIRED_VALUE];
+        own.contains(&self) || super::checks::OF_SHAPE.contains(&self)
+    }
+
     /// A rule of a check that knows one language or tool.
     pub(super) const fn of_check(name: &'static str) -> Self {
         Self(name)

@@ -183,11 +183,17 @@ fn best_of(candidates: &[Candidate]) -> Result<Option<Recognised>, Refused> {
         let problem = Problem::new(Rule::UNKNOWN_STACK, message, "name the stack that is meant");
         return Err(Refused { candidates: candidates.to_vec(), ..Refused::only(problem) });
     }
+    // A stack that takes any framework is no other choice than the one for this framework.
+    let others: Vec<&Candidate> = others.iter().filter(|other| !covers(&other.stack, &first.stack)).collect();
     let warning = (!others.is_empty()).then(|| {
-        let others: Vec<String> = others.iter().map(said).collect();
+        let others: Vec<String> = others.into_iter().map(said).collect();
         format!("taken for {}; it could also be {}: name the stack to choose", said(first), others.join(" or "))
     });
     Ok(Some(Recognised { warning, ..taken(named(&first.stack), first.folder.clone()) }))
+}
+
+fn covers(one: &StackKey, other: &StackKey) -> bool {
+    one.closeness(other).is_some() || other.closeness(one).is_some()
 }
 
 fn said(candidate: &Candidate) -> String {

@@ -169,7 +169,8 @@ fn all_problems_are_told_at_once_in_a_stable_order() {
     let mut world = World::good();
     world.remove("src");
     world.write("pom.xml", "<project><properties><java.version>21</java.version></properties></project>");
-    world.request.versions = [("build_tool".to_owned(), "4.0".to_owned())].into_iter().collect();
+    world.request.versions =
+        [("build_tool", "4.0"), ("java", "17")].into_iter().map(|(tool, v)| (tool.to_owned(), v.to_owned())).collect();
     world.ask(r#"{"run_secret_scan": true, "secret_scan_mode": "git"}"#);
     insta::assert_snapshot!(world.refused(), @r#"
 required-files | - | java-sources: no files match `**/src/main/java/**/*.java`, at least 1 must | put the Java sources under src/main/java, of the project or of a module
@@ -365,7 +366,7 @@ fn a_pom_is_refused_with_its_own_rule() {
         modules.as_str(),
         &POM.replace("<packaging>", "").replace("<dependencies>", "<packaging>pom</packaging><dependencies>"),
         "<project><properties><java.version>17</java.version></properties></project>",
-        &POM.replace("<java.version>17", "<java.version>21"),
+        &POM.replace("<java.version>17", "<java.version>26"),
     ] {
         world.write("pom.xml", hostile);
         told += &(world.refused() + "\n");
@@ -380,13 +381,25 @@ unreadable-file | pom.xml | pom.xml is not read: it has more than 1048576 bytes 
 pom-multi-module | pom.xml | pom.xml names a module whose pom is not there: a\u{1b}/pom.xml | submit the whole project, from the folder with the pom.xml that all modules share; or remove the module from it
 pom-multi-module | pom.xml | pom.xml has the packaging `pom` and no modules: it builds no application | submit the folder of the project that is the application, with the pom.xml that names its modules
 pom-not-spring-boot | pom.xml | pom.xml is not that of a Spring Boot application | inherit from spring-boot-starter-parent, or import spring-boot-dependencies, or use a spring-boot-starter with the spring-boot-maven-plugin
-java-too-new | pom.xml | pom.xml asks for Java 21 (the property java.version), the job would run with Java 17 | ask for Java 21 if the stack has it, or lower it in pom.xml to 17
+java-too-new | pom.xml | pom.xml asks for Java 26 (the property java.version), the job would run with Java 17 | ask for Java 26 if the stack has it, or lower it in pom.xml to 17
 pom-encoding | pom.xml | pom.xml is not in UTF-8 but in UTF-16, little-endian | save it in UTF-8 and begin it with <?xml version="1.0" encoding="UTF-8"?>
 "#);
     world.write("pom.xml", POM.replace("<java.version>17", "<java.version>11"));
-    assert!(world.accepted().warnings.is_empty(), "an older Java is fine");
-    world.write("pom.xml", POM.replace("<java.version>17", "<java.version>21"));
+    let older = world.accepted().warnings;
+    assert_eq!(
+        older,
+        ["pom.xml asks for java `11`: the job runs with 17, the nearest there is"],
+        "an older Java is fine"
+    );
+    world.write("pom.xml", POM.replace("<java.version>17", "<java.version>26"));
     assert_eq!(world.admit().unwrap_err().problems.len(), 1);
+    world.write("pom.xml", POM.replace("<java.version>17", "<java.version>21"));
+    let newer = world.accepted();
+    assert_eq!(
+        (newer.versions.get("java"), newer.warnings.len()),
+        (Some("21"), 0),
+        "a newer one that there is is taken"
+    );
 }
 
 #[test]
@@ -425,7 +438,7 @@ nothing-selected | - | this stack has none of the selected stages yet: SAST, DAS
 history-needs-git | - | secret_scan_mode `git` looks through the history, and a ZIP has none | use secret_scan_mode `dir`, or submit the project by its Git URL
 custom-tool-missing | pipeline.secret_custom | secret_scan_mode is `custom`, and there is no secret_custom | add secret_custom with install_cmd and tool_cmd, or use secret_scan_mode `dir`
 custom-tool-missing | pipeline.sast_custom | sast_mode is `custom`, and there is no sast_custom | add sast_custom with install_cmd and tool_cmd, or use sast_mode `default`
-unsupported-version | - | versions.java is `21\u{1b}`, which this stack does not have | supported: 17; without versions.java the stack's default is taken
+unsupported-version | - | versions.java is `21\u{1b}`, which this stack does not have | supported: 17, 21, 25; without versions.java the stack's default is taken
 "#);
 
     world.request.versions = [("java".to_owned(), "17".to_owned())].into_iter().collect();

@@ -64,11 +64,11 @@ fn an_installed_stack_is_all_that_a_job_needs() {
     let dir = tempfile::tempdir().unwrap();
     let into = dir.path().join("pipelines");
     stacks.install(spring(&stacks), &into).unwrap();
-    for path in ["contract.yml", "pipeline.yml", "build.sh", "global/lib.sh", "global/gitleaks.toml"] {
+    for path in ["contract.yml", "pipeline.yml", "package.sh", "global/lib.sh", "global/maven/build.sh"] {
         let mode = fs::metadata(into.join(path)).unwrap().permissions().mode();
         assert_eq!(mode & 0o777, 0o644, "{path}");
     }
-    for folder in ["", "global"] {
+    for folder in ["", "global", "global/maven"] {
         assert_eq!(fs::metadata(into.join(folder)).unwrap().permissions().mode() & 0o777, 0o755);
     }
     let text = fs::read_to_string(into.join("pipeline.yml")).unwrap();
@@ -138,8 +138,8 @@ fn a_broken_stack_is_told_at_start_with_file_line_and_column() {
     edit(&dir, "pipeline.yml", "needs: [BUILD]", "needs: [BIULD]");
     insta::assert_snapshot!(broken(&dir), @r#"
 the stacks cannot be used:
-DIR/java-spring-boot-maven/contract.yml:17:1: error[PX003]: unknown key `requierd` in a contract
-17 | requierd: [pom.xml]
+DIR/java-spring-boot-maven/contract.yml:27:1: error[PX003]: unknown key `requierd` in a contract
+27 | requierd: [pom.xml]
    | ^^^^^^^^
 help: did you mean `required`?
 
@@ -160,7 +160,7 @@ fn scripts_and_files_that_are_not_there_are_told_at_start() {
     let dir = copy();
     fs::remove_file(dir.path().join("global/lib.sh")).unwrap();
     edit(&dir, "pipeline.yml", "pipelinex-scan sast", "bash $PIPELINES_DIR/global/lib.sh");
-    fs::remove_file(dir.path().join("java-spring-boot-maven/test.sh")).unwrap();
+    fs::remove_file(dir.path().join("java-spring-boot-maven/package.sh")).unwrap();
     fs::create_dir(dir.path().join("java-spring-boot-maven/global")).unwrap();
     fs::write(dir.path().join("java-spring-boot-maven/global/x.sh"), "").unwrap();
     fs::create_dir(dir.path().join("empty")).unwrap();
@@ -170,7 +170,7 @@ fn scripts_and_files_that_are_not_there_are_told_at_start() {
 the stacks cannot be used:
 DIR/java-spring-boot-maven/global: a job has the shared files under that name
 DIR/java-spring-boot-maven/pipeline.yml: step SAST runs `global/lib.sh`, which is not there
-DIR/java-spring-boot-maven/pipeline.yml: step TEST runs `test.sh`, which is not there
+DIR/java-spring-boot-maven/pipeline.yml: step PACKAGE runs `package.sh`, which is not there
 DIR/other-gradle/contract.yml: it is not UTF-8
 DIR/other-gradle/pipeline.yml: it is not there
 "#);

@@ -130,3 +130,24 @@ fn go_is_recognised_and_goes_through_all_stages() {
         server.process.stop().await;
     });
 }
+
+#[test]
+fn java_without_a_framework_is_recognised_and_goes_through_all_stages() {
+    story(async |world| {
+        import_advisories(world, "Maven").await;
+        let server = world.serve(&["serve", "--parallel", "2"]).await;
+        let library =
+            submit(world, &server, &example("java-library"), &["--only", "build,test,package,smoke-test"]).await;
+        let good = submit(world, &server, &example("java-http-server"), &["--skip", "sca"]).await;
+
+        let status = starts_nothing(&server, &library).await;
+        assert_eq!(step(&status, "PACKAGE")["artifacts"], json!(["target/words-1.0.0.jar"]), "{status:#}");
+        let status = server.end_of(&good).await;
+        assert_eq!(status["execution"]["state"], "SUCCEEDED", "{status:#}");
+        for name in STAGES.into_iter().filter(|name| *name != "SCA") {
+            assert_eq!(stage(&status, name)["status"], "SUCCESS", "{name}: {status:#}");
+        }
+        assert_eq!(status["job"]["pipeline_name"], "java-any-maven", "{status:#}");
+        server.process.stop().await;
+    });
+}

@@ -41,7 +41,7 @@ const CONTRACT: Keys = Keys {
     ],
     planned: &[],
 };
-const STACK: Keys = Keys { of: "`stack`", known: &["language", "framework", "build_tool"], planned: &[] };
+const STACK: Keys = Keys { of: "`stack`", known: &["language", "framework", "build_tool", "frameworks"], planned: &[] };
 const VERSIONS: Keys = Keys { of: "an entry of `versions`", known: &["default", "supported", "from"], planned: &[] };
 const PATTERN: Keys = Keys { of: "an item of `patterns`", known: &["id", "glob", "min", "hint"], planned: &[] };
 const CONTAINS: Keys = Keys {
@@ -70,6 +70,9 @@ fn contract(root: &Node, checks: &[&'static str], problems: &mut Problems<'_>) -
         return None;
     }
     let stack = fields::required(root, "stack", CONTRACT.of, problems).and_then(|node| stack(node, problems));
+    let frameworks = root.get("stack").and_then(|node| node.get("frameworks"));
+    let frameworks = frameworks.and_then(|node| fields::texts(node, "`frameworks`", problems)).unwrap_or_default();
+    let frameworks = frameworks.into_iter().map(|word| word.value).collect();
     let versions = root.get("versions").map(|node| versions(node, problems)).unwrap_or_default();
     let required = root.get("required").and_then(|node| globs(node, "`required`", problems)).unwrap_or_default();
     let checks: Vec<(&'static str, &'static str)> = checks.iter().map(|name| (*name, *name)).collect();
@@ -79,6 +82,7 @@ fn contract(root: &Node, checks: &[&'static str], problems: &mut Problems<'_>) -
     let part = |key: &str| detect.and_then(|node| node.get(key));
     let contract = Contract {
         stack: stack.unwrap_or_else(|| StackKey::new("", "", "")),
+        frameworks,
         versions,
         required,
         patterns: items(root, "patterns", problems, pattern),

@@ -73,11 +73,25 @@ fn squeezed(word: &str) -> String {
     normalised(word).replace('-', "")
 }
 
+impl Contract {
+    /// How close the stack is to one that a request names, see [`StackKey::closeness`]; `None`: it is not meant.
+    pub fn closeness(&self, asked: &StackKey) -> Option<u32> {
+        let framework = squeezed(&asked.framework);
+        let is_known = self.frameworks.is_empty()
+            || framework == ANY
+            || framework == squeezed(&self.stack.framework)
+            || self.frameworks.iter().any(|known| squeezed(known) == framework);
+        self.stack.closeness(asked).filter(|_| is_known)
+    }
+}
+
 /// What a project of a stack must look like.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Contract {
     /// The stack it is for.
     pub stack: StackKey,
+    /// Of a stack of any framework: the words for one that a request may use; empty: all.
+    pub frameworks: Vec<String>,
     /// The versions that can be asked for, by what they are of.
     pub versions: BTreeMap<String, Versions>,
     /// Paths that must exist.

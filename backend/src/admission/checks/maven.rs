@@ -41,6 +41,9 @@ const POM_NOT_SPRING_BOOT: Rule = Rule::of_check("pom-not-spring-boot");
 /// pom.xml asks for a newer Java than the job would run with.
 const JAVA_TOO_NEW: Rule = Rule::of_check("java-too-new");
 
+/// Those that say what a project is not.
+pub const OF_SHAPE: [Rule; 2] = [POM_MULTI_MODULE, POM_NOT_SPRING_BOOT];
+
 /// The rules of these checks, for a list of all.
 #[cfg(test)]
 pub const RULES: [Rule; 6] =

@@ -1,10 +1,10 @@
 #!/usr/bin/env bash
 # TEST: runs the unit tests of all modules, offline, on what BUILD compiled. JUnit XML stays at target/surefire-reports.
 set -euo pipefail
-# shellcheck source=../global/lib.sh
+# shellcheck source=../lib.sh
 . "$PIPELINES_DIR/global/lib.sh"
 # shellcheck source=maven.sh
-. "$PIPELINES_DIR/maven.sh"
+. "$PIPELINES_DIR/global/maven/maven.sh"
 begin_stage
 
 cd "$APP_DIR"

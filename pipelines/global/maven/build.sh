@@ -5,10 +5,10 @@
 # through to the package once, with a test filter that matches no test: all is fetched, nothing is tested.
 # With a warm repository no request goes out at all.
 set -euo pipefail
-# shellcheck source=../global/lib.sh
+# shellcheck source=../lib.sh
 . "$PIPELINES_DIR/global/lib.sh"
 # shellcheck source=maven.sh
-. "$PIPELINES_DIR/maven.sh"
+. "$PIPELINES_DIR/global/maven/maven.sh"
 begin_stage
 
 cd "$APP_DIR"

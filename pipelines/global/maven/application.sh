@@ -1,4 +1,5 @@
-# Which of the files that PACKAGE made is the application, and how PACKAGE hands it on: package.sh and start.sh source this.
+# Which of the files that PACKAGE made is the application, and how PACKAGE hands it on: package.sh and start.sh of the stacks that
+# Maven builds source this.
 #
 # Jars of one job alone count: what BUILD left is removed before PACKAGE makes its own, and what it made is written down by
 # name and digest, so that SMOKE-TEST and DAST start that file and no other.
@@ -54,3 +55,31 @@ named() {
 
 # listed: the lines of the standard input as words of a sentence.
 listed() { paste -sd , - | sed 's/,/, /g'; }
+
+# write_down FILES: as those that may be started, each with its digest.
+write_down() {
+  mkdir -p "$(dirname "$application_record")"
+  xargs -d '\n' sha256sum -- <<<"$1" >"$application_record"
+  cat "$application_record"
+}
+
+# choose_application: sets `application` to the file that is started, as seen from $APP_DIR, which becomes the current folder. Only
+# a file that PACKAGE wrote down counts, and only as it was.
+choose_application() {
+  local all chosen
+  cd "$APP_DIR" || exit 1
+  [ -s "$application_record" ] || no_application "PACKAGE made nothing that can be started: it wrote no $application_record"
+  all=$(sed 's/^[0-9a-f]*  //' "$application_record")
+  mapfile -t chosen < <(named "${APPLICATION:-}" <<<"$all")
+  case ${#chosen[@]} in
+    0) no_application "\`$APPLICATION\` is no application of this build; there are: $(listed <<<"$all")" ;;
+    1) ;;
+    *) no_application "there are several applications: $(printf '%s\n' "${chosen[@]}" | listed); name the module or the file that is to be \
+started with --application (\`application\` in a request)" ;;
+  esac
+  application=${chosen[0]}
+  grep -F "  $application" "$application_record" | sha256sum --check --status - \
+    || no_application "$application is not the file that PACKAGE wrote down in $application_record"
+}
+
+no_application() { echo "$*" >&2; exit 1; }
