@@ -8,6 +8,7 @@ use pipelinex_common::{
     store::{Job, Store},
 };
 use tokio::sync::Semaphore;
+use tokio_util::sync::CancellationToken;
 
 use crate::{
     access::{Principal, Right},
@@ -17,6 +18,7 @@ use crate::{
     room::Room,
     shares::Shares,
     stacks::Stacks,
+    watching::Watching,
 };
 
 /// The state of the server; clones share it.
@@ -36,6 +38,10 @@ pub struct App {
     pub turns: Arc<Turns>,
     /// Whether there is space for more.
     pub room: Arc<Room>,
+    /// The jobs that somebody reads along.
+    pub watching: Arc<Watching>,
+    /// Canceled when the server stops: what goes on until a job has ended ends then.
+    pub closing: CancellationToken,
 }
 
 /// The places of [`crate::config::ParallelLimits`]. Those that clients can hold are shared among them.
@@ -72,7 +78,9 @@ impl App {
         };
         let room = Arc::new(Room::new(config.min_free.clone()));
         let turns = Arc::default();
-        Self { store, doorbell, stacks: Arc::new(stacks), config: Arc::new(config), slots, turns, room }
+        let (watching, closing) = (Arc::default(), CancellationToken::new());
+        let (stacks, config) = (Arc::new(stacks), Arc::new(config));
+        Self { store, doorbell, stacks, config, slots, turns, room, watching, closing }
     }
 
     /// Reads from the disk aside from the tasks that serve connections, so many at once as the configuration says.

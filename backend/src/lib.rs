@@ -30,4 +30,5 @@ mod spelling;
 pub mod stacks;
 mod submit;
 mod unread;
+mod watching;
 mod web;

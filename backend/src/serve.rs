@@ -77,11 +77,13 @@ pub async fn serve(app: App, listener: TcpListener, shutdown: CancellationToken)
         cut: CancellationToken::new(),
         limits,
     });
+    let streams = app.closing.clone();
     let sweeper = tokio::spawn(sweep(app));
     let ended = accept(&server, &listener, &tracker).await;
     drop(listener);
     sweeper.abort();
     shutdown.cancel();
+    streams.cancel();
     tracker.close();
     if timeout(server.limits.drain, tracker.wait()).await.is_err() {
         tracing::warn!(connections = tracker.len(), "requests were still being answered after the grace");

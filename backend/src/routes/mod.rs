@@ -4,11 +4,14 @@ mod artifacts;
 mod cancel;
 mod detect;
 mod download;
+mod events;
 mod findings;
 mod github;
 mod health;
 mod job;
 pub(crate) mod jobs;
+mod log_stream;
+pub(crate) mod log_window;
 mod logs;
 mod path;
 mod precheck;
@@ -16,6 +19,7 @@ mod query;
 mod range;
 mod reports;
 mod retry;
+mod sse;
 mod status;
 pub(crate) mod test_cases;
 mod upload;
@@ -56,7 +60,9 @@ pub fn router(app: App) -> Router {
         .route("/api/jobs/{id}/tests", get(test_cases::tests))
         .route("/api/jobs/{id}/artifacts", get(artifacts::list))
         .route("/api/jobs/{id}/artifacts/{step}/{*path}", get(artifacts::download))
+        .route("/api/jobs/{id}/events", get(events::events))
         .route("/api/jobs/{id}/{stage}/logs", get(logs::logs))
+        .route("/api/jobs/{id}/{stage}/logs/stream", get(log_stream::stream))
         .route("/api/precheck", post(precheck::precheck))
         .route("/api/detect", post(detect::detect))
         .merge(web::routes())

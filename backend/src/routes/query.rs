@@ -9,11 +9,12 @@ use axum::{
 use crate::{error::ApiError, web};
 
 /// The addresses that take something. What is typed into the form is taken by the pages that show it.
-const TAKEN: [(&str, &[&str]); 6] = [
+const TAKEN: [(&str, &[&str]); 7] = [
     ("/api/jobs", &["state", "project", "limit", "cursor"]),
     ("/api/jobs/{id}/findings", &["severity", "stage", "tool"]),
     ("/api/jobs/{id}/tests", &["state", "q", "limit", "cursor"]),
-    ("/api/jobs/{id}/{stage}/logs", &["offset", "step"]),
+    ("/api/jobs/{id}/{stage}/logs", &["offset", "step", "tail", "lines", "q", "context"]),
+    ("/api/jobs/{id}/{stage}/logs/stream", &["offset", "step"]),
     ("/jobs", &["cursor"]),
     ("/jobs/check", &["alone"]),
 ];

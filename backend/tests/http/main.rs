@@ -26,5 +26,6 @@ mod ranges;
 mod redis;
 mod retry;
 mod shares;
+mod streams;
 mod support;
 mod test_cases;
