@@ -1,64 +1,98 @@
 //! Who asks, and whether they may: the one gate that every reading, submission, cancellation and retry passes.
 //!
-//! There are no accounts yet, so everybody is anonymous, and everything is anonymous's. A handler gets who asks from [`Principal`], which
-//! nothing else can make, and [`crate::app::App`] gives no job without one.
+//! [`entry`] finds out who asks before a handler runs and holds them to the [`table`]: which right each address needs at all. A
+//! handler then gets a [`Principal`], which nothing else can make, and [`crate::app::App`] gives no job without one.
 
-use std::convert::Infallible;
+mod book;
+pub mod entry;
+pub mod table;
+mod wrong;
 
 use axum::{extract::FromRequestParts, http::request::Parts};
+pub use pipelinex_common::access::Right;
 use pipelinex_common::{
-    access::Owner,
-    store::{Job, StoreError},
+    access::{Grant, Owner, home_project},
+    metadata::Metadata,
+    store::{Job, StoreError, TokenRecord},
 };
 
+pub use self::{book::Book, wrong::WrongTokens};
 use crate::error::ApiError;
+
+/// Whether there are accounts.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Auth {
+    /// There are none: whoever reaches the server may do everything, with what was made in the same way.
+    #[default]
+    None,
+    /// Each request has a token.
+    Token,
+}
 
 /// Who asks.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Principal {
     owner: Owner,
-}
-
-/// What somebody wants with a job.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Right {
-    /// To read it, and all that belongs to it.
-    See,
-    /// To end it.
-    Cancel,
-    /// To make a new one of it.
-    Retry,
-    /// To make one at all, which is then theirs.
-    Submit,
+    /// What they may do; `None`: there are no accounts, and everything is anonymous's.
+    grant: Option<Grant>,
 }
 
 impl<S: Send + Sync> FromRequestParts<S> for Principal {
-    type Rejection = Infallible;
+    type Rejection = ApiError;
 
-    /// Tokens will be read here.
-    async fn from_request_parts(_: &mut Parts, _: &S) -> Result<Self, Infallible> {
-        Ok(Self { owner: Owner::anonymous() })
+    async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, ApiError> {
+        parts.extensions.get().cloned().ok_or_else(|| ApiError::internal("a request that did not pass the gate"))
     }
 }
 
 #[cfg(test)]
 impl Principal {
     pub(crate) fn of(owner: Owner) -> Self {
-        Self { owner }
+        Self { owner, grant: None }
     }
 }
 
 impl Principal {
+    fn anonymous() -> Self {
+        Self { owner: Owner::anonymous(), grant: None }
+    }
+
+    fn with_token(token: &TokenRecord) -> Self {
+        Self { owner: token.owner(), grant: Some(token.grant.clone()) }
+    }
+
     /// Whose a job is that they submit, and their keys and run numbers.
     pub fn owner(&self) -> &Owner {
         &self.owner
     }
 
-    /// Whether they may do this with a job of that owner. Each has all rights on what is theirs, and none on what is not.
-    pub fn may(&self, right: Right, owner: &Owner) -> bool {
-        match right {
-            Right::See | Right::Cancel | Right::Retry | Right::Submit => self.owner == *owner,
+    /// What they may do; `None` where there are no accounts.
+    pub fn grant(&self) -> Option<&Grant> {
+        self.grant.as_ref()
+    }
+
+    /// Whether they have that right at all, in whatever project.
+    pub fn has(&self, right: Right) -> bool {
+        self.grant.as_ref().is_none_or(|grant| grant.role.has(right))
+    }
+
+    /// Whether they may do this with a job of that owner and project. Without accounts each has all rights on what is theirs, and
+    /// none on what is not.
+    pub fn may(&self, right: Right, owner: &Owner, project: &str) -> bool {
+        match &self.grant {
+            None => self.owner == *owner,
+            Some(grant) => grant.may(right, home_project(owner, project)),
         }
+    }
+
+    /// [`Self::may`] of a job with this record.
+    pub fn may_with(&self, right: Right, metadata: &Metadata) -> bool {
+        self.may(right, &metadata.owner, &metadata.project)
+    }
+
+    /// Whether they may see that there is a job whose record cannot be read: nobody knows whose it is.
+    pub fn sees_broken(&self) -> bool {
+        self.has(Right::Administer)
     }
 
     /// Lets those by who may do this with a job.
@@ -66,32 +100,49 @@ impl Principal {
     /// # Errors
     /// 404: whoever may not see a job is not told that it is there.
     pub(crate) fn check(&self, right: Right, job: &Job) -> Result<(), ApiError> {
-        // Whose a job is whose record cannot be read, nobody knows: it is anonymous's, and the answer says what is wrong with it.
-        let owner = match job.metadata() {
+        let may = match job.metadata() {
             Err(StoreError::NoSuchJob(id)) => return Err(StoreError::NoSuchJob(id).into()),
-            read => read.map(|metadata| metadata.owner).unwrap_or_default(),
+            // The answer says what is wrong with it.
+            Err(_) => self.sees_broken(),
+            Ok(metadata) => self.may_with(right, &metadata),
         };
-        if self.may(right, &owner) { Ok(()) } else { Err(StoreError::NoSuchJob(job.id()).into()) }
+        if may { Ok(()) } else { Err(StoreError::NoSuchJob(job.id()).into()) }
     }
 
-    /// Lets those by who may submit.
+    /// The project of a submission that asks for this one, or for none; `None` where it is not for accounts to say.
     ///
     /// # Errors
-    /// 403.
-    pub(crate) fn check_submits(&self) -> Result<(), ApiError> {
-        let refused = || ApiError::Forbidden { code: "no-right", detail: "you may not submit here".to_owned() };
-        if self.may(Right::Submit, &self.owner) { Ok(()) } else { Err(refused()) }
+    /// 403 for a project that they may not submit to.
+    pub(crate) fn project_for(&self, asked: Option<&str>) -> Result<Option<String>, ApiError> {
+        let Some(grant) = &self.grant else { return Ok(None) };
+        let project = asked.unwrap_or_else(|| grant.first_project());
+        if grant.may(Right::Submit, project) {
+            return Ok(Some(project.to_owned()));
+        }
+        let yours = grant.projects.join("`, `");
+        let detail = format!("your token may not submit to the project `{project}`; it may to `{yours}`");
+        Err(ApiError::Forbidden { code: "no-right", detail })
+    }
+
+    /// The project of a job that is made of an older one.
+    pub(crate) fn project_of_again(&self, metadata: &Metadata) -> String {
+        match self.grant {
+            None => metadata.project.clone(),
+            Some(_) => home_project(&metadata.owner, &metadata.project).to_owned(),
+        }
     }
 }
 
 #[cfg(test)]
 mod tests {
+    use pipelinex_common::access::Role;
+
     use super::*;
 
     #[test]
-    fn everybody_has_all_rights_on_what_is_theirs_and_none_on_what_is_not() {
+    fn without_accounts_everybody_has_all_rights_on_what_is_theirs_and_none_on_what_is_not() {
         let (anonymous, ada) = (Owner::anonymous(), Owner::named("ada"));
-        for right in [Right::See, Right::Cancel, Right::Retry, Right::Submit] {
+        for right in Right::ALL {
             for (who, owner, expected) in [
                 (&anonymous, &anonymous, true),
                 (&ada, &ada, true),
@@ -99,8 +150,19 @@ mod tests {
                 (&ada, &anonymous, false),
             ] {
                 let who = Principal::of(who.clone());
-                assert_eq!(who.may(right, owner), expected, "{who:?} {right:?} {owner:?}");
+                assert_eq!(who.may(right, owner, "shop"), expected, "{who:?} {right:?} {owner:?}");
             }
         }
+    }
+
+    #[test]
+    fn a_token_submits_to_its_projects_alone_and_to_the_first_where_nothing_is_said() {
+        let grant = Grant { role: Role::Submitter, projects: vec!["shop".to_owned(), "site".to_owned()] };
+        let who = Principal { owner: Owner::named("ci"), grant: Some(grant) };
+        assert_eq!(who.project_for(None).unwrap().as_deref(), Some("shop"));
+        assert_eq!(who.project_for(Some("site")).unwrap().as_deref(), Some("site"));
+        assert!(matches!(who.project_for(Some("other")), Err(ApiError::Forbidden { code: "no-right", .. })));
+        assert!(who.may(Right::See, &Owner::named("ada"), "site"), "a project is its members'");
+        assert!(!who.may(Right::See, &Owner::anonymous(), "site"), "what has no owner belongs to `default`");
     }
 }

@@ -64,7 +64,8 @@ impl Again {
         let intake = app.slots.intakes.acquire().await.map_err(ApiError::internal)?;
         spawn_blocking(move || copy(&from, &to)).await.map_err(ApiError::internal)??;
         drop(intake);
-        let Metadata { stack, versions, pipeline, application, project, branch, commit, source, folder, .. } = metadata;
+        let project = who.project_of_again(&metadata);
+        let Metadata { stack, versions, pipeline, application, branch, commit, source, folder, .. } = metadata;
         // What was decided then counts, whatever is recognised today.
         let folder = Some(folder.map_or_else(|| TOP.to_owned(), String::from));
         let (pipeline, project) = (Some(pipeline), Some(project));

@@ -11,7 +11,7 @@ use tokio::sync::Semaphore;
 use tokio_util::sync::CancellationToken;
 
 use crate::{
-    access::{Principal, Right},
+    access::{Book, Principal, Right, WrongTokens},
     config::Config,
     error::ApiError,
     once::Turns,
@@ -42,6 +42,10 @@ pub struct App {
     pub watching: Arc<Watching>,
     /// Canceled when the server stops: what goes on until a job has ended ends then.
     pub closing: CancellationToken,
+    /// The tokens of this folder.
+    pub tokens: Arc<Book>,
+    /// Who sent wrong ones.
+    pub wrong_tokens: Arc<WrongTokens>,
 }
 
 /// The places of [`crate::config::ParallelLimits`]. Those that clients can hold are shared among them.
@@ -77,10 +81,19 @@ impl App {
             archives: places(config.parallel.archives),
         };
         let room = Arc::new(Room::new(config.min_free.clone()));
-        let turns = Arc::default();
-        let (watching, closing) = (Arc::default(), CancellationToken::new());
-        let (stacks, config) = (Arc::new(stacks), Arc::new(config));
-        Self { store, doorbell, stacks, config, slots, turns, room, watching, closing }
+        Self {
+            store,
+            doorbell,
+            stacks: Arc::new(stacks),
+            config: Arc::new(config),
+            slots,
+            turns: Arc::default(),
+            room,
+            watching: Arc::default(),
+            closing: CancellationToken::new(),
+            tokens: Arc::default(),
+            wrong_tokens: Arc::default(),
+        }
     }
 
     /// Reads from the disk aside from the tasks that serve connections, so many at once as the configuration says.

@@ -32,6 +32,12 @@ impl From<IpAddr> for Client {
     }
 }
 
+impl From<Client> for IpAddr {
+    fn from(client: Client) -> Self {
+        client.0
+    }
+}
+
 /// Who sent a request, and how.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Caller {

@@ -10,6 +10,7 @@ use pipelinex_common::{
 };
 
 use crate::{
+    access::Auth,
     client::TrustedProxies,
     intake::git::{GitProxy, Host},
 };
@@ -17,6 +18,8 @@ use crate::{
 /// How the HTTP side behaves. Every number has its unit in its name or its type.
 #[derive(Clone, Debug, Default)]
 pub struct Config {
+    /// Whether there are accounts.
+    pub auth: Auth,
     /// Limits of what is taken in.
     pub intake: IntakeLimits,
     /// Names by which this server may be called, beside the loopback ones: a page that was lured here by a rebound
@@ -130,6 +133,7 @@ impl Config {
     /// Small limits and short times, so that a test reaches them.
     pub fn for_testing() -> Self {
         Self {
+            auth: Auth::None,
             intake: IntakeLimits { upload_bytes: 2 * MIB, ..IntakeLimits::default() },
             allowed_hosts: vec!["pipelinex.test".to_owned()],
             allowed_origins: vec!["http://localhost:4200".to_owned()],

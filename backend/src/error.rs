@@ -40,7 +40,14 @@ pub enum ApiError {
         /// For people.
         detail: String,
     },
-    /// A page or a name that may not call this server.
+    /// Nobody knows who asks.
+    Unauthorized {
+        /// For people.
+        detail: String,
+    },
+    /// Too many wrong tokens came from one address.
+    TooManyWrong,
+    /// A page, a name or an account that may not do this.
     Forbidden {
         /// For programs.
         code: &'static str,
@@ -235,6 +242,12 @@ impl ApiError {
         match self {
             Self::Malformed { code, detail } => (StatusCode::BAD_REQUEST, code, detail.clone()),
             Self::Head { status, code, detail } => (*status, code, detail.clone()),
+            Self::Unauthorized { detail } => (StatusCode::UNAUTHORIZED, "unauthorized", detail.clone()),
+            Self::TooManyWrong => {
+                let detail =
+                    "too many wrong tokens came from your address; wait a minute, and send one of this server's";
+                (StatusCode::TOO_MANY_REQUESTS, "too-many-wrong", detail.to_owned())
+            }
             Self::Forbidden { code, detail } => (StatusCode::FORBIDDEN, code, detail.clone()),
             Self::NotFound { detail } => (StatusCode::NOT_FOUND, "not-found", detail.clone()),
             Self::MethodNotAllowed => {
@@ -335,7 +348,7 @@ impl ApiError {
         let (status, code, detail) = self.parts();
         let retry_after = match self {
             Self::TooMany { .. } | Self::Unavailable { .. } => Some(RETRY_SOON),
-            Self::Full | Self::LowSpace { .. } => Some(RETRY_LATER),
+            Self::Full | Self::LowSpace { .. } | Self::TooManyWrong => Some(RETRY_LATER),
             _ => None,
         };
         let state = if let Self::Ended { state, .. } = self { Some(state) } else { None };
@@ -358,6 +371,9 @@ impl IntoResponse for ApiError {
         let mut response = (status, Json(envelope)).into_response();
         let headers = response.headers_mut();
         headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/problem+json"));
+        if status == StatusCode::UNAUTHORIZED {
+            headers.insert(header::WWW_AUTHENTICATE, HeaderValue::from_static("Bearer"));
+        }
         if let Some(seconds) = retry_after {
             headers.insert(header::RETRY_AFTER, HeaderValue::from_static(seconds));
         }

@@ -15,6 +15,7 @@ use serde_json::Value;
 use tokio::task::spawn_blocking;
 
 use crate::{
+    access::Principal,
     app::App,
     body::{BodyError, PacedBody},
     client::Client,
@@ -30,6 +31,8 @@ use crate::{
 pub struct CloneWish {
     /// What is asked for.
     pub request: JobRequest,
+    /// The project that was asked for, where there are accounts: elsewhere it is the repository.
+    pub project: Option<String>,
     /// Keys of it that nothing here knows, or that a clone says better.
     pub warnings: Vec<String>,
     /// One of the places for clones, held until this has become a job or nothing.
@@ -77,18 +80,20 @@ pub async fn receive_text(app: &App, request: Request<Body>, most: u64) -> Resul
 ///
 /// # Errors
 /// A 4xx that says what to send instead; 429 when as many clones are made as may be; 507 when the disk is full.
-pub async fn wish(app: &App, client: Client, text: &[u8]) -> Result<CloneWish, ApiError> {
+pub async fn wish(app: &App, who: &Principal, client: Client, text: &[u8]) -> Result<CloneWish, ApiError> {
     let (git, mut request, mut warnings) = request::parse_git(text)?;
     app.stacks.check_named(&request.stack)?;
     let url = RepositoryUrl::parse(&git.github_url, &app.config.git.hosts).map_err(refused)?;
     git.git_ref.as_deref().map_or(Ok(()), check_ref).map_err(refused)?;
     let credentials = credentials(app, &git, &url).await?;
+    let project = who.grant().and_then(|_| request.project.take());
     warnings.extend(forget_what_the_clone_says(&mut request));
     let place = app.slots.clones.take(client).map_err(|why| ApiError::too_many("clones", why))?;
     let staging = StagingGuard::new(app).await?;
     let history = wants_history(app, &request);
     Ok(CloneWish {
         request,
+        project,
         warnings,
         place,
         staging,

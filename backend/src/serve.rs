@@ -57,6 +57,9 @@ pub enum ServeError {
     /// The listener broke.
     #[error("the server cannot accept connections any more: {0}")]
     Listener(#[source] io::Error),
+    /// An address that nobody is kept from.
+    #[error(transparent)]
+    Routes(#[from] routes::Unruled),
 }
 
 /// Answers requests until `shutdown`; then takes no more, and lets those that are being answered end within the grace.
@@ -72,7 +75,7 @@ pub async fn serve(app: App, listener: TcpListener, shutdown: CancellationToken)
         proxies: app.config.trusted_proxies.clone(),
         refusal: closing_answer(ApiError::Unavailable { detail: detail.to_owned() }).await,
         refusals: Arc::new(Semaphore::new(REFUSALS)),
-        router: routes::router(app.clone()),
+        router: routes::router(app.clone())?,
         draining: shutdown.clone(),
         cut: CancellationToken::new(),
         limits,

@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use jiff::Timestamp;
 use pipelinex_common::{
-    access::Owner,
+    access::{DEFAULT_PROJECT, Owner},
     disk::{self, Versioned},
     folder::Folder,
     id::JobId,
@@ -36,9 +36,6 @@ use crate::{
     shares::Place,
 };
 
-/// The project of a request that names none.
-const DEFAULT_PROJECT: &str = "default";
-
 /// Where a project is to come from.
 pub enum Source {
     /// A ZIP that was uploaded.
@@ -47,6 +44,17 @@ pub enum Source {
     Git(Box<CloneWish>),
     /// What an old job was made of.
     Again(Box<Again>),
+}
+
+impl Source {
+    /// The project that was asked for.
+    fn project(&self) -> Option<&str> {
+        match self {
+            Self::Zip(upload) => upload.request.project.as_deref(),
+            Self::Git(wish) => wish.project.as_deref(),
+            Self::Again(again) => again.request.project.as_deref(),
+        }
+    }
 }
 
 impl From<Again> for Source {
@@ -99,11 +107,14 @@ pub struct Judged {
 /// 422 with every problem that was found, and nothing is left behind; 507 when the disk is full. Of a repository also 413,
 /// 502 and 504.
 pub async fn submit(app: &App, who: &Principal, source: Source, turn: Option<Turn>) -> Result<Made, ApiError> {
-    who.check_submits()?;
+    let project = who.project_for(source.project())?;
     let (app, owner, gone) = (app.clone(), who.owner().clone(), CancellationToken::new());
     let _told_when_the_client_goes = gone.clone().drop_guard();
     let line = async move {
-        let judged = judge(&app, source, &gone).await?;
+        let mut judged = judge(&app, source, &gone).await?;
+        if project.is_some() {
+            judged.fetched.request.project = project;
+        }
         let made = admit(&app, judged, owner, turn, gone).await?;
         ring(&app, made.metadata.job_id);
         Ok(made)
@@ -116,7 +127,7 @@ pub async fn submit(app: &App, who: &Principal, source: Source, turn: Option<Tur
 /// # Errors
 /// As those of [`submit`].
 pub async fn precheck(app: &App, who: &Principal, source: Source) -> Result<Judged, ApiError> {
-    who.check_submits()?;
+    who.project_for(source.project())?;
     let (app, gone) = (app.clone(), CancellationToken::new());
     let _told_when_the_client_goes = gone.clone().drop_guard();
     tokio::spawn(async move { judge(&app, source, &gone).await }).await.map_err(ApiError::internal)?
@@ -127,7 +138,7 @@ pub async fn precheck(app: &App, who: &Principal, source: Source) -> Result<Judg
 /// # Errors
 /// As those of [`submit`], but for what admission would say.
 pub async fn detect(app: &App, who: &Principal, source: Source) -> Result<Detected, ApiError> {
-    who.check_submits()?;
+    who.project_for(None)?;
     let (app, gone) = (app.clone(), CancellationToken::new());
     let _told_when_the_client_goes = gone.clone().drop_guard();
     let line = async move {

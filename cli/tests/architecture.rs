@@ -87,7 +87,7 @@ fn every_handler_knows_who_asks() {
         let table = text(&format!("backend/src/{part}/mod.rs"));
         for method in ["get(", "post("] {
             for (at, _) in table.match_indices(method).filter(|(at, _)| table[..*at].ends_with([' ', '.'])) {
-                let name = table[at + method.len()..].split(')').next().unwrap();
+                let (_, name) = table[at + method.len()..].split(')').next().unwrap().rsplit_once(", ").unwrap();
                 let (module, function) = name.split_once("::").unwrap_or_else(|| panic!("{part}: {name}"));
                 let file = text(&format!("backend/src/{part}/{module}.rs"));
                 let begin = file.find(&format!("pub async fn {function}(")).unwrap_or_else(|| panic!("{name}"));

@@ -16,6 +16,13 @@ impl JobId {
     pub fn generate() -> Self {
         Self(Uuid::now_v7())
     }
+
+    /// The latest id that could have been made in the same millisecond: it says when this one was made, and no more.
+    #[must_use]
+    pub fn latest_of_its_time(self) -> Self {
+        const RANDOM: u128 = (0x0fff << 64) | 0x3fff_ffff_ffff_ffff;
+        Self(Uuid::from_u128(self.0.as_u128() | RANDOM))
+    }
 }
 
 /// A string that is not the id of a job.
@@ -84,6 +91,15 @@ mod tests {
     fn an_id_reads_back_as_it_was_written() {
         let id = JobId::generate();
         assert_eq!(id.to_string().parse(), Ok(id));
+    }
+
+    #[test]
+    fn the_latest_id_of_a_time_is_an_id_and_not_before_any_other_of_it() {
+        let id = JobId::generate();
+        let latest = id.latest_of_its_time();
+        assert!(latest > id && latest.to_string().parse() == Ok(latest));
+        assert!(latest.to_string().starts_with(&id.to_string()[..15]), "{latest}");
+        assert_eq!(latest.latest_of_its_time(), latest);
     }
 
     #[test]

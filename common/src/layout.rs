@@ -41,6 +41,26 @@ impl Layout {
         self.index().join("keys.lock")
     }
 
+    /// Who may use this server: tokens, and what belongs to them.
+    pub fn access(&self) -> PathBuf {
+        self.root.join(".access")
+    }
+
+    /// One file for each token.
+    pub fn tokens(&self) -> PathBuf {
+        self.access().join("tokens")
+    }
+
+    /// The token of an account; `name` was checked.
+    pub fn token(&self, name: &str) -> PathBuf {
+        self.tokens().join(format!("{name}.json"))
+    }
+
+    /// Tokens that are not taken any more.
+    pub fn revoked_tokens(&self) -> PathBuf {
+        self.access().join("revoked")
+    }
+
     /// What was thrown away and is being removed.
     pub fn trash(&self) -> PathBuf {
         self.root.join(".trash")

@@ -28,8 +28,6 @@ const LIST_BYTES: u64 = 8 * MIB;
 /// 200 with the answer, also where nothing is recognised; other codes where there was nothing to look at. The body is that of
 /// an upload, or of a submission by URL, or JSON with `files` and `heads`.
 pub async fn detect(State(app): State<App>, who: Principal, request: Request) -> Result<Json<Detected>, ApiError> {
-    // A list names no project of this server's, and takes its time all the same: it is for those who may submit.
-    who.check_submits()?;
     let kind = request.headers().get(header::CONTENT_TYPE).and_then(|kind| kind.to_str().ok()).unwrap_or_default();
     if kind.trim_start().to_ascii_lowercase().starts_with("multipart/") {
         let (upload, _) = extract::receive(&app, request).await?;
@@ -40,7 +38,7 @@ pub async fn detect(State(app): State<App>, who: Principal, request: Request) ->
     let text = extract_url::receive_text(&app, request, LIST_BYTES).await?;
     let written: Option<Value> = serde_json::from_slice(request::without_bom(&text)).ok();
     if written.is_some_and(|written| written.get("github_url").is_some()) {
-        let wish = extract_url::wish(&app, client, &text).await?;
+        let wish = extract_url::wish(&app, &who, client, &text).await?;
         return submit::detect(&app, &who, CloneWish { client_side, ..wish }.into()).await.map(Json);
     }
     of_list(&app, &text).await.map(Json)

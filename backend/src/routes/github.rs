@@ -25,7 +25,7 @@ pub async fn github(State(app): State<App>, who: Principal, request: Request) ->
     let (text, body) = extract_url::receive(&app, request).await?;
     // A place for a clone is taken by who clones, not by who waits for another's.
     let make = async |turn| {
-        let wish = extract_url::wish(&app, client, &text).await?;
+        let wish = extract_url::wish(&app, &who, client, &text).await?;
         submit::submit(&app, &who, CloneWish { client_side, ..wish }.into(), turn).await
     };
     Ok(created(once(&app, key, body, make).await?))

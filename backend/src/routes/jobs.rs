@@ -126,39 +126,69 @@ impl Filter {
 }
 
 fn page(store: &Store, who: &Principal, query: &Wanted) -> Result<JobsPage, ApiError> {
-    let known = store.known_ids()?;
-    let ids = older(&known, query.before);
-    let (mut jobs, mut last) = (Vec::new(), None);
-    for id in ids.iter().take(OPENED_MAX) {
-        if jobs.len() == query.limit {
-            break;
-        }
-        last = Some(*id);
-        jobs.extend(row(store, who, *id, query));
-    }
-    let next = last.filter(|last| ids.last() != Some(last));
+    let (jobs, next) = gather(store, query.before, query.limit, |id| row(store, who, id, query))?;
     Ok(JobsPage { jobs, next })
 }
 
+/// What a look at a job gives whoever asks for a page of them.
+pub(crate) enum Look<T> {
+    /// A row of it.
+    Row(T),
+    /// None, though they may see it: the filter passes it over.
+    PassedOver,
+    /// It is not there for them.
+    NotTheirs,
+}
+
+/// A page of jobs, newest first, and where the next one begins. That names no job that they may not see.
+pub(crate) fn gather<T>(
+    store: &Store,
+    before: Option<JobId>,
+    limit: usize,
+    look: impl Fn(JobId) -> Look<T>,
+) -> Result<(Vec<T>, Option<JobId>), StoreError> {
+    let known = store.known_ids()?;
+    let ids = older(&known, before);
+    let (mut rows, mut last, mut theirs) = (Vec::new(), None, None);
+    for id in ids.iter().take(OPENED_MAX) {
+        if rows.len() == limit {
+            break;
+        }
+        last = Some(*id);
+        match look(*id) {
+            Look::Row(row) => {
+                rows.push(row);
+                theirs = last;
+            }
+            Look::PassedOver => theirs = last,
+            Look::NotTheirs => {}
+        }
+    }
+    let more = last.filter(|last| ids.last() != Some(last));
+    Ok((rows, more.map(|last| theirs.unwrap_or_else(|| last.latest_of_its_time()))))
+}
+
 /// Those of a list, newest first, that are older than a job.
-pub(crate) fn older(ids: &[JobId], than: Option<JobId>) -> &[JobId] {
+fn older(ids: &[JobId], than: Option<JobId>) -> &[JobId] {
     &ids[than.map_or(0, |than| ids.partition_point(|id| *id >= than))..]
 }
 
-fn row(store: &Store, who: &Principal, id: JobId, query: &Wanted) -> Option<Row> {
+fn row(store: &Store, who: &Principal, id: JobId, query: &Wanted) -> Look<Row> {
+    let look = |wanted: bool, row: Row| if wanted { Look::Row(row) } else { Look::PassedOver };
     match store.job(id).and_then(|job| job.view()) {
+        Ok(view) if !who.may_with(Right::See, &view.metadata) => Look::NotTheirs,
         Ok(view) => {
-            let wanted = who.may(Right::See, &view.metadata.owner)
-                && query.state.is_none_or(|state| view.execution.state == state)
+            let wanted = query.state.is_none_or(|state| view.execution.state == state)
                 && query.project.as_ref().is_none_or(|project| view.metadata.project == *project);
-            wanted.then(|| Row::Whole(Box::new(view.into())))
+            look(wanted, Row::Whole(Box::new(view.into())))
         }
         // Not there any more, or a foreign file of that name.
-        Err(StoreError::NoSuchJob(_)) => None,
+        Err(StoreError::NoSuchJob(_)) => Look::NotTheirs,
+        Err(_) if !who.sees_broken() => Look::NotTheirs,
         Err(error) => {
             let broken = why_broken(id, &error);
             let filtered = query.state.is_some() || query.project.is_some();
-            (!filtered).then(|| Row::Broken { job_id: id, broken, link: address(id) })
+            look(!filtered, Row::Broken { job_id: id, broken, link: address(id) })
         }
     }
 }

@@ -19,12 +19,15 @@ mod query;
 mod range;
 mod reports;
 mod retry;
+pub(crate) mod rows;
 mod sse;
 mod status;
 pub(crate) mod test_cases;
 mod upload;
+mod whoami;
 
-pub use self::{findings::gather as gather_findings, path::JobPath};
+use self::rows::Routes;
+pub use self::{findings::gather as gather_findings, path::JobPath, rows::Unruled};
 
 use std::any::Any;
 
@@ -33,46 +36,52 @@ use axum::{
     http::{HeaderName, HeaderValue, Method, header},
     middleware,
     response::{IntoResponse, Response},
-    routing::{get, post},
 };
 use tower_http::{
     catch_panic::CatchPanicLayer,
     cors::{AllowOrigin, CorsLayer},
 };
 
-use crate::{app::App, config::Config, error::ApiError, guard, once, web};
+use crate::{access::entry, app::App, config::Config, error::ApiError, guard, once, web};
 
 /// The whole HTTP side as one service.
-pub fn router(app: App) -> Router {
-    Router::new()
-        .route("/health", get(health::health))
-        .route("/readyz", get(health::ready))
-        .route("/api/jobs", get(jobs::list))
-        .route("/api/jobs/upload", post(upload::upload))
-        .route("/api/jobs/github", post(github::github))
-        .route("/api/jobs/{id}", get(job::view))
-        .route("/api/jobs/{id}/status", get(status::status))
-        .route("/api/jobs/{id}/cancel", post(cancel::cancel))
-        .route("/api/job/cancel/{id}", post(cancel::seed))
-        .route("/api/jobs/{id}/retry", post(retry::retry))
-        .route("/api/jobs/{id}/reports", get(reports::reports))
-        .route("/api/jobs/{id}/findings", get(findings::findings))
-        .route("/api/jobs/{id}/tests", get(test_cases::tests))
-        .route("/api/jobs/{id}/artifacts", get(artifacts::list))
-        .route("/api/jobs/{id}/artifacts/{step}/{*path}", get(artifacts::download))
-        .route("/api/jobs/{id}/events", get(events::events))
-        .route("/api/jobs/{id}/{stage}/logs", get(logs::logs))
-        .route("/api/jobs/{id}/{stage}/logs/stream", get(log_stream::stream))
-        .route("/api/precheck", post(precheck::precheck))
-        .route("/api/detect", post(detect::detect))
-        .merge(web::routes())
+///
+/// # Errors
+/// [`Unruled`].
+pub fn router(app: App) -> Result<Router, Unruled> {
+    let api = Routes::default()
+        .get("/health", health::health)
+        .get("/readyz", health::ready)
+        .get("/api/whoami", whoami::whoami)
+        .get("/api/jobs", jobs::list)
+        .post("/api/jobs/upload", upload::upload)
+        .post("/api/jobs/github", github::github)
+        .get("/api/jobs/{id}", job::view)
+        .get("/api/jobs/{id}/status", status::status)
+        .post("/api/jobs/{id}/cancel", cancel::cancel)
+        .post("/api/job/cancel/{id}", cancel::seed)
+        .post("/api/jobs/{id}/retry", retry::retry)
+        .get("/api/jobs/{id}/reports", reports::reports)
+        .get("/api/jobs/{id}/findings", findings::findings)
+        .get("/api/jobs/{id}/tests", test_cases::tests)
+        .get("/api/jobs/{id}/artifacts", artifacts::list)
+        .get("/api/jobs/{id}/artifacts/{step}/{*path}", artifacts::download)
+        .get("/api/jobs/{id}/events", events::events)
+        .get("/api/jobs/{id}/{stage}/logs", logs::logs)
+        .get("/api/jobs/{id}/{stage}/logs/stream", log_stream::stream)
+        .post("/api/precheck", precheck::precheck)
+        .post("/api/detect", detect::detect);
+    let router = web::routes(api)
+        .finish()?
         .route_layer(middleware::from_fn(query::check))
+        .route_layer(middleware::from_fn_with_state(app.clone(), entry::enter))
         .fallback(web::nothing_here)
         .method_not_allowed_fallback(web::other_method)
         .layer(CatchPanicLayer::custom(panicked))
         .layer(cors(&app.config))
         .layer(middleware::from_fn_with_state(app.clone(), guard::guard))
-        .with_state(app)
+        .with_state(app);
+    Ok(router)
 }
 
 /// What pages of the allowed origins may do; the guard has refused the others already.
@@ -93,6 +102,7 @@ fn cors(config: &Config) -> CorsLayer {
         .allow_origin(AllowOrigin::list(origins))
         .allow_methods([Method::GET, Method::POST])
         .allow_headers([
+            header::AUTHORIZATION,
             header::CONTENT_TYPE,
             header::IF_MATCH,
             header::IF_NONE_MATCH,

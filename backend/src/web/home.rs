@@ -28,7 +28,7 @@ use crate::{
     access::{Principal, Right},
     app::App,
     error::{Choice, Problem},
-    routes::jobs::{older, why_broken},
+    routes::jobs::{Look, gather, why_broken},
 };
 
 /// Jobs on a page.
@@ -142,17 +142,14 @@ fn as_sent(form: &Form) -> Texts {
 }
 
 fn rows(store: &Store, who: &Principal, before: Option<JobId>) -> Result<(Vec<Row>, Option<JobId>), StoreError> {
-    let known = store.known_ids()?;
-    let ids = older(&known, before);
     let now = Timestamp::now();
-    let shown = &ids[..ids.len().min(JOBS)];
-    let row = |id: &JobId| match store.job(*id).and_then(|job| job.view()) {
-        Ok(view) if !who.may(Right::See, &view.metadata.owner) => None,
-        Ok(view) => Some(Row::Whole(Box::new(WholeRow::new(*id, view, now)))),
-        Err(StoreError::NoSuchJob(_)) => None,
-        Err(error) => Some(Row::Broken(*id, why_broken(*id, &error))),
-    };
-    Ok((shown.iter().filter_map(row).collect(), shown.last().copied().filter(|_| ids.len() > JOBS)))
+    gather(store, before, JOBS, |id| match store.job(id).and_then(|job| job.view()) {
+        Ok(view) if !who.may_with(Right::See, &view.metadata) => Look::NotTheirs,
+        Ok(view) => Look::Row(Row::Whole(Box::new(WholeRow::new(id, view, now)))),
+        Err(StoreError::NoSuchJob(_)) => Look::NotTheirs,
+        Err(_) if !who.sees_broken() => Look::NotTheirs,
+        Err(error) => Look::Row(Row::Broken(id, why_broken(id, &error))),
+    })
 }
 
 impl WholeRow {

@@ -13,15 +13,13 @@ pub use form::is_field;
 
 use askama::Template;
 use axum::{
-    Router,
     http::{HeaderMap, HeaderValue, StatusCode, Uri, header},
     response::{IntoResponse, Response},
-    routing::{get, post},
 };
 
 use crate::{
-    app::App,
     error::{ApiError, Problem, Told},
+    routes::rows::Routes,
 };
 
 /// What a page may load and where it may send: from here, and nothing inline. Whatever a project smuggles onto a page as
@@ -30,16 +28,17 @@ const POLICY: &str = "default-src 'none'; style-src 'self'; script-src 'self'; i
                       form-action 'self'; base-uri 'none'; frame-ancestors 'none'";
 
 /// The pages.
-pub fn routes() -> Router<App> {
-    Router::new()
-        .route("/", get(home::home))
-        .route("/jobs", get(home::list).post(submit::submit))
-        .route("/jobs/check", post(submit::check))
-        .route("/jobs/lines", get(lines::lines))
-        .route("/jobs/{id}", get(job::page))
-        .route("/jobs/{id}/again", post(submit::again))
-        .route("/jobs/{id}/cancel", post(submit::cancel))
-        .route("/assets/{name}", get(assets::asset))
+pub fn routes(routes: Routes) -> Routes {
+    routes
+        .get("/", home::home)
+        .get("/jobs", home::list)
+        .post("/jobs", submit::submit)
+        .post("/jobs/check", submit::check)
+        .get("/jobs/lines", lines::lines)
+        .get("/jobs/{id}", job::page)
+        .post("/jobs/{id}/again", submit::again)
+        .post("/jobs/{id}/cancel", submit::cancel)
+        .get("/assets/{name}", assets::asset)
 }
 
 /// Whether an address takes what is typed into the form.

@@ -39,7 +39,7 @@ pub struct Wish {
 /// `POST /jobs`: to the page of the job.
 pub async fn submit(State(app): State<App>, who: Principal, request: Request) -> Result<Response, PageError> {
     let headers = request.headers().clone();
-    let (texts, upload) = read(&app, request).await?;
+    let (texts, upload) = read(&app, &who, request).await?;
     let made = match upload {
         Ok(upload) => submit::submit(&app, &who, upload, None).await,
         Err(error) => Err(error),
@@ -63,7 +63,7 @@ pub async fn check(
     let Query(wish) =
         wish.map_err(|_| ApiError::Malformed { code: "query", detail: "`alone` is true or false".to_owned() })?;
     let headers = request.headers().clone();
-    let (texts, upload) = read(&app, request).await?;
+    let (texts, upload) = read(&app, &who, request).await?;
     let judged = match upload {
         Ok(upload) => submit::precheck(&app, &who, upload).await,
         Err(error) => Err(error),
@@ -106,14 +106,14 @@ pub async fn cancel(
 }
 
 /// The texts, and the source or why there is none. A file that was chosen counts more than an address that was typed.
-async fn read(app: &App, request: Request) -> Result<(Texts, Result<Source, ApiError>), PageError> {
+async fn read(app: &App, who: &Principal, request: Request) -> Result<(Texts, Result<Source, ApiError>), PageError> {
     let client = Caller::of(request.extensions())?.client;
     let client_side = request.extensions().get::<ClientSide>().cloned();
     let form = PageForm::receive(app, request).await?;
     let texts = form.texts.clone();
     if let (Some(git), false) = (form::git_json(&texts), form.has_file()) {
         drop(form);
-        let wish = extract_url::wish(app, client, git.to_string().as_bytes()).await;
+        let wish = extract_url::wish(app, who, client, git.to_string().as_bytes()).await;
         return Ok((texts, wish.map(|wish| CloneWish { client_side, ..wish }.into())));
     }
     let upload = form::request_of(&texts).and_then(|(request, warnings)| {

@@ -6,6 +6,7 @@
     reason = "a test that fails by a panic fails in the right way, and says where it was"
 )]
 
+mod access;
 mod answers;
 mod artifacts;
 mod cancel;

@@ -3,6 +3,7 @@
 mod db;
 mod server;
 mod submit;
+mod token;
 mod values;
 
 use std::path::PathBuf;
@@ -13,8 +14,9 @@ use pipelinex_common::{id::JobId, state::JobState};
 
 pub use self::{
     db::DbCommand,
-    server::{BackendArgs, CommonServerArgs, KeepArgs, LogFormat, WorkerArgs},
+    server::{AuthMode, BackendArgs, CommonServerArgs, KeepArgs, LogFormat, WorkerArgs},
     submit::{DetectArgs, GitArgs, ProjectArgs},
+    token::{TokenCommand, TokenPlace},
 };
 use crate::exit::Exit;
 
@@ -169,6 +171,24 @@ pub enum Command {
     /// The database of advisories that SCA goes by: import, update, info
     #[command(subcommand)]
     Db(DbCommand),
+    /// Who may use a server that runs with --auth token: create, list, revoke
+    #[command(subcommand)]
+    Token(TokenCommand),
+    /// Keep a token for a server: it is read from standard input, and tried first
+    Login {
+        #[command(flatten)]
+        server: ServerAddress,
+    },
+    /// Forget the token that was kept for a server
+    Logout {
+        #[command(flatten)]
+        server: ServerAddress,
+    },
+    /// Show who a server takes us for
+    Whoami {
+        #[command(flatten)]
+        server: ServerAddress,
+    },
     /// Look at what a server needs here: each line is ok, or says what to do
     Doctor {
         #[command(flatten)]

@@ -4,6 +4,7 @@ use std::{fmt, net::SocketAddr, path::PathBuf, time::Duration};
 
 use clap::{Args, ValueEnum, builder::FalseyValueParser};
 use pipelinex_backend::{
+    access::Auth,
     client::Network,
     intake::git::{GitProxy, Host, InvalidProxy},
 };
@@ -113,6 +114,25 @@ impl DatabaseArgs {
     }
 }
 
+/// Whether a server has accounts.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
+pub enum AuthMode {
+    /// Whoever reaches it may do everything.
+    #[default]
+    None,
+    /// Each request has a token.
+    Token,
+}
+
+impl From<AuthMode> for Auth {
+    fn from(mode: AuthMode) -> Self {
+        match mode {
+            AuthMode::None => Self::None,
+            AuthMode::Token => Self::Token,
+        }
+    }
+}
+
 /// How a server writes its log.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
 pub enum LogFormat {
@@ -138,6 +158,12 @@ pub struct BackendArgs {
     /// Address and port to listen on
     #[arg(long, env = "PIPELINEX_LISTEN", value_name = "ADDR", default_value = "127.0.0.1:8000")]
     pub listen: SocketAddr,
+    /// Who may use the server: none asks nobody, and listens on the loopback alone; token asks for one of `pipelinex token create`
+    #[arg(long, env = "PIPELINEX_AUTH", value_enum, default_value_t)]
+    pub auth: AuthMode,
+    /// Without accounts, listen elsewhere than on the loopback too: whoever reaches the port may do everything
+    #[arg(long, env = "PIPELINEX_OPEN_TO_NETWORK", value_parser = FalseyValueParser::new())]
+    pub open_to_network: bool,
     /// Names under which browsers and clients may address the server, besides the loopback and the address it listens on
     #[arg(long, env = "PIPELINEX_ALLOWED_HOSTS", value_name = "HOST", value_delimiter = ',')]
     pub allowed_hosts: Vec<String>,

@@ -8,6 +8,7 @@ use pipelinex_backend::{
     intake::git::{Host, InvalidHost},
 };
 use pipelinex_common::{
+    access::{self, InvalidName},
     policy::{self, AllowUnread, FailOn, UnknownWord},
     request::Stack,
     stage::Switch,
@@ -57,6 +58,26 @@ pub fn milli_cpus(text: &str) -> Result<u64, String> {
     } else {
         Err("cores lie between 0.01 and 1024".to_owned())
     }
+}
+
+/// `90d`, or a time.
+pub fn lifetime(text: &str) -> Result<Duration, String> {
+    let Some(days) = text.strip_suffix('d') else { return duration(text) };
+    match days.parse::<u16>() {
+        Ok(days @ 1..) => Ok(Duration::from_secs(u64::from(days) * 24 * 60 * 60)),
+        _ => Err("a number of days looks like 90d".to_owned()),
+    }
+}
+
+/// The name of an account.
+pub fn account(text: &str) -> Result<String, InvalidName> {
+    access::check_name(text).map(|()| text.to_owned())
+}
+
+/// The name of a project, as a request may have it.
+pub fn project(text: &str) -> Result<String, String> {
+    let plain = !text.is_empty() && text.len() <= 200 && text.trim() == text && !text.chars().any(char::is_control);
+    if plain { Ok(text.to_owned()) } else { Err("a project has a name of 1 to 200 visible characters".to_owned()) }
 }
 
 /// Takes anything, so that no error ever repeats it.

@@ -48,6 +48,9 @@ pub enum ClientError {
     /// The answer is whole and not understood.
     #[error("the server's answer is not understood ({0}): is it a Pipelinex of about version {version}?", version = env!("CARGO_PKG_VERSION"))]
     NotUnderstood(String),
+    /// A token cannot be read, kept or sent.
+    #[error("{0}")]
+    Token(String),
     /// The certificates that should be trusted cannot be used.
     #[error("the certificates in {} cannot be used: {reason}", path.display())]
     Certificates {
@@ -80,14 +83,16 @@ impl ClientError {
         match self {
             Self::NoServer { .. } | Self::NoConnection { .. } | Self::Torn(_) | Self::TimedOut => true,
             Self::Answered(problem) => problem.is_transient(),
-            Self::Redirected { .. } | Self::TornUpload(_) | Self::NotUnderstood(_) | Self::Certificates { .. } => false,
+            Self::Redirected { .. } | Self::TornUpload(_) | Self::NotUnderstood(_) => false,
+            Self::Token(_) | Self::Certificates { .. } => false,
         }
     }
 
     /// How the program ends because of it.
     pub fn exit(&self) -> Exit {
         match self {
-            Self::Answered(problem) if problem.is_refusal() => Exit::Refused,
+            Self::Answered(problem) if problem.is_refusal() || problem.is_about_who_asks() => Exit::Refused,
+            Self::Token(_) => Exit::Usage,
             _ => Exit::Errored,
         }
     }

@@ -1,6 +1,7 @@
 //! The client of the HTTP API: each call gives what was asked for, or an error that a person can act on.
 
 mod answer;
+mod credentials;
 mod error;
 mod problem;
 mod upload;
@@ -9,7 +10,8 @@ use std::{future::Future, path::Path, str::FromStr, time::Duration};
 
 use bytes::Bytes;
 use pipelinex_common::{id::JobId, state::JobState};
-use reqwest::{Certificate, RequestBuilder, Response, Url, header, redirect};
+use reqwest::{Certificate, Method, RequestBuilder, Response, Url, header, redirect};
+use secrecy::{ExposeSecret, SecretString};
 use serde::de::DeserializeOwned;
 use serde_json::Value;
 
@@ -19,6 +21,7 @@ pub use self::{
         Admitted, Artifact, Artifacts, ExecutionView, Findings, FoundIn, Listed, Status, findings_of, has_started,
         tests_of,
     },
+    credentials::{Credentials, TOKEN_VARIABLE},
     error::ClientError,
     problem::{choice_lines, choices_of, points_of},
     upload::Archive,
@@ -37,6 +40,8 @@ pub struct Client {
     http: reqwest::Client,
     url: String,
     base: Url,
+    /// Sent with each request.
+    token: Option<header::HeaderValue>,
 }
 
 impl Client {
@@ -48,7 +53,30 @@ impl Client {
         })?;
         let http = builder(&base, ca_certs)?.redirect(redirect::Policy::none()).build();
         let http = http.map_err(|error| ClientError::of(url, error))?;
-        Ok(Self { http, url: url.to_owned(), base })
+        let client = Self { http, url: url.to_owned(), base, token: None };
+        match Credentials::find(url)? {
+            Some(token) => client.with_token(&token),
+            None => Ok(client),
+        }
+    }
+
+    /// The same client, which shows this token.
+    pub fn with_token(&self, token: &SecretString) -> Result<Self, ClientError> {
+        let header = header::HeaderValue::from_str(&format!("Bearer {}", token.expose_secret()));
+        let mut header =
+            header.map_err(|_| ClientError::Token("the token has characters that no token has".to_owned()))?;
+        header.set_sensitive(true);
+        Ok(Self { token: Some(header), ..self.clone() })
+    }
+
+    /// Whether nobody on the way can read what is sent.
+    pub fn is_private(&self) -> bool {
+        self.base.scheme() == "https" || is_loopback(&self.base)
+    }
+
+    /// Who the server takes us for, as it wrote it.
+    pub async fn whoami(&self) -> Result<Value, ClientError> {
+        self.json(self.get("/api/whoami")).await
     }
 
     /// Where the server is.
@@ -79,7 +107,7 @@ impl Client {
 
     /// Wishes that a job be canceled; the answer as the server wrote it.
     pub async fn cancel(&self, id: JobId) -> Result<Value, ClientError> {
-        self.json(self.http.post(self.endpoint(&format!("/api/jobs/{id}/cancel")))).await
+        self.json(self.request(Method::POST, self.endpoint(&format!("/api/jobs/{id}/cancel")))).await
     }
 
     /// A page of jobs, newest first; `cursor` is the `next` of the page before.
@@ -91,7 +119,7 @@ impl Client {
                 url.query_pairs_mut().append_pair(name, value);
             }
         }
-        self.json(self.http.get(url)).await
+        self.json(self.request(Method::GET, url)).await
     }
 
     /// The log of a stage from an offset on; `None` when there is nothing at that place, or not yet.
@@ -101,7 +129,7 @@ impl Client {
             path.pop_if_empty().extend([stage, "logs"]);
         }
         url.query_pairs_mut().append_pair("offset", &offset.to_string());
-        match self.answer(self.http.get(url)).await {
+        match self.answer(self.request(Method::GET, url)).await {
             Ok(response) => Ok(Some(Body { response, url: self.url.clone() })),
             Err(ClientError::Answered(problem)) if matches!(problem.status, 404 | 409 | 416) => Ok(None),
             Err(error) => Err(error),
@@ -135,7 +163,7 @@ impl Client {
                 url.query_pairs_mut().append_pair(name, value);
             }
         }
-        self.json(self.http.get(url)).await
+        self.json(self.request(Method::GET, url)).await
     }
 
     /// What the steps made so far, as the server wrote it.
@@ -149,7 +177,7 @@ impl Client {
         if let Ok(mut path) = url.path_segments_mut() {
             path.extend(artifact.path.split('/'));
         }
-        let response = self.answer(self.http.get(url)).await?;
+        let response = self.answer(self.request(Method::GET, url)).await?;
         Ok(Body { response, url: self.url.clone() })
     }
 
@@ -160,7 +188,15 @@ impl Client {
     }
 
     fn get(&self, path: &str) -> RequestBuilder {
-        self.http.get(self.endpoint(path))
+        self.request(Method::GET, self.endpoint(path))
+    }
+
+    fn request(&self, method: Method, url: Url) -> RequestBuilder {
+        let request = self.http.request(method, url);
+        match &self.token {
+            Some(token) => request.header(header::AUTHORIZATION, token.clone()),
+            None => request,
+        }
     }
 
     async fn json<T: DeserializeOwned>(&self, request: RequestBuilder) -> Result<T, ClientError> {

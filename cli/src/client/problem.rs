@@ -70,6 +70,11 @@ impl Problem {
         matches!(self.status, 400 | 413 | 415 | 422)
     }
 
+    /// Whether it is who asks that is at fault.
+    pub fn is_about_who_asks(&self) -> bool {
+        matches!(self.status, 401 | 403)
+    }
+
     /// What a job is in that had ended before it could be changed.
     pub fn ended_as(&self) -> Option<JobState> {
         let document = self.document.as_ref().filter(|document| document["code"] == "already-ended")?;
@@ -150,6 +155,11 @@ impl fmt::Display for Problem {
             _ if self.is_refusal() && !self.points.is_empty() => f.write_str("the server refused it:")?,
             400 | 413 | 415 | 422 => write!(f, "the server refused it: {}", self.detail)?,
             429 | 503 => write!(f, "the server cannot take it now: {}", self.detail)?,
+            401 => write!(
+                f,
+                "{}\n`pipelinex login` keeps a token for a server; PIPELINEX_TOKEN may have one",
+                self.detail
+            )?,
             status => write!(f, "the server answered {status}: {}", self.detail)?,
         }
         if let (429 | 503, Some(seconds)) = (self.status, &self.retry_after) {

@@ -2,7 +2,10 @@
 
 use std::{os::fd::AsRawFd, time::Duration};
 
-use reqwest::multipart::{Form, Part};
+use reqwest::{
+    Method,
+    multipart::{Form, Part},
+};
 use serde_json::Value;
 use tokio::fs::File;
 use tokio_util::io::ReaderStream;
@@ -51,7 +54,7 @@ impl Client {
     pub async fn submit_url(&self, request: &Value) -> Result<Value, ClientError> {
         let key = Uuid::new_v4().to_string();
         twice(async || {
-            let post = self.http.post(self.endpoint("/api/jobs/github")).header(KEY, &key);
+            let post = self.request(Method::POST, self.endpoint("/api/jobs/github")).header(KEY, &key);
             let response = post.json(request).timeout(CLONE_LIMIT).send().await;
             let response = self.judge(response.map_err(|error| ClientError::of(self.url(), error))?).await?;
             self.read_json(response).await
@@ -66,7 +69,7 @@ impl Client {
 
     /// Asks what a repository is taken for. Gives the server's answer as it is.
     pub async fn detect_url(&self, request: &Value) -> Result<Value, ClientError> {
-        let post = self.http.post(self.endpoint("/api/detect")).json(request).timeout(CLONE_LIMIT);
+        let post = self.request(Method::POST, self.endpoint("/api/detect")).json(request).timeout(CLONE_LIMIT);
         let response = post.send().await.map_err(|error| ClientError::of(self.url(), error))?;
         let response = self.judge(response).await?;
         self.read_json(response).await
@@ -85,7 +88,7 @@ impl Client {
         let form = Form::new()
             .part("metadata", typed(Part::text(metadata.to_owned()), "application/json")?)
             .part("project_zip", typed(zip.file_name(archive.name.clone()), "application/zip")?);
-        let mut request = self.http.post(self.endpoint(path)).multipart(form).timeout(UPLOAD_LIMIT);
+        let mut request = self.request(Method::POST, self.endpoint(path)).multipart(form).timeout(UPLOAD_LIMIT);
         if let Some(key) = key {
             request = request.header(KEY, key);
         }

@@ -11,12 +11,14 @@ mod gc;
 mod health;
 mod job;
 mod list;
+mod login;
 mod logs;
 mod reports;
 mod serve;
 mod settings;
 mod submit;
 mod tests_of;
+mod token;
 
 use std::{future::Future, io, path::Path, time::Duration};
 
@@ -79,6 +81,10 @@ pub fn run(cli: Cli, out: &Output) -> Result<Exit, Failure> {
             interruptible(artifacts::artifacts(&connect(&server, ca_certs)?, out, id, to.as_deref()))
         }
         Command::Db(command) => database(command, ca_certs, out),
+        Command::Token(command) => token::token(out, command),
+        Command::Login { server } => interruptible(login::login(connect(&server, ca_certs)?, out)),
+        Command::Logout { server } => login::logout(&connect(&server, ca_certs)?, out),
+        Command::Whoami { server } => interruptible(login::whoami(&connect(&server, ca_certs)?, out)),
         Command::Doctor { common, worker, server } => {
             let client = connect(&server, ca_certs)?;
             interruptible(doctor::doctor(&client, out, &Settings::new(&common, ca_certs)?, &worker))

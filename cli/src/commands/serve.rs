@@ -14,7 +14,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::settings::Settings;
 use crate::{
-    args::{BackendArgs, WorkerArgs},
+    args::{AuthMode, BackendArgs, WorkerArgs},
     exit::Exit,
     failure::Failure,
     telemetry,
@@ -96,8 +96,11 @@ impl Api {
         // Said after the port was taken, so that who reads it can connect; the port may have been ours to choose.
         let address = listener.local_addr().unwrap_or(args.listen);
         tracing::info!(%address, "listening on http://{address}");
-        if !address.ip().is_loopback() {
+        if !address.ip().is_loopback() && args.auth == AuthMode::None {
             tracing::warn!(%address, "not a loopback address: whoever reaches it may submit jobs, and so may steps with a way out");
+        }
+        if args.auth == AuthMode::Token {
+            say_without_tokens(&started.store);
         }
         let app = App::new(started.store.clone(), doorbell, stacks, config);
         Ok(Self { app, listener, shutdown: started.api.clone() })
@@ -106,6 +109,17 @@ impl Api {
     async fn run(self) -> Result<Exit, Failure> {
         let served = serve::serve(self.app, self.listener, self.shutdown).await;
         served.context("the API ended").map_err(Failure::Server).map(|()| Exit::Passed)
+    }
+}
+
+/// A server that nobody can use yet says so.
+fn say_without_tokens(store: &Store) {
+    match store.tokens() {
+        Ok(tokens) if tokens.known.is_empty() => {
+            tracing::warn!("there is no token yet, so nobody gets in: `pipelinex token create --role admin` makes one");
+        }
+        Ok(_) => {}
+        Err(error) => tracing::error!(%error, "the tokens cannot be read, so nobody gets in"),
     }
 }
 

@@ -24,7 +24,7 @@ use rustix::fs::{Access, access};
 use secrecy::SecretString;
 
 use crate::{
-    args::{BackendArgs, CommonServerArgs, LogFormat, WorkerArgs},
+    args::{AuthMode, BackendArgs, CommonServerArgs, LogFormat, WorkerArgs},
     failure::Failure,
 };
 
@@ -101,9 +101,11 @@ impl Settings {
         if !args.listen.ip().is_unspecified() {
             allowed_hosts.push(args.listen.ip().to_string());
         }
+        check_open(args)?;
         let proxy = args.git.proxy();
         let proxy = proxy.map_err(|error| Failure::usage(format!("PIPELINEX_GIT_PROXY or --git-proxy: {error}")))?;
         Ok(Config {
+            auth: args.auth.into(),
             intake: args.git.limits(args.intake.limits()),
             allowed_hosts,
             allowed_origins: given(&args.allowed_origins),
@@ -156,6 +158,18 @@ impl Settings {
             keep: args.keep.keep(),
         })
     }
+}
+
+/// Without accounts a server is for this machine alone, unless its operator says otherwise.
+fn check_open(args: &BackendArgs) -> Result<(), Failure> {
+    if args.auth == AuthMode::Token || args.open_to_network || args.listen.ip().is_loopback() {
+        return Ok(());
+    }
+    Err(Failure::usage(format!(
+        "{} is no address of this machine alone, and without accounts whoever reaches it may do everything: name --auth token, \
+         and make a token with `pipelinex token create`; or --open-to-network, where something else decides who reaches it",
+        args.listen
+    )))
 }
 
 /// The workspaces folder: the one that was named, or the usual one.

@@ -24,6 +24,12 @@ impl Asked {
         self.target.split_once("offset=").and_then(|(_, offset)| offset.parse().ok())
     }
 
+    /// What a header says; its name in lower case.
+    pub fn header(&self, name: &str) -> Option<&str> {
+        let mut lines = self.head.lines().filter_map(|line| line.split_once(':'));
+        lines.find(|(known, _)| known.eq_ignore_ascii_case(name)).map(|(_, value)| value.trim())
+    }
+
     pub fn body_text(&self) -> String {
         String::from_utf8_lossy(&self.body).into_owned()
     }

@@ -206,9 +206,14 @@ fn advisories_without_a_network_go_as_the_page_says() {
 }
 
 #[test]
+fn accounts_go_as_the_page_says() {
+    work_through(&section("Accounts"), &[]);
+}
+
+#[test]
 fn every_line_is_run_somewhere() {
     let all = sections();
-    let known = ["Try it", "Run it for others", "Advisories"];
+    let known = ["Try it", "Run it for others", "Accounts", "Advisories"];
     let mut used = Vec::new();
     for section in &all {
         for line in &section.run {

@@ -6,7 +6,7 @@ use crate::page::{readme, root};
 
 /// Flags of every command, which are no settings.
 const OF_EVERY_COMMAND: [&str; 3] = ["--help", "--json", "--quiet"];
-const COMMANDS: [&str; 17] = [
+const COMMANDS: [&str; 20] = [
     "serve",
     "backend",
     "worker",
@@ -24,6 +24,9 @@ const COMMANDS: [&str; 17] = [
     "cancel",
     "gc",
     "health",
+    "login",
+    "logout",
+    "whoami",
 ];
 
 /// The flags of a command, each with its default if it has one.
@@ -87,6 +90,7 @@ fn the_table_has_every_setting_of_the_server_once_with_its_default_and_no_other(
 fn no_flag_and_no_variable_of_the_page_is_invented() {
     let mut known: Vec<String> = COMMANDS.iter().flat_map(|command| flags(&[command]).into_keys()).collect();
     known.extend(["import", "update", "info"].iter().flat_map(|command| flags(&["db", command]).into_keys()));
+    known.extend(["create", "list", "revoke"].iter().flat_map(|command| flags(&["token", command]).into_keys()));
     // Those of other programs.
     known.extend(["--release", "--package", "--detach", "--build"].map(str::to_owned));
     let page = readme();
@@ -95,7 +99,7 @@ fn no_flag_and_no_variable_of_the_page_is_invented() {
         if text.starts_with("--") && text.len() > 3 && text.chars().any(char::is_alphabetic) {
             assert!(known.iter().any(|flag| flag == text), "{text} is a flag of nothing");
         }
-        if let Some(name) = text.strip_prefix("PIPELINEX_").filter(|name| *name != "LOG") {
+        if let Some(name) = text.strip_prefix("PIPELINEX_").filter(|name| !["LOG", "TOKEN"].contains(name)) {
             let flag = format!("--{}", name.to_lowercase().replace('_', "-"));
             assert!(known.contains(&flag), "{text} is a variable of nothing");
         }
@@ -106,7 +110,7 @@ fn no_flag_and_no_variable_of_the_page_is_invented() {
 fn every_setting_can_be_given_to_docker_compose_unless_it_is_a_path_or_set_there() {
     // Paths need a mount as well, and an engine another file.
     let others = ["--workspaces", "--pipelines", "--ca-certs", "--git-tokens", "--docker-host", "--engine-workspaces"];
-    let set = ["--listen", "--redis-url", "--health-file"];
+    let set = ["--listen", "--redis-url", "--health-file", "--open-to-network"];
     let compose = std::fs::read_to_string(root().join("docker-compose.yml")).unwrap();
     let given: Vec<&str> = compose.lines().filter_map(|line| line.trim().strip_suffix(':')).collect();
     for flag in ["backend", "worker"].iter().flat_map(|command| flags(&[command]).into_keys()) {

@@ -17,6 +17,7 @@ mod retention;
 mod spare;
 mod staging;
 mod takeover;
+mod tokens;
 mod wish;
 
 use std::{path::Path, sync::Arc};
@@ -36,6 +37,7 @@ pub use read::{Job, JobView, Snapshot};
 pub use record::AttemptRecord;
 pub use retention::{Because, EndedJob, Keep, surplus};
 pub use staging::Staging;
+pub use tokens::{NewToken, TokenRecord, Tokens, read_token};
 pub use wish::{CancelWish, Wished};
 
 use crate::{
@@ -81,7 +83,9 @@ impl Store {
         let layout = Layout::new(root);
         let runs = layout.index().join("runs");
         let reports = layout.report_archives();
-        for folder in [layout.staging(), layout.trash(), layout.keys(), layout.index(), runs, reports, layout.spare()] {
+        let work = [layout.staging(), layout.trash(), layout.keys(), layout.index(), runs, reports, layout.spare()];
+        let access = [layout.access(), layout.tokens(), layout.revoked_tokens()];
+        for folder in work.into_iter().chain(access) {
             let fresh = !folder.exists();
             disk::make_dir(&folder, 0o750)?;
             if fresh {

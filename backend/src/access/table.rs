@@ -1,0 +1,109 @@
+//! What each address needs: one row for each, and no address is answered without one.
+
+use axum::http::Method;
+
+use super::{Principal, Right};
+use crate::error::ApiError;
+
+/// What somebody needs to call an address.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Need {
+    /// Nothing: the answer is the same for everybody, and says nothing of a job.
+    Nothing,
+    /// An account, of whatever role.
+    Account,
+    /// This right in one project at least. Which jobs it is for is asked of each of them.
+    Right(Right),
+}
+
+/// One address.
+#[derive(Clone, Copy, Debug)]
+pub struct Row {
+    /// GET or POST; HEAD is GET.
+    pub method: &'static str,
+    /// As the router writes it.
+    pub path: &'static str,
+    /// What is needed.
+    pub need: Need,
+}
+
+const fn get(path: &'static str, need: Need) -> Row {
+    Row { method: "GET", path, need }
+}
+
+const fn post(path: &'static str, need: Need) -> Row {
+    Row { method: "POST", path, need }
+}
+
+const SEE: Need = Need::Right(Right::See);
+const SUBMIT: Need = Need::Right(Right::Submit);
+const CANCEL: Need = Need::Right(Right::Cancel);
+const RETRY: Need = Need::Right(Right::Retry);
+
+/// All of them.
+pub const TABLE: &[Row] = &[
+    get("/health", Need::Nothing),
+    get("/readyz", Need::Nothing),
+    get("/api/whoami", Need::Account),
+    get("/api/jobs", SEE),
+    post("/api/jobs/upload", SUBMIT),
+    post("/api/jobs/github", SUBMIT),
+    get("/api/jobs/{id}", SEE),
+    get("/api/jobs/{id}/status", SEE),
+    post("/api/jobs/{id}/cancel", CANCEL),
+    post("/api/job/cancel/{id}", CANCEL),
+    post("/api/jobs/{id}/retry", RETRY),
+    get("/api/jobs/{id}/reports", SEE),
+    get("/api/jobs/{id}/findings", SEE),
+    get("/api/jobs/{id}/tests", SEE),
+    get("/api/jobs/{id}/artifacts", SEE),
+    get("/api/jobs/{id}/artifacts/{step}/{*path}", SEE),
+    get("/api/jobs/{id}/events", SEE),
+    get("/api/jobs/{id}/{stage}/logs", SEE),
+    get("/api/jobs/{id}/{stage}/logs/stream", SEE),
+    post("/api/precheck", SUBMIT),
+    post("/api/detect", SUBMIT),
+    get("/", SEE),
+    get("/jobs", SEE),
+    post("/jobs", SUBMIT),
+    post("/jobs/check", SUBMIT),
+    get("/jobs/lines", SEE),
+    get("/jobs/{id}", SEE),
+    post("/jobs/{id}/again", RETRY),
+    post("/jobs/{id}/cancel", CANCEL),
+    get("/assets/{name}", Need::Nothing),
+];
+
+/// The row of an address.
+pub fn row(method: &Method, path: &str) -> Option<&'static Row> {
+    let method = if *method == Method::HEAD { "GET" } else { method.as_str() };
+    TABLE.iter().find(|row| row.method == method && row.path == path)
+}
+
+impl Need {
+    /// Lets those by who have what is needed.
+    ///
+    /// # Errors
+    /// 403.
+    pub fn check(self, who: &Principal) -> Result<(), ApiError> {
+        match self {
+            Self::Right(right) if !who.has(right) => {
+                let role = who.grant().map_or_else(String::new, |grant| format!(", and its role is {}", grant.role));
+                let detail = format!("your token does not let you {}{role}", verb(right));
+                Err(ApiError::Forbidden { code: "no-right", detail })
+            }
+            Self::Nothing | Self::Account | Self::Right(_) => Ok(()),
+        }
+    }
+}
+
+fn verb(right: Right) -> &'static str {
+    match right {
+        Right::See => "see jobs",
+        Right::Cancel => "cancel jobs",
+        Right::Retry => "run jobs again",
+        Right::Submit => "submit",
+        Right::Operate => "see how the server does",
+        Right::Administer => "administer the server",
+    }
+}

@@ -1,0 +1,29 @@
+//! `GET /api/whoami`: who the server takes a caller for.
+
+use axum::{Json, extract::State};
+use pipelinex_common::access::{Grant, Owner, Role};
+use serde::Serialize;
+
+use crate::{
+    access::{Auth, Principal},
+    app::App,
+};
+
+/// The answer.
+#[derive(Debug, Serialize)]
+pub struct WhoAmI {
+    /// Whether there are accounts.
+    accounts: bool,
+    name: Owner,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    role: Option<Role>,
+    /// The first is that of a submission which names none.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    projects: Option<Vec<String>>,
+}
+
+/// What is known of them.
+pub async fn whoami(State(app): State<App>, who: Principal) -> Json<WhoAmI> {
+    let (role, projects) = who.grant().cloned().map(|Grant { role, projects }| (role, projects)).unzip();
+    Json(WhoAmI { accounts: app.config.auth == Auth::Token, name: who.owner().clone(), role, projects })
+}

@@ -1,0 +1,126 @@
+//! Tokens as people and scripts meet them: made in a folder, kept for a server, shown with each request.
+
+use std::{
+    io::Write,
+    os::unix::fs::PermissionsExt,
+    path::Path,
+    process::{Child, Command, Stdio},
+};
+
+use serde_json::{Value, json};
+
+use crate::{
+    Said,
+    fake::{Fake, Reply},
+    pipelinex, run, said,
+};
+
+fn with_input(mut command: Command, input: &str) -> Said {
+    let mut child = command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+    child.stdin.take().unwrap().write_all(input.as_bytes()).unwrap();
+    said(child.wait_with_output().unwrap())
+}
+
+#[test]
+fn a_token_is_printed_once_listed_without_itself_and_revoked() {
+    let dir = tempfile::tempdir().unwrap();
+    let token = |args: &[&str]| run(&[&["token"], args, &["--workspaces", dir.path().to_str().unwrap()]].concat());
+    let made = token(&["create", "--role", "submitter", "--project", "shop,site", "--expires", "90d", "--name", "ci"]);
+    assert_eq!((made.code, made.out.lines().count()), (0, 1), "{}", made.err);
+    assert!(made.out.starts_with("plx_") && made.err.contains("the token of ci, submitter of shop, site, until "));
+    let again = token(&["create", "--role", "viewer", "--name", "ci"]);
+    assert!(again.code == 64 && again.err.contains("pipelinex token revoke ci"), "{}", again.err);
+
+    let list = token(&["list"]);
+    assert!(list.out.contains("ci    submitter  shop, site") && !list.out.contains(made.out.trim()), "{}", list.out);
+    let document: Value = serde_json::from_str(&token(&["list", "--json"]).out).unwrap();
+    assert_eq!(document["tokens"][0]["projects"], json!(["shop", "site"]));
+    assert!(document["tokens"][0].get("sha256").is_none());
+
+    assert_eq!(token(&["revoke", "ci"]).code, 0);
+    let gone = token(&["revoke", "ci"]);
+    assert!(gone.code == 64 && gone.err.contains("no token of ci"), "{}", gone.err);
+    for (args, said) in [
+        (&["create", "--role", "root"][..], "a role is viewer"),
+        (&["create", "--role", "viewer", "--name", "../x"], "a name is 1 to 40"),
+        (&["create", "--role", "viewer", "--expires", "0d"], "looks like 90d"),
+    ] {
+        let refused = token(args);
+        assert!(refused.code == 64 && refused.err.contains(said), "{}", refused.err);
+    }
+}
+
+#[test]
+fn login_keeps_a_token_that_works_for_its_server_alone_and_the_variable_counts_more() {
+    let home = tempfile::tempdir().unwrap();
+    let token = format!("plx_{}_{}", "0".repeat(16), "a".repeat(64));
+    let known = format!("Bearer {token}");
+    let server = Fake::start(move |asked| match asked.header("authorization") {
+        Some(sent) if sent == known => Reply::json(
+            200,
+            &json!({"accounts": true, "name": "ci", "role": "viewer", "projects": ["shop"], "jobs": []}),
+        ),
+        sent => Reply::json(401, &json!({"detail": format!("no such token: {}", sent.is_some())})),
+    });
+    let at_home = |args: &[&str], url: &str| {
+        let mut command = pipelinex(args);
+        command.env("HOME", home.path()).env("PIPELINEX_SERVER", url);
+        command
+    };
+    let told = said(at_home(&["list"], &server.url()).output().unwrap());
+    assert!(told.code == 4 && told.err.contains("pipelinex login"), "{} {}", told.code, told.err);
+    for wrong in ["plx_x", &token.replace('a', "b")] {
+        let refused = with_input(at_home(&["login"], &server.url()), wrong);
+        assert!(refused.code != 0 && refused.out.is_empty(), "{}", refused.err);
+    }
+    assert!(!home.path().join(".config").exists(), "what does not work is not kept");
+
+    let kept = with_input(at_home(&["login"], &server.url()), &format!("{token}\n"));
+    assert_eq!(kept.code, 0, "{}", kept.err);
+    assert!(!kept.err.contains(&token) && kept.err.contains("viewer of shop"), "{}", kept.err);
+    let file = home.path().join(".config/pipelinex/credentials.json");
+    assert_eq!(mode(&file), 0o600);
+    let who = said(at_home(&["whoami"], &server.url()).output().unwrap());
+    assert_eq!(who.out, format!("ci at {}: viewer of shop\n", server.url()));
+    let other = Fake::start(|asked| {
+        assert_eq!(asked.header("authorization"), None, "the token is another server's");
+        Reply::json(200, &json!({"accounts": false, "name": "anonymous"}))
+    });
+    let who = said(at_home(&["whoami"], &other.url()).output().unwrap());
+    assert!(who.out.contains("has no accounts"), "{}{}", who.out, who.err);
+    let told = said(at_home(&["list"], &server.url()).env("PIPELINEX_TOKEN", "plx_wrong").output().unwrap());
+    assert!(told.code == 4 && told.err.contains("no such token: true"), "{}", told.err);
+
+    std::fs::set_permissions(&file, std::fs::Permissions::from_mode(0o644)).unwrap();
+    let told = said(at_home(&["list"], &server.url()).output().unwrap());
+    assert!(told.code == 64 && told.err.contains("chmod 600"), "{}", told.err);
+    std::fs::set_permissions(&file, std::fs::Permissions::from_mode(0o600)).unwrap();
+    assert_eq!(said(at_home(&["logout"], &server.url()).output().unwrap()).code, 0);
+    assert_eq!(said(at_home(&["list"], &server.url()).output().unwrap()).code, 4);
+}
+
+fn mode(path: &Path) -> u32 {
+    std::fs::metadata(path).unwrap().permissions().mode() & 0o777
+}
+
+#[test]
+fn without_accounts_a_server_listens_on_the_loopback_alone() {
+    let dir = tempfile::tempdir().unwrap();
+    let workspaces = dir.path().to_str().unwrap();
+    let told = run(&["backend", "--workspaces", workspaces, "--listen", "0.0.0.0:0"]);
+    assert_eq!(told.code, 64, "{}", told.err);
+    assert!(told.err.contains("--auth token") && told.err.contains("--open-to-network"), "{}", told.err);
+    for args in [&["--open-to-network"][..], &["--auth", "token"]] {
+        let mut command = pipelinex(&["backend", "--workspaces", workspaces, "--listen", "0.0.0.0:0"]);
+        let mut server = command.args(args).stderr(Stdio::piped()).spawn().unwrap();
+        let heard = std::io::BufReader::new(server.stderr.take().unwrap());
+        let listens = std::io::BufRead::lines(heard).map_while(Result::ok).any(|line| line.contains("listening on"));
+        end(server);
+        assert!(listens, "{args:?}");
+    }
+}
+
+fn end(mut server: Child) {
+    server.kill().unwrap();
+    server.wait().unwrap();
+}
