@@ -2,7 +2,7 @@
 # shellcheck shell=bash disable=SC2153,SC2154,SC2034 # versions.env and build.sh set what is read here, and read what is set
 
 # The order that --list prints; the scripts in dev/ count on it.
-all_images=(java17-maven scan sca postgres node24-npm python3.13 go1.24 java21-maven java25-maven)
+all_images=(java17-maven scan sca postgres node24-npm python3.13 go1.24 java21-maven java25-maven rust1.96)
 
 # images_of WORD: the images of the stacks of a language, or the word itself, which is an image then.
 images_of() {
@@ -44,6 +44,10 @@ describe() {
     go1.24)
       image=pipelinex/go1.24:$GO124_VERSION folder=go public_base=$GO124_BASE suite=$GO124_SUITE
       arguments=("GO_VERSION=1.24" "GOTESTSUM_VERSION=$GOTESTSUM_VERSION")
+      ;;
+    rust1.96)
+      image=pipelinex/rust1.96:$RUST196_VERSION folder=rust public_base=$RUST196_BASE suite=$RUST196_SUITE
+      arguments=("RUST_VERSION=1.96")
       ;;
     postgres)
       image=pipelinex/postgres:$POSTGRES_VERSION

@@ -143,7 +143,8 @@ fn element(name: &str, path: &[String], text: &str, before: &str, said: &mut Sai
         && (["sourceDirectory", "scriptSourceDirectory"].contains(&name)
             || name.starts_with("compileSourceRoot")
             || ["add-source", "add-resource"].contains(&text)
-            || text.contains("src/test")
+            // What is left out somewhere is nowhere taken in.
+            || (text.contains("src/test") && !lower.ends_with("exclude"))
             || (resource && (!main.starts_with("src/main/") || main.contains(".."))));
 }
 
@@ -239,6 +240,7 @@ mod tests {
               <encoding>${project.build.sourceEncoding}</encoding><outputEncoding>ISO-8859-15</outputEncoding><arg>-parameters</arg>\
               <directory>${basedir}/src/main/resources</directory><testSourceDirectory>src/test/java</testSourceDirectory></project>",
             ),
+            ("pom.xml", "<project><inputExclude>src/test/resources/a.csv</inputExclude><exclude>src/test/**</exclude></project>"),
             ("logback.xml", "<configuration><encoder/><encoding>utf-8</encoding></configuration>"),
             ("notes.xml", "<torn"),
             ("build.gradle", "// the encoding of all\ntasks.withType(JavaCompile) { options.encoding = 'UTF-8' }"),
