@@ -240,7 +240,10 @@ mod tests {
               <encoding>${project.build.sourceEncoding}</encoding><outputEncoding>ISO-8859-15</outputEncoding><arg>-parameters</arg>\
               <directory>${basedir}/src/main/resources</directory><testSourceDirectory>src/test/java</testSourceDirectory></project>",
             ),
-            ("pom.xml", "<project><inputExclude>src/test/resources/a.csv</inputExclude><exclude>src/test/**</exclude></project>"),
+            (
+                "pom.xml",
+                "<project><inputExclude>src/test/resources/a.csv</inputExclude><exclude>src/test/**</exclude></project>",
+            ),
             ("logback.xml", "<configuration><encoder/><encoding>utf-8</encoding></configuration>"),
             ("notes.xml", "<torn"),
             ("build.gradle", "// the encoding of all\ntasks.withType(JavaCompile) { options.encoding = 'UTF-8' }"),
