@@ -26,11 +26,8 @@ use_engine() {
   eval "$line"
 }
 
-# What the tests run in; other images of the same families, such as newer JDKs, are tried by `make stages`.
-test_images=(java17-maven scan sca postgres node24-npm python3.13 go1.24)
-
-# engine_with_images SUITE [DOCKER_HOST to copy images from]
+# engine_with_images SUITE [DOCKER_HOST to copy images from]: with what the tests run in; the rest is tried by `make stages`.
 engine_with_images() {
   use_engine "$1"
-  "$root/runner-images/build.sh" ${2:+--copy-from "$2"} "${test_images[@]}"
+  "$root/runner-images/build.sh" ${2:+--copy-from "$2"} usual
 }

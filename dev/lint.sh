@@ -29,7 +29,7 @@ else
   echo "lint: cargo-deny is not installed, licences, sources and advisories are not checked (dev/setup.sh installs it)" >&2
 fi
 if command -v shellcheck >/dev/null; then
-  shellcheck --external-sources --source-path=SCRIPTDIR --severity=warning dev/*.sh dev/*/*.sh runner-images/*.sh runner-images/*/*.sh examples/*.sh pipelines/*/*.sh worker/src/*/*.sh .ci/run
+  shellcheck --external-sources --source-path=SCRIPTDIR --severity=warning dev/*.sh dev/*/*.sh runner-images/*.sh runner-images/*/*.sh examples/*.sh pipelines/*/*.sh pipelines/*/*/*.sh worker/src/*/*.sh .ci/run
 else
   echo "lint: shellcheck is not installed, shell scripts are not checked (dev/setup.sh installs it)" >&2
 fi

@@ -50,6 +50,6 @@ PIPELINEX_BUILD_COMMIT=$(git rev-parse --short=12 HEAD 2>/dev/null || true); exp
 case ${DOCKER_HOST:-} in
   unix://*) export PIPELINEX_DOCKER_SOCKET="${PIPELINEX_DOCKER_SOCKET:-${DOCKER_HOST#unix://}}" ;;
 esac
-runner-images/build.sh
+runner-images/build.sh usual
 docker compose up --detach --build --wait "$@"
 say "the form is on http://127.0.0.1:${PIPELINEX_PORT:-8000}; docker compose logs --follow shows what happens, docker compose down ends it"

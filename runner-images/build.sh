@@ -1,7 +1,8 @@
 #!/usr/bin/env bash
 # Builds the runner images on the engine that `docker` reaches: what is missing or out of date, nothing else.
 #
-#   runner-images/build.sh [NAME...]                           builds these, or all; NAME: an image, or a language for those of its stacks
+#   runner-images/build.sh [NAME...]                           builds these, or all; NAME: an image, a language for those of its stacks,
+#                                                              or `usual` for one toolchain a language
 #   runner-images/build.sh --copy-from DOCKER_HOST [NAME...]   takes what is up to date there, builds the rest
 #   runner-images/build.sh --list                              prints the names of all images
 #
@@ -80,6 +81,6 @@ list() {
 case "${1:-}" in
   --copy-from) from=${2:?--copy-from needs a DOCKER_HOST}; shift 2; make_images "$from" "$@" ;;
   --list) list ;;
-  -*) sed -n '2,15p' "$0" | sed 's/^# \{0,1\}//' >&2; exit 64 ;;
+  -*) sed -n '2,16p' "$0" | sed 's/^# \{0,1\}//' >&2; exit 64 ;;
   *) make_images "" "$@" ;;
 esac

@@ -1,5 +1,5 @@
 # Maven projects of no framework, with each JDK that there is an image of; sourced by dev/test-stages.sh.
-# shellcheck shell=bash disable=SC2154
+# shellcheck shell=bash disable=SC2154,SC2034
 
 stack=java-any-maven
 of_java() { # VERSION STAGE [DOCKER_OPTION...]

@@ -4,8 +4,13 @@
 # The order that --list prints; the scripts in dev/ count on it.
 all_images=(java17-maven scan sca postgres node24-npm python3.13 go1.24 java21-maven java25-maven rust1.96)
 
-# images_of WORD: the images of the stacks of a language, or the word itself, which is an image then.
+# One toolchain a language, and what all stacks share: what `make up` builds and `make test` runs in. The rest is large, and
+# wanted by some: newer JDKs, Rust.
+usual_images=(java17-maven scan sca postgres node24-npm python3.13 go1.24)
+
+# images_of WORD: `usual`, the images of the stacks of a language, or the word itself, which is an image then.
 images_of() {
+  if [ "$1" = usual ]; then printf '%s\n' "${usual_images[@]}"; return; fi
   local tables=("$root/pipelines/$1"-*/images.env)
   if [ -e "${tables[0]}" ]; then sed -n 's/^\([^#=]*\)=.*/\1/p' "${tables[@]}" | sort -u; else echo "$1"; fi
 }
