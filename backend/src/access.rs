@@ -61,6 +61,11 @@ impl Principal {
         Self { owner: token.owner(), grant: Some(token.grant.clone()) }
     }
 
+    /// Whoever runs this program, and asks no server.
+    pub(crate) fn of_this_machine() -> Self {
+        Self::anonymous()
+    }
+
     /// Whose a job is that they submit, and their keys and run numbers.
     pub fn owner(&self) -> &Owner {
         &self.owner

@@ -19,6 +19,7 @@ use pipelinex_common::{
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
+pub use crate::admission::Place;
 use crate::shares::NoPlace;
 
 /// Why a request is not answered as it wished.
@@ -148,6 +149,9 @@ pub struct Problem {
     pub message: String,
     /// What to do about it.
     pub hint: String,
+    /// The place in a pipeline file.
+    #[serde(flatten, default, skip_serializing_if = "Option::is_none")]
+    pub place: Option<Box<Place>>,
 }
 
 /// A folder of a project that was refused, and what it could be taken for.

@@ -17,6 +17,7 @@ mod guard;
 mod head_errors;
 pub mod intake;
 mod linger;
+pub mod local;
 mod once;
 mod patience;
 mod report_store;

@@ -144,6 +144,7 @@ fn reused(job: JobId) -> ApiError {
         path: None,
         message: format!("this Idempotency-Key was used for something else, of which job {job} was made"),
         hint: "send a new key with a new submission; the same key is only for sending the same once more".to_owned(),
+        place: None,
     };
     ApiError::refused(REUSED, problem)
 }

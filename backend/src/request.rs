@@ -26,7 +26,19 @@ const STACK: &[&str] = &["language", "framework", "build_tool", "requires_db"];
 /// The most versions that one request names.
 const VERSIONS_MAX: usize = 32;
 /// Keys of `pipeline` beside the switches, of which each stage has one.
-const PIPELINE: &[&str] = &["secret_scan_mode", "secret_custom", "sast_mode", "sast_custom", "only", "skip"];
+const PIPELINE: &[&str] = &[
+    "secret_scan_mode",
+    "secret_custom",
+    "sast_mode",
+    "sast_custom",
+    "only",
+    "skip",
+    "own",
+    "file",
+    "variables",
+    "steps",
+    "with_needs",
+];
 /// Keys of `secret_custom` and `sast_custom`.
 const CUSTOM: &[&str] = &["install_cmd", "tool_cmd", "log_ext"];
 /// At most this many unknown keys are named.
@@ -117,7 +129,7 @@ fn no_request(why: &str, place: &str) -> ApiError {
     let hint =
         "it is an object; {\"stack\": {\"language\": .., \"framework\": .., \"build_tool\": ..}} names the stack";
     let (rule, hint) = ("metadata-invalid".to_owned(), hint.to_owned());
-    ApiError::refused("metadata-invalid", Problem { rule, path: None, message, hint })
+    ApiError::refused("metadata-invalid", Problem { rule, path: None, message, hint, place: None })
 }
 
 /// What goes into files, listings and environments must be short and hold nothing that steers a terminal.
@@ -162,7 +174,13 @@ fn check_name(path: &str, text: &str) -> Option<Problem> {
 }
 
 fn text_problem(path: &str, message: String, hint: &str) -> Problem {
-    Problem { rule: "metadata-text".to_owned(), path: Some(path.to_owned()), message, hint: hint.to_owned() }
+    Problem {
+        rule: "metadata-text".to_owned(),
+        path: Some(path.to_owned()),
+        message,
+        hint: hint.to_owned(),
+        place: None,
+    }
 }
 
 /// A misspelled switch must not be silently off.

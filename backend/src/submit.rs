@@ -11,6 +11,7 @@ use pipelinex_common::{
     layout::JobPaths,
     limits::IntakeLimits,
     metadata::{AdmissionStatus, GitInfo, Metadata, SourceInfo, SourceKind},
+    pipeline::own::Plan,
     request::{JobRequest, Stack},
     state::JobState,
     store::{Staging, StoreError},
@@ -21,7 +22,10 @@ use tokio_util::sync::CancellationToken;
 
 use crate::{
     access::Principal,
-    admission::{self, Accepted},
+    admission::{
+        self, Accepted,
+        own::{self, Own},
+    },
     again::Again,
     app::App,
     detection::{self, Detected},
@@ -94,6 +98,8 @@ pub struct Judged {
     fetched: Fetched,
     /// What admission says, with everything that a person should know.
     pub verdict: Accepted,
+    /// What runs, where the project brings its own pipeline.
+    pub plan: Option<Plan>,
 }
 
 /// Makes a job of a source.
@@ -188,6 +194,9 @@ async fn judge(app: &App, source: Source, gone: &CancellationToken) -> Result<Ju
     let app = app.clone();
     let work = move || {
         let source = fetched.staging.paths().source();
+        if let Some(own) = own::find(&source, &fetched.request, fetched.source.kind, &app.config.policy)? {
+            return judge_own(&app, fetched, own);
+        }
         let admitted = admission::admit(&source, &fetched.request, fetched.source.kind, &app.stacks, &app.config)?;
         fetched.request = admitted.request;
         fetched.folder = admitted.folder;
@@ -199,9 +208,25 @@ async fn judge(app: &App, source: Source, gone: &CancellationToken) -> Result<Ju
         if !verdict.warnings.is_empty() {
             verdict.status = AdmissionStatus::AcceptedWithIssues;
         }
-        Ok(Judged { fetched, verdict })
+        Ok(Judged { fetched, verdict, plan: None })
     };
     spawn_blocking(work).await.map_err(ApiError::internal)?
+}
+
+/// The verdict over a project that brings its own pipeline.
+fn judge_own(app: &App, mut fetched: Fetched, own: Own) -> Result<Judged, ApiError> {
+    let source = fetched.staging.paths().source();
+    let recognised = admission::for_own(&source, &fetched.request, &app.stacks)?;
+    let requires_db = fetched.request.stack.requires_db;
+    fetched.request.stack = Stack { requires_db, ..recognised.stack };
+    fetched.request.versions = recognised.versions;
+    let (folder, request, stack) = (recognised.folder, &fetched.request, app.stacks.find(&fetched.request.stack)?);
+    let mut verdict = own::admit(&own, &source, folder.as_ref(), request, fetched.source.kind, stack, &app.config)?;
+    verdict.warnings.splice(0..0, fetched.warnings.iter().cloned());
+    if !verdict.warnings.is_empty() {
+        verdict.status = AdmissionStatus::AcceptedWithIssues;
+    }
+    Ok(Judged { fetched, verdict, plan: Some(own.plan) })
 }
 
 async fn unpack(app: &App, upload: Upload) -> Result<Fetched, ApiError> {
@@ -302,6 +327,9 @@ async fn admit(
             judged.fetched.staging.take().ok_or_else(|| ApiError::internal("the submission was used before"))?;
         let stack = app.stacks.find(&judged.fetched.request.stack)?;
         app.stacks.install(stack, &staging.paths().pipelines()).map_err(StoreError::from)?;
+        if let Some(plan) = &judged.plan {
+            disk::place_json(&staging.paths().plan(), plan).map_err(StoreError::from)?;
+        }
         let project = judged.fetched.request.project.as_deref().unwrap_or(DEFAULT_PROJECT);
         let run_number = app.store.next_run_number(&owner, project, &judged.verdict.pipeline_name)?;
         if gone.is_cancelled() {
@@ -350,7 +378,7 @@ impl Judged {
     }
 
     fn into_metadata(self, job_id: JobId, owner: Owner, run_number: u64, limits: IntakeLimits) -> Metadata {
-        let Self { fetched: Fetched { request, source, folder, retry_of, .. }, verdict } = self;
+        let Self { fetched: Fetched { request, source, folder, retry_of, .. }, verdict, .. } = self;
         let now = Timestamp::now();
         Metadata {
             job_id,

@@ -7,6 +7,7 @@ mod commands;
 mod exit;
 mod failure;
 mod follow;
+mod local;
 mod output;
 mod pack;
 mod portable;

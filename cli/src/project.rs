@@ -68,7 +68,7 @@ pub fn described(args: &ProjectArgs) -> JobRequest {
         stack: Stack { requires_db: args.requires_db, ..args.stack.clone().unwrap_or_default() },
         folder: args.folder.clone(),
         versions: known.chain(args.versions.iter().flatten().cloned()).collect(),
-        pipeline: switches(&args.only, &args.skip),
+        pipeline: switches(args),
         application: args.application.clone(),
         project: args.project.clone(),
         branch: args.branch.clone(),
@@ -77,25 +77,42 @@ pub fn described(args: &ProjectArgs) -> JobRequest {
 }
 
 /// No flags, no object: the server's default set. Which stages there are is known to the server, which has the stacks.
-fn switches(only: &[String], skip: &[String]) -> Option<Switches> {
-    let given = |names: &[String]| -> Vec<String> {
-        names.iter().map(|name| name.trim().to_owned()).filter(|name| !name.is_empty()).collect()
+fn switches(args: &ProjectArgs) -> Option<Switches> {
+    let switches = Switches {
+        only: given(&args.only),
+        skip: given(&args.skip),
+        own: args.without_own_pipeline.then_some(false),
+        file: args.file.clone(),
+        ..Switches::default()
     };
-    let switches = Switches { only: given(only), skip: given(skip), ..Switches::default() };
     (switches != Switches::default()).then_some(switches)
+}
+
+/// Names without those that are empty, as compose files write them.
+pub fn given(names: &[String]) -> Vec<String> {
+    names.iter().map(|name| name.trim().to_owned()).filter(|name| !name.is_empty()).collect()
 }
 
 #[cfg(test)]
 mod tests {
+    use clap::Parser;
+
     use super::*;
+
+    #[derive(Parser)]
+    struct Flags {
+        #[command(flatten)]
+        args: ProjectArgs,
+    }
 
     #[test]
     fn stages_are_only_named_when_asked_for() {
-        let words = |words: &[&str]| words.iter().map(|word| (*word).to_owned()).collect::<Vec<_>>();
-        assert_eq!(switches(&[], &[]), None);
-        assert_eq!(switches(&words(&[""]), &[]), None, "as compose files write it");
-        let only = switches(&words(&["build", " TEST"]), &[]).unwrap();
-        assert_eq!(only.only, ["build", "TEST"]);
-        assert_eq!(switches(&[], &words(&["lint"])).unwrap().skip, ["lint"]);
+        let said = |flags: &[&str]| switches(&Flags::parse_from(["x", "."].iter().chain(flags)).args);
+        assert_eq!(said(&[]), None);
+        assert_eq!(said(&["--only", ""]), None, "as compose files write it");
+        assert_eq!(said(&["--only", "build, TEST"]).unwrap().only, ["build", "TEST"]);
+        assert_eq!(said(&["--skip", "lint"]).unwrap().skip, ["lint"]);
+        assert_eq!(said(&["--without-own-pipeline"]).unwrap().own, Some(false));
+        assert_eq!(said(&["--file", ".gitlab-ci.yml"]).unwrap().file.as_deref(), Some(".gitlab-ci.yml"));
     }
 }

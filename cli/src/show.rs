@@ -24,8 +24,8 @@ pub fn stage_width(execution: &ExecutionView) -> usize {
 }
 
 /// The mark of a stage: a word and a colour.
-fn mark(stage: &StageRecord) -> (Style, &'static str) {
-    match stage.status {
+fn mark(status: StepState) -> (Style, &'static str) {
+    match status {
         StepState::Pending => (Style::Dim, "WAIT"),
         StepState::Running => (Style::Name, "RUN "),
         StepState::Success => (Style::Good, "PASS"),
@@ -37,7 +37,7 @@ fn mark(stage: &StageRecord) -> (Style, &'static str) {
 
 /// One row for a stage.
 pub fn stage_row(name: &str, stage: &StageRecord, width: usize) -> Line {
-    let (style, word) = mark(stage);
+    let (style, word) = mark(stage.status);
     let time = stage.duration_ms.map(span).unwrap_or_default();
     let mut line = Line::new().text(" ").add(style, word).text("  ").column(Style::Bold, name, width).text("  ");
     line = line.column(Style::Plain, &time, 12);
@@ -50,6 +50,23 @@ pub fn stage_row(name: &str, stage: &StageRecord, width: usize) -> Line {
     remarks.extend(stage.waits_for_place().then(|| stage.message.clone()));
     remarks.extend(counts(stage));
     line.text(remarks.join(", "))
+}
+
+/// One row for a step.
+pub fn step_row(record: &StepRecord, width: usize) -> Line {
+    let (style, word) = match record.status {
+        StepState::Failed if record.allow_failure => (Style::Warn, "FAIL"),
+        status => mark(status),
+    };
+    let time = record.duration_ms.map(span).unwrap_or_default();
+    let line = Line::new().text(" ").add(style, word).text("  ").column(Style::Bold, &record.name, width).text("  ");
+    let mut remarks = Vec::new();
+    if let Some(reason) = record.reason.filter(|_| record.status != StepState::Success) {
+        remarks.push(format!("{reason}: {}", record.message));
+    }
+    remarks.extend(record.allow_failure.then(|| "it may fail".to_owned()));
+    remarks.extend(record.tests.as_ref().map(|tests| tests.words()));
+    line.column(Style::Plain, &time, 10).text(remarks.join(", "))
 }
 
 /// Unread files that are shown of one stage.

@@ -199,6 +199,11 @@ impl JobPaths {
         self.root.join("pipelines")
     }
 
+    /// The plan of a pipeline that the project brings itself.
+    pub fn plan(&self) -> PathBuf {
+        self.pipelines().join("plan.json")
+    }
+
     /// The definition that this job runs.
     pub fn definition(&self) -> PathBuf {
         self.pipelines().join("pipeline.yml")

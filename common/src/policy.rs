@@ -6,7 +6,10 @@ use globset::{Glob, GlobBuilder, GlobSet, GlobSetBuilder};
 use pipelinex_findings::{FindingCounts, Severity};
 use serde::{Deserialize, Serialize};
 
-use crate::stage::{BUILT_IN, Switch};
+use crate::{
+    pipeline::own::OwnRules,
+    stage::{BUILT_IN, Switch},
+};
 
 /// The rules that no project can switch off. The backend goes by them so that people see early what will happen, the worker
 /// because it does not believe the backend.
@@ -22,6 +25,9 @@ pub struct Policy {
     /// Whether a step may succeed although a test in its reports failed, because its own script lets it.
     #[serde(default)]
     pub allow_failing_tests: bool,
+    /// What pipelines of projects' own may do.
+    #[serde(default)]
+    pub own: OwnRules,
 }
 
 /// Patterns of the files that a required scan may leave unread: `legacy/**`, `**/*.kt`. `*` stays within a folder.

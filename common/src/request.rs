@@ -169,6 +169,21 @@ pub struct Switches {
     /// Run all stages but these, by name.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub skip: Vec<String>,
+    /// Whether the pipeline that the project brings itself is run, where it brings one; `false`: its stack's.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub own: Option<bool>,
+    /// The file of the project's own pipeline, in place of `.pipelinex.yml`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub file: Option<String>,
+    /// Variables for the project's own pipeline, which count more than those of its file.
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    pub variables: BTreeMap<String, String>,
+    /// Run these steps of the project's own pipeline alone, by name.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub steps: Vec<String>,
+    /// With `steps`: also what these need.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub with_needs: bool,
 }
 
 /// Where secrets are looked for.

@@ -13,6 +13,7 @@ use pipelinex_common::{
     execution::{Execution, StepEnd},
     limits::IntakeLimits,
     metadata::Metadata,
+    pipeline::own::{self, Plan},
     state::{JobState, StepState},
     store::{AttemptRecord, ClaimRecord},
 };
@@ -70,4 +71,11 @@ fn every_end_attempt_and_claim_that_was_ever_written_is_read() {
 fn every_record_of_an_import_of_advisories_that_was_ever_written_is_read() {
     every_version::<Current>("advisories-current");
     assert_eq!(every_version::<AdvisoryDb>("advisories-info")[0].ecosystems["Maven"].advisories, 3);
+}
+
+#[test]
+fn every_plan_of_a_projects_own_pipeline_that_was_ever_written_is_read() {
+    let plan = &every_version::<Plan>("plan")[0];
+    assert_eq!((plan.file.as_str(), plan.name.as_deref()), (".pipelinex.yml", Some("nightly")));
+    assert_eq!((plan.pipeline.steps[0].name.as_str(), own::check(&plan.pipeline)), ("greet", Ok(())));
 }

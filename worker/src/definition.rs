@@ -12,6 +12,7 @@ use pipelinex_common::{
         self, Pipeline,
         images::IMAGES_FILE,
         model::{AllowFailure, Network, Step},
+        own::Plan,
         select,
     },
     policy::Policy,
@@ -27,6 +28,7 @@ use crate::{
 };
 
 mod older;
+mod own;
 
 /// The variable that names the application to start.
 const APPLICATION: &str = "APPLICATION";
@@ -58,14 +60,21 @@ impl Definition {
     pub fn read(paths: &JobPaths, metadata: &Metadata, policy: &Policy) -> Result<Result<Self, Stop>, DiskError> {
         let text = disk::read_file(&paths.definition(), DEFINITION_MAX)?.unwrap_or_default();
         let read = pipeline::read("pipeline.yml", &String::from_utf8_lossy(&text));
-        Ok(match read {
-            Ok(mut pipeline) => {
+        let plan: Option<Plan> = disk::read_json(&paths.plan())?;
+        Ok(match (read, plan) {
+            (Ok(built_in), Some(plan)) => {
+                own::laid_in(plan, &built_in, metadata, policy).and_then(|pipeline| {
+                    // What its steps see is the whole project, from its top.
+                    Self::new(pipeline, &Metadata { folder: None, ..metadata.clone() }, policy)
+                })
+            }
+            (Ok(mut pipeline), None) => {
                 if disk::read_file(&paths.pipelines().join(IMAGES_FILE), DEFINITION_MAX)?.is_none() {
                     older::complete(&mut pipeline);
                 }
                 Self::new(pipeline, metadata, policy)
             }
-            Err(rejected) => Err(Stop::new(Reason::ToolError, rejected.to_string())),
+            (Err(rejected), _) => Err(Stop::new(Reason::ToolError, rejected.to_string())),
         })
     }
 

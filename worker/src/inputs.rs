@@ -85,9 +85,10 @@ pub fn laid(pipeline: &Pipeline, step: &Step) -> Vec<Slug> {
         return Vec::new();
     }
     let rank = |step: &Step| pipeline.stages.iter().position(|stage| *stage == step.stage);
-    let is_given = |other: &Step| match &step.needs {
-        Some(needs) => needs.iter().any(|need| need.artifacts && need.step == other.name),
-        None => rank(other) < rank(step),
+    let is_given = |other: &Step| match (&step.dependencies, &step.needs) {
+        (_, Some(needs)) => needs.iter().any(|need| need.artifacts && need.step == other.name),
+        (Some(names), None) => names.contains(&other.name),
+        (None, None) => rank(other) < rank(step),
     };
     let others = pipeline.steps.iter().filter(|other| other.tree_owner() != step.tree_owner() && is_given(other));
     let mut others: Vec<&Step> = others.collect();

@@ -29,6 +29,7 @@ pub mod run;
 pub mod script;
 pub mod services;
 pub mod site;
+pub mod solo;
 pub mod spec;
 pub mod step;
 pub mod sweep;

@@ -20,7 +20,7 @@ pub(crate) use self::step::{bind, common_environment, runtime_dir};
 /// Home of the runner, and working folder of every step: a folder of the step's own on disk, empty at its start.
 pub const HOME: &str = "/home/runner";
 /// Where a step finds the project.
-pub const APP_DIR: &str = "/home/runner/app";
+pub const APP_DIR: &str = pipelinex_common::pipeline::context::PROJECT_DIR;
 /// Where a step finds scripts and definition.
 pub const PIPELINES_DIR: &str = "/home/runner/pipelines";
 /// Where a step leaves its reports.

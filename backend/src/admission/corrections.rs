@@ -35,7 +35,7 @@ fn problem(told: &pipelinex_common::pipeline::Diagnostic) -> Problem {
 }
 
 fn laid_below(request: &JobRequest, corrections: Corrections) -> JobRequest {
-    let Corrections { stack, folder, versions } = corrections;
+    let Corrections { stack, folder, versions, .. } = corrections;
     let mut request = request.clone();
     // A folder is meant with the stack that it has: of a request that names one of the two, the other is not taken from here.
     if !request.stack.is_named() && request.folder.is_none() {
@@ -78,10 +78,10 @@ mod tests {
 
     #[test]
     fn what_cannot_be_understood_is_told_with_its_line() {
-        insta::assert_snapshot!(told("{}", ".pipelinex:\n  stakc: a/b/c\n  build: make\nTEST: {script: x}\n"), @r"
+        insta::assert_snapshot!(told("{}", ".pipelinex:\n  stakc: a/b/c\n  build: make\n.x: {}\n"), @r"
 .pipelinex.yml:2:3: unknown key `stakc` in `.pipelinex` (did you mean `stack`?)
 .pipelinex.yml:3:3: `build` in `.pipelinex` is not supported yet (`.pipelinex` in it has `stack`, `folder` and `versions`; `pipelinex detect` prints such a file)
-.pipelinex.yml:4:1: unknown key `TEST` in this file (this file has: .pipelinex)
+.pipelinex.yml:4:1: unknown key `.x` in this file (this file has: .pipelinex)
 ");
         assert!(corrected(&JobRequest::default(), Some(b"\xff")).unwrap_err().to_string().contains("not in UTF-8"));
     }

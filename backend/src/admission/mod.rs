@@ -12,6 +12,7 @@ mod first_fit;
 pub mod judge;
 mod left_out;
 pub mod lookup;
+pub mod own;
 mod problem;
 mod recognise;
 pub mod selection;
@@ -29,8 +30,8 @@ pub use self::{
     first_fit::{Admitted, admit},
     judge::{Accepted, Refused, judge},
     left_out::leave_out,
-    problem::{Problem, Rule},
-    recognise::{Asked, Recognised, choose, instead, no_such_folder, recognise},
+    problem::{Place, Problem, Rule},
+    recognise::{Asked, Recognised, choose, for_own, instead, no_such_folder, recognise},
 };
 use crate::{config::Config, stacks::StackData};
 

@@ -3,7 +3,7 @@
 use std::fmt;
 
 use pipelinex_common::folder::{Folder, joined};
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 /// The rules by which a submission is refused. Clients branch on the written form, so it never changes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize)]
@@ -41,6 +41,10 @@ impl Rule {
     pub const REQUIRED_STAGE_MISSING: Rule = Rule("required-stage-missing");
     /// The project has more files than are looked at.
     pub const TOO_MANY_FILES: Rule = Rule("too-many-files");
+    /// The project brings a pipeline of its own, and the operator lets nobody bring one.
+    pub const OWN_PIPELINE_OFF: Rule = Rule("own-pipeline-off");
+    /// The project's own pipeline uses the name of a stage that the operator requires.
+    pub const REQUIRED_STAGE_TAKEN: Rule = Rule("required-stage-taken");
     /// A link of the project leads out of it.
     pub const LINK_LEAVES_PROJECT: Rule = Rule("link-leaves-project");
     /// A file or folder that has to be there is not.
@@ -89,12 +93,28 @@ pub struct Problem {
     pub message: String,
     /// What to do about it.
     pub hint: String,
+    /// The place in a pipeline file.
+    #[serde(flatten, skip_serializing_if = "Option::is_none")]
+    pub place: Option<Box<Place>>,
+}
+
+/// A place in a pipeline file.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Place {
+    /// The kind of the problem, such as `PX003`.
+    pub code: String,
+    /// Line, from 1.
+    pub line: u32,
+    /// Column in characters, from 1.
+    pub column: u32,
+    /// That line, and a marker below the place.
+    pub excerpt: String,
 }
 
 impl Problem {
     /// A problem of the request as a whole.
     pub fn new(rule: Rule, message: impl Into<String>, hint: impl Into<String>) -> Self {
-        Self { rule, path: None, message: message.into(), hint: hint.into() }
+        Self { rule, path: None, message: message.into(), hint: hint.into(), place: None }
     }
 
     /// A problem of one file, folder or field of the request.
@@ -136,6 +156,8 @@ mod tests {
             Rule::CUSTOM_TOOL_REQUIRED,
             Rule::REQUIRED_STAGE_MISSING,
             Rule::TOO_MANY_FILES,
+            Rule::OWN_PIPELINE_OFF,
+            Rule::REQUIRED_STAGE_TAKEN,
             Rule::LINK_LEAVES_PROJECT,
             Rule::REQUIRED_PATH,
             Rule::REQUIRED_FILES,
@@ -144,6 +166,6 @@ mod tests {
             Rule::UNREADABLE_FILE,
         ];
         let spelled: Vec<_> = general.into_iter().chain(crate::admission::checks::rules()).map(Rule::as_str).collect();
-        insta::assert_snapshot!(spelled.join(" "), @"unknown-stack unknown-folder project-file several-projects unsupported-version unknown-stage nothing-selected history-needs-git custom-tool-missing custom-tool-command custom-tool-sudo custom-tool-log-ext custom-tool-required required-stage-missing too-many-files link-leaves-project required-path required-files required-text required-value unreadable-file pom-encoding pom-doctype pom-malformed pom-multi-module pom-not-spring-boot java-too-new");
+        insta::assert_snapshot!(spelled.join(" "), @"unknown-stack unknown-folder project-file several-projects unsupported-version unknown-stage nothing-selected history-needs-git custom-tool-missing custom-tool-command custom-tool-sudo custom-tool-log-ext custom-tool-required required-stage-missing too-many-files own-pipeline-off required-stage-taken link-leaves-project required-path required-files required-text required-value unreadable-file pom-encoding pom-doctype pom-malformed pom-multi-module pom-not-spring-boot java-too-new");
     }
 }

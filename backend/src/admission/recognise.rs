@@ -255,6 +255,20 @@ pub fn instead(named: bool, mut others: Vec<Candidate>, stacks: &Stacks) -> Vec<
     others
 }
 
+/// What a project with a pipeline of its own is besides: the stack that the operator's stages come from. What is not recognised, or
+/// lies below the top, is of the stack that takes everything.
+///
+/// # Errors
+/// Those of [`recognise`] where there is no such stack.
+pub fn for_own(source: &Path, request: &JobRequest, stacks: &Stacks) -> Result<Recognised, AdmissionError> {
+    let recognised = recognise(source, request, stacks);
+    match (recognised, fallback(stacks)) {
+        (Ok(recognised), _) if recognised.folder.is_none() => Ok(Recognised { warning: None, ..recognised }),
+        (Ok(_) | Err(AdmissionError::Refused(_)), Some(fallback)) => Ok(Recognised { warning: None, ..fallback }),
+        (recognised, _) => recognised,
+    }
+}
+
 fn fallback_of(stacks: &Stacks) -> Option<&StackData> {
     stacks.iter().find(|stack| stack.contract.fallback)
 }

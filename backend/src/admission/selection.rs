@@ -77,6 +77,9 @@ fn asked_for(given: Option<&Switches>, pipeline: &Pipeline) -> Selected {
         return Selected { switches: Switches::of(switches_of(pipeline)), ..Selected::default() };
     };
     let mut selected = Selected { switches: given.clone(), ..Selected::default() };
+    if speaks_of_a_file_alone(given) {
+        switches_of(pipeline).into_iter().for_each(|switch| selected.switches.set(switch, true));
+    }
     forget_unknown(&mut selected, pipeline);
     if !given.only.is_empty() && !given.skip.is_empty() {
         let hint = "name the stages that run, or those that do not";
@@ -98,6 +101,13 @@ fn asked_for(given: Option<&Switches>, pipeline: &Pipeline) -> Selected {
     }
     (selected.switches.only, selected.switches.skip) = (Vec::new(), Vec::new());
     selected
+}
+
+/// Whether a request says whose pipeline runs, and nothing of its stages: then all of them do, as where it says nothing at all.
+fn speaks_of_a_file_alone(given: &Switches) -> bool {
+    let of_a_file =
+        given.own.is_some() || given.file.is_some() || !given.variables.is_empty() || !given.steps.is_empty();
+    of_a_file && given.given().next().is_none() && given.only.is_empty() && given.skip.is_empty()
 }
 
 /// Turns off the stages that have nothing to do in this project; the operator may require them all the same.

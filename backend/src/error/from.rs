@@ -122,7 +122,7 @@ impl From<UnknownStack> for ApiError {
 impl From<Refusal> for Problem {
     fn from(refusal: Refusal) -> Self {
         let message = refusal.rule.says().to_owned();
-        Self { rule: refusal.rule.to_string(), path: refusal.entry, message, hint: refusal.hint }
+        Self { rule: refusal.rule.to_string(), path: refusal.entry, message, hint: refusal.hint, place: None }
     }
 }
 
@@ -138,7 +138,7 @@ impl From<&Candidate> for Choice {
 
 impl From<admission::Problem> for Problem {
     fn from(problem: admission::Problem) -> Self {
-        let admission::Problem { rule, path, message, hint } = problem;
-        Self { rule: rule.to_string(), path, message, hint }
+        let admission::Problem { rule, path, message, hint, place } = problem;
+        Self { rule: rule.to_string(), path, message, hint, place }
     }
 }

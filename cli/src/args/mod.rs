@@ -1,6 +1,7 @@
 //! The command line. Every flag is also a variable `PIPELINEX_<FLAG>` that names the same thing; a test holds us to it.
 
 mod db;
+mod local;
 mod server;
 mod submit;
 mod token;
@@ -14,6 +15,7 @@ use pipelinex_common::{id::JobId, state::JobState};
 
 pub use self::{
     db::DbCommand,
+    local::{CheckFormat, LocalArgs, PlanFormat, RunArgs},
     server::{AuthMode, BackendArgs, CommonServerArgs, KeepArgs, LogFormat, WorkerArgs},
     submit::{DetectArgs, GitArgs, ProjectArgs},
     token::{TokenCommand, TokenPlace},
@@ -71,6 +73,28 @@ pub enum Command {
         common: CommonServerArgs,
         #[command(flatten)]
         worker: WorkerArgs,
+    },
+    /// Run a project's pipeline here, without a server: .pipelinex.yml where there is one, else what its stack does
+    Run {
+        #[command(flatten)]
+        run: RunArgs,
+    },
+    /// Look for mistakes in pipeline files; each is told with its line
+    Check {
+        /// Pipeline files, or folders with a .pipelinex.yml
+        #[arg(value_name = "FILE|DIR", default_value = ".")]
+        paths: Vec<PathBuf>,
+        /// How what was found is told
+        #[arg(long, env = "PIPELINEX_FORMAT", value_enum, default_value_t)]
+        format: CheckFormat,
+    },
+    /// Show what of a project's pipeline would run, in which order, and in which images
+    Plan {
+        #[command(flatten)]
+        local: LocalArgs,
+        /// How it is told
+        #[arg(long, env = "PIPELINEX_FORMAT", value_enum, default_value_t)]
+        format: PlanFormat,
     },
     /// Send a project, or have a Git repository cloned; prints the id of its job
     Submit {

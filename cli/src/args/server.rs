@@ -11,6 +11,7 @@ use pipelinex_backend::{
 use pipelinex_common::{
     database::DatabaseConfig,
     limits::{IntakeLimits, StepLimits},
+    pipeline::own::OwnRules,
     policy::{AllowUnread, FailOn, Policy},
     stage::Switch,
     store::Keep,
@@ -68,6 +69,33 @@ pub struct PolicyArgs {
     /// report fails its step
     #[arg(long, env = "PIPELINEX_ALLOW_FAILING_TESTS", value_parser = FalseyValueParser::new())]
     pub allow_failing_tests: bool,
+    /// Whose projects may bring a pipeline of their own in .pipelinex.yml: none or all. Its steps are code of the project's, as a
+    /// build is
+    #[arg(long, env = "PIPELINEX_OWN_PIPELINES", value_name = "WHOSE", value_enum, default_value_t)]
+    pub own_pipelines: OwnPipelines,
+    /// What steps of such pipelines reach: egress (as a build does) or none
+    #[arg(long, env = "PIPELINEX_OWN_NETWORK", value_name = "NETWORK", value_enum, default_value_t)]
+    pub own_network: OwnNetwork,
+}
+
+/// Whose projects may bring a pipeline of their own.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
+pub enum OwnPipelines {
+    /// Nobody's.
+    #[default]
+    None,
+    /// Everybody's who may submit.
+    All,
+}
+
+/// What steps of such pipelines reach.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
+pub enum OwnNetwork {
+    /// The outside, over a bridge of the step's own.
+    #[default]
+    Egress,
+    /// Nothing.
+    None,
 }
 
 impl PolicyArgs {
@@ -78,6 +106,10 @@ impl PolicyArgs {
             require: self.require.iter().flatten().cloned().collect(),
             allow_unread: self.allow_unread.iter().cloned().collect(),
             allow_failing_tests: self.allow_failing_tests,
+            own: OwnRules {
+                pipelines: self.own_pipelines == OwnPipelines::All,
+                network: self.own_network == OwnNetwork::Egress,
+            },
         }
     }
 }

@@ -35,6 +35,13 @@ pub struct ProjectArgs {
     #[arg(long, env = "PIPELINEX_SKIP", value_name = "STAGE", value_delimiter = ',')]
     #[arg(conflicts_with = "only")]
     pub skip: Vec<String>,
+    /// Run the project's stack, and not the pipeline that the project brings itself
+    #[arg(long, env = "PIPELINEX_WITHOUT_OWN_PIPELINE", value_parser = FalseyValueParser::new())]
+    pub without_own_pipeline: bool,
+    /// The file of the project's own pipeline, such as .gitlab-ci.yml [default: .pipelinex.yml]
+    #[arg(long, env = "PIPELINEX_FILE", value_name = "FILE")]
+    #[arg(conflicts_with = "without_own_pipeline")]
+    pub file: Option<String>,
     /// Run the database of the stack beside the application while it is checked
     #[arg(long, env = "PIPELINEX_REQUIRES_DB", value_parser = FalseyValueParser::new())]
     pub requires_db: bool,
@@ -52,7 +59,7 @@ pub struct ProjectArgs {
     pub commit: Option<String>,
     /// The whole request as a JSON file, sent as it is
     #[arg(long, env = "PIPELINEX_METADATA", value_name = "FILE.json")]
-    #[arg(conflicts_with_all = ["stack", "folder", "versions", "java", "build_tool", "only", "skip", "requires_db", "application", "project", "branch", "commit"])]
+    #[arg(conflicts_with_all = ["stack", "folder", "versions", "java", "build_tool", "only", "skip", "requires_db", "application", "project", "branch", "commit", "without_own_pipeline", "file"])]
     pub metadata: Option<PathBuf>,
     /// Send files of a folder that Git ignores, too
     #[arg(long, env = "PIPELINEX_INCLUDE_IGNORED", value_parser = FalseyValueParser::new())]

@@ -85,6 +85,16 @@ pub fn secret(text: &str) -> Result<SecretString, std::convert::Infallible> {
     Ok(SecretString::from(text))
 }
 
+/// A variable with its value.
+pub fn variable(text: &str) -> Result<(String, String), String> {
+    match text.split_once('=') {
+        Some((name, value)) if pipelinex_common::pipeline::vars::is_name(name) => {
+            Ok((name.to_owned(), value.to_owned()))
+        }
+        _ => Err("a variable is written NAME=VALUE".to_owned()),
+    }
+}
+
 /// `node=24`; an empty text is none, as compose files write it.
 pub fn version(text: &str) -> Result<Option<(String, String)>, String> {
     match text.trim().split_once('=') {

@@ -2,6 +2,7 @@
 
 mod artifacts;
 mod cancel;
+mod check;
 mod completions;
 mod db;
 mod detect;
@@ -13,7 +14,9 @@ mod job;
 mod list;
 mod login;
 mod logs;
+mod plan;
 mod reports;
+mod run;
 mod serve;
 mod settings;
 mod submit;
@@ -50,6 +53,9 @@ pub fn run(cli: Cli, out: &Output) -> Result<Exit, Failure> {
         }
         Command::Backend { common, backend } => server(serve::backend(Settings::new(&common, ca_certs)?, &backend)),
         Command::Worker { common, worker } => server(serve::worker(Settings::new(&common, ca_certs)?, &worker)),
+        Command::Run { run } => server(run::run(out, run, ca_certs)),
+        Command::Check { paths, format } => check::check(out, &paths, format),
+        Command::Plan { local, format } => plan::plan(out, &local, format),
         Command::Submit { project, git, wait } => {
             let client = connect(&project.server, ca_certs)?;
             interruptible(submit::submit(&client, out, project, git, wait))

@@ -177,6 +177,14 @@ pub fn workspaces(named: Option<&Path>) -> Result<PathBuf, Failure> {
     named.map_or_else(default_workspaces, |path| Ok(path.to_owned()))
 }
 
+/// Where runs without a server are kept: the folder that was named, or one of the user's own, which no server looks at.
+pub fn runs(named: Option<&Path>) -> Result<PathBuf, Failure> {
+    match named {
+        Some(path) => Ok(path.to_owned()),
+        None => Ok(data_folder()?.join("pipelinex/runs")),
+    }
+}
+
 /// Opens a workspaces folder, and makes what is missing of it.
 pub fn open_store(workspaces: &Path) -> Result<Store, Failure> {
     Store::open(workspaces)
@@ -189,9 +197,11 @@ fn default_workspaces() -> Result<PathBuf, Failure> {
     if shared.is_dir() && access(shared, Access::WRITE_OK | Access::EXEC_OK).is_ok() {
         return Ok(shared.to_owned());
     }
+    Ok(data_folder()?.join("pipelinex/workspaces"))
+}
+
+fn data_folder() -> Result<PathBuf, Failure> {
     let absolute = |name| env::var_os(name).map(PathBuf::from).filter(|path| path.is_absolute());
     let data = absolute("XDG_DATA_HOME").or_else(|| Some(absolute("HOME")?.join(".local/share")));
-    let data =
-        data.ok_or_else(|| Failure::usage("there is no /workspaces and no HOME: name a folder with --workspaces"))?;
-    Ok(data.join("pipelinex/workspaces"))
+    data.ok_or_else(|| Failure::usage("there is no HOME to keep anything in: name a folder with --workspaces"))
 }

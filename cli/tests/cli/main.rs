@@ -3,6 +3,7 @@
 #![allow(missing_docs, clippy::unwrap_used)]
 
 mod accounts;
+mod checking;
 mod clearing;
 mod db;
 mod detecting;

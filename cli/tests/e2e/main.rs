@@ -18,6 +18,7 @@ mod history;
 mod host;
 mod isolation;
 mod languages;
+mod own;
 mod pages;
 mod people;
 #[cfg(feature = "faults")]

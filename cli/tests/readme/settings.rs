@@ -6,7 +6,10 @@ use crate::page::{readme, root};
 
 /// Flags of every command, which are no settings.
 const OF_EVERY_COMMAND: [&str; 3] = ["--help", "--json", "--quiet"];
-const COMMANDS: [&str; 20] = [
+const COMMANDS: [&str; 23] = [
+    "run",
+    "check",
+    "plan",
     "serve",
     "backend",
     "worker",

@@ -59,6 +59,27 @@ pub enum Code {
     /// The file defines no step, or too many.
     #[serde(rename = "PX017")]
     StepCount,
+    /// A variable that is used and nowhere set.
+    #[serde(rename = "PX018")]
+    UnsetVariable,
+    /// An expression of `rules: if` that cannot be read.
+    #[serde(rename = "PX019")]
+    BadExpression,
+    /// `needs` names a step that its rules take away.
+    #[serde(rename = "PX020")]
+    NeedsAbsent,
+    /// The rules leave nothing to run.
+    #[serde(rename = "PX021")]
+    NothingToRun,
+    /// `include` names what is not there, or itself.
+    #[serde(rename = "PX022")]
+    BadInclude,
+    /// `!reference` names what is not there.
+    #[serde(rename = "PX023")]
+    BadReference,
+    /// Something that runs, and not as its author may think.
+    #[serde(rename = "PX024")]
+    Notice,
 }
 
 impl Code {
@@ -82,6 +103,13 @@ impl Code {
             Code::SharedTree => "PX015",
             Code::BadExtends => "PX016",
             Code::StepCount => "PX017",
+            Code::UnsetVariable => "PX018",
+            Code::BadExpression => "PX019",
+            Code::NeedsAbsent => "PX020",
+            Code::NothingToRun => "PX021",
+            Code::BadInclude => "PX022",
+            Code::BadReference => "PX023",
+            Code::Notice => "PX024",
         }
     }
 }

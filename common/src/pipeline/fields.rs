@@ -36,7 +36,11 @@ pub(crate) fn check_key(key: &str, at: Place, keys: &Keys, problems: &mut Proble
         return;
     }
     if keys.planned.contains(&key) {
-        problems.error(Code::NotSupported, at, format!("{} in {} is not supported yet", quoted(key), keys.of));
+        let noted =
+            problems.error(Code::NotSupported, at, format!("{} in {} is not supported yet", quoted(key), keys.of));
+        if let Some(instead) = super::keys::instead_of(key) {
+            noted.help(instead);
+        }
         return;
     }
     let all = format!("{} has: {}", keys.of, keys.known.join(", "));
@@ -102,6 +106,21 @@ pub(crate) fn texts(node: &Node, what: &str, problems: &mut Problems<'_>) -> Opt
     match &node.value {
         Value::List(items) => items.iter().map(|node| text(node, &item, problems)).collect(),
         _ => text(node, what, problems).map(|text| vec![text]),
+    }
+}
+
+/// The same, where a text may be empty.
+pub(crate) fn texts_or_empty(node: &Node, what: &str, problems: &mut Problems<'_>) -> Option<Vec<String>> {
+    let one = |node: &Node, problems: &mut Problems<'_>| match &node.value {
+        Value::Scalar { text, .. } => Some(text.clone()),
+        _ => {
+            wrong_type(node, &format!("an item of {what}"), "a text", problems);
+            None
+        }
+    };
+    match &node.value {
+        Value::List(items) => items.iter().map(|item| one(item, problems)).collect(),
+        _ => one(node, problems).map(|text| vec![text]),
     }
 }
 

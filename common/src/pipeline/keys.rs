@@ -6,8 +6,8 @@ use super::fields::Keys;
 /// The top of a file, besides steps and templates.
 pub(crate) const FILE: Keys = Keys {
     of: "the file",
-    known: &["stages", "default", "variables", ".pipelinex"],
-    planned: &["include", "workflow", "spec", "services", "cache", "pages"],
+    known: &["stages", "default", "variables", "workflow", ".pipelinex"],
+    planned: &["include", "spec", "services", "cache", "pages"],
 };
 
 /// Keys that GitLab once had at the top of a file and now has in `default`.
@@ -16,8 +16,8 @@ pub(crate) const MOVED_TO_DEFAULT: &[&str] = &["image", "before_script", "after_
 /// `default`.
 pub(crate) const DEFAULT: Keys = Keys {
     of: "`default`",
-    known: &["image", "before_script", "after_script", "timeout", "artifacts"],
-    planned: &["cache", "hooks", "id_tokens", "identity", "interruptible", "retry", "services", "tags"],
+    known: &["image", "before_script", "after_script", "timeout", "artifacts", "tags", "interruptible", "cache"],
+    planned: &["hooks", "id_tokens", "identity", "retry", "services"],
 };
 
 /// A step.
@@ -36,45 +36,52 @@ pub(crate) const STEP: Keys = Keys {
         "timeout",
         "artifacts",
         "extends",
+        "rules",
+        "parallel",
+        "dependencies",
+        "inherit",
+        "tags",
+        "interruptible",
+        "cache",
     ],
     planned: &[
-        "cache",
         "coverage",
-        "dependencies",
         "environment",
         "except",
         "hooks",
         "id_tokens",
         "identity",
-        "inherit",
-        "interruptible",
         "manual_confirmation",
         "only",
         "pages",
-        "parallel",
         "publish",
         "release",
         "resource_group",
         "retry",
-        "rules",
         "run",
         "secrets",
         "services",
         "start_in",
-        "tags",
         "trigger",
     ],
 };
 
+/// A variable in its long form.
+pub(crate) const VARIABLE: Keys = Keys { of: "a variable", known: &["value", "expand"], planned: &[] };
+
+/// The same at the top of a file.
+pub(crate) const TOP_VARIABLE: Keys =
+    Keys { of: "a variable", known: &["value", "description", "options", "expand"], planned: &[] };
+
 /// `image` in its long form.
 pub(crate) const IMAGE: Keys =
-    Keys { of: "`image`", known: &["name"], planned: &["entrypoint", "docker", "kubernetes", "pull_policy"] };
+    Keys { of: "`image`", known: &["name", "entrypoint", "pull_policy"], planned: &["docker", "kubernetes"] };
 
 /// An item of `needs` in its long form.
 pub(crate) const NEED: Keys = Keys {
     of: "an item of `needs`",
-    known: &["job", "optional", "artifacts"],
-    planned: &["parallel", "pipeline", "project", "ref"],
+    known: &["job", "optional", "artifacts", "parallel"],
+    planned: &["pipeline", "project", "ref"],
 };
 
 /// `allow_failure` in its long form.
@@ -83,14 +90,14 @@ pub(crate) const ALLOW_FAILURE: Keys = Keys { of: "`allow_failure`", known: &["e
 /// `artifacts`.
 pub(crate) const ARTIFACTS: Keys = Keys {
     of: "`artifacts`",
-    known: &["paths", "exclude", "when", "reports"],
-    planned: &["access", "expire_in", "expose_as", "name", "public", "untracked"],
+    known: &["paths", "exclude", "when", "reports", "expire_in"],
+    planned: &["access", "expose_as", "name", "public", "untracked"],
 };
 
 /// `artifacts: reports`.
 pub(crate) const REPORTS: Keys = Keys {
     of: "`artifacts: reports`",
-    known: &["junit"],
+    known: &["junit", "dotenv"],
     planned: &[
         "accessibility",
         "annotations",
@@ -103,7 +110,6 @@ pub(crate) const REPORTS: Keys = Keys {
         "cyclonedx",
         "dast",
         "dependency_scanning",
-        "dotenv",
         "load_performance",
         "metrics",
         "performance",
@@ -117,6 +123,20 @@ pub(crate) const REPORTS: Keys = Keys {
 
 /// `.pipelinex`: what is ours.
 pub(crate) const OURS: Keys = Keys { of: "`.pipelinex`", known: &["jobs"], planned: &["defaults", "gate"] };
+
+/// `.pipelinex` in a project's own file.
+pub(crate) const PROJECT_OURS: Keys =
+    Keys { of: "`.pipelinex`", known: &["jobs", "stack", "versions"], planned: &["defaults", "gate", "folder"] };
+
+/// What a project may say of one of its steps.
+pub(crate) const PROJECT_STEP: Keys = Keys {
+    of: "a step's entry in `.pipelinex: jobs`",
+    known: &["network", "memory", "cpus", "pids"],
+    planned: &["limits", "uses"],
+};
+
+/// What of a step's entry is for built-in pipelines alone: it says how far the step is trusted.
+pub(crate) const BUILT_IN_ONLY: &[&str] = &["kind", "tree", "switch", "findings", "advisories", "database", "target"];
 
 /// What is ours of one step.
 pub(crate) const OUR_STEP: Keys = Keys {
@@ -146,3 +166,55 @@ pub(crate) const TARGET: Keys = Keys {
     known: &["artifact_of", "image", "command", "port", "health", "alias", "startup", "database", "exists"],
     planned: &["services", "variables"],
 };
+
+/// `inherit`.
+pub(crate) const INHERIT: Keys = Keys { of: "`inherit`", known: &["default", "variables"], planned: &[] };
+
+/// `workflow`.
+pub(crate) const WORKFLOW: Keys = Keys { of: "`workflow`", known: &["rules", "name"], planned: &["auto_cancel"] };
+
+/// A rule of a step.
+pub(crate) const RULE: Keys = Keys {
+    of: "a rule",
+    known: &["if", "exists", "changes", "when", "allow_failure", "variables", "needs"],
+    planned: &["start_in", "interruptible"],
+};
+
+/// A rule of `workflow`.
+pub(crate) const WORKFLOW_RULE: Keys = Keys {
+    of: "a rule of `workflow`",
+    known: &["if", "exists", "changes", "when", "variables"],
+    planned: &["auto_cancel"],
+};
+
+/// `changes` of a rule, in its long form.
+pub(crate) const CHANGES: Keys = Keys { of: "`changes`", known: &["paths", "compare_to"], planned: &[] };
+
+/// `exists` of a rule, in its long form.
+pub(crate) const EXISTS: Keys = Keys { of: "`exists`", known: &["paths"], planned: &["project", "ref"] };
+
+/// Keys of a step that are read, and change nothing here: what each would have done.
+pub(crate) const WITHOUT_EFFECT: &[(&str, &str)] = &[
+    ("tags", "every worker runs every step"),
+    ("interruptible", "a newer job does not end an older one"),
+    ("cache", "none is kept yet, and each step starts without one"),
+];
+
+/// What to write in place of a key that GitLab has, and that is not supported.
+pub(crate) fn instead_of(key: &str) -> Option<&'static str> {
+    Some(match key {
+        "only" | "except" => "write `rules:`, such as `rules: [{if: '$CI_COMMIT_BRANCH == \"main\"'}]`",
+        "trigger" => "one job has one pipeline: write the steps of the other into this file",
+        "services" => "start the program in the script, in the background, from an image that has it",
+        "retry" => "repeat the command in the script: `for try in 1 2 3; do COMMAND && break; done`",
+        "environment" | "release" | "pages" => "nothing is deployed from here: leave it out, and do so in the script",
+        "coverage" => "print the figure in the script; it is not read from the log",
+        "secrets" | "id_tokens" => "there is no vault to ask: set a variable with `-e NAME=VALUE`",
+        "resource_group" => "jobs of one project may run at the same time: leave it out",
+        "start_in" => "leave it out: a step runs as soon as it may",
+        "untracked" => "name what is kept with `paths`",
+        "name" => "leave it out: artifacts are listed by the step that made them",
+        "include" => "write the steps of the other file into this one",
+        _ => return None,
+    })
+}

@@ -37,6 +37,9 @@ pub struct Step {
     pub variables: BTreeMap<String, String>,
     /// The steps that have to end first; `None`: all of the earlier stages.
     pub needs: Option<Vec<Need>>,
+    /// The steps whose artifacts it gets; `None`: those of `needs` that hand theirs on, or of all earlier stages.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub dependencies: Option<Vec<String>>,
     /// Under which condition it runs.
     pub when: When,
     /// Which failures do not fail the job.
@@ -144,6 +147,9 @@ pub struct Artifacts {
     pub when: ArtifactsWhen,
     /// Globs of JUnit XML reports.
     pub junit: Vec<String>,
+    /// Globs of files with variables for the steps that get the artifacts.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub dotenv: Vec<String>,
 }
 
 /// After which ends of a step its artifacts are collected.

@@ -3,16 +3,18 @@
 use std::collections::BTreeMap;
 
 use super::{
+    Trust,
+    diagnostic::Code,
     fields::{self, boolean, glob, list, mapping, one_of, parsed, text},
     keys,
     model::{FindingsFormat, FindingsReport, Network, StepKind, Target},
-    problems::{At, Problems},
+    problems::{At, Problems, quoted},
     units,
-    yaml::{Entry, Node},
+    yaml::{Entry, Node, Value},
 };
 
 /// What `.pipelinex: jobs` says of one step.
-#[derive(Default)]
+#[derive(Clone, Default)]
 pub(crate) struct Ours {
     pub kind: StepKind,
     pub network: Network,
@@ -28,24 +30,64 @@ pub(crate) struct Ours {
 }
 
 /// A target as it is written.
+#[derive(Clone)]
 pub(crate) struct RawTarget {
     pub artifact_of: At<String>,
     pub target: Target,
 }
 
+impl Ours {
+    /// What counts for a step that nothing is said of. One of a project has the way out that a build has, as far as the
+    /// operator lets it.
+    pub fn of(trust: Trust) -> Self {
+        let network = if trust == Trust::Project { Network::Egress } else { Network::None };
+        Self { network, ..Self::default() }
+    }
+}
+
 /// The entries of `.pipelinex: jobs`.
-pub(crate) fn jobs<'n>(node: &'n Node, problems: &mut Problems<'_>) -> &'n [Entry] {
-    mapping(node, &keys::OURS, problems);
+pub(crate) fn jobs<'n>(node: &'n Node, trust: Trust, problems: &mut Problems<'_>) -> &'n [Entry] {
+    mapping(node, if trust == Trust::Project { &keys::PROJECT_OURS } else { &keys::OURS }, problems);
     let Some(jobs) = node.get("jobs") else {
         return &[];
     };
-    if !matches!(jobs.value, super::yaml::Value::Map(_)) {
+    if !matches!(jobs.value, Value::Map(_)) {
         fields::wrong_type(jobs, "`.pipelinex: jobs`", "a mapping of steps", problems);
     }
     jobs.entries()
 }
 
-/// Reads the entry of one step.
+fn plain_variables(node: &Node, problems: &mut Problems<'_>) -> BTreeMap<String, String> {
+    super::vars::read(node, problems).into_iter().map(|(name, variable)| (name, variable.value)).collect()
+}
+
+/// Reads what a project says of one of its steps: as little as changes nothing of what it is trusted with.
+pub(crate) fn read_project(node: &Node, problems: &mut Problems<'_>) -> Ours {
+    for entry in node.entries().iter().filter(|entry| keys::BUILT_IN_ONLY.contains(&entry.key.as_str())) {
+        let message = format!("{} is for built-in pipelines alone", quoted(&entry.key));
+        let help = format!("leave it out; {} has: {}", keys::PROJECT_STEP.of, keys::PROJECT_STEP.known.join(", "));
+        problems.error(Code::NotSupported, entry.key_at, message).help(help);
+    }
+    let theirs = |entry: &&Entry| !keys::BUILT_IN_ONLY.contains(&entry.key.as_str());
+    let value = match &node.value {
+        Value::Map(entries) => Value::Map(entries.iter().filter(theirs).cloned().collect()),
+        other => other.clone(),
+    };
+    let node = Node { at: node.at, value };
+    mapping(&node, &keys::PROJECT_STEP, problems);
+    let networks = [("none", Network::None), ("egress", Network::Egress)];
+    let network = node.get("network").and_then(|n| one_of(n, "`network`", &networks, problems));
+    let network = network.unwrap_or(Ours::of(Trust::Project).network);
+    let node = without(&node, "network");
+    Ours { network, ..read(&node, problems) }
+}
+
+fn without(node: &Node, key: &str) -> Node {
+    let entries = node.entries().iter().filter(|entry| entry.key != key).cloned().collect();
+    Node { at: node.at, value: Value::Map(entries) }
+}
+
+/// Reads the entry of one step of a built-in pipeline.
 pub(crate) fn read(node: &Node, problems: &mut Problems<'_>) -> Ours {
     mapping(node, &keys::OUR_STEP, problems);
     let kinds = [("normal", StepKind::Normal), ("scan", StepKind::Scan)];
@@ -62,7 +104,7 @@ pub(crate) fn read(node: &Node, problems: &mut Problems<'_>) -> Ours {
         pids: node.get("pids").and_then(|n| parsed(n, "`pids`", "a number from 1 on", positive, problems)),
         findings: node.get("findings").map(|n| findings(n, problems)).unwrap_or_default(),
         advisories: node.get("advisories").and_then(|n| boolean(n, "`advisories`", problems)).unwrap_or_default(),
-        database: node.get("database").map(|n| At { value: super::step::variables(n, problems), at: n.at }),
+        database: node.get("database").map(|n| At { value: plain_variables(n, problems), at: n.at }),
         target: node.get("target").and_then(|n| target(n, problems)),
     }
 }
@@ -134,7 +176,7 @@ fn target(node: &Node, problems: &mut Problems<'_>) -> Option<RawTarget> {
             .and_then(|n| parsed(n, "`startup`", "a time span is written like `60s` or `2m`", seconds, problems))
             .unwrap_or(STARTUP_BY_DEFAULT),
         exists: node.get("exists").and_then(|n| glob(n, "`exists`", problems)),
-        database: node.get("database").map(|n| super::step::variables(n, problems)).unwrap_or_default(),
+        database: node.get("database").map(|n| plain_variables(n, problems)).unwrap_or_default(),
     };
     Some(RawTarget { artifact_of, target })
 }

@@ -4,13 +4,16 @@
 use std::{collections::HashMap, rc::Rc};
 
 use super::{
+    Trust,
     diagnostic::Code,
     extends::Expander,
     fields::{self, check_key, mapping},
     keys,
     ours::{self, Ours},
     problems::{At, Problems, nearest, quoted},
-    step::{self, RawStep},
+    rules::{self, RawRule},
+    step::{self, Inherit, RawStep},
+    vars::{self, Variables},
     yaml::{Entry, Node, Value},
 };
 
@@ -23,6 +26,12 @@ const NAME_CHARS_MAX: usize = 255;
 pub(crate) struct RawFile {
     /// `None`: GitLab's own three.
     pub stages: Option<Vec<At<String>>>,
+    /// Variables at the top.
+    pub variables: Variables,
+    /// `workflow: rules`.
+    pub workflow: Option<At<Vec<RawRule>>>,
+    /// `workflow: name`.
+    pub name: Option<At<String>>,
     /// In the order of the file.
     pub steps: Vec<RawStep>,
     /// Steps whose templates are at fault. They exist: a step that needs one is not to blame.
@@ -30,37 +39,63 @@ pub(crate) struct RawFile {
 }
 
 /// Reads the file; what does not fit is noted.
-pub(crate) fn read(root: &Node, problems: &mut Problems<'_>) -> Option<RawFile> {
+pub(crate) fn read(root: &Node, trust: Trust, problems: &mut Problems<'_>) -> Option<RawFile> {
     let Value::Map(entries) = &root.value else {
         let message = format!("a pipeline is a mapping of steps, here is {}", root.describe());
         problems.error(Code::WrongType, root.at, message);
         return None;
     };
     let stages = root.get("stages").and_then(|node| read_stages(node, problems));
-    let variables = root.get("variables");
-    if let Some(variables) = variables {
-        step::variables(variables, problems);
-    }
-    let default = root.get("default").filter(|default| mapping(default, &keys::DEFAULT, problems));
+    let variables = root.get("variables").map(|node| vars::read_top(node, problems)).unwrap_or_default();
+    let workflow = root.get("workflow").filter(|workflow| mapping(workflow, &keys::WORKFLOW, problems));
+    let rules = workflow.and_then(|workflow| workflow.get("rules"));
+    let rules = rules.and_then(|node| Some(At { value: rules::read_workflow(node, problems)?, at: node.at }));
+    let name = workflow.and_then(|workflow| workflow.get("name")).and_then(|n| fields::text(n, "`name`", problems));
+    let default = default_of(root, problems);
     let written = steps(entries, problems);
     if written.is_empty() || written.len() > STEPS_MAX {
         let message = format!("a pipeline has 1 to {STEPS_MAX} steps, here are {}", written.len());
         problems.error(Code::StepCount, root.at, message);
         return None;
     }
-    let mut ours = read_ours(root, &written, problems);
+    let mut ours = read_ours(root, &written, trust, problems);
     let mut expander = Expander::new(entries);
-    let base = Base { default, variables };
-    let mut file = RawFile { stages, steps: Vec::with_capacity(written.len()), broken: Vec::new() };
+    let mut file = RawFile {
+        stages,
+        variables,
+        workflow: rules,
+        name,
+        steps: Vec::with_capacity(written.len()),
+        broken: Vec::new(),
+    };
     for entry in written {
         let name = At { value: entry.key.clone(), at: entry.key_at };
-        let ours = ours.remove(entry.key.as_str()).unwrap_or_default();
-        match base.below(entry, &mut expander, problems) {
+        let ours = ours.remove(entry.key.as_str()).unwrap_or_else(|| Ours::of(trust));
+        match below(entry, default.as_ref(), &mut expander, problems) {
             Some(node) => file.steps.push(step::read(name, &node, ours, problems)),
             None => file.broken.push(name.value),
         }
     }
     Some(file)
+}
+
+/// `default`, with what GitLab once had at the top of a file.
+fn default_of(root: &Node, problems: &mut Problems<'_>) -> Option<Node> {
+    let default = root.get("default").filter(|default| mapping(default, &keys::DEFAULT, problems));
+    let mut entries = default.map(|default| default.entries().to_vec()).unwrap_or_default();
+    for entry in root.entries().iter().filter(|entry| keys::MOVED_TO_DEFAULT.contains(&entry.key.as_str())) {
+        let key = quoted(&entry.key);
+        if let Some(both) = entries.iter().find(|other| other.key == entry.key) {
+            let message = format!("{key} is written at the top and in `default`");
+            problems.error(Code::DuplicateKey, entry.key_at, message).also(both.key_at, "in `default`, here");
+            continue;
+        }
+        let message = format!("{key} at the top of the file is an old way to write it");
+        problems.warning(Code::Notice, entry.key_at, message).help("write it below `default:`");
+        entries.push(entry.clone());
+    }
+    let at = default.map_or(root.at, |default| default.at);
+    (!entries.is_empty()).then_some(Node { at, value: Value::Map(entries) })
 }
 
 fn read_stages(node: &Node, problems: &mut Problems<'_>) -> Option<Vec<At<String>>> {
@@ -86,8 +121,6 @@ fn is_step(entry: &Entry, problems: &mut Problems<'_>) -> bool {
         return false;
     }
     if keys::MOVED_TO_DEFAULT.contains(&key) {
-        let message = format!("{} at the top of the file is not supported", quoted(key));
-        problems.error(Code::NotSupported, entry.key_at, message).help("write it below `default:`");
         return false;
     }
     let has_script = ["script", "extends", "trigger"].iter().any(|key| entry.value.get(key).is_some());
@@ -105,13 +138,22 @@ fn is_step(entry: &Entry, problems: &mut Problems<'_>) -> bool {
     true
 }
 
-fn read_ours<'n>(root: &'n Node, steps: &[&Entry], problems: &mut Problems<'_>) -> HashMap<&'n str, Ours> {
-    let jobs = root.get(".pipelinex").map(|node| ours::jobs(node, problems)).unwrap_or_default();
+fn read_ours<'n>(
+    root: &'n Node,
+    steps: &[&Entry],
+    trust: Trust,
+    problems: &mut Problems<'_>,
+) -> HashMap<&'n str, Ours> {
+    let jobs = root.get(".pipelinex").map(|node| ours::jobs(node, trust, problems)).unwrap_or_default();
+    let of_step = match trust {
+        Trust::Operator => ours::read,
+        Trust::Project => ours::read_project,
+    };
     let names: std::collections::HashSet<&str> = steps.iter().map(|entry| entry.key.as_str()).collect();
     let mut read = HashMap::new();
     for entry in jobs {
         if names.contains(entry.key.as_str()) {
-            read.insert(entry.key.as_str(), ours::read(&entry.value, problems));
+            read.insert(entry.key.as_str(), of_step(&entry.value, problems));
         } else {
             let message = format!("`.pipelinex: jobs` names {}, which is no step", quoted(&entry.key));
             let names = steps.iter().map(|entry| entry.key.as_str());
@@ -121,29 +163,20 @@ fn read_ours<'n>(root: &'n Node, steps: &[&Entry], problems: &mut Problems<'_>) 
     read
 }
 
-/// What lies below every step.
-struct Base<'n> {
-    default: Option<&'n Node>,
-    variables: Option<&'n Node>,
-}
-
-impl Base<'_> {
-    /// The step as it counts. `default` gives whole keys that the step does not have; variables are merged by name.
-    fn below(&self, entry: &Entry, expander: &mut Expander<'_>, problems: &mut Problems<'_>) -> Option<Rc<Node>> {
-        let node = expander.step(entry, problems)?;
-        let Value::Map(own) = &node.value else {
-            return Some(node);
-        };
-        let mut base: Vec<Entry> = Vec::new();
-        for entry in self.default.map(Node::entries).unwrap_or_default() {
-            if !own.iter().any(|own| own.key == entry.key) {
-                base.push(entry.clone());
-            }
-        }
-        if let Some(variables) = self.variables {
-            base.push(Entry { key: "variables".to_owned(), key_at: variables.at, value: variables.clone() });
-        }
-        let base = Node { at: entry.key_at, value: Value::Map(base) };
-        expander.lay(&node, &base, problems).map(Rc::new)
-    }
+/// The step as it counts: templates below it, then whole keys of `default` that it does not have, as far as it inherits them.
+fn below(
+    entry: &Entry,
+    default: Option<&Node>,
+    expander: &mut Expander<'_>,
+    problems: &mut Problems<'_>,
+) -> Option<Rc<Node>> {
+    let node = expander.step(entry, problems)?;
+    let Value::Map(own) = &node.value else {
+        return Some(node);
+    };
+    let inherit = Inherit::read(&node, "default", problems);
+    let missing = |base: &&Entry| inherit.takes(&base.key) && !own.iter().any(|own| own.key == base.key);
+    let base = default.map(Node::entries).unwrap_or_default().iter().filter(missing).cloned().collect();
+    let base = Node { at: entry.key_at, value: Value::Map(base) };
+    expander.lay(&node, &base, problems).map(Rc::new)
 }

@@ -46,14 +46,22 @@ impl<'a> Problems<'a> {
 
     /// Notes a problem that refuses the file.
     pub fn error(&mut self, code: Code, at: Place, message: impl Into<String>) -> Noted<'_, 'a> {
-        let message = message.into();
+        self.note(Severity::Error, code, at, message.into())
+    }
+
+    /// Notes something that a person should know of a file that runs all the same.
+    pub fn warning(&mut self, code: Code, at: Place, message: impl Into<String>) -> Noted<'_, 'a> {
+        self.note(Severity::Warning, code, at, message.into())
+    }
+
+    fn note(&mut self, severity: Severity, code: Code, at: Place, message: String) -> Noted<'_, 'a> {
         let known = self.found.iter().any(|(p, d)| *p == at && d.code == code && d.message == message);
         if known || self.found.len() >= PROBLEMS_MAX {
             return Noted { problems: self, index: None };
         }
         let diagnostic = Diagnostic {
             code,
-            severity: Severity::Error,
+            severity,
             file: self.file.to_owned(),
             line: at.line,
             column: at.column,
@@ -67,17 +75,41 @@ impl<'a> Problems<'a> {
         Noted { problems: self, index: Some(index) }
     }
 
+    /// Whether nothing was noted that refuses the file.
     pub fn is_empty(&self) -> bool {
-        self.found.is_empty()
+        self.found.iter().all(|(_, diagnostic)| diagnostic.severity == Severity::Warning)
     }
 
-    /// The value, if nothing was noted; else all that was, in the order of the file.
-    pub fn finish<T>(mut self, value: Option<T>) -> Result<T, Rejected> {
+    /// The value, if nothing was noted that refuses the file; else all that was, in the order of the file.
+    pub fn finish<T>(self, value: Option<T>) -> Result<T, Rejected> {
+        self.finish_with_warnings(value).map(|(value, _)| value)
+    }
+
+    /// The same, with the warnings of a file that runs.
+    pub fn finish_with_warnings<T>(mut self, value: Option<T>) -> Result<(T, Vec<Diagnostic>), Rejected> {
         self.found.sort_by_key(|(place, _)| *place);
+        let accepted = self.is_empty();
+        let diagnostics = self.found.into_iter().map(|(_, diagnostic)| diagnostic).collect();
         match value {
-            Some(value) if self.found.is_empty() => Ok(value),
-            _ => Err(Rejected { diagnostics: self.found.into_iter().map(|(_, diagnostic)| diagnostic).collect() }),
+            Some(value) if accepted => Ok((value, diagnostics)),
+            _ => Err(Rejected { diagnostics }),
         }
+    }
+
+    /// The place of a character inside of a scalar that is written in one line, with or without quotes; else that of the scalar.
+    pub fn inside(&self, at: Place, text: &str, character: usize) -> Place {
+        let line =
+            (at.line as usize).checked_sub(1).and_then(|index| self.lines.get(index)).copied().unwrap_or_default();
+        let written: String = line.chars().skip((at.column as usize).saturating_sub(1)).collect();
+        let begins = if written.starts_with(text) {
+            0
+        } else if written.get(1..).is_some_and(|inner| written.starts_with(['"', '\'']) && inner.starts_with(text)) {
+            1
+        } else {
+            return at;
+        };
+        let column = at.column.saturating_add(u32::try_from(begins + character).unwrap_or(0));
+        Place { column, width: 1, ..at }
     }
 
     fn excerpt(&self, at: Place) -> String {

@@ -15,27 +15,14 @@ use crate::folder::Folder;
 /// The file, at the top of what is submitted.
 pub const FILE: &str = ".pipelinex.yml";
 
-/// A pipeline of a project's own is not run yet, and no key of one is left unread.
-const TOP: Keys = Keys {
-    of: "this file",
-    known: &[".pipelinex"],
-    planned: &[
-        "stages",
-        "default",
-        "variables",
-        "include",
-        "workflow",
-        "image",
-        "services",
-        "before_script",
-        "after_script",
-    ],
-};
+const TOP: Keys = Keys { of: "this file", known: &[".pipelinex"], planned: &[] };
 const OURS: Keys = Keys {
     of: "`.pipelinex`",
     known: &["stack", "folder", "versions"],
     planned: &["build", "test", "start", "port", "env", "jobs"],
 };
+/// What of it is there beside steps of the project's own; the folder of a step is its script's affair.
+const OURS_WITH_STEPS: Keys = Keys { of: "`.pipelinex`", known: &["stack", "versions", "jobs"], planned: &["folder"] };
 const STACK: Keys = Keys { of: "`stack`", known: &["language", "framework", "build_tool"], planned: &[] };
 const STACK_SHAPE: &str = "a stack is written like `node/express/npm`";
 
@@ -48,6 +35,8 @@ pub struct Corrections {
     pub folder: Option<Option<Folder>>,
     /// Versions by what they are of.
     pub versions: BTreeMap<String, String>,
+    /// Whether the file is a pipeline besides: it has something at its top that is neither ours nor hidden.
+    pub is_pipeline: bool,
 }
 
 /// Reads the file.
@@ -58,13 +47,18 @@ pub fn read(content: &str) -> Result<Corrections, Rejected> {
 }
 
 fn corrections(root: &Node, problems: &mut Problems<'_>) -> Corrections {
-    if matches!(root.value, Value::Null) || !mapping(root, &TOP, problems) {
-        return Corrections::default();
+    let is_pipeline = root.entries().iter().any(|entry| !entry.key.starts_with('.'));
+    let nothing = Corrections { is_pipeline, ..Corrections::default() };
+    // What a pipeline has is read where it is made a plan of.
+    if matches!(root.value, Value::Null) || (!is_pipeline && !mapping(root, &TOP, problems)) {
+        return nothing;
     }
-    let Some(ours) = root.get(".pipelinex").filter(|ours| mapping(ours, &OURS, problems)) else {
-        return Corrections::default();
+    let keys = if is_pipeline { &OURS_WITH_STEPS } else { &OURS };
+    let Some(ours) = root.get(".pipelinex").filter(|ours| mapping(ours, keys, problems)) else {
+        return nothing;
     };
     Corrections {
+        is_pipeline,
         stack: ours.get("stack").and_then(|node| stack(node, problems)),
         folder: ours.get("folder").and_then(|node| folder(node, problems)),
         versions: ours.get("versions").map(|node| versions(node, problems)).unwrap_or_default(),
@@ -134,8 +128,17 @@ mod tests {
     }
 
     #[test]
+    fn a_file_with_steps_is_a_pipeline_and_may_name_a_stack_besides() {
+        let corrections = read("unit: {script: make test}\n.pipelinex: {stack: a/b/c, jobs: {unit: {}}}\n").unwrap();
+        assert!(corrections.is_pipeline && corrections.stack == Some(StackKey::new("a", "b", "c")));
+        assert!(read("stages: [a]").unwrap().is_pipeline && !read(".pipelinex: {}").unwrap().is_pipeline);
+        let told = read("unit: {script: make test}\n.pipelinex: {folder: web}\n").unwrap_err().to_string();
+        assert!(told.contains("`folder` in `.pipelinex` is not supported yet"), "{told}");
+    }
+
+    #[test]
     fn a_word_that_is_not_understood_is_told_with_its_line() {
-        let text = ".pipelinex:\n  stakc: a/b/c\n  stack: java\n  folder: ../x\n  start: node x.js\n  versions: [node]\nstages: [x]\nbuild: {script: x}\n";
+        let text = ".pipelinex:\n  stakc: a/b/c\n  stack: java\n  folder: ../x\n  start: node x.js\n  versions: [node]\n.hidden: {}\n";
         let told = read(text).unwrap_err().to_string();
         for part in [
             ".pipelinex.yml:2:3: error[PX003]: unknown key `stakc` in `.pipelinex`",
@@ -144,8 +147,7 @@ mod tests {
             "`../x` has `..` in it",
             "`start` in `.pipelinex` is not supported yet",
             "`versions` is a mapping of tools",
-            "`stages` in this file is not supported yet",
-            "unknown key `build` in this file",
+            "unknown key `.hidden` in this file",
         ] {
             assert!(told.contains(part), "{part}: {told}");
         }

@@ -200,7 +200,7 @@ impl<'r> Names<'r> {
     }
 }
 
-fn stage_of(step: &RawStep) -> &str {
+pub(crate) fn stage_of(step: &RawStep) -> &str {
     step.stage.as_ref().map_or(STAGE_BY_DEFAULT, |stage| &stage.value)
 }
 
@@ -211,14 +211,15 @@ fn model(step: &RawStep, slug: Slug) -> Option<Step> {
         name: step.name.value.clone(),
         slug,
         stage: stage_of(step).to_owned(),
-        image: step.image.clone()?,
+        image: step.image.as_ref()?.value.clone(),
         script: step.script.clone(),
         before_script: step.before_script.clone(),
         after_script: step.after_script.clone(),
-        variables: step.variables.clone(),
+        variables: step.environment.clone(),
         needs: step.needs.as_ref().map(|needs| needs.iter().map(need).collect()),
-        when: step.when,
-        allow_failure: step.allow_failure.clone(),
+        dependencies: step.dependencies.as_ref().map(|names| names.iter().map(|name| name.value.clone()).collect()),
+        when: step.when.unwrap_or_default(),
+        allow_failure: step.allow_failure.clone().unwrap_or_default(),
         timeout_seconds: step.timeout_seconds,
         artifacts: step.artifacts.clone(),
         kind: step.ours.kind,

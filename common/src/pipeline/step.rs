@@ -6,59 +6,132 @@ use super::{
     diagnostic::Code,
     fields::{self, globs, list, mapping, one_of, text, wrong_type},
     keys,
+    matrix::{self, Parallel, Row},
     model::{AllowFailure, Artifacts, ArtifactsWhen, When},
     ours::Ours,
-    problems::{At, Place, Problems, quoted},
+    problems::{At, Problems, quoted},
+    rules::{self, RawRule},
     units,
+    vars::{self, Variables},
     yaml::{Node, Value},
 };
 
 /// A step as it is written, templates and defaults laid below it.
+#[derive(Clone)]
 pub(crate) struct RawStep {
     pub name: At<String>,
     pub stage: Option<At<String>>,
-    pub image: Option<String>,
+    pub image: Option<At<String>>,
     pub script: Vec<String>,
     pub before_script: Vec<String>,
     pub after_script: Vec<String>,
-    pub variables: BTreeMap<String, String>,
+    /// Its own.
+    pub variables: Variables,
+    /// Which of those at the top it has besides.
+    pub inherit_variables: Inherit,
+    /// All that count, once they are known.
+    pub environment: BTreeMap<String, String>,
     pub needs: Option<Vec<RawNeed>>,
-    pub when: When,
-    pub allow_failure: AllowFailure,
+    pub dependencies: Option<Vec<At<String>>>,
+    pub rules: Option<Vec<RawRule>>,
+    pub parallel: Option<Parallel>,
+    /// `None`: it does not say.
+    pub when: Option<When>,
+    pub allow_failure: Option<AllowFailure>,
     pub timeout_seconds: Option<u64>,
     pub artifacts: Artifacts,
     pub ours: Ours,
 }
 
+/// What of `default` or of the variables at the top counts for a step.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(crate) enum Inherit {
+    #[default]
+    All,
+    Nothing,
+    Only(Vec<String>),
+}
+
+impl Inherit {
+    /// Whether this name does.
+    pub fn takes(&self, name: &str) -> bool {
+        match self {
+            Self::All => true,
+            Self::Nothing => false,
+            Self::Only(names) => names.iter().any(|own| own == name),
+        }
+    }
+
+    /// Reads one half of `inherit`.
+    pub fn read(step: &Node, half: &str, problems: &mut Problems<'_>) -> Self {
+        let inherit = step.get("inherit").filter(|inherit| mapping(inherit, &keys::INHERIT, problems));
+        let Some(node) = inherit.and_then(|inherit| inherit.get(half)) else { return Self::All };
+        let what = format!("`inherit: {half}`");
+        if let Value::List(_) = &node.value {
+            let names = fields::texts(node, &what, problems).unwrap_or_default();
+            return Self::Only(names.into_iter().map(|name| name.value).collect());
+        }
+        match fields::boolean(node, &what, problems) {
+            Some(false) => Self::Nothing,
+            _ => Self::All,
+        }
+    }
+}
+
 /// An item of `needs`.
+#[derive(Clone)]
 pub(crate) struct RawNeed {
     pub step: At<String>,
     pub optional: bool,
     pub artifacts: bool,
+    /// Which instances of a step with a matrix; `None`: all.
+    pub picked: Option<Vec<Row>>,
 }
 
 /// Reads the step; what does not fit is noted and left out.
 pub(crate) fn read(name: At<String>, node: &Node, ours: Ours, problems: &mut Problems<'_>) -> RawStep {
     mapping(node, &keys::STEP, problems);
-    let when = node.get("when").and_then(|node| read_when(node, problems)).unwrap_or_default();
-    let by_default = if when == When::Manual { AllowFailure::Yes } else { AllowFailure::No };
+    notices(node, problems);
+    let when = node.get("when").and_then(|node| read_when(node, problems));
     let mut lines = |key| node.get(key).map(|node| script(node, key, problems)).unwrap_or_default();
     let (before_script, after_script) = (lines("before_script"), lines("after_script"));
+    let rules = node.get("rules").and_then(|node| rules::read(node, problems));
+    if let (Some(rules), Some(written)) = (&rules, node.get("rules")) {
+        rules::check_possible(&name, rules, written.at, problems);
+    }
     RawStep {
         script: read_script(node, &name, problems),
         before_script,
         after_script,
         stage: node.get("stage").and_then(|node| text(node, "`stage`", problems)),
         image: read_image(node, &name, problems),
-        variables: node.get("variables").map(|node| variables(node, problems)).unwrap_or_default(),
+        variables: node.get("variables").map(|node| vars::read(node, problems)).unwrap_or_default(),
+        inherit_variables: Inherit::read(node, "variables", problems),
+        environment: BTreeMap::new(),
         needs: node.get("needs").and_then(|node| read_needs(node, problems)),
+        dependencies: node.get("dependencies").and_then(|node| read_dependencies(node, problems)),
+        rules,
+        parallel: node.get("parallel").and_then(|node| matrix::read(node, problems)),
         when,
-        allow_failure: node.get("allow_failure").and_then(|n| read_allow_failure(n, problems)).unwrap_or(by_default),
+        allow_failure: node.get("allow_failure").and_then(|n| read_allow_failure(n, problems)),
         timeout_seconds: node.get("timeout").and_then(|node| read_timeout(node, problems)),
         artifacts: node.get("artifacts").map(|node| read_artifacts(node, problems)).unwrap_or_default(),
         name,
         ours,
     }
+}
+
+/// What is read, runs without, and is said: a step means the same with and without these.
+fn notices(node: &Node, problems: &mut Problems<'_>) {
+    for (key, says) in keys::WITHOUT_EFFECT {
+        let Some(entry) = node.entries().iter().find(|entry| entry.key == *key) else { continue };
+        problems.warning(Code::Notice, entry.key_at, format!("{} has no effect here: {says}", quoted(key)));
+    }
+}
+
+fn read_dependencies(node: &Node, problems: &mut Problems<'_>) -> Option<Vec<At<String>>> {
+    list(node, "`dependencies`", problems)?;
+    fields::texts(node, "`dependencies`", problems)
 }
 
 fn read_script(node: &Node, name: &At<String>, problems: &mut Problems<'_>) -> Vec<String> {
@@ -103,7 +176,7 @@ fn script(node: &Node, key: &str, problems: &mut Problems<'_>) -> Vec<String> {
     }
 }
 
-fn read_image(node: &Node, name: &At<String>, problems: &mut Problems<'_>) -> Option<String> {
+fn read_image(node: &Node, name: &At<String>, problems: &mut Problems<'_>) -> Option<At<String>> {
     let Some(image) = node.get("image") else {
         let message = format!("step {} has no `image`, and `default` has none", quoted(&name.value));
         problems.error(Code::MissingKey, name.at, message);
@@ -111,6 +184,7 @@ fn read_image(node: &Node, name: &At<String>, problems: &mut Problems<'_>) -> Op
     };
     let image = match &image.value {
         Value::Map(_) if mapping(image, &keys::IMAGE, problems) => {
+            check_image(image, problems);
             fields::required(image, "name", "`image`", problems)?
         }
         _ => image,
@@ -121,14 +195,42 @@ fn read_image(node: &Node, name: &At<String>, problems: &mut Problems<'_>) -> Op
         problems.error(Code::InvalidValue, written.at, message);
         return None;
     }
-    Some(written.value)
+    Some(written)
 }
 
-fn read_when(node: &Node, problems: &mut Problems<'_>) -> Option<When> {
+/// The long form says what is so anyway: the image's own entry point is never asked, and what is there is not pulled again.
+fn check_image(image: &Node, problems: &mut Problems<'_>) {
+    if let Some(entrypoint) = image.get("entrypoint") {
+        let parts = fields::texts_or_empty(entrypoint, "`entrypoint`", problems).unwrap_or_default();
+        if parts.iter().any(|part| !part.is_empty()) {
+            problems
+                .error(
+                    Code::NotSupported,
+                    entrypoint.at,
+                    "an entry point of an image is never run: a shell is the first program",
+                )
+                .help("write `entrypoint: [\"\"]`, or leave it out, and begin the script with that program");
+        }
+    }
+    if let Some(policy) = image.get("pull_policy") {
+        let words = fields::texts(policy, "`pull_policy`", problems).unwrap_or_default();
+        if !words.iter().any(|word| word.value == "if-not-present") {
+            problems
+                .error(Code::NotSupported, policy.at, "an image that is there is not pulled again")
+                .help("write `pull_policy: if-not-present`, or leave it out");
+        }
+    }
+}
+
+pub(crate) fn read_when(node: &Node, problems: &mut Problems<'_>) -> Option<When> {
     if let Value::Scalar { text, .. } = &node.value
         && matches!(text.as_str(), "delayed" | "never")
     {
-        problems.error(Code::NotSupported, node.at, format!("`when: {text}` is not supported yet"));
+        let help = match text.as_str() {
+            "never" => "it is for `rules`; a step that never runs can be left out, or named with a leading dot",
+            _ => "write `when: manual`, or leave it out to have the step run at once",
+        };
+        problems.error(Code::NotSupported, node.at, format!("`when: {text}` is not supported here")).help(help);
         return None;
     }
     let choices = [
@@ -140,7 +242,7 @@ fn read_when(node: &Node, problems: &mut Problems<'_>) -> Option<When> {
     one_of(node, "`when`", &choices, problems)
 }
 
-fn read_allow_failure(node: &Node, problems: &mut Problems<'_>) -> Option<AllowFailure> {
+pub(crate) fn read_allow_failure(node: &Node, problems: &mut Problems<'_>) -> Option<AllowFailure> {
     if let Value::Map(_) = &node.value {
         mapping(node, &keys::ALLOW_FAILURE, problems);
         let codes = fields::required(node, "exit_codes", "`allow_failure`", problems)?;
@@ -154,7 +256,11 @@ fn read_allow_failure(node: &Node, problems: &mut Problems<'_>) -> Option<AllowF
 }
 
 fn read_timeout(node: &Node, problems: &mut Problems<'_>) -> Option<u64> {
-    let written = text(node, "`timeout`", problems)?;
+    read_timeout_as(node, "`timeout`", problems)
+}
+
+fn read_timeout_as(node: &Node, what: &str, problems: &mut Problems<'_>) -> Option<u64> {
+    let written = text(node, what, problems)?;
     match units::duration_seconds(&written.value) {
         Ok(seconds) => Some(seconds),
         Err(help) => {
@@ -165,41 +271,7 @@ fn read_timeout(node: &Node, problems: &mut Problems<'_>) -> Option<u64> {
     }
 }
 
-/// Environment variables: a mapping of names to scalars.
-pub(crate) fn variables(node: &Node, problems: &mut Problems<'_>) -> BTreeMap<String, String> {
-    let Value::Map(entries) = &node.value else {
-        wrong_type(node, "`variables`", "a mapping", problems);
-        return BTreeMap::new();
-    };
-    let mut variables = BTreeMap::new();
-    for entry in entries {
-        check_variable_name(&entry.key, entry.key_at, problems);
-        match &entry.value.value {
-            Value::Scalar { text, .. } => drop(variables.insert(entry.key.clone(), text.clone())),
-            Value::Map(_) => {
-                let message = format!("the long form of variable {} is not supported yet", quoted(&entry.key));
-                problems.error(Code::NotSupported, entry.value.at, message).help("write `NAME: value`");
-            }
-            Value::Null | Value::List(_) => {
-                let what = format!("variable {}", quoted(&entry.key));
-                wrong_type(&entry.value, &what, "a text (`\"\"` for an empty one)", problems);
-            }
-        }
-    }
-    variables
-}
-
-fn check_variable_name(name: &str, at: Place, problems: &mut Problems<'_>) {
-    let mut bytes = name.bytes();
-    let first = bytes.next().is_some_and(|b| b.is_ascii_alphabetic() || b == b'_');
-    if !first || !bytes.all(|b| b.is_ascii_alphanumeric() || b == b'_') {
-        problems
-            .error(Code::InvalidValue, at, format!("{} is no name of a variable", quoted(name)))
-            .help("letters, digits and `_`, and no digit first");
-    }
-}
-
-fn read_needs(node: &Node, problems: &mut Problems<'_>) -> Option<Vec<RawNeed>> {
+pub(crate) fn read_needs(node: &Node, problems: &mut Problems<'_>) -> Option<Vec<RawNeed>> {
     let items = list(node, "`needs`", problems)?;
     Some(items.iter().filter_map(|item| read_need(item, problems)).collect())
 }
@@ -207,13 +279,15 @@ fn read_needs(node: &Node, problems: &mut Problems<'_>) -> Option<Vec<RawNeed>> 
 fn read_need(node: &Node, problems: &mut Problems<'_>) -> Option<RawNeed> {
     let Value::Map(_) = &node.value else {
         let step = text(node, "an item of `needs`", problems)?;
-        return Some(RawNeed { step, optional: false, artifacts: true });
+        return Some(RawNeed { step, optional: false, artifacts: true, picked: None });
     };
     mapping(node, &keys::NEED, problems);
     let job = fields::required(node, "job", "an item of `needs`", problems)?;
     let step = text(job, "`job`", problems)?;
+    let picked = node.get("parallel").map(|node| matrix::read_matrix(node, problems));
     let mut flag = |key| node.get(key).and_then(|node| fields::boolean(node, &format!("`{key}`"), problems));
-    Some(RawNeed { step, optional: flag("optional").unwrap_or(false), artifacts: flag("artifacts").unwrap_or(true) })
+    let (optional, artifacts) = (flag("optional").unwrap_or(false), flag("artifacts").unwrap_or(true));
+    Some(RawNeed { step, optional, artifacts, picked: picked.flatten() })
 }
 
 fn read_artifacts(node: &Node, problems: &mut Problems<'_>) -> Artifacts {
@@ -221,17 +295,38 @@ fn read_artifacts(node: &Node, problems: &mut Problems<'_>) -> Artifacts {
     let paths = node.get("paths").and_then(|node| glob_list(node, "`paths`", problems)).unwrap_or_default();
     let exclude = node.get("exclude").and_then(|node| glob_list(node, "`exclude`", problems)).unwrap_or_default();
     let reports = node.get("reports").filter(|reports| mapping(reports, &keys::REPORTS, problems));
-    let junit = reports.and_then(|reports| reports.get("junit")).and_then(|node| globs(node, "`junit`", problems));
+    let mut report = |key: &str| {
+        let node = reports.and_then(|reports| reports.get(key))?;
+        globs(node, &format!("`{key}`"), problems)
+    };
+    let (junit, dotenv) = (report("junit"), report("dotenv"));
+    if let Some(expire) = node.get("expire_in") {
+        read_expiry(expire, problems);
+    }
     let choices = [
         ("on_success", ArtifactsWhen::OnSuccess),
         ("on_failure", ArtifactsWhen::OnFailure),
         ("always", ArtifactsWhen::Always),
     ];
     let when = node.get("when").and_then(|node| one_of(node, "`artifacts: when`", &choices, problems));
-    Artifacts { paths, exclude, when: when.unwrap_or_default(), junit: junit.unwrap_or_default() }
+    Artifacts {
+        paths,
+        exclude,
+        when: when.unwrap_or_default(),
+        junit: junit.unwrap_or_default(),
+        dotenv: dotenv.unwrap_or_default(),
+    }
 }
 
-/// Only `junit` may be one text instead of a list, as in GitLab.
+/// Artifacts live as long as their job, which the operator decides.
+fn read_expiry(node: &Node, problems: &mut Problems<'_>) {
+    if !matches!(&node.value, Value::Scalar { text, .. } if text == "never") {
+        read_timeout_as(node, "`expire_in`", problems);
+    }
+    problems.warning(Code::Notice, node.at, "`expire_in` has no effect here: artifacts are kept as long as their job");
+}
+
+/// Only reports may be one text instead of a list, as in GitLab.
 fn glob_list(node: &Node, what: &str, problems: &mut Problems<'_>) -> Option<Vec<String>> {
     list(node, what, problems)?;
     globs(node, what, problems)

@@ -52,7 +52,7 @@ rules! {
 impl GitRule {
     /// A problem of the repository as a whole.
     pub fn problem(self, message: impl Into<String>, hint: impl Into<String>) -> Problem {
-        Problem { rule: self.as_str().to_owned(), path: None, message: message.into(), hint: hint.into() }
+        Problem { rule: self.as_str().to_owned(), path: None, message: message.into(), hint: hint.into(), place: None }
     }
 
     /// A problem of one field or entry, whose name is safe to show.
@@ -147,7 +147,7 @@ impl From<Refusal> for CloneError {
             rule => rule.says(),
         };
         let rule = refusal.rule.as_str().replacen("zip-", "git-", 1);
-        Self::Refused(Problem { rule, path: refusal.entry, message: message.to_owned(), hint })
+        Self::Refused(Problem { rule, path: refusal.entry, message: message.to_owned(), hint, place: None })
     }
 }
 

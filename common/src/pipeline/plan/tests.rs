@@ -182,6 +182,7 @@ fn any_step(count: usize) -> impl Strategy<Value = Step> {
             after_script: vec![],
             variables: BTreeMap::new(),
             needs,
+            dependencies: None,
             when,
             allow_failure,
             timeout_seconds: None,

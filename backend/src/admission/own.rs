@@ -1,0 +1,233 @@
+//! The pipeline that a project brings itself: found, read, and made the plan that its job will run.
+
+use std::{collections::BTreeSet, path::Path};
+
+use pipelinex_common::{
+    disk::Versioned,
+    folder::Folder,
+    foreign::{Beneath, ForeignError, shown},
+    metadata::{AdmissionStatus, SourceKind},
+    pipeline::{
+        self, Context, Diagnostic, Pipeline, Trust,
+        context::Origin,
+        own::{self, Plan},
+        project, vars,
+    },
+    policy::Policy,
+    request::{JobRequest, Switches},
+};
+
+use super::{
+    Accepted, AdmissionError, Refused,
+    facts::{self, FILES_MAX},
+    problem::{Place, Problem, Rule},
+    selection, versions,
+};
+use crate::{config::Config, stacks::StackData};
+
+/// The largest pipeline file, in bytes.
+const FILE_MAX: u64 = 512 * 1024;
+/// The name of the pipeline of such a job, for run numbers and history.
+const PIPELINE_NAME: &str = "own";
+/// The most variables of a request.
+const VARIABLES_MAX: usize = 200;
+
+/// A pipeline of the project's own.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Own {
+    /// The plan.
+    pub plan: Plan,
+    /// What its author should know.
+    pub warnings: Vec<String>,
+}
+
+/// The project's own pipeline, where it brings one and the request does not leave it out. Blocks on the disk.
+///
+/// # Errors
+/// [`AdmissionError`]: refused where the operator lets nobody bring one, and for everything that is wrong with its file.
+pub fn find(
+    source: &Path,
+    request: &JobRequest,
+    kind: SourceKind,
+    policy: &Policy,
+) -> Result<Option<Own>, AdmissionError> {
+    let asked = request.pipeline.as_ref();
+    if asked.is_some_and(|asked| asked.own == Some(false)) {
+        return Ok(None);
+    }
+    let named = asked.and_then(|asked| asked.file.as_deref());
+    let file = named.unwrap_or(project::FILE);
+    let beneath = Beneath::open(source)?;
+    let content = match beneath.read(file, FILE_MAX) {
+        Ok(content) => content,
+        Err(ForeignError::Missing(_)) if named.is_none() => return none(asked).map_err(Into::into),
+        Err(error @ ForeignError::Io { .. }) => return Err(error.into()),
+        Err(error) => {
+            let hint = "name a plain file of the project as seen from its top, such as `.gitlab-ci.yml`";
+            return Err(Refused::only(Problem::at(Rule::PROJECT_FILE, file, error.to_string(), hint)).into());
+        }
+    };
+    let text = text_of(file, &content)?;
+    // One that cannot be read at all is told below, where it is read as what it wants to be.
+    let is_pipeline = named.is_some() || project::read(text).is_ok_and(|read| read.is_pipeline);
+    if !is_pipeline {
+        return none(asked).map_err(Into::into);
+    }
+    if !policy.own.pipelines {
+        return Err(Refused::only(not_here(file)).into());
+    }
+    let files: BTreeSet<String> = beneath.walk(FILES_MAX)?.files.into_iter().map(|file| file.path).collect();
+    Ok(Some(compiled(file, text, request, kind, files)?))
+}
+
+fn text_of<'t>(file: &str, content: &'t [u8]) -> Result<&'t str, Refused> {
+    std::str::from_utf8(content.strip_prefix(b"\xef\xbb\xbf").unwrap_or(content)).map_err(|_| {
+        Refused::only(Problem::at(
+            Rule::PROJECT_FILE,
+            file,
+            format!("{} is not in UTF-8", shown(file)),
+            "save it in UTF-8",
+        ))
+    })
+}
+
+/// Where there is no pipeline file, what is said about one has nothing to be about.
+fn none(asked: Option<&Switches>) -> Result<Option<Own>, Refused> {
+    let Some(asked) = asked else { return Ok(None) };
+    let said = [("variables", !asked.variables.is_empty()), ("steps", !asked.steps.is_empty())];
+    match said.iter().find(|(_, said)| *said) {
+        None => Ok(None),
+        Some((field, _)) => {
+            let message = format!("`{field}` is for a pipeline of the project's own, and the project has none");
+            let hint = format!("leave it out, or write {} with steps", project::FILE);
+            Err(Refused::only(Problem::at(Rule::PROJECT_FILE, &format!("pipeline.{field}"), message, hint)))
+        }
+    }
+}
+
+fn not_here(file: &str) -> Problem {
+    let message =
+        format!("the project brings a pipeline of its own in {}, and this server runs none of those", shown(file));
+    let hint = "run it on your machine with `pipelinex run`; or submit with --without-own-pipeline (`\"pipeline\": {\"own\": \
+                false}`) to have the project's stack run instead; or ask the operator, who would start the server with \
+                `--own-pipelines all`";
+    Problem::at(Rule::OWN_PIPELINE_OFF, file, message, hint)
+}
+
+fn compiled(
+    file: &str,
+    text: &str,
+    request: &JobRequest,
+    kind: SourceKind,
+    files: BTreeSet<String>,
+) -> Result<Own, Refused> {
+    let none = Switches::default();
+    let asked = request.pipeline.as_ref().unwrap_or(&none);
+    check_variables(asked)?;
+    let origin = Origin {
+        project: request.project.as_deref().unwrap_or("default"),
+        file,
+        branch: request.branch.as_deref(),
+        tag: None,
+        commit: request.commit.as_deref(),
+        source: if kind == SourceKind::Git { "web" } else { "api" },
+    };
+    let context = Context { given: asked.variables.clone(), files, ..Context::of(&origin) };
+    let compiled = pipeline::compile(file, text, Trust::Project, &context).map_err(|rejected| Refused {
+        problems: rejected.diagnostics.iter().map(|told| problem(file, told)).collect(),
+        candidates: Vec::new(),
+    })?;
+    let pipeline = match asked.steps.as_slice() {
+        [] => compiled.pipeline,
+        names => tried(compiled.pipeline, names, asked.with_needs)?,
+    };
+    let warnings = compiled.warnings.iter().map(|told| {
+        let help = told.help.as_ref().map(|help| format!(" ({help})")).unwrap_or_default();
+        format!("{}:{}:{}: {}{help}", told.file, told.line, told.column, told.message)
+    });
+    let plan = Plan { schema: Plan::SCHEMA, file: file.to_owned(), name: compiled.name, pipeline };
+    Ok(Own { warnings: warnings.collect(), plan })
+}
+
+fn tried(pipeline: Pipeline, names: &[String], with_needs: bool) -> Result<Pipeline, Refused> {
+    let all: Vec<String> = pipeline.steps.iter().map(|step| step.name.clone()).collect();
+    own::only(pipeline, names, with_needs).map_err(|name| {
+        let meant = crate::spelling::nearest(&name, all.iter().map(String::as_str));
+        let hint = meant.map_or_else(|| format!("it has {}", all.join(", ")), |near| format!("did you mean {near}?"));
+        let message = format!("there is no step `{}` in this pipeline", shown(&name));
+        Refused::only(Problem::at(Rule::UNKNOWN_STAGE, "pipeline.steps", message, hint))
+    })
+}
+
+fn check_variables(asked: &Switches) -> Result<(), Refused> {
+    let wrong = |message: String| {
+        let hint = "a name has letters, digits and `_`, and begins with no digit";
+        Refused::only(Problem::at(Rule::PROJECT_FILE, "pipeline.variables", message, hint))
+    };
+    if asked.variables.len() > VARIABLES_MAX {
+        return Err(wrong(format!("the request has more than {VARIABLES_MAX} variables")));
+    }
+    match asked.variables.iter().find(|(name, value)| !vars::is_name(name) || value.contains('\0')) {
+        Some((name, _)) => Err(wrong(format!("`{}` is no variable", shown(name)))),
+        None => Ok(()),
+    }
+}
+
+/// One problem of the file, with its place.
+fn problem(file: &str, told: &Diagnostic) -> Problem {
+    let message = format!("{}:{}:{}: {}", told.file, told.line, told.column, told.message);
+    let hint = told.help.clone().unwrap_or_else(|| "docs/dialect.md says what a pipeline file may have".to_owned());
+    let place = Place {
+        code: told.code.as_str().to_owned(),
+        line: told.line,
+        column: told.column,
+        excerpt: told.excerpt.clone(),
+    };
+    Problem { place: Some(Box::new(place)), ..Problem::at(Rule::PROJECT_FILE, file, message, hint) }
+}
+
+/// The verdict over a project with a pipeline of its own: the contract of a stack does not count, what the operator requires does.
+///
+/// # Errors
+/// [`AdmissionError`].
+pub fn admit(
+    found: &Own,
+    source: &Path,
+    folder: Option<&Folder>,
+    request: &JobRequest,
+    kind: SourceKind,
+    stack: &StackData,
+    config: &Config,
+) -> Result<Accepted, AdmissionError> {
+    let facts = facts::gather(source, folder, &stack.contract)?;
+    let combined = own::lay_in(found.plan.pipeline.clone(), &stack.pipeline, &config.policy.require);
+    let combined = combined.map_err(|clash| {
+        let message = format!(
+            "`{}` of the project's pipeline has the name of {}, which the operator requires of every job",
+            shown(&clash.own),
+            clash.required
+        );
+        let hint = "give that step or stage another name, or leave it out: the operator's is run anyway";
+        Refused::only(Problem::at(Rule::REQUIRED_STAGE_TAKEN, &found.plan.file, message, hint))
+    })?;
+    let wanted = versions::wanted(&stack.contract, |at| facts.look(at));
+    let chosen = selection::versions(&request.versions, &stack.contract, &wanted);
+    let selected = selection::select(request, kind, &combined, &BTreeSet::new(), config);
+    let mut problems = super::contract::of_the_whole(&facts);
+    problems.extend(selected.problems);
+    if !problems.is_empty() {
+        return Err(Refused { problems, candidates: Vec::new() }.into());
+    }
+    let mut warnings = found.warnings.clone();
+    warnings.extend(selected.warnings);
+    let status = if warnings.is_empty() { AdmissionStatus::Accepted } else { AdmissionStatus::AcceptedWithIssues };
+    Ok(Accepted {
+        status,
+        warnings,
+        versions: chosen.versions,
+        switches: selected.switches,
+        stages: selected.stages,
+        database: None,
+        pipeline_name: PIPELINE_NAME.to_owned(),
+    })
+}

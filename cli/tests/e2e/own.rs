@@ -1,0 +1,130 @@
+//! Pipelines that projects bring themselves, here and on a server: the examples of the repository, as a person runs them.
+
+use std::{fs, path::PathBuf};
+
+use pipelinex_common::execution::Execution;
+use serde_json::{Value, json};
+
+use crate::world::{Said, World, names, story, text};
+
+/// The examples name a public image; a story runs them in one that is there.
+const IMAGES: &str = "alpine:3.22=pipelinex/base:bookworm";
+
+fn example(name: &str) -> PathBuf {
+    PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../examples/pipelines").join(name)
+}
+
+async fn run(world: &World, name: &str, more: &[&str]) -> Said {
+    let path = example(name);
+    world.run(&[&["run", path.to_str().unwrap(), "--images", IMAGES], more].concat()).await
+}
+
+/// The folder of the latest run, and how it ended.
+fn latest(world: &World) -> (PathBuf, Execution) {
+    let mut jobs: Vec<String> = names(&world.workspaces).into_iter().filter(|name| !name.starts_with('.')).collect();
+    jobs.sort();
+    let folder = world.workspaces.join(jobs.pop().unwrap());
+    let end = serde_json::from_str(&text(folder.join("final.json"))).unwrap();
+    (folder, end)
+}
+
+/// How each step ended, with its reason.
+fn ends(end: &Execution) -> String {
+    let steps = end.stages.values().flat_map(|stage| stage.steps.values());
+    let told = steps.map(|step| {
+        let reason = step.reason.map(|reason| format!("({reason})")).unwrap_or_default();
+        format!("{}={}{reason}", step.name, step.status)
+    });
+    told.collect::<Vec<_>>().join(" ")
+}
+
+#[test]
+fn a_projects_own_pipeline_runs_here_and_on_a_server_that_lets_it() {
+    story(async |world| {
+        here(world).await;
+        one_step_alone(world).await;
+        on_a_server(world).await;
+    });
+}
+
+async fn here(world: &World) {
+    let ran = run(world, "diamond", &["--follow"]).await;
+    assert_eq!(ran.code, 0, "{ran:?}");
+    let (folder, end) = latest(world);
+    assert_eq!(ends(&end), "words=SUCCESS count=SUCCESS sort=SUCCESS report=SUCCESS");
+    assert_eq!(text(folder.join("artifacts/report/report.txt")).replace(' ', ""), "3\none\nthree\ntwo\n");
+    let steps = |name: &str| end.stages.values().flat_map(|stage| stage.steps.values()).find(|step| step.name == name);
+    let (words, count) = (steps("words").unwrap(), steps("count").unwrap());
+    assert!(words.finished_at <= count.started_at, "what is needed has ended first");
+    assert!(ran.out.contains("words  ┃ $ printf"), "{}", ran.out);
+
+    let ran = run(world, "matrix", &[]).await;
+    assert_eq!(ran.code, 0, "{ran:?}");
+    let (_, end) = latest(world);
+    let matrix = ["linux, small", "linux, large", "windows, small", "windows, large"];
+    let built: Vec<String> = matrix.iter().map(|values| format!("build: [{values}]=SUCCESS")).collect();
+    assert_eq!(ends(&end), format!("{} try linux=SUCCESS", built.join(" ")));
+
+    for (more, shipped) in [
+        (&[][..], "snapshot to staging\n"),
+        (&["-e", "RELEASE=1.2", "-e", "TARGET=production"], "release 1.2 to production\n"),
+    ] {
+        let ran = run(world, "rules", more).await;
+        assert_eq!(ran.code, 0, "{ran:?}");
+        assert_eq!(text(latest(world).0.join("artifacts/ship/shipped.txt")), shipped);
+    }
+    let refused = run(world, "rules", &["-e", "TARGET=production"]).await;
+    assert!(refused.code == 4 && refused.err.contains("`workflow: rules` lets no pipeline run here"), "{refused:?}");
+    assert_eq!(run(world, "after-script", &[]).await.code, 0);
+
+    let ran = run(world, "allow-failure", &[]).await;
+    assert_eq!(ran.code, 1, "{ran:?}");
+    assert_eq!(
+        ends(&latest(world).1),
+        "flaky=FAILED(script_failure) build=SUCCESS broken=FAILED(script_failure) after a failure=SUCCESS always=SUCCESS \
+         ship=SKIPPED(dependency_failed)"
+    );
+    assert!(ran.out.contains("failed: broken: the script ended with code 7\n  ┃ $ exit 7\n"), "{}", ran.out);
+    assert!(ran.err.contains("run only this again: pipelinex run") && ran.err.contains("--step broken"), "{}", ran.err);
+}
+
+async fn one_step_alone(world: &World) {
+    let ran = run(world, "allow-failure", &["--step", "build", "--step", "always"]).await;
+    assert_eq!(ran.code, 0, "{ran:?}");
+    assert_eq!(ends(&latest(world).1), "build=SUCCESS always=SUCCESS");
+    let ran = run(world, "diamond", &["--step", "count", "--needs"]).await;
+    assert_eq!((ran.code, ends(&latest(world).1).as_str()), (0, "words=SUCCESS count=SUCCESS"));
+}
+
+async fn on_a_server(world: &mut World) {
+    let path = example("after-script");
+    let path = path.to_str().unwrap();
+    let server = world.serve(&["serve", "--images", IMAGES]).await;
+    let address = server.url("");
+    let refused = world.run(&["submit", path, "--server", &address]).await;
+    assert!(refused.code == 4 && refused.err.contains("own-pipeline-off"), "{refused:?}");
+    let submitted = world.run(&["submit", path, "--server", &address, "--without-own-pipeline", "--wait"]).await;
+    assert!(submitted.code == 0 && submitted.err.contains("SECRETS"), "{submitted:?}");
+    server.process.stop().await;
+
+    let server = world.serve(&["serve", "--images", IMAGES, "--own-pipelines", "all", "--require", "secrets"]).await;
+    let address = server.url("");
+    let submitted = world.run(&["submit", path, "--server", &address, "--wait", "--json"]).await;
+    assert_eq!(submitted.code, 0, "{submitted:?}");
+    let (folder, end) = latest(world);
+    assert_eq!(ends(&end), "work=SUCCESS SECRETS=SUCCESS");
+    let plan: Value = serde_json::from_str(&text(folder.join("pipelines/plan.json"))).unwrap();
+    assert_eq!((&plan["file"], plan["pipeline"]["steps"].as_array().unwrap().len()), (&json!(".pipelinex.yml"), 1));
+
+    // A file that cannot be read is told with its line, also by a server.
+    let bad = world.path("bad");
+    fs::create_dir(&bad).unwrap();
+    fs::write(bad.join(".pipelinex.yml"), "unit:\n  image: alpine\n  scirpt: x\n").unwrap();
+    let refused = world.run(&["submit", bad.to_str().unwrap(), "--server", &address]).await;
+    assert!(
+        refused.err.contains(".pipelinex.yml:3:3: unknown key `scirpt`")
+            && refused.err.contains("did you mean `script`?"),
+        "{refused:?}"
+    );
+    server.process.stop().await;
+}
