@@ -3,8 +3,10 @@
 //! [`entry`] finds out who asks before a handler runs and holds them to the [`table`]: which right each address needs at all. A
 //! handler then gets a [`Principal`], which nothing else can make, and [`crate::app::App`] gives no job without one.
 
+mod audit;
 mod book;
 pub mod entry;
+pub mod session;
 pub mod table;
 mod wrong;
 

@@ -124,7 +124,11 @@ fn check_type(headers: &HeaderMap) -> Result<(), ApiError> {
     Err(ApiError::Unsupported { code: "not-json", detail: detail.to_owned() })
 }
 
-async fn read(app: &App, body: Body, most: u64) -> Result<BytesMut, ApiError> {
+/// Reads a body of at most so many bytes.
+///
+/// # Errors
+/// 413, and those of a body that breaks off or comes too slowly.
+pub async fn read(app: &App, body: Body, most: u64) -> Result<BytesMut, ApiError> {
     let mut pieces = PacedBody::new(body, &app.config.connections);
     // JSON has no part headers.
     pieces.budget().data();

@@ -227,14 +227,18 @@ async fn sweep(app: App) {
         }
         let store = app.store.clone();
         let swept = tokio::task::spawn_blocking(move || {
-            let keys = if with_keys { store.sweep_keys()? } else { 0 };
+            let keys = if with_keys { store.sweep_keys()? + store.sweep_sessions()? } else { 0 };
             store.sweep_report_archives()?;
             Ok::<_, StoreError>((store.sweep_staging()?, keys))
         });
         match swept.await {
             Ok(Ok((0, 0))) | Err(_) => {}
-            Ok(Ok((uploads, keys))) => tracing::info!(uploads, keys, "abandoned uploads and old keys were removed"),
-            Ok(Err(error)) => tracing::warn!(%error, "abandoned uploads and old keys could not be looked for"),
+            Ok(Ok((uploads, keys))) => {
+                tracing::info!(uploads, keys, "abandoned uploads, old keys and old sessions were removed")
+            }
+            Ok(Err(error)) => {
+                tracing::warn!(%error, "abandoned uploads, old keys and old sessions could not be looked for")
+            }
         }
         sleep(SWEEP_EVERY).await;
     }

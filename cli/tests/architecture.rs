@@ -75,7 +75,16 @@ fn images_are_built_of_the_whole_workspace() {
 }
 
 /// What answers everybody alike: whether the server lives, its own style and script, and pages that say nothing of a job.
-const ANSWERS_EVERYBODY: [&str; 5] = ["health::health", "health::ready", "assets::asset", "home::list", "lines::lines"];
+const ANSWERS_EVERYBODY: [&str; 8] = [
+    "login::form",
+    "login::sign_in",
+    "login::sign_out",
+    "health::health",
+    "health::ready",
+    "assets::asset",
+    "home::list",
+    "lines::lines",
+];
 
 /// Who asks is in the words of every handler, and only the extractor makes one: a job is given to nobody without.
 #[test]

@@ -61,6 +61,26 @@ impl Layout {
         self.access().join("revoked")
     }
 
+    /// One file for each session of a person on the page.
+    pub fn sessions(&self) -> PathBuf {
+        self.access().join("sessions")
+    }
+
+    /// Who did what.
+    pub fn audit(&self) -> PathBuf {
+        self.root.join(".audit/audit.jsonl")
+    }
+
+    /// What was in that file before.
+    pub fn audit_aside(&self, number: u32) -> PathBuf {
+        self.root.join(format!(".audit/audit-{number}.jsonl"))
+    }
+
+    /// Locked by whoever adds a line.
+    pub fn audit_lock(&self) -> PathBuf {
+        self.root.join(".audit/lock")
+    }
+
     /// What was thrown away and is being removed.
     pub fn trash(&self) -> PathBuf {
         self.root.join(".trash")

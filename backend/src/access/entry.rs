@@ -6,13 +6,20 @@ use axum::{
     extract::{MatchedPath, Request, State},
     http::{HeaderMap, Method, header},
     middleware::Next,
-    response::Response,
+    response::{IntoResponse, Response},
 };
 use jiff::Timestamp;
 use pipelinex_common::store::{TokenRecord, read_token};
-use secrecy::SecretString;
+use secrecy::{ExposeSecret, SecretString};
 
-use super::{Auth, Principal, book::ById, table, table::Need, wrong::Verdict};
+use super::{
+    Auth, Principal,
+    audit::{self, Wish},
+    book::ById,
+    session, table,
+    table::Need,
+    wrong::Verdict,
+};
 use crate::{app::App, client::Caller, error::ApiError, web};
 
 /// Compared with where there is no token of that name, so that this costs the same.
@@ -20,20 +27,45 @@ const NOBODYS: &str = "000000000000000000000000000000000000000000000000000000000
 
 /// Lets a request in, as whoever it is from.
 pub async fn enter(State(app): State<App>, path: MatchedPath, mut request: Request, next: Next) -> Response {
-    let (method, headers) = (request.method().clone(), request.headers().clone());
-    let caller = Caller::of(request.extensions());
-    let found = match caller {
-        Ok(caller) => find(&app, path.as_str(), &method, &headers, caller).await,
-        Err(ours) => Err(ours),
+    let (method, headers, uri) = (request.method().clone(), request.headers().clone(), request.uri().clone());
+    let caller = match Caller::of(request.extensions()) {
+        Ok(caller) => caller,
+        Err(ours) => return ours.into_response(),
     };
-    match found {
+    let wish = Wish::of(&method, path.as_str(), &uri);
+    match find(&app, path.as_str(), &method, &headers, caller).await {
         Ok(who) => {
-            if let Some(who) = who {
-                request.extensions_mut().insert(who);
+            if let Some(who) = &who {
+                request.extensions_mut().insert(who.clone());
             }
-            next.run(request).await
+            let response = web::shown_to(who.clone(), next.run(request)).await;
+            audit::write(&app, wish.line(who.as_ref(), caller, &response)).await;
+            response
         }
-        Err(refused) => web::refusal(request.uri(), request.headers(), refused),
+        Err(Refusal::Unknown) if web::may_sign_in(&method, &uri, &headers) => web::to_login(&uri),
+        Err(Refusal::Unknown) => {
+            let detail = "this server wants a token: send `Authorization: Bearer TOKEN`".to_owned();
+            web::refusal(&uri, &headers, ApiError::Unauthorized { detail })
+        }
+        Err(Refusal::Known(who, error)) => {
+            let response = web::refusal(&uri, &headers, error);
+            audit::write(&app, wish.line(who.as_ref(), caller, &response)).await;
+            response
+        }
+    }
+}
+
+/// Why a request is not let in.
+enum Refusal {
+    /// It shows nothing.
+    Unknown,
+    /// What it shows, or who it is from, will not do.
+    Known(Option<Principal>, ApiError),
+}
+
+impl From<ApiError> for Refusal {
+    fn from(error: ApiError) -> Self {
+        Self::Known(None, error)
     }
 }
 
@@ -44,42 +76,58 @@ async fn find(
     method: &Method,
     headers: &HeaderMap,
     caller: Caller,
-) -> Result<Option<Principal>, ApiError> {
+) -> Result<Option<Principal>, Refusal> {
     let row = table::row(method, path);
     let need = row.ok_or_else(|| ApiError::internal(format!("{path} has no row in the table of rights")))?.need;
     if need == Need::Nothing {
         return Ok(None);
     }
-    let who = match app.config.auth {
-        Auth::None => Principal::anonymous(),
-        Auth::Token => with_token(app, headers, caller).await?,
+    let who = match (app.config.auth, bearer(headers)?) {
+        (Auth::None, _) => Principal::anonymous(),
+        (Auth::Token, Some(sent)) => Principal::with_token(&known(app, &sent, caller).await?),
+        (Auth::Token, None) => in_session(app, method, headers, caller.https).await?.ok_or(Refusal::Unknown)?,
     };
-    need.check(&who)?;
+    need.check(&who).map_err(|error| Refusal::Known(Some(who.clone()), error))?;
     Ok(Some(who))
 }
 
-async fn with_token(app: &App, headers: &HeaderMap, caller: Caller) -> Result<Principal, ApiError> {
-    let Some(sent) = bearer(headers)? else {
-        return Err(ApiError::Unauthorized {
-            detail: "this server wants a token: send `Authorization: Bearer TOKEN`".to_owned(),
-        });
+/// Whose session a browser shows.
+async fn in_session(
+    app: &App,
+    method: &Method,
+    headers: &HeaderMap,
+    https: bool,
+) -> Result<Option<Principal>, ApiError> {
+    let Some(secret) = session::cookie(headers, https) else { return Ok(None) };
+    let Some(open) = app.read(move |store| Ok(store.session(secret.expose_secret())?)).await? else { return Ok(None) };
+    let tokens = app.tokens.tokens(app).await?;
+    let Some(token) = tokens.get(&open.token_id).filter(|token| !token.has_expired(Timestamp::now())) else {
+        return Ok(None);
     };
+    session::check_site(method, headers)?;
+    Ok(Some(Principal::with_token(token)))
+}
+
+/// The account of a token.
+///
+/// # Errors
+/// 401; 429 after too many wrong ones.
+pub async fn known(app: &App, sent: &SecretString, caller: Caller) -> Result<TokenRecord, ApiError> {
     let mut tokens = app.tokens.tokens(app).await?;
-    if check(&sent, &tokens).is_none() && !app.wrong_tokens.are_too_many(caller.client, Instant::now()) {
+    if check(sent, &tokens).is_none() && !app.wrong_tokens.are_too_many(caller.client, Instant::now()) {
         tokens = app.tokens.tokens_now(app).await?;
     }
-    match check(&sent, &tokens) {
+    match check(sent, &tokens) {
         Some(token) if token.has_expired(Timestamp::now()) => {
             Err(ApiError::Unauthorized { detail: "your token has expired; ask the operator for a new one".to_owned() })
         }
-        Some(token) => Ok(Principal::with_token(token)),
+        Some(token) => Ok(token.clone()),
         None => Err(wrong(app, caller)),
     }
 }
 
 /// The token that was sent, if it is one of those that are known.
 fn check<'a>(sent: &SecretString, tokens: &'a ById) -> Option<&'a TokenRecord> {
-    use secrecy::ExposeSecret;
     use subtle::ConstantTimeEq;
     let (id, digest) = read_token(sent.expose_secret())?;
     match tokens.get(id) {

@@ -71,6 +71,9 @@ pub const TABLE: &[Row] = &[
     get("/jobs/{id}", SEE),
     post("/jobs/{id}/again", RETRY),
     post("/jobs/{id}/cancel", CANCEL),
+    get("/login", Need::Nothing),
+    post("/login", Need::Nothing),
+    post("/logout", Need::Nothing),
     get("/assets/{name}", Need::Nothing),
 ];
 

@@ -9,7 +9,8 @@ use axum::{
 use crate::{error::ApiError, web};
 
 /// The addresses that take something. What is typed into the form is taken by the pages that show it.
-const TAKEN: [(&str, &[&str]); 7] = [
+const TAKEN: [(&str, &[&str]); 8] = [
+    ("/login", &["to"]),
     ("/api/jobs", &["state", "project", "limit", "cursor"]),
     ("/api/jobs/{id}/findings", &["severity", "stage", "tool"]),
     ("/api/jobs/{id}/tests", &["state", "q", "limit", "cursor"]),

@@ -6,14 +6,16 @@ mod form;
 mod home;
 mod job;
 mod lines;
+mod login;
 mod submit;
 mod words;
 
 pub use form::is_field;
+pub use login::{account, shown_to, to_login};
 
 use askama::Template;
 use axum::{
-    http::{HeaderMap, HeaderValue, StatusCode, Uri, header},
+    http::{HeaderMap, HeaderValue, Method, StatusCode, Uri, header},
     response::{IntoResponse, Response},
 };
 
@@ -38,6 +40,9 @@ pub fn routes(routes: Routes) -> Routes {
         .get("/jobs/{id}", job::page)
         .post("/jobs/{id}/again", submit::again)
         .post("/jobs/{id}/cancel", submit::cancel)
+        .get("/login", login::form)
+        .post("/login", login::sign_in)
+        .post("/logout", login::sign_out)
         .get("/assets/{name}", assets::asset)
 }
 
@@ -54,6 +59,11 @@ pub async fn nothing_here(uri: Uri, headers: HeaderMap) -> Response {
 /// An address that takes other methods.
 pub async fn other_method(uri: Uri, headers: HeaderMap) -> Response {
     refusal(&uri, &headers, ApiError::MethodNotAllowed)
+}
+
+/// Whether whoever asks is a person on a page, who can sign in and then come back.
+pub fn may_sign_in(method: &Method, uri: &Uri, headers: &HeaderMap) -> bool {
+    method.is_safe() && !uri.path().starts_with("/api/") && wants_page(headers)
 }
 
 /// An error, told to a person as a page and to a program as all errors are. Below `/api/` everybody is a program.

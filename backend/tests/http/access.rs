@@ -24,13 +24,13 @@ use crate::{
     support::{Answer, BOUNDARY, TestServer, file, form, good_form, project, request, text},
 };
 
-fn token(store: &Store, name: &str, role: Role, projects: &[&str]) -> String {
+pub fn token(store: &Store, name: &str, role: Role, projects: &[&str]) -> String {
     let grant = Grant { role, projects: projects.iter().map(|project| (*project).to_owned()).collect() };
     let new = NewToken { name: name.to_owned(), grant, expires_at: None };
     store.create_token(new).unwrap().unwrap().1.expose_secret().to_owned()
 }
 
-async fn with_accounts() -> TestServer {
+pub async fn with_accounts() -> TestServer {
     TestServer::start_with(|config| config.auth = Auth::Token).await
 }
 
@@ -40,7 +40,7 @@ async fn ask(server: &TestServer, method: &str, path: &str, token: Option<&str>)
     server.send(request).await
 }
 
-async fn submit(server: &TestServer, token: &str, project_name: Option<&str>) -> Answer {
+pub async fn submit(server: &TestServer, token: &str, project_name: Option<&str>) -> Answer {
     let mut metadata = request();
     if let Some(name) = project_name {
         metadata["project"] = json!(name);

@@ -27,6 +27,7 @@ mod ranges;
 mod redis;
 mod retry;
 mod shares;
+mod signing_in;
 mod streams;
 mod support;
 mod test_cases;

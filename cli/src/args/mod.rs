@@ -18,7 +18,7 @@ pub use self::{
     local::{CheckFormat, LocalArgs, PlanFormat, RunArgs},
     server::{AuthMode, BackendArgs, CommonServerArgs, KeepArgs, LogFormat, WorkerArgs},
     submit::{DetectArgs, GitArgs, ProjectArgs},
-    token::{TokenCommand, TokenPlace},
+    token::{AuditCommand, TokenCommand, TokenPlace},
 };
 use crate::exit::Exit;
 
@@ -198,6 +198,9 @@ pub enum Command {
     /// Who may use a server that runs with --auth token: create, list, revoke
     #[command(subcommand)]
     Token(TokenCommand),
+    /// Who did what to which job from where, and who was refused: tail
+    #[command(subcommand)]
+    Audit(AuditCommand),
     /// Keep a token for a server: it is read from standard input, and tried first
     Login {
         #[command(flatten)]

@@ -2,7 +2,7 @@
 
 use std::{path::PathBuf, time::Duration};
 
-use clap::{Args, Subcommand};
+use clap::{Args, Subcommand, builder::FalseyValueParser};
 use pipelinex_common::access::Role;
 
 use super::values;
@@ -49,4 +49,22 @@ pub struct TokenPlace {
     /// Where jobs live, and the tokens with them [default: as for `serve`]
     #[arg(long, env = "PIPELINEX_WORKSPACES", value_name = "DIR")]
     pub workspaces: Option<PathBuf>,
+}
+
+/// What to do with the record of who did what.
+#[derive(Subcommand, Debug)]
+pub enum AuditCommand {
+    /// Print the last lines of the record, the oldest first
+    Tail {
+        /// So many of them
+        #[arg(long, short = 'n', env = "PIPELINEX_LINES", value_name = "N", default_value_t = 20)]
+        #[arg(value_parser = clap::value_parser!(u32).range(1..=10_000))]
+        lines: u32,
+        /// Go on with those that come, until Ctrl-C
+        #[arg(long, short, env = "PIPELINEX_FOLLOW", value_parser = FalseyValueParser::new())]
+        follow: bool,
+        /// Where jobs live, and the record with them [default: as for `serve`]
+        #[arg(long, env = "PIPELINEX_WORKSPACES", value_name = "DIR")]
+        workspaces: Option<PathBuf>,
+    },
 }

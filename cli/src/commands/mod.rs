@@ -1,6 +1,7 @@
 //! From a command to an exit code. Clients and servers get the runtime that suits them.
 
 mod artifacts;
+mod audit;
 mod cancel;
 mod check;
 mod completions;
@@ -30,7 +31,7 @@ use tokio::runtime::{Builder, Runtime};
 
 use self::settings::Settings;
 use crate::{
-    args::{Cli, Command, DbCommand, ServerAddress},
+    args::{AuditCommand, Cli, Command, DbCommand, ServerAddress},
     client::Client,
     exit::Exit,
     failure::Failure,
@@ -87,6 +88,9 @@ pub fn run(cli: Cli, out: &Output) -> Result<Exit, Failure> {
             interruptible(artifacts::artifacts(&connect(&server, ca_certs)?, out, id, to.as_deref()))
         }
         Command::Db(command) => database(command, ca_certs, out),
+        Command::Audit(AuditCommand::Tail { lines, follow, workspaces }) => {
+            interruptible(audit::tail(out, workspaces.as_deref(), lines, follow))
+        }
         Command::Token(command) => token::token(out, command),
         Command::Login { server } => interruptible(login::login(connect(&server, ca_certs)?, out)),
         Command::Logout { server } => login::logout(&connect(&server, ca_certs)?, out),

@@ -11,7 +11,7 @@ use secrecy::ExposeSecret;
 use serde_json::{Value, json};
 use uuid::Uuid;
 
-use super::settings;
+use super::{audit, settings};
 use crate::{
     args::{TokenCommand, TokenPlace},
     exit::Exit,
@@ -59,6 +59,7 @@ fn create(
             "the account {name} has a token: `pipelinex token revoke {name}` first, and then make the new one"
         )));
     };
+    audit::note(out, store, "make token", &name);
     if out.json() {
         let mut document = describe(&record);
         document["token"] = token.expose_secret().into();
@@ -110,6 +111,7 @@ fn revoke(out: &Output, store: &Store, name: &str) -> Result<Exit, Failure> {
             "there is no token of {name}; `pipelinex token list` shows those there are"
         )));
     }
+    audit::note(out, store, "revoke token", name);
     if out.json() {
         out.document(&json!({"name": name, "revoked": true}))?;
     }

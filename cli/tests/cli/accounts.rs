@@ -40,6 +40,13 @@ fn a_token_is_printed_once_listed_without_itself_and_revoked() {
     assert_eq!(token(&["revoke", "ci"]).code, 0);
     let gone = token(&["revoke", "ci"]);
     assert!(gone.code == 64 && gone.err.contains("no token of ci"), "{}", gone.err);
+    let record = run(&["audit", "tail", "-n", "2", "--workspaces", dir.path().to_str().unwrap()]);
+    assert_eq!(record.out.lines().count(), 2, "{}{}", record.out, record.err);
+    assert!(
+        record.out.contains("make token    ci  done") && record.out.contains("revoke token  ci  done"),
+        "{}",
+        record.out
+    );
     for (args, said) in [
         (&["create", "--role", "root"][..], "a role is viewer"),
         (&["create", "--role", "viewer", "--name", "../x"], "a name is 1 to 40"),

@@ -94,6 +94,7 @@ fn no_flag_and_no_variable_of_the_page_is_invented() {
     let mut known: Vec<String> = COMMANDS.iter().flat_map(|command| flags(&[command]).into_keys()).collect();
     known.extend(["import", "update", "info"].iter().flat_map(|command| flags(&["db", command]).into_keys()));
     known.extend(["create", "list", "revoke"].iter().flat_map(|command| flags(&["token", command]).into_keys()));
+    known.extend(flags(&["audit", "tail"]).into_keys());
     // Those of other programs.
     known.extend(["--release", "--package", "--detach", "--build"].map(str::to_owned));
     let page = readme();

@@ -1,5 +1,6 @@
 //! The file store: stage, admit, load, list. What a worker alone does (claim, record, finish) is in the files beside this one.
 
+mod audit;
 mod claims;
 mod copies;
 mod entries;
@@ -14,6 +15,7 @@ mod read;
 mod record;
 mod reserve;
 mod retention;
+mod sessions;
 mod spare;
 mod staging;
 mod takeover;
@@ -22,6 +24,7 @@ mod wish;
 
 use std::{path::Path, sync::Arc};
 
+pub use audit::AuditLine;
 pub use claims::{
     Claim, ClaimOutcome, ClaimRecord, HeartbeatWatch, Lease, ProcessMark, STILL_FOR, STILL_LOOKS, WorkerIdentity,
 };
@@ -36,6 +39,7 @@ pub use quarantine::{Quarantine, QuarantineKind};
 pub use read::{Job, JobView, Snapshot};
 pub use record::AttemptRecord;
 pub use retention::{Because, EndedJob, Keep, surplus};
+pub use sessions::{IDLE, LONGEST, SessionRecord};
 pub use staging::Staging;
 pub use tokens::{NewToken, TokenRecord, Tokens, read_token};
 pub use wish::{CancelWish, Wished};
@@ -84,7 +88,8 @@ impl Store {
         let runs = layout.index().join("runs");
         let reports = layout.report_archives();
         let work = [layout.staging(), layout.trash(), layout.keys(), layout.index(), runs, reports, layout.spare()];
-        let access = [layout.access(), layout.tokens(), layout.revoked_tokens()];
+        let audit = layout.root().join(".audit");
+        let access = [layout.access(), layout.tokens(), layout.revoked_tokens(), layout.sessions(), audit];
         for folder in work.into_iter().chain(access) {
             let fresh = !folder.exists();
             disk::make_dir(&folder, 0o750)?;
