@@ -183,8 +183,10 @@ fn best_of(candidates: &[Candidate]) -> Result<Option<Recognised>, Refused> {
         let problem = Problem::new(Rule::UNKNOWN_STACK, message, "name the stack that is meant");
         return Err(Refused { candidates: candidates.to_vec(), ..Refused::only(problem) });
     }
-    // A stack that takes any framework is no other choice than the one for this framework.
-    let others: Vec<&Candidate> = others.iter().filter(|other| !covers(&other.stack, &first.stack)).collect();
+    // A stack that takes any framework is no other choice than the one for this framework, and what far less speaks for is none:
+    // the page of a front end is not a site of its own.
+    let is_choice = |other: &&Candidate| !covers(&other.stack, &first.stack) && other.weight * 2 >= first.weight;
+    let others: Vec<&Candidate> = others.iter().filter(is_choice).collect();
     let warning = (!others.is_empty()).then(|| {
         let others: Vec<String> = others.into_iter().map(said).collect();
         format!("taken for {}; it could also be {}: name the stack to choose", said(first), others.join(" or "))

@@ -132,13 +132,14 @@ fn go_is_recognised_and_goes_through_all_stages() {
 }
 
 #[test]
-fn java_without_a_framework_is_recognised_and_goes_through_all_stages() {
+fn java_without_a_framework_and_a_static_site_are_recognised_and_go_through_all_stages() {
     story(async |world| {
         import_advisories(world, "Maven").await;
         let server = world.serve(&["serve", "--parallel", "2"]).await;
         let library =
             submit(world, &server, &example("java-library"), &["--only", "build,test,package,smoke-test"]).await;
         let good = submit(world, &server, &example("java-http-server"), &["--skip", "sca"]).await;
+        let site = submit(world, &server, &example("static-site"), &[]).await;
 
         let status = starts_nothing(&server, &library).await;
         assert_eq!(step(&status, "PACKAGE")["artifacts"], json!(["target/words-1.0.0.jar"]), "{status:#}");
@@ -148,6 +149,11 @@ fn java_without_a_framework_is_recognised_and_goes_through_all_stages() {
             assert_eq!(stage(&status, name)["status"], "SUCCESS", "{name}: {status:#}");
         }
         assert_eq!(status["job"]["pipeline_name"], "java-any-maven", "{status:#}");
+        let status = server.end_of(&site).await;
+        assert_eq!(status["execution"]["state"], "SUCCEEDED", "{status:#}");
+        for name in ["SECRETS", "SAST", "PACKAGE", "SMOKE-TEST", "DAST"] {
+            assert_eq!(stage(&status, name)["status"], "SUCCESS", "{name}: {status:#}");
+        }
         server.process.stop().await;
     });
 }
