@@ -138,8 +138,8 @@ fn a_broken_stack_is_told_at_start_with_file_line_and_column() {
     edit(&dir, "pipeline.yml", "needs: [BUILD]", "needs: [BIULD]");
     insta::assert_snapshot!(broken(&dir), @r#"
 the stacks cannot be used:
-DIR/java-spring-boot-maven/contract.yml:27:1: error[PX003]: unknown key `requierd` in a contract
-27 | requierd: [pom.xml]
+DIR/java-spring-boot-maven/contract.yml:28:1: error[PX003]: unknown key `requierd` in a contract
+28 | requierd: [pom.xml]
    | ^^^^^^^^
 help: did you mean `required`?
 
