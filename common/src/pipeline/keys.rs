@@ -7,11 +7,11 @@ use super::fields::Keys;
 pub(crate) const FILE: Keys = Keys {
     of: "the file",
     known: &["stages", "default", "variables", "workflow", ".pipelinex"],
-    planned: &["include", "spec", "services", "cache", "pages"],
+    planned: &["include", "spec", "services"],
 };
 
 /// Keys that GitLab once had at the top of a file and now has in `default`.
-pub(crate) const MOVED_TO_DEFAULT: &[&str] = &["image", "before_script", "after_script"];
+pub(crate) const MOVED_TO_DEFAULT: &[&str] = &["image", "before_script", "after_script", "cache"];
 
 /// `default`.
 pub(crate) const DEFAULT: Keys = Keys {
@@ -90,14 +90,17 @@ pub(crate) const ALLOW_FAILURE: Keys = Keys { of: "`allow_failure`", known: &["e
 /// `artifacts`.
 pub(crate) const ARTIFACTS: Keys = Keys {
     of: "`artifacts`",
-    known: &["paths", "exclude", "when", "reports", "expire_in"],
-    planned: &["access", "expose_as", "name", "public", "untracked"],
+    known: &["paths", "exclude", "when", "reports", "expire_in", "name", "expose_as", "public"],
+    planned: &["access", "untracked"],
 };
+
+/// Those that are read, and change nothing here.
+pub(crate) const ARTIFACTS_WITHOUT_EFFECT: &[&str] = &["name", "expose_as", "public"];
 
 /// `artifacts: reports`.
 pub(crate) const REPORTS: Keys = Keys {
     of: "`artifacts: reports`",
-    known: &["junit", "dotenv"],
+    known: &["junit"],
     planned: &[
         "accessibility",
         "annotations",
@@ -110,6 +113,7 @@ pub(crate) const REPORTS: Keys = Keys {
         "cyclonedx",
         "dast",
         "dependency_scanning",
+        "dotenv",
         "load_performance",
         "metrics",
         "performance",
@@ -212,8 +216,8 @@ pub(crate) fn instead_of(key: &str) -> Option<&'static str> {
         "secrets" | "id_tokens" => "there is no vault to ask: set a variable with `-e NAME=VALUE`",
         "resource_group" => "jobs of one project may run at the same time: leave it out",
         "start_in" => "leave it out: a step runs as soon as it may",
+        "dotenv" => "write the file among `paths`, and read it in the later script: `. ./values.env`",
         "untracked" => "name what is kept with `paths`",
-        "name" => "leave it out: artifacts are listed by the step that made them",
         "include" => "write the steps of the other file into this one",
         _ => return None,
     })

@@ -295,11 +295,14 @@ fn read_artifacts(node: &Node, problems: &mut Problems<'_>) -> Artifacts {
     let paths = node.get("paths").and_then(|node| glob_list(node, "`paths`", problems)).unwrap_or_default();
     let exclude = node.get("exclude").and_then(|node| glob_list(node, "`exclude`", problems)).unwrap_or_default();
     let reports = node.get("reports").filter(|reports| mapping(reports, &keys::REPORTS, problems));
-    let mut report = |key: &str| {
-        let node = reports.and_then(|reports| reports.get(key))?;
-        globs(node, &format!("`{key}`"), problems)
-    };
-    let (junit, dotenv) = (report("junit"), report("dotenv"));
+    let junit = reports.and_then(|reports| reports.get("junit")).and_then(|node| globs(node, "`junit`", problems));
+    for key in keys::ARTIFACTS_WITHOUT_EFFECT {
+        if let Some(entry) = node.entries().iter().find(|entry| entry.key == *key) {
+            let message =
+                format!("{} has no effect here: artifacts are listed by the step that made them", quoted(key));
+            problems.warning(Code::Notice, entry.key_at, message);
+        }
+    }
     if let Some(expire) = node.get("expire_in") {
         read_expiry(expire, problems);
     }
@@ -309,13 +312,7 @@ fn read_artifacts(node: &Node, problems: &mut Problems<'_>) -> Artifacts {
         ("always", ArtifactsWhen::Always),
     ];
     let when = node.get("when").and_then(|node| one_of(node, "`artifacts: when`", &choices, problems));
-    Artifacts {
-        paths,
-        exclude,
-        when: when.unwrap_or_default(),
-        junit: junit.unwrap_or_default(),
-        dotenv: dotenv.unwrap_or_default(),
-    }
+    Artifacts { paths, exclude, when: when.unwrap_or_default(), junit: junit.unwrap_or_default() }
 }
 
 /// Artifacts live as long as their job, which the operator decides.

@@ -3,6 +3,7 @@
 use std::fmt::Write;
 
 mod mutations;
+mod places;
 
 use super::{
     Code, Pipeline,

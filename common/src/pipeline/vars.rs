@@ -180,7 +180,7 @@ fn kept(name: &str) -> Option<String> {
     SET_BY_THE_WORKER.contains(&name).then(|| format!("${{{name}}}"))
 }
 
-/// Puts the worker's own values in, where [`expand`] and the values of variables were left for it.
+/// Puts the worker's own values in, where the plan has left `${NAME}` for it.
 pub fn complete(text: &str, values: &BTreeMap<String, String>) -> String {
     values.iter().fold(text.to_owned(), |text, (name, value)| text.replace(&format!("${{{name}}}"), value))
 }

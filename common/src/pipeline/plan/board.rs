@@ -26,6 +26,10 @@ struct Summary {
     failed: Option<usize>,
     /// A step because of which a step that wants success does not run, though nothing failed.
     blocked: Option<usize>,
+    /// A step that is needed by name and did not run.
+    skipped: Option<usize>,
+    /// A step that was canceled.
+    canceled: Option<usize>,
 }
 
 impl Summary {
@@ -33,6 +37,8 @@ impl Summary {
         self.waiting |= other.waiting;
         self.failed = self.failed.or(other.failed);
         self.blocked = self.blocked.or(other.blocked);
+        self.skipped = self.skipped.or(other.skipped);
+        self.canceled = self.canceled.or(other.canceled);
     }
 }
 
@@ -117,10 +123,21 @@ impl<'p> Board<'p> {
             Err(missing) => return Verdict::Skip(SkipReason::DependencyFailed { step: missing.to_owned() }),
         };
         // A step that wants success is decided by the first failure; what else it needs may still be running.
-        match (step.when, summary.failed.or(summary.blocked)) {
-            (When::OnSuccess, Some(other)) => Verdict::Skip(self.because_of(other)),
+        // GitLab's order of questions; a step that runs in any case waits all the same until what it needs has ended.
+        let canceled = if summary.failed.is_none() { summary.canceled } else { None };
+        let blocked = match step.when {
+            When::OnSuccess => summary.failed.or(summary.blocked),
+            When::OnFailure => summary.skipped,
+            When::Always | When::Manual => None,
+        };
+        match (step.when, blocked) {
+            (_, Some(other)) => Verdict::Skip(self.because_of(other)),
             _ if summary.waiting => Verdict::Wait,
-            (When::OnFailure, _) if summary.failed.is_none() => Verdict::Skip(SkipReason::NotSelected),
+            (When::Always, None) if summary.skipped.is_some() => Verdict::Start,
+            (When::Always | When::OnFailure, None) if canceled.is_some() => {
+                Verdict::Skip(canceled.map_or(SkipReason::NotSelected, |other| self.because_of(other)))
+            }
+            (When::OnFailure, None) if summary.failed.is_none() => Verdict::Skip(SkipReason::NotSelected),
             _ => Verdict::Start,
         }
     }
@@ -151,6 +168,7 @@ impl<'p> Board<'p> {
         let skipped = matches!(self.states[index], State::Ended(Ended { outcome: StepOutcome::Skipped, .. }));
         let mut summary = self.of_earlier(index);
         summary.blocked = summary.blocked.or(skipped.then_some(index));
+        summary.skipped = skipped.then_some(index);
         summary
     }
 
@@ -167,7 +185,14 @@ impl<'p> Board<'p> {
             StepOutcome::Skipped => (false, step.when == When::Manual && step.allow_failure == AllowFailure::No),
             StepOutcome::Canceled => (false, true),
         };
-        Summary { waiting: false, failed: failed.then_some(index), blocked: blocked.then_some(index) }
+        let canceled = end.outcome == StepOutcome::Canceled;
+        Summary {
+            waiting: false,
+            failed: failed.then_some(index),
+            blocked: blocked.then_some(index),
+            skipped: None,
+            canceled: canceled.then_some(index),
+        }
     }
 
     /// For each stage, what all stages before it come to.

@@ -94,7 +94,7 @@ fn conditions() {
             "a: {stage: one, script: x}\nb: {stage: two, script: x, when: on_failure}\n",
             &[],
             &[("a", "canceled")],
-            "-b .",
+            "-b(a) .",
         ),
         (
             "a: {stage: one, script: x}\nb: {stage: two, script: x, when: on_failure}\nc: {stage: three, script: x}\n",
@@ -102,7 +102,30 @@ fn conditions() {
             &[("a", "ok")],
             "c -b",
         ),
-        ("a: {stage: one, script: x}\nb: {stage: two, script: x, when: always}\n", &[], &[("a", "canceled")], "b"),
+        (
+            "a: {stage: one, script: x}\nb: {stage: two, script: x, when: always}\n",
+            &[],
+            &[("a", "canceled")],
+            "-b(a) .",
+        ),
+        (
+            "a: {stage: one, script: x}\nc: {stage: one, script: x}\nb: {stage: two, script: x, when: always}\n",
+            &[],
+            &[("a", "canceled"), ("c", "1")],
+            "b",
+        ),
+        (
+            "a: {stage: one, script: x}\nc: {stage: one, script: x}\nb: {stage: two, script: x, when: on_failure, needs: [a, c]}\n",
+            &[],
+            &[("a", "1"), ("c", "skipped")],
+            "-b(c) .",
+        ),
+        (
+            "a: {stage: one, script: x}\nc: {stage: one, script: x}\nb: {stage: two, script: x, when: always, needs: [a, c]}\n",
+            &[],
+            &[("a", "canceled"), ("c", "skipped")],
+            "b",
+        ),
         ("a: {stage: one, script: x}\nb: {stage: two, script: x, when: always, needs: [a]}\n", &["a"], &[], "b -a"),
         // By hand.
         ("a: {stage: one, script: x, when: manual}\nb: {stage: two, script: x}\n", &[], &[], "b -a(manual)"),

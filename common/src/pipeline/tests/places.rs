@@ -1,0 +1,96 @@
+//! Bad files of projects: each with the code, the line and the column that its author is told.
+
+use crate::pipeline::{Context, Rejected, Severity, Trust, compile, context::Origin};
+
+fn told(text: &str) -> String {
+    let context = Context::of(&Origin { project: "p", file: "p.yml", branch: Some("main"), ..Origin::default() });
+    let first = |rejected: Rejected| {
+        let found = rejected.diagnostics.into_iter().find(|told| told.severity == Severity::Error);
+        found.map(|told| format!("{} {}:{}", told.code.as_str(), told.line, told.column)).unwrap_or_default()
+    };
+    compile("p.yml", text, Trust::Project, &context).map_or_else(first, |_| "accepted".to_owned())
+}
+
+#[test]
+fn every_mistake_is_told_at_its_place() {
+    const A: &str = "a: {image: i, script: x}\n";
+    let cases: &[(&str, &str)] = &[
+        ("a:\n  image: i\n  scirpt: x\n", "PX009 1:1"),
+        ("a:\n  image: i\n  script: x\n  only: [main]\n", "PX004 4:3"),
+        ("a:\n  image: i\n  script: x\n  except: [main]\n", "PX004 4:3"),
+        ("a:\n  image: i\n  script: x\n  services: [redis]\n", "PX004 4:3"),
+        ("a:\n  image: i\n  script: x\n  retry: 2\n", "PX004 4:3"),
+        ("a:\n  image: i\n  script: x\n  environment: production\n", "PX004 4:3"),
+        ("a:\n  image: i\n  script: x\n  coverage: /x/\n", "PX004 4:3"),
+        ("a:\n  image: i\n  script: x\n  resource_group: r\n", "PX004 4:3"),
+        ("a:\n  image: i\n  script: x\n  when: never\n", "PX004 4:9"),
+        ("a:\n  image: i\n  script: x\n  when: delayed\n", "PX004 4:9"),
+        ("a:\n  image: i\n  script: x\n  parallel: 0\n", "PX006 4:13"),
+        ("a:\n  image: i\n  script: x\n  parallel: 201\n", "PX006 4:13"),
+        ("a:\n  image: i\n  script: x\n  parallel: many\n", "PX005 4:13"),
+        ("a:\n  image: i\n  script: x\n  parallel: {matrix: []}\n", "PX006 4:22"),
+        ("a:\n  image: i\n  script: x\n  parallel: {matrix: [{1X: a}]}\n", "PX006 4:24"),
+        ("a:\n  image: i\n  script: x\n  parallel: {matrix: [{X: {}}]}\n", "PX005 4:27"),
+        ("a:\n  image: i\n  script: x\n  parallel: {matrx: []}\n", "PX009 4:13"),
+        ("a:\n  image: {name: i, entrypoint: [/bin/x]}\n  script: x\n", "PX004 2:32"),
+        ("a:\n  image: {name: i, pull_policy: always}\n  script: x\n", "PX004 2:33"),
+        ("a:\n  image: $NOWHERE\n  script: x\n", "PX006 2:10"),
+        ("a:\n  image: i\n  script: x\n  rules:\n    - if: $X = 'a'\n", "PX019 5:14"),
+        ("a:\n  image: i\n  script: x\n  rules:\n    - if: \"$X == 1\"\n", "PX019 5:18"),
+        ("a:\n  image: i\n  script: x\n  rules:\n    - if: $X =~ /(/\n", "PX019 5:17"),
+        ("a:\n  image: i\n  script: x\n  rules:\n    - if: ($X\n", "PX019 5:11"),
+        ("a:\n  image: i\n  script: x\n  rules:\n    - iff: $X\n", "PX003 5:7"),
+        ("a:\n  image: i\n  script: x\n  rules:\n    - when: sometimes\n", "PX006 5:13"),
+        ("a:\n  image: i\n  script: x\n  rules: $X\n", "PX005 4:10"),
+        ("a:\n  image: i\n  script: x\n  rules:\n    - when: never\n", "PX021 1:1"),
+        ("workflow: {rules: [{if: $NO}]}\na: {image: i, script: x}\n", "PX021 1:19"),
+        ("workflow: {rules: [{if: $CI, allow_failure: true}]}\na: {image: i, script: x}\n", "PX003 1:30"),
+        ("workflow: {rules: [{when: on_success}]}\na: {image: i, script: x}\n", "PX006 1:27"),
+        (&format!("{A}b: {{image: i, script: x, needs: [c]}}\n"), "PX011 2:34"),
+        (&format!("{A}b: {{image: i, script: x, needs: [a, a]}}\n"), "PX006 2:37"),
+        ("a: {image: i, script: x, rules: [{if: $NO}]}\nb: {image: i, script: x, needs: [a]}\n", "PX020 2:34"),
+        (&format!("{A}b: {{image: i, script: x, dependencies: [c]}}\n"), "PX011 2:41"),
+        (&format!("{A}b: {{image: i, script: x, needs: [], dependencies: [a]}}\n"), "PX006 2:52"),
+        ("variables: {A: $B, B: $A}\na: {image: i, script: x}\n", "PX006 1:16"),
+        ("variables: {A: [1]}\na: {image: i, script: x}\n", "PX005 1:16"),
+        ("variables: {A: {value: x, options: [y]}}\na: {image: i, script: x}\n", "PX006 1:36"),
+        ("variables: {A-B: x}\na: {image: i, script: x}\n", "PX006 1:13"),
+        ("a:\n  image: i\n  script: x\n  variables: {A: {value: x, description: y}}\n", "PX003 4:29"),
+        ("a:\n  image: i\n  script: x\n  inherit: {defaults: false}\n", "PX003 4:13"),
+        ("a:\n  image: i\n  script: x\n  inherit: {variables: maybe}\n", "PX005 4:24"),
+        ("a:\n  image: i\n  script: x\n  artifacts: {reports: {dotenv: x}}\n", "PX004 4:25"),
+        ("a:\n  image: i\n  script: x\n  artifacts: {paths: x}\n", "PX005 4:22"),
+        ("a:\n  image: i\n  script: x\n  artifacts: {paths: [/etc]}\n", "PX006 4:23"),
+        ("a:\n  image: i\n  script: x\n  artifacts: {expire_in: soon}\n", "PX008 4:26"),
+        ("a:\n  image: i\n  script: x\n  allow_failure: {exit_code: 1}\n", "PX009 4:18"),
+        ("a:\n  image: i\n  script: x\n.pipelinex: {jobs: {a: {kind: scan}}}\n", "PX004 4:25"),
+        ("a:\n  image: i\n  script: x\n.pipelinex: {jobs: {a: {switch: run_sast}}}\n", "PX004 4:25"),
+        ("a:\n  image: i\n  script: x\n.pipelinex: {jobs: {a: {advisories: true}}}\n", "PX004 4:25"),
+        ("a:\n  image: i\n  script: x\n.pipelinex: {jobs: {a: {tree: a}}}\n", "PX004 4:25"),
+        ("a:\n  image: i\n  script: x\n.pipelinex: {jobs: {a: {network: internal}}}\n", "PX006 4:34"),
+        ("a:\n  image: i\n  script: x\n.pipelinex: {jobs: {b: {}}}\n", "PX011 4:21"),
+        ("include: {local: x.yml}\na: {image: i, script: x}\n", "PX004 1:1"),
+        ("image: i\ndefault: {image: j}\na: {script: x}\n", "PX002 1:1"),
+        ("a: {image: i, script: x, extends: [.b, .c]}\n.b: {}\n", "PX016 1:40"),
+        ("a: {image: i, script: [[x, {y: z}]]}\n", "PX005 1:28"),
+    ];
+    let wrong: Vec<String> = cases
+        .iter()
+        .filter(|(text, expected)| told(text) != *expected)
+        .map(|(text, expected)| format!("{expected}, told {}: {text}", told(text)))
+        .collect();
+    assert!(wrong.is_empty(), "{}", wrong.join("\n"));
+}
+
+#[test]
+fn what_runs_all_the_same_is_a_warning() {
+    let text = "image: i\ncache: {paths: [x]}\na:\n  script: x\n  tags: [linux]\n  interruptible: true\n  artifacts: {name: n, paths: [$NOWHERE]}\n  \
+                rules: [{changes: [x]}]\n";
+    let compiled = compile("p.yml", text, Trust::Project, &Context::default()).unwrap();
+    let told: Vec<String> =
+        compiled.warnings.iter().map(|told| format!("{}:{} {}", told.line, told.column, told.code.as_str())).collect();
+    assert_eq!(
+        told.join(", "),
+        "1:1 PX024, 2:1 PX024, 2:1 PX024, 3:1 PX018, 5:3 PX024, 6:3 PX024, 7:15 PX024, 8:21 PX024"
+    );
+}
