@@ -1,102 +1,60 @@
-// What makes the pages livelier. Everything here can be missing: the server draws whole pages and takes plain forms.
+// What all pages share: clocks that go on, and putting what has changed into an open page. Everything here can be missing: the
+// server draws whole pages and takes plain forms.
 "use strict";
 
-const byId = (id) => document.getElementById(id);
+document.documentElement.classList.add("js");
 
-// The form: a file can be dropped, is looked at as soon as it is there, and the lines for a shell follow what is chosen.
-function form() {
-  const form = byId("submit");
-  if (!form) return;
-  const file = byId("project_zip"), drop = byId("drop"), verdict = byId("verdict"), lines = byId("lines");
+const px = {
+  byId: (id) => document.getElementById(id),
 
-  let asked = 0;
-  async function check() {
-    const mine = ++asked;
-    if (!file.files.length) { verdict.replaceChildren(); return; }
-    verdict.textContent = "Looking at the file ...";
-    try {
-      const answer = await fetch("/jobs/check?alone=true", { method: "POST", body: new FormData(form) });
-      const text = await answer.text();
-      if (mine === asked) verdict.innerHTML = text;
-    } catch {
-      if (mine === asked) verdict.textContent = "The server cannot be reached at the moment.";
-    }
-  }
-  async function draw() {
-    const fields = new URLSearchParams();
-    for (const [name, value] of new FormData(form)) if (typeof value === "string" && value) fields.append(name, value);
-    try {
-      const answer = await fetch("/jobs/lines?" + fields);
-      if (answer.ok) lines.innerHTML = await answer.text();
-    } catch { /* the old lines stay */ }
-  }
-  form.addEventListener("change", () => { check(); draw(); });
-  for (const kind of ["dragenter", "dragover"]) {
-    drop.addEventListener(kind, (event) => { event.preventDefault(); drop.classList.add("over"); });
-  }
-  for (const kind of ["dragleave", "drop"]) drop.addEventListener(kind, () => drop.classList.remove("over"));
-  drop.addEventListener("drop", (event) => {
-    event.preventDefault();
-    if (event.dataTransfer.files.length) {
-      file.files = event.dataTransfer.files;
-      file.dispatchEvent(new Event("change", { bubbles: true }));
-    }
-  });
-}
-
-// The same rule as the server's: what a terminal would obey is not shown.
-function plain(text) {
-  return text
-    .replace(/\x1b\[[^@-~]*[@-~]/g, "")
-    .replace(/\x1b[\]P_^][^\x07\x1b\n]*(\x07|\x1b.|\n|$)/g, "")
-    .replace(/\x1b./g, "")
-    .replace(/\r\n/g, "\n").replace(/\r/g, "\n")
-    .replace(/[\x00-\x08\x0b\x0c\x0e-\x1f\x7f\u200b-\u200f\u202a-\u202e\u2066-\u2069\ufeff]/g, "\ufffd");
-}
-
-// A job: its summary is drawn by the server and put in place, its logs grow from the byte where they end.
-function job() {
-  const first = byId("summary");
-  if (!first || first.dataset.ended === "true") return;
-  const id = first.dataset.job, decoders = new Map();
-
-  async function grow(panel) {
-    const address = `/api/jobs/${id}/${panel.dataset.stage}/logs?offset=${panel.dataset.offset}`;
-    const answer = await fetch(address);
-    if (!answer.ok) return;
-    const bytes = await answer.arrayBuffer();
-    if (!bytes.byteLength) return;
-    panel.dataset.offset = answer.headers.get("x-log-next-offset");
-    if (!decoders.has(panel)) decoders.set(panel, new TextDecoder());
-    const pre = panel.querySelector("pre");
-    const atEnd = pre.scrollTop + pre.clientHeight >= pre.scrollHeight - 8;
-    pre.append(plain(decoders.get(panel).decode(bytes, { stream: true })));
-    if (atEnd) pre.scrollTop = pre.scrollHeight;
-  }
-
-  async function look() {
-    let pause = 1000;
-    try {
-      const answer = await fetch(location.pathname);
-      if (answer.ok) {
-        const page = new DOMParser().parseFromString(await answer.text(), "text/html");
-        const summary = page.getElementById("summary");
-        byId("summary").replaceWith(summary);
-        document.title = page.title;
-        for (const fresh of page.querySelectorAll("details.log")) {
-          const panel = byId(fresh.id);
-          if (!panel) { byId("logs").append(fresh); continue; }
-          panel.querySelector("summary").replaceWith(fresh.querySelector("summary"));
-          if (fresh.open && !panel.dataset.opened) { panel.open = true; panel.dataset.opened = "true"; }
-        }
-        await Promise.all([...document.querySelectorAll("details.log")].map(grow));
-        if (summary.dataset.ended === "true") return;
+  // Makes one element like another, and touches nothing that is the same: focus, selection, scroll and open panels stay.
+  patch(old, fresh) {
+    for (const { name } of [...old.attributes]) if (!fresh.hasAttribute(name) && name !== "open") old.removeAttribute(name);
+    for (const { name, value } of fresh.attributes) if (name !== "open" && old.getAttribute(name) !== value) old.setAttribute(name, value);
+    const before = [...old.childNodes], after = [...fresh.childNodes];
+    const named = new Map(before.filter((node) => node.id).map((node) => [node.id, node]));
+    let at = old.firstChild;
+    for (const node of after) {
+      let match = node.id ? named.get(node.id) : at;
+      const alike = match && match.nodeType === node.nodeType && match.nodeName === node.nodeName && (match.id || "") === (node.id || "");
+      if (!alike) {
+        old.insertBefore(document.importNode(node, true), at);
+        continue;
       }
-    } catch { pause = 3000; }
-    setTimeout(look, pause);
-  }
-  setTimeout(look, 500);
-}
+      if (match !== at) old.insertBefore(match, at);
+      else at = at.nextSibling;
+      if (node.nodeType !== Node.ELEMENT_NODE) { if (match.nodeValue !== node.nodeValue) match.nodeValue = node.nodeValue; }
+      else if (!match.isEqualNode(node)) px.patch(match, node);
+    }
+    while (at) { const next = at.nextSibling; at.remove(); at = next; }
+  },
 
-form();
-job();
+  span(ms) {
+    const s = Math.floor(ms / 1000), two = (n) => String(n).padStart(2, "0");
+    if (s < 10) return `${s}.${Math.floor((ms % 1000) / 100)} s`;
+    if (s < 60) return `${s} s`;
+    if (s < 3600) return `${Math.floor(s / 60)} min ${two(s % 60)} s`;
+    return `${Math.floor(s / 3600)} h ${two(Math.floor((s % 3600) / 60))} min`;
+  },
+};
+
+setInterval(() => {
+  for (const clock of document.querySelectorAll("[data-since]")) {
+    if (clock.dataset.since) clock.textContent = px.span(Math.max(0, Date.now() - Date.parse(clock.dataset.since)));
+  }
+}, 1000);
+
+// The list of jobs: rows change where they are.
+{
+  const jobs = px.byId("jobs");
+  if (jobs && jobs.dataset.changes && window.EventSource) {
+    const changes = new EventSource(jobs.dataset.changes);
+    changes.addEventListener("list", (event) => {
+      const fresh = document.createElement("div");
+      fresh.innerHTML = JSON.parse(event.data);
+      for (const { name, value } of jobs.attributes) fresh.setAttribute(name, value);
+      px.patch(jobs, fresh);
+    });
+    addEventListener("pagehide", () => changes.close());
+  }
+}

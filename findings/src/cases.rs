@@ -171,9 +171,10 @@ pub(crate) fn place(trace: &str, class: &str) -> Option<(String, u64)> {
 }
 
 /// A path as the project calls it: without the folder that it is mounted at, and without the scheme of a file.
-fn own_path(path: &str) -> String {
+pub(crate) fn own_path(path: &str) -> String {
     let path = path.strip_prefix("//").unwrap_or(path);
-    path.strip_prefix("/app/").unwrap_or(path).to_owned()
+    let folders = ["/app/", "/home/runner/app/"];
+    folders.iter().find_map(|folder| path.strip_prefix(folder)).unwrap_or(path).to_owned()
 }
 
 #[cfg(test)]

@@ -145,7 +145,7 @@ pub(crate) fn gather<T>(
     store: &Store,
     before: Option<JobId>,
     limit: usize,
-    look: impl Fn(JobId) -> Look<T>,
+    mut look: impl FnMut(JobId) -> Look<T>,
 ) -> Result<(Vec<T>, Option<JobId>), StoreError> {
     let known = store.known_ids()?;
     let ids = older(&known, before);

@@ -10,16 +10,16 @@ use axum::{
     response::{Response, sse::Event},
 };
 use futures::{Stream, stream};
-use pipelinex_common::{headline, state::StepState, store::Job};
+use pipelinex_common::{headline, slug::Slug, state::StepState, store::Job};
 use serde::Deserialize;
-use serde_json::json;
+use serde_json::{Value, json};
 
 use super::{
     logs::{self, Source},
     path::StagePath,
     sse::{self, Live},
 };
-use crate::{access::Principal, app::App, error::ApiError};
+use crate::{access::Principal, app::App, error::ApiError, web::log_text::Drawing};
 
 /// The most that one event tells, in bytes.
 const PIECE: usize = 64 * 1024;
@@ -35,6 +35,9 @@ pub struct Wish {
     offset: u64,
     /// One step of a stage that has several.
     step: Option<String>,
+    /// Whether lines come as HTML with their numbers, as pages show them.
+    #[serde(default)]
+    drawn: bool,
 }
 
 /// `event: log` with whole lines; its id is the offset of the first byte that was not sent yet. `event: eof` when the step has
@@ -56,7 +59,8 @@ pub async fn stream(
     let live = Live::begin(&app, &who, id).await?;
     let source = app.read_job(&who, id, move |job| logs::one_source(job, &stage, step.as_deref())).await?;
     let at = At { attempt: at.attempt.or((wish.offset > 0).then_some(source.attempt)), ..at };
-    Ok(sse::answer(follow(Reader { live, source, at, state: Going::On })))
+    let drawn = wish.drawn.then(Drawn::default);
+    Ok(sse::answer(follow(Reader { live, source, at, state: Going::On, drawn })))
 }
 
 /// Where a reader is.
@@ -92,6 +96,15 @@ struct Reader {
     source: Source,
     at: At,
     state: Going,
+    drawn: Option<Drawn>,
+}
+
+/// How lines are drawn for a page.
+#[derive(Default)]
+struct Drawn {
+    drawing: Drawing,
+    /// The number of the next line; it is counted once, when the first piece comes.
+    line: Option<u64>,
 }
 
 fn follow(reader: Reader) -> impl Stream<Item = Event> + Send + 'static {
@@ -111,6 +124,7 @@ impl Reader {
             let (now, piece) = self.live.read(move |job| look(job, source, at)).await?;
             if self.at.attempt.is_some_and(|attempt| attempt != now.attempt) {
                 self.at = At { attempt: Some(now.attempt), offset: 0 };
+                self.drawn = self.drawn.as_ref().map(|_| Drawn { line: Some(1), ..Drawn::default() });
                 self.source = now;
                 let id = At::id(self.source.attempt, 0);
                 return Some(Event::default().event("reset").id(id).data("the step began anew"));
@@ -119,8 +133,12 @@ impl Reader {
             self.source = now;
             self.state = if self.source.ended { Going::LastRead } else { Going::On };
             if let Some(Piece { text, bytes, partial, lossy }) = piece {
+                let begin = self.at.offset;
                 self.at.offset += bytes;
-                let mut data = json!({"text": text});
+                let mut data = match self.drawn.take() {
+                    Some(drawn) => self.draw(drawn, &text, begin).await?,
+                    None => json!({"text": text}),
+                };
                 for (name, said) in [("partial", partial), ("lossy", lossy)] {
                     if said {
                         data[name] = true.into();
@@ -145,6 +163,25 @@ impl Reader {
             }
             self.live.news().await?;
         }
+    }
+}
+
+impl Reader {
+    /// The text as a page shows it.
+    async fn draw(&mut self, mut drawn: Drawn, text: &str, begin: u64) -> Option<Value> {
+        let line = match drawn.line {
+            Some(line) => line,
+            None => {
+                let source = self.source.clone();
+                self.live.read(move |job| source.lines_before(job, begin)).await? + 1
+            }
+        };
+        let slug = Slug::of(&self.source.stage);
+        let html = drawn.drawing.lines(text, line, slug.as_str());
+        let lines = text.matches('\n').count() as u64;
+        drawn.line = Some(line + lines);
+        self.drawn = Some(drawn);
+        Some(json!({"html": html, "line": line}))
     }
 }
 

@@ -73,6 +73,24 @@ fn each_line(files: &[(File, u64)], mut on: impl FnMut(u64, u64, &[u8]) -> bool)
     }
 }
 
+/// How many line ends there are.
+///
+/// # Errors
+/// Those of the system.
+pub fn newlines(files: &[(File, u64)]) -> io::Result<u64> {
+    let mut reader = joined(files)?;
+    let mut count = 0;
+    loop {
+        let bytes = reader.fill_buf()?;
+        let length = bytes.len();
+        if length == 0 {
+            return Ok(count);
+        }
+        count += bytes.iter().filter(|byte| **byte == b'\n').count() as u64;
+        reader.consume(length);
+    }
+}
+
 /// Where the last so many lines begin, and the number of the first of them.
 ///
 /// # Errors

@@ -241,6 +241,16 @@ impl Source {
         Ok(self)
     }
 
+    /// How many lines end before an offset.
+    ///
+    /// # Errors
+    /// Those of the system.
+    pub fn lines_before(&self, job: &Job, offset: u64) -> Result<u64, ApiError> {
+        let mut files = open(job, &[(self.step.clone(), self.ended)], self.ended)?;
+        cut(&mut files, 0, offset)?;
+        log_window::newlines(&files).map_err(ApiError::io)
+    }
+
     /// At most so many bytes from an offset on.
     ///
     /// # Errors

@@ -20,7 +20,7 @@ mod range;
 mod reports;
 mod retry;
 pub(crate) mod rows;
-mod sse;
+pub(crate) mod sse;
 mod status;
 pub(crate) mod test_cases;
 mod upload;

@@ -9,14 +9,17 @@ use axum::{
 use crate::{error::ApiError, web};
 
 /// The addresses that take something. What is typed into the form is taken by the pages that show it.
-const TAKEN: [(&str, &[&str]); 8] = [
+const TAKEN: [(&str, &[&str]); 11] = [
     ("/login", &["to"]),
     ("/api/jobs", &["state", "project", "limit", "cursor"]),
     ("/api/jobs/{id}/findings", &["severity", "stage", "tool"]),
     ("/api/jobs/{id}/tests", &["state", "q", "limit", "cursor"]),
     ("/api/jobs/{id}/{stage}/logs", &["offset", "step", "tail", "lines", "q", "context"]),
-    ("/api/jobs/{id}/{stage}/logs/stream", &["offset", "step"]),
-    ("/jobs", &["cursor"]),
+    ("/api/jobs/{id}/{stage}/logs/stream", &["offset", "step", "drawn"]),
+    ("/", &["state", "project", "branch", "q", "cursor"]),
+    ("/jobs", &["state", "project", "branch", "q", "cursor", "alone"]),
+    ("/jobs/changes", &["state", "project", "branch", "q", "cursor"]),
+    ("/jobs/{id}/tests", &["state", "q", "limit", "cursor"]),
     ("/jobs/check", &["alone"]),
 ];
 

@@ -9,7 +9,7 @@ use axum::{
         sse::{Event, KeepAlive, Sse},
     },
 };
-use futures::{Stream, StreamExt};
+use futures::{Stream, StreamExt, stream};
 use pipelinex_common::{
     id::JobId,
     store::{Job, JobView},
@@ -25,6 +25,8 @@ use crate::{
 
 /// How often a stream says that it lives while there is nothing to tell.
 const HEARTBEAT: Duration = Duration::from_secs(15);
+/// After which time a browser comes back when its connection was lost.
+const COME_BACK: Duration = Duration::from_millis(700);
 /// Tells proxies of the nginx kind to pass each event on at once.
 const NO_BUFFERING: HeaderName = HeaderName::from_static("x-accel-buffering");
 
@@ -75,7 +77,8 @@ impl Live {
 
 /// A stream as an answer.
 pub fn answer(events: impl Stream<Item = Event> + Send + 'static) -> Response {
-    let events = events.map(Ok::<_, std::convert::Infallible>);
+    let first = stream::iter([Event::default().retry(COME_BACK)]);
+    let events = first.chain(events).map(Ok::<_, std::convert::Infallible>);
     let keep_alive = KeepAlive::new().interval(HEARTBEAT).text("ping");
     let mut response = Sse::new(events).keep_alive(keep_alive).into_response();
     response.headers_mut().insert(NO_BUFFERING, HeaderValue::from_static("no"));

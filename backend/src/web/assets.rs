@@ -1,4 +1,4 @@
-//! The style and the script of the pages, inside the program. Their address carries their digest, so a browser may keep
+//! The style, the icons and the scripts of the pages, inside the program. Their address carries their digest, so a browser may keep
 //! them for ever and never shows a new page with an old style.
 
 use std::sync::LazyLock;
@@ -15,13 +15,19 @@ use crate::error::ApiError;
 
 const STYLE: &str = include_str!("../../assets/style.css");
 const SCRIPT: &str = include_str!("../../assets/page.js");
+const FORM: &str = include_str!("../../assets/form.js");
+const JOB: &str = include_str!("../../assets/job.js");
+const ICONS: &str = include_str!("../../assets/icons.svg");
 const ICON: &str = include_str!("../../assets/icon.svg");
 
-static ASSETS: LazyLock<[(String, &'static str, &'static str); 3]> = LazyLock::new(|| {
+static ASSETS: LazyLock<[(String, &'static str, &'static str); 6]> = LazyLock::new(|| {
     [
         (named("style", "css", STYLE), "text/css; charset=utf-8", STYLE),
         (named("page", "js", SCRIPT), "text/javascript; charset=utf-8", SCRIPT),
         (named("icon", "svg", ICON), "image/svg+xml", ICON),
+        (named("form", "js", FORM), "text/javascript; charset=utf-8", FORM),
+        (named("job", "js", JOB), "text/javascript; charset=utf-8", JOB),
+        (named("icons", "svg", ICONS), "image/svg+xml", ICONS),
     ]
 });
 
@@ -47,6 +53,21 @@ pub fn script() -> String {
 /// Address of the icon.
 pub fn icon() -> String {
     address(2)
+}
+
+/// Address of the script of the form.
+pub fn form_script() -> String {
+    address(3)
+}
+
+/// Address of the script of a job's page.
+pub fn job_script() -> String {
+    address(4)
+}
+
+/// Address of the file of all icons.
+pub fn icons() -> String {
+    address(5)
 }
 
 /// One of them.

@@ -17,7 +17,7 @@ pub type Texts = BTreeMap<String, String>;
 const TOOLS: [(&str, &str); 2] = [("secret_custom", "secret_scan_mode"), ("sast_custom", "sast_mode")];
 
 /// The page of the form, and what is put into it: fields have their names from there.
-const PAGES: [&str; 2] = [include_str!("../../templates/home.html"), include_str!("../../templates/verdict.html")];
+const PAGES: [&str; 2] = [include_str!("../../templates/new.html"), include_str!("../../templates/verdict.html")];
 
 /// Whether the form has a field of that name. Each stage has one, and which stages there are the stacks say.
 pub fn is_field(name: &str) -> bool {

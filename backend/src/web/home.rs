@@ -1,76 +1,61 @@
-//! `/`: the form, and the jobs.
+//! `/`: the jobs, newest first, as a table that a phone shows as cards.
 
-use std::collections::BTreeMap;
+mod filter;
+
+use std::time::Duration;
 
 use askama::Template;
 use axum::{
-    extract::{Query, State},
-    http::{HeaderMap, StatusCode, Uri, header},
-    response::{IntoResponse, Response},
+    extract::{Query, State, rejection::QueryRejection},
+    http::{StatusCode, Uri, header},
+    response::{IntoResponse, Response, sse::Event},
 };
+use futures::stream;
 use jiff::Timestamp;
 use pipelinex_common::{
-    folder::Folder,
+    headline,
     id::JobId,
-    limits::MIB,
-    metadata::PlannedStage,
-    pipeline::stack::StackKey,
     store::{JobView, Store, StoreError},
 };
+use tokio::time::sleep;
 
-use super::{
-    PageError,
-    form::{self, Form, Texts},
-    lines::{Lines, host_of},
-    page, words,
-};
+pub use self::filter::Wish;
+use self::filter::{Chip, Filter};
+use super::{PageError, icons::state, page, words};
 use crate::{
     access::{Principal, Right},
     app::App,
-    error::{Choice, Problem},
-    routes::jobs::{Look, gather, why_broken},
+    error::ApiError,
+    routes::{
+        jobs::{self, Look, why_broken},
+        sse,
+    },
 };
 
 /// Jobs on a page.
 const JOBS: usize = 20;
+/// How often an open list is compared with what there is.
+const LOOK_EVERY: Duration = Duration::from_millis(1500);
 
-/// What the form's page shows.
 #[derive(Template)]
 #[template(path = "home.html")]
-pub struct HomePage {
-    form: Form,
-    lines: Lines,
-    verdict: Option<Verdict>,
-    jobs: Vec<Row>,
-    /// The cursor of the next page.
-    next: Option<JobId>,
-    /// Whether this is not the first page.
-    older: bool,
-    limits: String,
+struct HomePage {
+    wish: Wish,
+    chips: Vec<Chip>,
+    list: ListPart,
+    command: String,
 }
 
-/// What admission says of a project that was only looked at, or refused.
-#[derive(Default, Template)]
-#[template(path = "verdict.html")]
-pub struct Verdict {
-    /// Whether it would be admitted.
-    pub accepted: bool,
-    /// What is wrong in one sentence, where there is no list.
-    pub detail: Option<String>,
-    /// Why it is refused.
-    pub problems: Vec<Problem>,
-    /// What there is to choose from instead.
-    pub candidates: Vec<Choice>,
-    /// What an accepted project is taken for.
-    pub taken_for: Option<StackKey>,
-    /// The folder of it that would be built.
-    pub folder: Option<Folder>,
-    /// The folder that was picked from a list, which is gone with this verdict.
-    pub picked: Option<String>,
-    /// What a person should know.
-    pub warnings: Vec<String>,
-    /// What would run.
-    pub stages: Vec<PlannedStage>,
+/// The table alone.
+#[derive(Template)]
+#[template(path = "list.html")]
+struct ListPart {
+    jobs: Vec<Row>,
+    next: Option<String>,
+    filtered: bool,
+    older: bool,
+    projects: Vec<String>,
+    branches: Vec<String>,
 }
 
 enum Row {
@@ -80,13 +65,22 @@ enum Row {
 
 struct WholeRow {
     id: JobId,
-    word: &'static str,
+    class: &'static str,
+    outcome: String,
     project: String,
     run: u64,
-    pipeline: String,
     detail: String,
+    branch: String,
+    commit: String,
     created: String,
+    created_utc: String,
     took: String,
+    began: String,
+    tests: String,
+    counts: Vec<(&'static str, u64)>,
+    scanned: bool,
+    pips: Vec<(u64, &'static str)>,
+    told: String,
 }
 
 /// `GET /jobs`: the list is on the first page.
@@ -95,80 +89,137 @@ pub async fn list(uri: Uri) -> Response {
     (StatusCode::SEE_OTHER, [(header::LOCATION, format!("/{query}"))]).into_response()
 }
 
-/// The page.
+/// The page; what is no filter is a field of the form, or was refused before.
 pub async fn home(
     State(app): State<App>,
     who: Principal,
-    headers: HeaderMap,
-    Query(mut query): Query<BTreeMap<String, String>>,
+    uri: Uri,
+    wish: Result<Query<Wish>, QueryRejection>,
 ) -> Result<Response, PageError> {
-    let cursor = query.remove("cursor").and_then(|text| text.parse().ok());
-    draw(&app, &who, &headers, query, None, StatusCode::OK, cursor).await
+    // The form was here once: an address with its fields filled in still leads to it.
+    if wish.is_err() {
+        let query = uri.query().unwrap_or_default();
+        return Ok((StatusCode::SEE_OTHER, [(header::LOCATION, format!("/new?{query}"))]).into_response());
+    }
+    let (wish, filter) = checked(wish)?;
+    let list = app.read(move |store| Ok(gather(store, &who, &filter)?)).await?;
+    let (chips, command) = (wish.chips(), wish.command());
+    Ok(page(StatusCode::OK, &HomePage { wish, chips, list, command }))
 }
 
-/// The page, with a verdict over what was sent.
-pub async fn draw(
-    app: &App,
-    who: &Principal,
-    headers: &HeaderMap,
-    texts: Texts,
-    verdict: Option<Verdict>,
-    status: StatusCode,
-    before: Option<JobId>,
+/// The table as it changes: `event: list` each time, and nothing while nothing happens.
+pub async fn changes(
+    State(app): State<App>,
+    who: Principal,
+    wish: Result<Query<Wish>, QueryRejection>,
 ) -> Result<Response, PageError> {
-    let whose = who.clone();
-    let (jobs, next) = app.read(move |store| Ok(rows(store, &whose, before)?)).await?;
-    let form = Form::new(app, texts.clone());
-    let shown = if texts.contains_key("stack") { texts.clone() } else { as_sent(&form) };
-    let lines = Lines::of_form(&shown, &host_of(headers));
-    let limits = &app.config.intake;
-    let limits = format!(
-        "A ZIP of at most {} MiB, unpacked at most {} MiB in {} files, {} folders deep.",
-        limits.upload_bytes / MIB,
-        limits.unpacked_bytes / MIB,
-        limits.files,
-        limits.depth
-    );
-    Ok(page(status, &HomePage { form, lines, verdict, jobs, next, older: before.is_some(), limits }))
+    let (_, filter) = checked(wish)?;
+    let first = app.read({
+        let (who, filter) = (who.clone(), filter.clone());
+        move |store| Ok(gather(store, &who, &filter)?.mark())
+    });
+    let start = (app.clone(), who, filter, first.await?);
+    Ok(sse::answer(stream::unfold(start, |(app, who, filter, before)| async move {
+        loop {
+            tokio::select! {
+                () = app.closing.cancelled() => return None,
+                () = sleep(LOOK_EVERY) => {}
+            }
+            let (whose, wanted) = (who.clone(), filter.clone());
+            let list = app.read(move |store| Ok(gather(store, &whose, &wanted)?)).await.ok()?;
+            let mark = list.mark();
+            if mark != before {
+                let html = list.render().ok()?;
+                let event = Event::default().event("list").json_data(html).ok()?;
+                return Some((event, (app, who, filter, mark)));
+            }
+        }
+    })))
 }
 
-/// The texts that a browser would send if nothing was changed.
-fn as_sent(form: &Form) -> Texts {
-    let chosen = |choices: &[form::Choice]| choices.iter().find(|c| c.chosen).map(|c| c.value.clone());
-    let lists = [("stack", &form.stacks)];
-    let lists = lists.into_iter().filter_map(|(name, list)| Some((name.to_owned(), chosen(list)?)));
-    let on = form.stages.iter().filter(|stage| stage.on).map(|stage| (stage.field.clone(), "on".to_owned()));
-    lists.chain(on).chain([("stages".to_owned(), form.shown())]).collect()
+fn checked(wish: Result<Query<Wish>, QueryRejection>) -> Result<(Wish, Filter), ApiError> {
+    let Query(wish) = wish.map_err(|_| ApiError::Malformed {
+        code: "query",
+        detail: "the query takes state, project, branch, q and cursor".to_owned(),
+    })?;
+    let filter = wish.check()?;
+    Ok((wish, filter))
 }
 
-fn rows(store: &Store, who: &Principal, before: Option<JobId>) -> Result<(Vec<Row>, Option<JobId>), StoreError> {
+fn gather(store: &Store, who: &Principal, filter: &Filter) -> Result<ListPart, StoreError> {
     let now = Timestamp::now();
-    gather(store, before, JOBS, |id| match store.job(id).and_then(|job| job.view()) {
+    let (mut projects, mut branches) = (Vec::new(), Vec::new());
+    let look = |id: JobId| match store.job(id).and_then(|job| job.view()) {
         Ok(view) if !who.may_with(Right::See, &view.metadata) => Look::NotTheirs,
-        Ok(view) => Look::Row(Row::Whole(Box::new(WholeRow::new(id, view, now)))),
+        Ok(view) => {
+            projects.push(view.metadata.project.clone());
+            branches.extend(view.metadata.branch.clone());
+            match filter.wants(&view) {
+                true => Look::Row(Row::Whole(Box::new(WholeRow::new(id, view, now)))),
+                false => Look::PassedOver,
+            }
+        }
         Err(StoreError::NoSuchJob(_)) => Look::NotTheirs,
         Err(_) if !who.sees_broken() => Look::NotTheirs,
-        Err(error) => Look::Row(Row::Broken(id, why_broken(id, &error))),
-    })
+        Err(error) if filter.is_empty() => Look::Row(Row::Broken(id, why_broken(id, &error))),
+        Err(_) => Look::PassedOver,
+    };
+    let (rows, next) = jobs::gather(store, filter.before, JOBS, look)?;
+    for names in [&mut projects, &mut branches] {
+        names.sort_unstable();
+        names.dedup();
+    }
+    let next = next.map(|last| filter.query(Some(last)));
+    let (filtered, older) = (!filter.is_empty(), filter.before.is_some());
+    Ok(ListPart { jobs: rows, next, filtered, older, projects, branches })
+}
+
+impl ListPart {
+    /// What tells one state of the list from the next; clocks do not.
+    fn mark(&self) -> Vec<String> {
+        let mark = |row: &Row| match row {
+            Row::Whole(row) => format!("{} {} {} {:?} {}", row.id, row.outcome, row.detail, row.pips, row.told),
+            Row::Broken(id, why) => format!("{id} {why}"),
+        };
+        self.jobs.iter().map(mark).collect()
+    }
 }
 
 impl WholeRow {
     fn new(id: JobId, view: JobView, now: Timestamp) -> Self {
         let JobView { metadata, execution, cancel_wished, quarantine } = view;
+        let told = headline::of(&execution);
         let canceling = cancel_wished && !execution.state.is_final();
         let took = execution.started_at.map(|from| words::since(from, execution.finished_at.unwrap_or(now)));
+        let goes_on = execution.started_at.filter(|_| !execution.state.is_final());
+        let stages = || execution.stages.iter();
+        let findings = headline::findings(&execution.stages);
+        let words: Vec<_> =
+            stages().map(|(name, stage)| format!("{name} {}", words::stage_word(stage.status))).collect();
+        let broken = quarantine.map(|quarantine| quarantine.to_string());
+        let details = [told.detail, told.left_out].into_iter().filter(|part| !part.is_empty());
         Self {
             id,
-            word: if quarantine.is_some() { "broken" } else { words::job_word(execution.state) },
+            class: if broken.is_some() { "broke" } else { words::class(told.outcome) },
+            outcome: if broken.is_some() { "Broken".to_owned() } else { words::capital(told.outcome.words()) },
             project: metadata.project,
             run: metadata.run_number,
-            pipeline: metadata.pipeline_name,
-            detail: match canceling {
-                true => "to be canceled".to_owned(),
-                false => execution.error.or(execution.current_stage).unwrap_or_default(),
+            detail: match (broken, canceling) {
+                (Some(why), _) => why,
+                (_, true) => "to be canceled".to_owned(),
+                _ => details.collect::<Vec<_>>().join("; "),
             },
-            created: words::at(metadata.created_at),
+            branch: metadata.branch.unwrap_or_default(),
+            commit: metadata.commit.unwrap_or_default().chars().take(7).collect(),
+            created: words::ago(metadata.created_at, now),
+            created_utc: words::at(metadata.created_at),
             took: took.unwrap_or_default(),
+            began: goes_on.map(|from| from.to_string()).unwrap_or_default(),
+            tests: headline::tests(&execution.stages).map(|counts| counts.words()).unwrap_or_default(),
+            counts: words::severities(findings),
+            scanned: stages().any(|(_, stage)| words::findings_of(stage).is_some()),
+            pips: (0..).step_by(14).zip(stages().map(|(_, stage)| super::job::stage_class(stage))).collect(),
+            told: words.join(", "),
         }
     }
 }

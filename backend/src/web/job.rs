@@ -1,6 +1,9 @@
 //! `/jobs/{id}`: where a job stands, its stages with their logs, what was found, and what can be taken along.
 
-use std::io::{Read, Seek, SeekFrom};
+pub(super) mod log;
+mod stage;
+
+pub use self::stage::class as stage_class;
 
 use askama::Template;
 use axum::{
@@ -10,18 +13,18 @@ use axum::{
 };
 use jiff::Timestamp;
 use pipelinex_common::{
-    coverage,
-    execution::{FailedTest, StageRecord},
+    execution::StageRecord,
     findings::{Finding, Severity},
-    foreign::Beneath,
+    headline,
     metadata::Metadata,
-    slug::Slug,
     state::StepState,
     store::{Job, JobView},
 };
 
+use self::stage::StageView;
 use super::{
     PageError,
+    icons::{icon, state},
     lines::{Lines, host_of},
     words,
 };
@@ -29,11 +32,14 @@ use crate::{
     access::Principal,
     app::App,
     error::ApiError,
-    routes::{JobPath, gather_findings},
+    routes::{
+        JobPath, gather_findings,
+        test_cases::{self, CaseRow, Wish},
+    },
 };
 
-/// How much of a log's end a page carries, in bytes; the rest is a link away.
-const LOG_SHOWN: u64 = 32 * 1024;
+/// Failed tests that are shown whole; the page of tests has all.
+const FAILED_SHOWN: usize = 10;
 /// Findings on a page; the reports have all of them.
 const FINDINGS_SHOWN: usize = 200;
 
@@ -41,43 +47,28 @@ const FINDINGS_SHOWN: usize = 200;
 #[template(path = "job.html")]
 struct JobPage {
     id: String,
-    word: &'static str,
-    sentence: String,
+    /// The class of what became of it, which is also the name of an icon.
+    class: &'static str,
+    outcome: String,
+    detail: String,
+    left_out: String,
     metadata: Metadata,
     created: String,
+    created_utc: String,
+    took: String,
+    /// When it began, for a clock that goes on.
+    began: String,
     ended: bool,
     cancel_wished: bool,
     stages: Vec<StageView>,
+    tests: Option<String>,
+    failed: Vec<CaseRow>,
+    more_failed: u64,
     findings: Vec<(String, Finding)>,
+    counts: Vec<(&'static str, u64)>,
     more_findings: usize,
     warnings: Vec<String>,
     lines: Lines,
-}
-
-/// A stage as it is shown.
-struct StageView {
-    name: String,
-    slug: String,
-    word: &'static str,
-    reason: String,
-    message: String,
-    time: String,
-    counts: Vec<(&'static str, u64)>,
-    looked: bool,
-    tests: String,
-    /// How many files a scan read, and how many not.
-    coverage: String,
-    /// The files that it did not read, with the reasons.
-    unread: Vec<String>,
-    /// The tests that failed, and what they say.
-    failed_tests: Vec<(String, String)>,
-    artifacts: Vec<(String, String)>,
-    warnings: Vec<String>,
-    has_log: bool,
-    open: bool,
-    log: String,
-    log_offset: u64,
-    log_cut: bool,
 }
 
 /// `GET /jobs/{id}`.
@@ -101,6 +92,10 @@ fn draw(job: &Job, host: &str) -> Result<JobPage, ApiError> {
     let open =
         |name: &str, stage: &StageRecord| stage.status == StepState::Running || first_bad.as_deref() == Some(name);
     let page = gather_findings(job)?;
+    let wish = Wish { state: Some("failed,error".to_owned()), limit: Some(FAILED_SHOWN), ..Wish::default() };
+    let tests = test_cases::gather(job, &wish.check()?)?;
+    let more_failed = (tests.counts.failed + tests.counts.error).saturating_sub(tests.tests.len() as u64);
+    let page_counts = page.counts;
     let more_findings = (page.counts.total() as usize).saturating_sub(FINDINGS_SHOWN);
     let unreadable = page.unreadable.into_iter().map(|step| format!("{}: {}", step.stage, step.reason));
     let found = page.findings.into_iter().take(FINDINGS_SHOWN).map(|row| (row.stage, row.finding));
@@ -108,16 +103,34 @@ fn draw(job: &Job, host: &str) -> Result<JobPage, ApiError> {
     let set_aside = quarantine.map(|quarantine| quarantine.to_string());
     let told = metadata.warnings.iter().chain(&execution.warnings).cloned();
     let warnings = set_aside.into_iter().chain(told).chain(unreadable).collect();
-    let stages = execution.stages.iter().map(|(name, stage)| StageView::new(job, name, stage, open(name, stage), now));
+    let span = (execution.started_at.unwrap_or(metadata.created_at), execution.finished_at.unwrap_or(now));
+    let stages = execution.stages.iter().map(|(name, stage)| StageView::new(job, name, stage, open(name, stage), span));
     let request = sent(&metadata);
+    let told = headline::of(&execution);
+    let waits = execution.state == pipelinex_common::state::JobState::Queued;
+    let detail = match (cancel_wished && !execution.state.is_final(), waits) {
+        (true, _) => "it is to be canceled".to_owned(),
+        (_, true) => "waits for a worker".to_owned(),
+        _ => told.detail,
+    };
+    let took = execution.started_at.map(|from| words::since(from, span.1)).unwrap_or_default();
     Ok(JobPage {
         id: job.id().to_string(),
-        word: words::job_word(execution.state),
-        sentence: words::sentence(metadata.created_at, &execution, cancel_wished, now),
-        created: words::at(metadata.created_at),
+        class: words::class(told.outcome),
+        outcome: words::capital(told.outcome.words()),
+        detail,
+        left_out: words::capital(&told.left_out),
+        created: words::ago(metadata.created_at, now),
+        created_utc: words::at(metadata.created_at),
+        took,
+        began: execution.started_at.map(|from| from.to_string()).unwrap_or_default(),
         ended: execution.state.is_final(),
         cancel_wished,
         stages: stages.collect(),
+        tests: headline::tests(&execution.stages).map(|counts| counts.words()),
+        failed: tests.tests,
+        more_failed,
+        counts: words::severities(page_counts),
         findings,
         more_findings,
         warnings,
@@ -146,73 +159,8 @@ fn sent(metadata: &Metadata) -> serde_json::Value {
     request
 }
 
-impl StageView {
-    fn new(job: &Job, name: &str, stage: &StageRecord, open: bool, now: Timestamp) -> Self {
-        let slug = Slug::of(name).to_string();
-        let has_log = !matches!(stage.status, StepState::Skipped | StepState::Pending);
-        let time = match (stage.status, stage.started_at, stage.duration_ms) {
-            (StepState::Running, Some(from), _) => words::since(from, now),
-            (_, _, Some(took)) => words::span(took),
-            _ => String::new(),
-        };
-        let log = if has_log { log_end(job, stage) } else { None }.unwrap_or_default();
-        let counts = words::findings_of(stage);
-        let artifacts = stage.steps.iter().flat_map(|(step, record)| {
-            record.artifacts.iter().map(move |path| (path.clone(), format!("{step}/{}", encoded(path))))
-        });
-        Self {
-            name: name.to_owned(),
-            slug,
-            word: words::stage_word(stage.status),
-            reason: words::reason(stage),
-            message: stage.message.clone(),
-            time,
-            looked: counts.is_some(),
-            counts: counts.map(words::severities).unwrap_or_default(),
-            tests: words::tests(stage).unwrap_or_default(),
-            coverage: coverage::words(stage).unwrap_or_default(),
-            unread: coverage::lines(stage),
-            failed_tests: stage.steps.values().flat_map(|step| &step.failed_tests).map(shown_test).collect(),
-            artifacts: artifacts.collect(),
-            warnings: stage.steps.values().flat_map(|step| step.warnings.clone()).collect(),
-            has_log,
-            open,
-            log: log.text,
-            log_offset: log.offset,
-            log_cut: log.cut,
-        }
-    }
-}
-
-fn shown_test(test: &FailedTest) -> (String, String) {
-    (test.title(), test.said())
-}
-
-#[derive(Default)]
-struct LogEnd {
-    text: String,
-    /// Where the next read begins, in bytes.
-    offset: u64,
-    /// Whether there is more before it.
-    cut: bool,
-}
-
-/// The end of the log of a stage's first step, whole lines.
-fn log_end(job: &Job, stage: &StageRecord) -> Option<LogEnd> {
-    let (step, _) = stage.steps.first()?;
-    let mut file = Beneath::open(&job.paths().logs()).ok()?.file(&format!("{step}.log")).ok()?;
-    let bytes = file.metadata().ok()?.len();
-    let start = bytes.saturating_sub(LOG_SHOWN);
-    file.seek(SeekFrom::Start(start)).ok()?;
-    let mut raw = Vec::new();
-    file.take(bytes - start).read_to_end(&mut raw).ok()?;
-    let offset = start + raw.len() as u64;
-    let whole = if start == 0 { 0 } else { raw.iter().position(|byte| *byte == b'\n').map_or(0, |at| at + 1) };
-    Some(LogEnd { text: words::log_text(&raw[whole..]), offset, cut: start > 0 })
-}
-
 /// A path as part of an address.
-fn encoded(path: &str) -> String {
+pub(super) fn encoded(path: &str) -> String {
     let plain = |byte: u8| byte.is_ascii_alphanumeric() || b"-_.~/".contains(&byte);
     path.bytes().map(|byte| if plain(byte) { (byte as char).to_string() } else { format!("%{byte:02X}") }).collect()
 }
@@ -225,6 +173,15 @@ fn severity(severity: &Severity) -> &'static str {
         Severity::Medium => "medium",
         Severity::Low => "low",
         Severity::Info => "info",
+    }
+}
+
+/// The class of the style for how bad a finding is.
+fn severity_class(severity: &Severity) -> &'static str {
+    match severity {
+        Severity::Critical | Severity::High => "fail",
+        Severity::Medium => "find",
+        Severity::Low | Severity::Info => "queue",
     }
 }
 

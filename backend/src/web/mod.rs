@@ -4,10 +4,14 @@
 mod assets;
 mod form;
 mod home;
+mod icons;
 mod job;
 mod lines;
+pub(crate) mod log_text;
 mod login;
+mod new;
 mod submit;
+mod test_page;
 mod words;
 
 pub use form::is_field;
@@ -33,11 +37,14 @@ const POLICY: &str = "default-src 'none'; style-src 'self'; script-src 'self'; i
 pub fn routes(routes: Routes) -> Routes {
     routes
         .get("/", home::home)
+        .get("/new", new::form_page)
+        .get("/jobs/changes", home::changes)
         .get("/jobs", home::list)
         .post("/jobs", submit::submit)
         .post("/jobs/check", submit::check)
         .get("/jobs/lines", lines::lines)
         .get("/jobs/{id}", job::page)
+        .get("/jobs/{id}/tests", test_page::page)
         .post("/jobs/{id}/again", submit::again)
         .post("/jobs/{id}/cancel", submit::cancel)
         .get("/login", login::form)
@@ -48,7 +55,7 @@ pub fn routes(routes: Routes) -> Routes {
 
 /// Whether an address takes what is typed into the form.
 pub fn takes_form(path: &str) -> bool {
-    matches!(path, "/" | "/jobs/lines")
+    matches!(path, "/" | "/new" | "/jobs/lines")
 }
 
 /// An address at which nothing is.

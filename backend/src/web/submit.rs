@@ -11,7 +11,7 @@ use serde::Deserialize;
 use super::{
     PageError,
     form::{self, Texts},
-    home::{self, Verdict},
+    new::{self, Verdict},
     page,
 };
 use crate::{
@@ -37,7 +37,13 @@ pub struct Wish {
 }
 
 /// `POST /jobs`: to the page of the job.
-pub async fn submit(State(app): State<App>, who: Principal, request: Request) -> Result<Response, PageError> {
+pub async fn submit(
+    State(app): State<App>,
+    who: Principal,
+    wish: Result<Query<Wish>, QueryRejection>,
+    request: Request,
+) -> Result<Response, PageError> {
+    let alone = checked(wish)?.alone;
     let headers = request.headers().clone();
     let (texts, upload) = read(&app, &who, request).await?;
     let made = match upload {
@@ -49,7 +55,7 @@ pub async fn submit(State(app): State<App>, who: Principal, request: Request) ->
             let address = format!("/jobs/{}", made.metadata.job_id);
             Ok((StatusCode::SEE_OTHER, [(header::LOCATION, address)]).into_response())
         }
-        Err(error) => refused(&app, &who, &headers, texts, error, false).await,
+        Err(error) => refused(&app, &headers, texts, error, alone),
     }
 }
 
@@ -60,8 +66,7 @@ pub async fn check(
     wish: Result<Query<Wish>, QueryRejection>,
     request: Request,
 ) -> Result<Response, PageError> {
-    let Query(wish) =
-        wish.map_err(|_| ApiError::Malformed { code: "query", detail: "`alone` is true or false".to_owned() })?;
+    let wish = checked(wish)?;
     let headers = request.headers().clone();
     let (texts, upload) = read(&app, &who, request).await?;
     let judged = match upload {
@@ -72,9 +77,9 @@ pub async fn check(
         Ok(judged) if wish.alone => Ok(page(StatusCode::OK, &accepted(judged, &texts))),
         Ok(judged) => {
             let verdict = accepted(judged, &texts);
-            home::draw(&app, &who, &headers, texts, Some(verdict), StatusCode::OK, None).await
+            Ok(new::draw(&app, &headers, texts, Some(verdict), StatusCode::OK))
         }
-        Err(error) => refused(&app, &who, &headers, texts, error, wish.alone).await,
+        Err(error) => refused(&app, &headers, texts, error, wish.alone),
     }
 }
 
@@ -103,6 +108,12 @@ pub async fn cancel(
         }
         Err(error) => Err(error.into()),
     }
+}
+
+fn checked(wish: Result<Query<Wish>, QueryRejection>) -> Result<Wish, ApiError> {
+    let Query(wish) =
+        wish.map_err(|_| ApiError::Malformed { code: "query", detail: "`alone` is true or false".to_owned() })?;
+    Ok(wish)
 }
 
 /// The texts, and the source or why there is none. A file that was chosen counts more than an address that was typed.
@@ -136,14 +147,7 @@ fn accepted(judged: Judged, texts: &Texts) -> Verdict {
 }
 
 /// The page again, with what is wrong. Errors of ours have a page of their own.
-async fn refused(
-    app: &App,
-    who: &Principal,
-    headers: &HeaderMap,
-    texts: Texts,
-    error: ApiError,
-    alone: bool,
-) -> Result<Response, PageError> {
+fn refused(app: &App, headers: &HeaderMap, texts: Texts, error: ApiError, alone: bool) -> Result<Response, PageError> {
     if matches!(error, ApiError::Internal(_) | ApiError::BrokenJob(_)) {
         return Err(error.into());
     }
@@ -153,5 +157,5 @@ async fn refused(
     if alone {
         return Ok(page(status, &verdict));
     }
-    home::draw(app, who, headers, texts, Some(verdict), status, None).await
+    Ok(new::draw(app, headers, texts, Some(verdict), status))
 }

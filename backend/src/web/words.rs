@@ -2,9 +2,9 @@
 
 use jiff::Timestamp;
 use pipelinex_common::{
-    execution::{Execution, FindingCounts, StageRecord},
-    headline,
-    state::{JobState, StepState},
+    execution::{FindingCounts, StageRecord},
+    headline::Outcome,
+    state::StepState,
 };
 
 pub use pipelinex_common::words::{between as since, span};
@@ -14,18 +14,32 @@ pub fn at(time: Timestamp) -> String {
     time.strftime("%Y-%m-%d %H:%M:%S UTC").to_string()
 }
 
-/// The word for a job's state; also a class of the style.
-pub fn job_word(state: JobState) -> &'static str {
-    match state {
-        JobState::Queued => "queued",
-        JobState::Running => "running",
-        JobState::Succeeded => "passed",
-        JobState::Failed => "failed",
-        JobState::Canceled => "canceled",
+/// How long ago that was.
+pub fn ago(time: Timestamp, now: Timestamp) -> String {
+    let seconds = (now.as_second() - time.as_second()).max(0);
+    match seconds {
+        0..10 => "just now".to_owned(),
+        10..60 => format!("{seconds} s ago"),
+        60..3600 => format!("{} min ago", seconds / 60),
+        3600..86_400 => format!("{} h ago", seconds / 3600),
+        _ => time.strftime("%Y-%m-%d").to_string(),
     }
 }
 
-/// The word for a stage's state; also a class of the style.
+/// The class of the style for what became of a job; also the name of an icon.
+pub fn class(outcome: Outcome) -> &'static str {
+    match outcome {
+        Outcome::Queued => "queue",
+        Outcome::Running => "run",
+        Outcome::Passed => "pass",
+        Outcome::PassedWithFindings => "find",
+        Outcome::Failed | Outcome::FailedByGate => "fail",
+        Outcome::ToolBroke | Outcome::WeBroke => "broke",
+        Outcome::Canceled => "cancel",
+    }
+}
+
+/// The word for a stage's state.
 pub fn stage_word(state: StepState) -> &'static str {
     match state {
         StepState::Pending => "waiting",
@@ -43,35 +57,6 @@ pub fn reason(stage: &StageRecord) -> String {
         Some(reason) => reason.as_str().replace('_', " "),
         None if stage.waits_for_place() => "for a place".to_owned(),
         None => String::new(),
-    }
-}
-
-/// Where a job stands, in one sentence.
-pub fn sentence(created_at: Timestamp, execution: &Execution, cancel_wished: bool, now: Timestamp) -> String {
-    let until = |from: Option<Timestamp>| from.map(|from| since(from, execution.finished_at.unwrap_or(now)));
-    let why = execution.error.clone().or_else(|| execution.reason.map(|reason| reason.to_string()));
-    let why = why.map(|why| format!(": {why}")).unwrap_or_else(|| ".".to_owned());
-    let time = until(execution.started_at).unwrap_or_default();
-    match execution.state {
-        JobState::Queued if cancel_wished => {
-            "Waiting for a worker, which will cancel it and start nothing: somebody asked for that.".to_owned()
-        }
-        JobState::Running if cancel_wished => {
-            format!("Being canceled, after {time}: what runs gets ten seconds to end.")
-        }
-        JobState::Queued => format!("Waiting for a worker for {}.", since(created_at, now)),
-        JobState::Running => {
-            let stages = execution.stages.iter().filter(|(_, stage)| stage.status == StepState::Running);
-            let running: Vec<&str> = stages.map(|(name, _)| name.as_str()).collect();
-            let now = if running.is_empty() { "between two stages".to_owned() } else { running.join(", ") };
-            format!("Running for {time}, now at {now}.")
-        }
-        JobState::Succeeded | JobState::Failed => {
-            let said = capital(&headline::of(execution).sentence());
-            format!("{said}{} It took {time}.", if said.ends_with(['.', '!', '?']) { "" } else { "." })
-        }
-        JobState::Canceled if execution.started_at.is_none() => format!("Canceled before it began{why}"),
-        JobState::Canceled => format!("Canceled after {time}{why}"),
     }
 }
 
@@ -97,65 +82,24 @@ pub fn tests(stage: &StageRecord) -> Option<String> {
     counts.reduce(|sum, next| sum.plus(&next)).map(|counts| counts.words())
 }
 
-/// A log for a page: what a terminal would obey (colours, cursors, bells, right-to-left tricks) is left out or shown as a
-/// mark, and a line that was overwritten with a carriage return begins anew.
-pub fn log_text(raw: &[u8]) -> String {
-    let text = String::from_utf8_lossy(raw);
-    let mut out = String::with_capacity(text.len());
-    let mut rest = text.chars().peekable();
-    while let Some(c) = rest.next() {
-        match c {
-            '\u{1b}' => skip_escape(&mut rest),
-            '\r' if rest.peek() == Some(&'\n') => {}
-            '\r' => out.push('\n'),
-            '\n' | '\t' => out.push(c),
-            c if c.is_control() || hides(c) => out.push('\u{fffd}'),
-            c => out.push(c),
-        }
-    }
-    out
-}
-
-fn hides(c: char) -> bool {
-    matches!(c, '\u{200b}'..='\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}' | '\u{feff}')
-}
-
-/// ECMA-48: a control sequence ends at its first letter, a string (title, link) at BEL or ESC.
-fn skip_escape(rest: &mut std::iter::Peekable<std::str::Chars<'_>>) {
-    match rest.next() {
-        Some('[') => while rest.next().is_some_and(|c| !('\u{40}'..='\u{7e}').contains(&c)) {},
-        Some(']' | 'P' | '_' | '^') => {
-            while let Some(c) = rest.next() {
-                if c == '\u{7}' || c == '\n' {
-                    break;
-                }
-                if c == '\u{1b}' {
-                    rest.next();
-                    break;
-                }
-            }
-        }
-        _ => {}
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
 
     #[test]
-    fn a_log_on_a_page_obeys_nothing() {
-        let cases: [(&str, &str); 6] = [
-            ("\u{1b}[31mred\u{1b}[0m\n", "red\n"),
-            ("a\r\nb\rc", "a\nb\nc"),
-            ("\u{1b}]8;;http://evil.test\u{7}link", "link"),
-            ("\u{1b}]0;title\u{1b}\\x", "x"),
-            ("bell\u{7}", "bell\u{fffd}"),
-            ("a\u{202e}b", "a\u{fffd}b"),
-        ];
-        for (raw, shown) in cases {
-            assert_eq!(log_text(raw.as_bytes()), shown, "{raw:?}");
-        }
-        assert_eq!(log_text(b"\xff<b>"), "\u{fffd}<b>", "escaping is the template's");
+    fn times_are_told_as_people_tell_them() {
+        let now: Timestamp = "2026-01-02T12:00:00Z".parse().unwrap();
+        let told = |time: &str| ago(time.parse().unwrap(), now);
+        assert_eq!(
+            [
+                "2026-01-02T11:59:58Z",
+                "2026-01-02T11:59:15Z",
+                "2026-01-02T11:01:00Z",
+                "2026-01-02T09:00:00Z",
+                "2025-12-24T09:00:00Z"
+            ]
+            .map(told),
+            ["just now", "45 s ago", "59 min ago", "3 h ago", "2025-12-24"]
+        );
     }
 }

@@ -47,6 +47,8 @@ fn assert_page(answer: &Answer, status: u16) -> String {
 async fn a_form_becomes_a_job_and_every_text_on_its_page_stays_text() {
     let server = TestServer::start().await;
     let home = assert_page(&server.get("/").await, 200);
+    assert!(home.contains("There are no jobs yet") && home.contains("href=\"/new\""), "{home}");
+    let home = assert_page(&server.get("/new").await, 200);
     for field in ["project_zip", "github_url", "stack", "versions", "run_dast", "secret_custom.tool_cmd", "sast_mode"] {
         assert!(home.contains(&format!("name=\"{field}\"")), "{field}");
     }
@@ -60,7 +62,7 @@ async fn a_form_becomes_a_job_and_every_text_on_its_page_stays_text() {
     assert_eq!(made.status, 303, "{}", made.text());
     let page = assert_page(&server.get(made.header("location")).await, 200);
     assert!(page.contains("&#60;b&#62;shop&#60;/b&#62;") && !page.contains("<b>shop"), "{page}");
-    assert!(page.contains("Waiting for a worker"), "{page}");
+    assert!(page.contains("Queued:</span> waits for a worker"), "{page}");
     assert!(page.contains("http-equiv=\"refresh\""), "a page of a job that goes on draws itself again");
 
     let id = server.store.ids().unwrap()[0];
@@ -88,6 +90,9 @@ async fn a_refusal_comes_back_with_the_form_as_it_was_typed_and_leaves_nothing()
 
     let checked = assert_page(&server.post_form("/jobs/check", filled(&project(), "shop")).await, 200);
     assert!(checked.contains("would be admitted"), "{checked}");
+    let refused = server.post_form("/jobs?alone=true", filled(&bare, "shop")).await;
+    assert_eq!(refused.status, 422, "a page that is open keeps its file and fields");
+    assert!(refused.text().contains("pom.xml") && !refused.text().contains("<html"), "{}", refused.text());
     let alone = server.post_form("/jobs/check?alone=true", filled(&bare, "shop")).await;
     assert!(alone.text().contains("pom.xml") && !alone.text().contains("<html"), "{}", alone.text());
     server.assert_untouched().await;
@@ -103,8 +108,9 @@ async fn a_job_is_told_with_its_stages_logs_and_findings() {
     worker.stage("BUILD", StepState::Running, None, "running");
     worker.log("build", "\u{1b}[31m<script>alert(1)</script>\u{1b}[0m\n");
     let page = assert_page(&server.get(&address).await, 200);
-    assert!(page.contains("now at BUILD"), "{page}");
-    assert!(page.contains("&#60;script&#62;alert(1)&#60;/script&#62;\n</pre>"), "{page}");
+    assert!(page.contains("Running:</span> BUILD"), "{page}");
+    let line = "<span class=\"l\" id=\"build-L1\" data-n=\"1\"><span class=\"a31\">&lt;script&gt;alert(1)&lt;/script&gt;</span>\n</span></pre>";
+    assert!(page.contains(line), "{page}");
 
     worker.stage("BUILD", StepState::Success, None, "compiled");
     worker.stage("SECRETS", StepState::Success, None, "passed with findings: 1");
@@ -124,10 +130,10 @@ async fn a_job_is_told_with_its_stages_logs_and_findings() {
     worker.finish(JobState::Failed, Some(Reason::ScriptFailure), Some("TEST: 1 of 3 tests failed"));
     let page = assert_page(&server.get(&address).await, 200);
     for told in [
-        "Failed: 1 of 3 tests failed in TEST: ATest.greets: expected: &#60;b&#62; (caused by java.net",
+        "Failed:</span> 1 of 3 tests failed in TEST: ATest.greets: expected: &#60;b&#62; (caused by java.net",
         "aws-&#60;i&#62;",
         "a.txt:4",
-        "1 high",
+        ">1 high</span>",
         "/reports",
         "passed · 1.2 s",
         "12 files read, 1 not read",
@@ -136,7 +142,6 @@ async fn a_job_is_told_with_its_stages_logs_and_findings() {
     ] {
         assert!(page.contains(told), "{told}: {page}");
     }
-    assert!(page.contains("<strong>ATest.greets</strong>: expected: &#60;b&#62;"), "{page}");
     assert!(!page.contains("http-equiv=\"refresh\""), "what has ended is not drawn again");
     let client = reqwest::Client::builder().redirect(reqwest::redirect::Policy::none()).build().unwrap();
     let again = server.send(client.post(server.url(&format!("{address}/again")))).await;
@@ -144,6 +149,62 @@ async fn a_job_is_told_with_its_stages_logs_and_findings() {
     let page = assert_page(&server.get(again.header("location")).await, 200);
     assert!(page.contains("the same as") && page.contains(&address), "{page}");
     assert!(!page.contains("Run it again"), "not before it has ended");
+    server.stop().await;
+}
+
+#[tokio::test]
+async fn the_list_tells_passes_with_findings_apart_and_is_narrowed_by_what_a_job_is() {
+    let server = TestServer::start().await;
+    let (found, failed) = (server.job().await, server.job().await);
+    let mut worker = Worker::take(&found);
+    worker.stage("SECRETS", StepState::Success, None, "passed with findings: 10");
+    let step = worker.execution.stages["SECRETS"].steps.values_mut().next().unwrap();
+    step.findings = Some(FindingCounts { critical: 1, high: 9, ..FindingCounts::default() });
+    worker.finish(JobState::Succeeded, None, None);
+    let mut worker = Worker::take(&failed);
+    crate::test_cases::tested(&mut worker);
+    worker.finish(JobState::Failed, Some(Reason::ScriptFailure), Some("TEST failed"));
+    let page = assert_page(&server.get("/").await, 200);
+    assert!(page.contains("<span class=\"s find\">") && page.contains("Passed with findings"), "{page}");
+    assert!(page.contains("1 critical, 9 high") && page.contains("2 of 5 tests failed in TEST"), "{page}");
+    let listed = async |query: &str| {
+        let page = assert_page(&server.get(&format!("/?{query}")).await, 200);
+        [&found, &failed].map(|job| page.contains(&format!("id=\"job-{}\"", job.id())))
+    };
+    assert_eq!(listed("state=findings").await, [true, false]);
+    assert_eq!(listed("state=failed").await, [false, true]);
+    assert_eq!(listed("state=passed").await, [false, false]);
+    assert_eq!(listed("q=TESTS+FAILED&project=default").await, [false, true]);
+    assert_eq!(listed("project=other").await, [false, false]);
+
+    let page = assert_page(&server.get(&format!("/jobs/{}", failed.id())).await, 200);
+    let (title, step) = (page.find("OrderTest.total").unwrap(), page.find("id=\"steps-title\"").unwrap());
+    assert!(title < step, "what failed stands before all else");
+    assert!(
+        page.contains("<code>OrderTest.java:48</code>") && page.contains("expected: &#60;3&#62; but was: &#60;2&#62;"),
+        "{page}"
+    );
+    let tests = assert_page(&server.get(&format!("/jobs/{}/tests?state=skipped&q=", failed.id())).await, 200);
+    assert!(tests.contains("OrderTest.later") && !tests.contains("OrderTest.empty"), "{tests}");
+    server.stop().await;
+}
+
+#[tokio::test]
+async fn a_failed_step_shows_its_log_around_the_first_error() {
+    let server = TestServer::start().await;
+    let job = server.job().await;
+    let mut worker = Worker::take(&job);
+    let long: String = (1..=2000).map(|number| format!("[INFO] line {number}\n")).collect();
+    worker.log("build", &format!("{long}[ERROR] COMPILATION ERROR\n{long}"));
+    worker.stage("BUILD", StepState::Failed, Some(Reason::ScriptFailure), "mvn ended with 1");
+    worker.finish(JobState::Failed, Some(Reason::ScriptFailure), Some("BUILD failed"));
+    let page = assert_page(&server.get(&format!("/jobs/{}", job.id())).await, 200);
+    assert!(page.contains("data-failure=\"build-L2001\""), "{page}");
+    assert!(
+        page.contains("<span class=\"l bad\" id=\"build-L2001\" data-n=\"2001\">[ERROR] COMPILATION ERROR\n</span>")
+    );
+    assert!(page.contains("id=\"build-L1981\"") && !page.contains("id=\"build-L1980\""), "some lines before it");
+    assert!(page.contains("1980 lines before these") && page.contains("1621 lines after these"), "{page}");
     server.stop().await;
 }
 
@@ -168,6 +229,11 @@ async fn nothing_is_told_as_a_page_to_people_and_as_a_problem_to_programs() {
         assert_page(&server.send(server.client.get(server.url("/nope")).header("accept", accept)).await, 404);
     }
     let client = reqwest::Client::builder().redirect(reqwest::redirect::Policy::none()).build().unwrap();
+    for (query, status) in [("?state=failed&q=x", 200), ("?state=nope", 400), ("?cursor=x", 400), ("?foo=1", 400)] {
+        assert_page(&person(&format!("/{query}")).await, status);
+    }
+    let old = server.send(client.get(server.url("/?github_url=https%3A%2F%2Fgit.test%2Fa"))).await;
+    assert_eq!((old.status, old.header("location")), (303, "/new?github_url=https%3A%2F%2Fgit.test%2Fa"));
     let list = server.send(client.get(server.url("/jobs"))).await;
     assert_eq!((list.status, list.header("location")), (303, "/"));
     assert_page(&person("/jobs").await, 200);
@@ -177,7 +243,7 @@ async fn nothing_is_told_as_a_page_to_people_and_as_a_problem_to_programs() {
         server.client.post(server.url("/jobs")).header("origin", "http://evil.test").header("content-type", kind);
     let lured = server.send(lured.body(filled(&project(), "shop"))).await;
     lured.assert_problem(403, "cross-site");
-    let style = server.get("/").await.text();
+    let style = server.get("/new").await.text();
     let style = style.split("href=\"").find(|part| part.starts_with("/assets/style-")).unwrap();
     let style = server.get(style.split('"').next().unwrap()).await;
     assert_eq!((style.status, style.header("content-type")), (200, "text/css; charset=utf-8"));

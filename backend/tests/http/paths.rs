@@ -142,7 +142,7 @@ async fn what_an_address_does_not_know_behind_the_question_mark_is_refused_every
     let job = format!("/api/jobs/{id}");
     let below = ["", "/status", "/reports", "/findings", "/artifacts", "/artifacts/package/a.jar", "/build/logs"];
     let addresses = below.iter().map(|path| format!("{job}{path}"));
-    let others = ["/health", "/readyz", "/api/jobs", "/", "/jobs", "/jobs/lines", &format!("/jobs/{id}")];
+    let others = ["/health", "/readyz", "/api/jobs", "/", "/new", "/jobs", "/jobs/lines", &format!("/jobs/{id}")];
     for address in addresses.chain(others.map(str::to_owned)) {
         for query in ["foo=1", "foo", "limit=1&limit=1", "%ff=1", "Severity=high"] {
             server.get(&format!("{address}?{query}")).await.assert_problem(400, "query");
@@ -163,13 +163,13 @@ async fn what_an_address_does_not_know_behind_the_question_mark_is_refused_every
     let page = server.send(person).await;
     assert_eq!((page.status, page.header("content-type")), (400, "text/html; charset=utf-8"));
     // All that the form holds is known to the pages that show it.
-    let page = server.get("/").await.text();
+    let page = server.get("/new").await.text();
     let form = page.split_once("<form").unwrap().1;
     let fields: BTreeSet<&str> = form.split("name=\"").skip(1).filter_map(|rest| rest.split('"').next()).collect();
     let query: Vec<String> = fields.iter().map(|field| format!("{field}=x")).collect();
     let query = query.join("&");
     assert!(fields.len() > 20, "{query}");
-    for address in ["/", "/jobs/lines"] {
+    for address in ["/", "/new", "/jobs/lines"] {
         let answer = server.get(&format!("{address}?{query}")).await;
         assert_eq!(answer.status, 200, "{}", answer.text());
     }

@@ -69,6 +69,12 @@ impl Browser {
         self.tools("Emulation.setEmulatedMedia", features).await;
     }
 
+    /// As wide as a phone from here on.
+    pub async fn phone(&self) {
+        let size = json!({"width": 390, "height": 844, "deviceScaleFactor": 1, "mobile": true});
+        self.tools("Emulation.setDeviceMetricsOverride", size).await;
+    }
+
     /// Lets a file fall on an element, as if it came from the desktop.
     pub async fn drop_file(&self, selector: &str, file: &Path) {
         let place = self.find(selector).await.rect().await.unwrap();

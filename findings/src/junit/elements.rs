@@ -130,7 +130,8 @@ impl Shown {
 impl Case {
     pub(super) fn new(tag: &BytesStart<'_>) -> Self {
         let class = attribute(tag, "classname").map(|class| cut(class.trim(), NAME_MAX));
-        let file = attribute(tag, "file").filter(|file| !file.is_empty()).map(|file| cut(&file, NAME_MAX));
+        let file =
+            attribute(tag, "file").filter(|file| !file.is_empty()).map(|file| cases::own_path(&cut(&file, NAME_MAX)));
         let line = attribute(tag, "line").and_then(|line| line.trim().parse().ok());
         let duration_ms = attribute(tag, "time").and_then(|time| milliseconds(&time));
         let mut case = Self { class, name: name(tag, "name"), file, line, duration_ms, ..Self::default() };
@@ -269,8 +270,8 @@ impl Told {
 
     /// What it says, in a line: its message, else what is written in it, else the exception.
     pub(super) fn line(&self) -> String {
-        let lines = [&self.message, &self.text, &self.exception].map(|text| first_line(text));
-        cut(lines.into_iter().find(|line| !line.is_empty()).unwrap_or_default(), MESSAGE_MAX)
+        let lines = [&self.message, &self.text, &self.exception].map(|text| sentence(text));
+        cut(&lines.into_iter().find(|line| !line.is_empty()).unwrap_or_default(), MESSAGE_MAX)
     }
 }
 
@@ -289,6 +290,16 @@ pub(super) fn keep_end(kept: &mut String, more: &str) {
         let from = (kept.len() - most..).find(|at| kept.is_char_boundary(*at)).unwrap_or_default();
         kept.drain(..from);
     }
+}
+
+/// The first line, and those after it where it announces them with a colon.
+fn sentence(text: &str) -> String {
+    let mut lines = text.lines().map(str::trim).filter(|line| !line.is_empty());
+    let first = lines.next().unwrap_or_default();
+    if first.ends_with(':') {
+        return std::iter::once(first).chain(lines.take(3)).collect::<Vec<_>>().join(" ");
+    }
+    first.to_owned()
 }
 
 pub(super) fn first_line(text: &str) -> &str {

@@ -268,3 +268,12 @@ fn long_output_keeps_its_end_and_long_traces_their_beginning() {
     assert!(case.trace.starts_with("first\n") && case.trace.len() < 7_000, "{}", case.trace.len());
     assert!(case.output.ends_with("last words") && case.output.len() < 4_000, "{}", case.output.len());
 }
+
+#[test]
+fn a_message_that_announces_what_follows_is_told_with_it() {
+    let node = "<testsuites><testcase name='a' classname='test' file='/home/runner/app/test/a.test.js'>\
+                <failure message=\"Expected values to be strictly equal:&#10;&#10;'Ada' !== 'Bob'&#10;\"/></testcase></testsuites>";
+    let case = &cases(node)[0];
+    assert_eq!(case.message, "Expected values to be strictly equal: 'Ada' !== 'Bob'");
+    assert_eq!(case.file.as_deref(), Some("test/a.test.js"));
+}
