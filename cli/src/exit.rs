@@ -68,7 +68,7 @@ impl Exit {
             }
             Self::PolicyGate => "policy gate: findings at or above the operator's threshold",
             Self::TimedOut => "timed out",
-            Self::Usage => "usage: the command line cannot be understood",
+            Self::Usage => "usage: the command line cannot be understood, or names something that is not there",
             Self::Interrupted => "interrupted with Ctrl-C",
         }
     }

@@ -17,13 +17,22 @@ mod show;
 mod telemetry;
 mod watch;
 
-use std::process::ExitCode;
+use std::{
+    env,
+    io::{self, Write},
+    process::ExitCode,
+};
 
-use clap::Parser;
+use clap::{CommandFactory, Parser};
 
 use crate::{args::Cli, exit::Exit, output::Output};
 
 fn main() -> ExitCode {
+    if env::args_os().len() < 2 {
+        // The library takes a variable for an argument, and would complain of what is missing.
+        let _ = io::stderr().write_all(Cli::command().render_help().to_string().as_bytes());
+        return Exit::Usage.into();
+    }
     let cli = match Cli::try_parse() {
         Ok(cli) => cli,
         Err(usage) => {

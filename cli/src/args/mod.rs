@@ -25,7 +25,7 @@ use crate::exit::Exit;
 /// Build, test and security checks for any project, in runner containers that trust nothing.
 #[derive(Parser, Debug)]
 #[command(name = "pipelinex", version = env!("PIPELINEX_VERSION"), after_help = Exit::table(), max_term_width = 110)]
-#[command(disable_help_subcommand = true, arg_required_else_help = true)]
+#[command(arg_required_else_help = true)]
 pub struct Cli {
     #[command(flatten)]
     pub global: GlobalArgs,
@@ -130,6 +130,15 @@ pub enum Command {
     /// Cancel a job: one that waits is never started, one that runs is ended within seconds
     Cancel {
         id: JobId,
+        #[command(flatten)]
+        server: ServerAddress,
+    },
+    /// Make a job once more: a new one of the same source and request; prints its id
+    Retry {
+        id: JobId,
+        /// Follow the new job to its end, and end with its exit code
+        #[arg(long, short, env = "PIPELINEX_WAIT", value_parser = FalseyValueParser::new())]
+        wait: bool,
         #[command(flatten)]
         server: ServerAddress,
     },
@@ -247,6 +256,8 @@ pub enum Command {
         #[command(flatten)]
         server: ServerAddress,
     },
+    /// Print the version of this program
+    Version,
     /// Print a completion script for a shell
     Completions { shell: Shell },
     /// Clone one repository as the server orders on standard input; the server runs this

@@ -92,6 +92,7 @@ impl ClientError {
     pub fn exit(&self) -> Exit {
         match self {
             Self::Answered(problem) if problem.is_refusal() || problem.is_about_who_asks() => Exit::Refused,
+            Self::Answered(problem) if problem.is_unknown() => Exit::Usage,
             Self::Token(_) => Exit::Usage,
             _ => Exit::Errored,
         }

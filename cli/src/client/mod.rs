@@ -110,6 +110,11 @@ impl Client {
         self.json(self.request(Method::POST, self.endpoint(&format!("/api/jobs/{id}/cancel")))).await
     }
 
+    /// Makes a job once more; the metadata of the new one as the server wrote it.
+    pub async fn retry(&self, id: JobId) -> Result<Value, ClientError> {
+        self.json(self.request(Method::POST, self.endpoint(&format!("/api/jobs/{id}/retry")))).await
+    }
+
     /// A page of jobs, newest first; `cursor` is the `next` of the page before.
     pub async fn list(&self, state: Option<JobState>, limit: u32, cursor: Option<&str>) -> Result<Value, ClientError> {
         let mut url = self.endpoint("/api/jobs");

@@ -75,6 +75,11 @@ impl Problem {
         matches!(self.status, 401 | 403)
     }
 
+    /// Whether there is no such job, or nothing of that name in it.
+    pub fn is_unknown(&self) -> bool {
+        self.status == 404 && self.document.as_ref().is_some_and(|document| document["code"] == "not-found")
+    }
+
     /// What a job is in that had ended before it could be changed.
     pub fn ended_as(&self) -> Option<JobState> {
         let document = self.document.as_ref().filter(|document| document["code"] == "already-ended")?;

@@ -27,6 +27,7 @@ mod token;
 use std::{future::Future, io, path::Path, time::Duration};
 
 use pipelinex_backend::intake::git::child;
+use serde_json::json;
 use tokio::runtime::{Builder, Runtime};
 
 use self::settings::Settings;
@@ -70,6 +71,18 @@ pub fn run(cli: Cli, out: &Output) -> Result<Exit, Failure> {
             interruptible(job::status(&connect(&server, ca_certs)?, out, id, watch))
         }
         Command::Cancel { id, server } => interruptible(cancel::cancel(&connect(&server, ca_certs)?, out, id)),
+        Command::Retry { id, wait, server } => {
+            interruptible(submit::retry(&connect(&server, ca_certs)?, out, id, wait))
+        }
+        Command::Version => {
+            let version = env!("PIPELINEX_VERSION");
+            let told = if out.json() {
+                out.document(&json!({"version": version}))
+            } else {
+                out.data(format!("pipelinex {version}"))
+            };
+            told.map(|()| Exit::Passed).map_err(Failure::from)
+        }
         Command::Logs { id, stage, follow, server } => {
             interruptible(logs::logs(&connect(&server, ca_certs)?, out, id, stage.as_deref(), follow))
         }

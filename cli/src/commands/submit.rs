@@ -1,5 +1,6 @@
 //! `submit` and `precheck`: a project goes to the server.
 
+use pipelinex_common::id::JobId;
 use serde::Deserialize;
 use serde_json::{Value, json};
 
@@ -32,6 +33,16 @@ pub async fn submit(
         let project = prepare(args, out).await?;
         client.submit(project.metadata, project.archive).await
     };
+    told(client, out, answer, wait).await
+}
+
+/// Makes a job once more; with `wait` the verdict on the new one is ours.
+pub async fn retry(client: &Client, out: &Output, id: JobId, wait: bool) -> Result<Exit, Failure> {
+    told(client, out, client.retry(id).await, wait).await
+}
+
+/// Tells of the job that was made, or why there is none.
+async fn told(client: &Client, out: &Output, answer: Result<Value, ClientError>, wait: bool) -> Result<Exit, Failure> {
     let answer = shown(answer, out)?;
     let admitted = Admitted::deserialize(&answer).map_err(|error| ClientError::NotUnderstood(error.to_string()))?;
     for warning in &admitted.warnings {

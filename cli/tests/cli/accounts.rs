@@ -131,3 +131,17 @@ fn end(mut server: Child) {
     server.kill().unwrap();
     server.wait().unwrap();
 }
+
+#[test]
+fn a_job_is_made_once_more_and_one_that_is_not_there_is_no_fault_of_ours() {
+    let server = Fake::start(|asked| match (asked.method.as_str(), asked.target.as_str()) {
+        ("POST", target) if target == format!("/api/jobs/{}/retry", crate::ID) => {
+            Reply::json(201, &json!({"job_id": "0190a1b2-c3d4-7e5f-8a9b-000000000001"}))
+        }
+        _ => Reply::json(404, &json!({"code": "not-found", "detail": "there is no such job"})),
+    });
+    let at = |args: &[&str]| run(&[args, &["--server", &server.url()]].concat());
+    let made = at(&["retry", crate::ID]);
+    assert_eq!((made.code, made.out.as_str()), (0, "0190a1b2-c3d4-7e5f-8a9b-000000000001\n"), "{}", made.err);
+    assert_eq!(at(&["status", crate::ID]).code, 64);
+}

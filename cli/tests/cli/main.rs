@@ -76,6 +76,9 @@ fn mistakes_of_the_command_line_are_64_and_help_is_none() {
     for args in [&["nonsense"][..], &["status", "not-an-id"], &["serve", "--memory", "much"], &["submit"], &[]] {
         assert_eq!(run(args).code, 64, "{args:?}");
     }
+    let bare = said(pipelinex(&[]).env("PIPELINEX_SERVER", "http://x").env("PIPELINEX_JSON", "1").output().unwrap());
+    assert!(bare.code == 64 && bare.err.contains("Usage:") && bare.err.contains("submit"), "{}", bare.err);
+    assert!(run(&["help", "submit"]).out.contains("--only") && run(&["version"]).out.starts_with("pipelinex 0."));
     let help = run(&["--help"]);
     assert_eq!(help.code, 0);
     assert!(help.out.contains("Exit codes:\n") && help.out.contains("130  interrupted"), "{}", help.out);

@@ -262,7 +262,7 @@ fn canceling_tells_what_came_of_it_and_ends_with_a_code() {
         (202, json!({"job_id": ID, "state": "RUNNING", "cancel_wished": true}), 0, "is being canceled"),
         (409, problem("CANCELED"), 0, "is canceled"),
         (409, problem("SUCCEEDED"), 4, "it is SUCCEEDED"),
-        (404, json!({"status": 404, "code": "not-found", "detail": "there is no job"}), 2, "there is no job"),
+        (404, json!({"status": 404, "code": "not-found", "detail": "there is no job"}), 64, "there is no job"),
     ] {
         let server = Fake::start(move |_| Reply::json(status, &answer));
         let said = run(&["cancel", ID, "--server", &server.url()]);
