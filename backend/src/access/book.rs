@@ -37,7 +37,7 @@ struct Read {
 }
 
 impl Book {
-    /// The tokens, as they were at most [`LOOK_EVERY`] ago.
+    /// The tokens, as they were at most a second ago.
     ///
     /// # Errors
     /// Those of the disk: nobody gets in while the folder cannot be read.
