@@ -27,24 +27,36 @@ pub struct Section {
     pub elsewhere: Vec<String>,
 }
 
+/// How a block begins that shows a pipeline file.
+const PIPELINE_FILE: &str = "```yaml";
+
+/// The pipeline files that it shows.
+pub fn pipeline_files() -> Vec<String> {
+    let page = readme();
+    let shown = page.split(PIPELINE_FILE).skip(1).map(|rest| rest.split("```").next().unwrap_or_default().to_owned());
+    shown.collect()
+}
+
 /// Sections with commands, in the order of the page.
 pub fn sections() -> Vec<Section> {
     let mut sections: Vec<Section> = Vec::new();
-    let (mut title, mut inside) = (String::new(), false);
+    // Within a block: whether it is one of commands.
+    let (mut title, mut inside) = (String::new(), None);
     for line in readme().lines() {
-        if let Some(name) = line.strip_prefix("## ").filter(|_| !inside) {
+        if let Some(name) = line.strip_prefix("## ").filter(|_| inside.is_none()) {
             name.clone_into(&mut title);
         } else if line.starts_with("```") {
-            assert!(inside || line == "```console", "commands stand in blocks of `console`: {line}");
-            inside = !inside;
-        } else if inside {
+            let known = inside.is_some() || ["```console", PIPELINE_FILE].contains(&line);
+            assert!(known, "commands stand in blocks of `console`: {line}");
+            inside = inside.is_none().then_some(line == "```console");
+        } else if inside == Some(true) {
             if sections.last().is_none_or(|section| section.title != title) {
                 sections.push(Section { title: title.clone(), run: Vec::new(), elsewhere: Vec::new() });
             }
             take(sections.last_mut().unwrap(), line);
         }
     }
-    assert!(!inside, "a block is not closed");
+    assert!(inside.is_none(), "a block is not closed");
     sections
 }
 

@@ -14,7 +14,7 @@ use std::{
 
 use pipelinex_common::id::JobId;
 
-use crate::page::{Line, Section, root, sections};
+use crate::page::{Line, Section, pipeline_files, root, sections};
 
 /// Lines that a test of their own runs, because they take long or need a machine to themselves.
 pub const ELSEWHERE: [(&str, &str); 6] = [
@@ -208,6 +208,19 @@ fn advisories_without_a_network_go_as_the_page_says() {
 #[test]
 fn accounts_go_as_the_page_says() {
     work_through(&section("Accounts"), &[]);
+}
+
+#[test]
+fn the_pipeline_files_that_it_shows_are_without_mistakes() {
+    let files = pipeline_files();
+    assert!(!files.is_empty());
+    for file in files {
+        let folder = tempfile::tempdir().unwrap();
+        fs::write(folder.path().join(".pipelinex.yml"), &file).unwrap();
+        let program = env!("CARGO_BIN_EXE_pipelinex");
+        let checked = Command::new(program).arg("check").arg(folder.path()).output().unwrap();
+        assert!(checked.status.success(), "{file}{checked:?}");
+    }
 }
 
 #[test]
