@@ -52,4 +52,4 @@ case ${DOCKER_HOST:-} in
 esac
 runner-images/build.sh usual
 docker compose up --detach --build --wait "$@"
-say "the form is on http://127.0.0.1:${PIPELINEX_PORT:-8000}; docker compose logs --follow shows what happens, docker compose down ends it"
+say "the page is on http://127.0.0.1:${PIPELINEX_PORT:-8000}; docker compose logs --follow shows what happens, docker compose down ends it"

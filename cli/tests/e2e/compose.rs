@@ -112,7 +112,7 @@ fn the_compose_stack_takes_jobs_from_people_and_programs_and_survives_restarts()
     story(async |world| {
         let stack = Stack::new(world).await;
         let said = stack.make_up().await;
-        assert!(said.err.contains(&format!("the form is on {}", stack.url)), "{said:?}");
+        assert!(said.err.contains(&format!("the page is on {}", stack.url)), "{said:?}");
         let volume = format!("{}_workspaces", world.name());
         let mountpoint = docker(&["volume", "inspect", "--format", "{{.Mountpoint}}", &volume]).await;
         world.workspaces = PathBuf::from(mountpoint.trim());
@@ -139,12 +139,12 @@ fn the_compose_stack_takes_jobs_from_people_and_programs_and_survives_restarts()
 
 async fn by_form(world: &World, stack: &Stack) -> String {
     let browser = Browser::start(world, true).await;
-    browser.driver.goto(&stack.url).await.unwrap();
+    browser.driver.goto(&format!("{}/new", stack.url)).await.unwrap();
     let zip = world.path("form.zip");
     fs::write(&zip, shell_project(GATED)).unwrap();
     browser.find("#project_zip").await.send_keys(zip.to_str().unwrap()).await.unwrap();
     browser.shows("#verdict", "would be admitted").await;
-    browser.find("button[type=submit]").await.click().await.unwrap();
+    browser.find("#submit button[type=submit]").await.click().await.unwrap();
     browser.shows(".sentence", "BUILD").await;
     let url = browser.driver.current_url().await.unwrap();
     browser.close().await;
