@@ -23,7 +23,7 @@ on() { # STAGE WORD URL HEALTH [DOCKER_OPTION...]
 jar=$work/spring-boot-maven/app/target/greeter-1.0.0.jar
 if [ ! -e "$jar" ]; then
   new_job spring-boot-maven
-  step BUILD "$java_image" none rw "bash \"\$PIPELINES_DIR/build.sh\""
+  step BUILD "$java_image" none rw "bash \"\$PIPELINES_DIR/global/maven/build.sh\""
   mkdir -p "$work/jar"; mv "$jar" "$work/jar/"; jar=$work/jar/greeter-1.0.0.jar
 fi
 empty_job target; echo text >"$job/app/file"; mkdir -p "$job/artifacts/target"

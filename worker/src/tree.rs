@@ -117,7 +117,7 @@ pub fn open(paths: &JobPaths, owner: &Slug, kind: TreeKind) -> Result<Beneath, F
 }
 
 /// Label of what a probe makes.
-const LABEL_PROBE: &str = "pipelinex.probe";
+pub(crate) const LABEL_PROBE: &str = "pipelinex.probe";
 
 /// Finds out whether the engine's host can lay an overlay over our folder, by having one mounted and read, and with that how many
 /// open files it can allow. Says why not.

@@ -18,7 +18,12 @@ use serde::Serialize;
 use crate::{
     engine::{Engine, EngineError, Kind, Thing},
     spec::{LABEL_ATTEMPT, LABEL_CREATED, LABEL_INSTANCE, LABEL_JOB, LABEL_SERVICE, LABEL_STEP},
+    tree::LABEL_PROBE,
 };
+
+/// How old something must be that a probe made: it lasts for seconds, and what the engine made after the death of its worker, the
+/// next probe has not seen.
+const PROBE_GRACE: Duration = Duration::from_secs(60);
 
 /// Something of ours that nobody needs any more.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
@@ -82,6 +87,7 @@ pub async fn find(engine: &Engine, store: &Store, grace: Duration) -> Result<Vec
         let age_seconds = age.map(|at| u64::try_from(now - at).unwrap_or(0));
         let why = why(thing, job.and_then(|job| fates.get(&job)), &latest)?;
         // What does not say when it was made may have been made just now.
+        let grace = if thing.labels.contains_key(LABEL_PROBE) { grace.min(PROBE_GRACE) } else { grace };
         let spared = why != Why::JobEnded && age_seconds.is_none_or(|age| age < grace.as_secs());
         let (name, id) = (thing.name.clone(), thing.id.clone());
         (!spared).then_some(Leftover { kind: thing.kind, name, id, why, job, age_seconds })
