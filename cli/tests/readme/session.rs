@@ -105,7 +105,10 @@ impl Session {
             said.extend(self.type_in(wait));
         }
         println!("{}", said.join("\n"));
-        assert!(!said.iter().any(|line| line.contains("\"detail\":")), "curl is content with a refusal; we are not");
+        assert!(
+            !said.iter().any(|line| line.contains("urn:pipelinex:problem")),
+            "curl is content with a refusal; we are not"
+        );
         for shown in line.shown.iter().filter(|shown| *shown != "...") {
             let found = said.iter().any(|line| alike(line).contains(&alike(shown)));
             assert!(found, "the page shows `{shown}` below `{command}`, which said:\n{}", said.join("\n"));
