@@ -92,12 +92,13 @@ impl News {
 
 async fn look(watching: Arc<Watching>, places: Places) {
     let places = Arc::new(places);
+    // Whoever heard of it before the first look may have read before it, too: that look is news.
     let mut before = None;
     let mut still = 0;
     loop {
         let here = Arc::clone(&places);
         let now = tokio::task::spawn_blocking(move || seen(&here)).await.ok();
-        let changed = before.is_some() && now != before;
+        let changed = now != before;
         before = now;
         if !watching.tell(places.id, changed) {
             return;
@@ -120,4 +121,24 @@ fn seen(places: &Places) -> Vec<(u64, u64, i64, i64)> {
 
 fn mark(path: &Path) -> (u64, u64, i64, i64) {
     fs::symlink_metadata(path).map_or((0, 0, 0, 0), |meta| (meta.ino(), meta.len(), meta.mtime(), meta.mtime_nsec()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    // One thread: nothing else runs until this test waits.
+    #[tokio::test]
+    async fn what_changes_before_the_first_look_is_news() {
+        let dir = tempfile::tempdir().unwrap();
+        let places = Places {
+            id: JobId::generate(),
+            records: ["state", "final", "wishes"].map(|name| dir.path().join(name)),
+            logs: dir.path().to_owned(),
+        };
+        let mut news = Arc::new(Watching::default()).hear(places);
+        news.heard();
+        fs::write(dir.path().join("build.log"), "one\n").unwrap();
+        tokio::time::timeout(Duration::from_secs(20), news.wait()).await.unwrap();
+    }
 }
