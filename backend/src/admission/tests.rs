@@ -1,4 +1,7 @@
 mod modules;
+mod recognised;
+mod selecting;
+mod warnings;
 
 use std::{
     fs,
@@ -221,135 +224,6 @@ required-text | - | spring-boot-application: `@SpringBootApplication` is in none
 }
 
 #[test]
-fn an_application_is_looked_for_among_the_main_sources() {
-    let world = World::good();
-    world.write(MAIN, "// @SpringBootApplication\nclass DemoApplication { String s = \"@SpringBootApplication\"; }");
-    world.write(TEST, APPLICATION);
-    insta::assert_snapshot!(world.refused(), @"required-text | - | spring-boot-application: `@SpringBootApplication` is in none of the files that match `**/src/main/**/*.java` (1 file), it must be there at least once | annotate one class, the one with main, with @SpringBootApplication");
-    world.write(MAIN, APPLICATION);
-    assert!(world.accepted().warnings.is_empty(), "tests may have applications of their own");
-    world.write("README.md", "@SpringBootApplication");
-    assert!(world.accepted().warnings.is_empty(), "only Java files count");
-}
-
-#[test]
-fn several_applications_are_named_with_what_is_started() {
-    let world = World::good();
-    world.write("src/main/java/com/example/Second.java", APPLICATION);
-    let accepted = world.accepted();
-    assert_eq!(accepted.status, AdmissionStatus::AcceptedWithIssues);
-    insta::assert_snapshot!(accepted.warnings.join("\n"), @"spring-boot-application: `@SpringBootApplication` is there twice, in src/main/java/com/example/DemoApplication.java, src/main/java/com/example/Second.java: started is the class that mainClass of the spring-boot-maven-plugin (or the property start-class) names; where neither does, PACKAGE fails");
-    world.write("src/main/java/com/example/Second.java", "class Second { /* @SpringBootApplication */ }");
-    assert!(world.accepted().warnings.is_empty());
-}
-
-#[test]
-fn what_will_be_missed_while_the_job_runs_is_told_before() {
-    let told = |dependencies: &[&str], requires_db: bool| {
-        let mut world = World::good();
-        let list: String = dependencies.iter().map(|name| format!("<dependency>{name}</dependency>")).collect();
-        world.write("pom.xml", POM.replace("<dependencies>", &format!("<dependencies>{list}")));
-        world.request.stack.requires_db = requires_db;
-        world.accepted().warnings.join("; ")
-    };
-    let artifact = |name: &str| format!("<groupId>x</groupId><artifactId>{name}</artifactId>");
-    let (postgres, h2, mysql) = (artifact("postgresql"), artifact("h2"), artifact("mysql-connector-j"));
-    assert!(told(&[&postgres], false).contains("with requires_db (--requires-db) one runs beside TEST"));
-    assert!(!told(&[&postgres], true).contains("--requires-db"));
-    assert_eq!(told(&[&postgres, &h2, &mysql], false), "", "with one in memory");
-    assert!(told(&[&mysql], true).contains("a database that no job can have beside it"));
-    let docker = "<groupId>org.testcontainers</groupId><artifactId>junit-jupiter</artifactId>";
-    assert!(told(&[docker], false).contains("TEST has no Docker"));
-    assert!(told(&[&artifact("frontend-maven-plugin")], false).contains("BUILD must reach nodejs.org"));
-}
-
-#[test]
-fn an_application_that_nothing_makes_is_told_before() {
-    let world = World::good();
-    let (before, after) = POM.split_once("<build>").unwrap();
-    world.write("pom.xml", format!("{before}{}", after.split_once("</build>").unwrap().1));
-    let warnings = world.accepted().warnings.join("\n");
-    assert!(
-        warnings.starts_with("pom.xml does not use the spring-boot-maven-plugin (or skips it): PACKAGE will fail"),
-        "{warnings}"
-    );
-}
-
-#[test]
-fn a_project_whose_stack_nobody_named_is_recognised_by_its_files() {
-    let world = World::good();
-    let request = JobRequest { stack: Default::default(), ..world.request.clone() };
-    let found = recognise(world.dir.path(), &request, &world.stacks).unwrap();
-    assert_eq!((found.stack, found.folder, found.warning), (world.request.stack.clone(), None, None));
-    world.remove("pom.xml");
-    let refused = recognise(world.dir.path(), &request, &world.stacks).unwrap_err().to_string();
-    insta::assert_snapshot!(refused, @"unknown-stack: no stack is recognised in the project, by none of pom.xml (name the stack: java/spring-boot/maven)");
-}
-
-#[test]
-fn a_folder_of_a_project_is_judged_and_told_as_seen_from_the_top() {
-    let mut world = World::good();
-    for (from, to) in [("pom.xml", "services/api/pom.xml"), ("src", "services/api/src")] {
-        fs::create_dir_all(world.dir.path().join("services/api")).unwrap();
-        fs::rename(world.dir.path().join(from), world.dir.path().join(to)).unwrap();
-    }
-    world.request.folder = Some("./services/api/".to_owned());
-    let found = recognise(world.dir.path(), &world.request, &world.stacks).unwrap();
-    let (stack, folder) = (world.stacks.find(&found.stack).unwrap(), found.folder);
-    let admit = |world: &World| {
-        admit_source(world.dir.path(), folder.as_ref(), &world.request, world.kind, stack, &Config::default())
-    };
-    assert_eq!(admit(&world).unwrap().warnings, [""; 0]);
-    world.write("services/api/pom.xml", "<!DOCTYPE x><project/>");
-    world.remove("services/api/src/main");
-    let refused = match admit(&world).unwrap_err() {
-        AdmissionError::Refused(refused) => refused,
-        other => panic!("{other}"),
-    };
-    let told = refused.problems.iter().map(|p| format!("{} {} {}", p.rule, p.path.as_deref().unwrap_or("-"), p.hint));
-    insta::assert_snapshot!(told.collect::<Vec<_>>().join("\n"), @r"
-required-files - put the Java sources under src/main/java, of the project or of a module
-required-text - annotate one class, the one with main, with @SpringBootApplication
-pom-doctype services/api/pom.xml remove it; Maven needs none
-");
-    for (folder, message) in [
-        ("services/web", "the project has no folder `services/web`"),
-        ("services/api/pom.xml", "the folder services/api/pom.xml is not taken: a part of the path is not a folder"),
-        ("link", "the folder link is not taken: a part of the path is not a folder"),
-        ("link/api", "the folder link/api is not taken: it is or leads through a link"),
-        (
-            "../x",
-            "`../x` has `..` in it, which leads out of folders: name the folder as seen from the top of the project",
-        ),
-    ] {
-        let _ = symlink("services", world.dir.path().join("link"));
-        world.request.folder = Some(folder.to_owned());
-        let told = recognise(world.dir.path(), &world.request, &world.stacks).unwrap_err().to_string();
-        assert!(told.starts_with(&format!("unknown-folder: {message} (")), "{told}");
-    }
-}
-
-#[test]
-fn what_is_optional_or_cannot_be_told_is_a_warning() {
-    let world = World::good();
-    world.remove("src/test");
-    world.write(
-        "pom.xml",
-        POM.replace("<java.version>17<", "<java.version>${env.JDK}<")
-            .replace("<dependencies>", "<packaging>ear</packaging><dependencies>"),
-    );
-    world.write("src/main/java/Huge.java", vec![b' '; 4 * 1024 * 1024 + 1]);
-    let accepted = world.accepted();
-    assert_eq!(accepted.status, AdmissionStatus::AcceptedWithIssues);
-    insta::assert_snapshot!(accepted.warnings.join("\n"), @r#"
-there are no tests under src/test/java: TEST will have nothing to run
-src/main/java/Huge.java was not searched: it has more than 4194304 bytes
-pom.xml packages a `ear`: PACKAGE looks for a jar or a war
-pom.xml asks for Java `${env.JDK}` (the property java.version), which cannot be told from the file: the job runs with Java 17
-"#);
-}
-
-#[test]
 fn a_pom_is_refused_with_its_own_rule() {
     let world = World::good();
     let mut told = String::new();
@@ -400,53 +274,6 @@ pom-encoding | pom.xml | pom.xml is not in UTF-8 but in UTF-16, little-endian | 
         (Some("21"), 0),
         "a newer one that there is is taken"
     );
-}
-
-#[test]
-fn switches_select_and_what_they_need_is_turned_on() {
-    let mut world = World::good();
-    world.ask(r#"{"run_package": true}"#);
-    assert_eq!(world.selected(), ["BUILD", "PACKAGE"]);
-    let accepted = world.accepted();
-    assert_eq!(on(&accepted), ["run_build", "run_package"]);
-    assert_eq!(accepted.warnings, ["run_package needs run_build: turned on"]);
-    world.ask(r#"{"run_secret_scan": true, "run_dast": true}"#);
-    assert_eq!(world.selected(), ["SECRETS"]);
-    assert_eq!(world.accepted().warnings, ["this stack has no DAST stage yet: skipped"]);
-}
-
-#[test]
-fn requests_that_cannot_be_met_are_refused() {
-    let mut world = World::good();
-    let mut told = String::new();
-    for switches in [
-        "{}".to_owned(),
-        r#"{"run_sast": true, "run_dast": true}"#.to_owned(),
-        r#"{"run_secret_scan": true, "secret_scan_mode": "git"}"#.to_owned(),
-        r#"{"run_secret_scan": true, "secret_scan_mode": "custom"}"#.to_owned(),
-        r#"{"run_build": true, "run_sast": true, "sast_mode": "custom"}"#.to_owned(),
-    ] {
-        world.ask(&switches);
-        told += &(world.refused() + "\n");
-    }
-    world.ask(r#"{"run_build": true}"#);
-    world.request.versions = [("java".to_owned(), "21\u{1b}".to_owned())].into_iter().collect();
-    told += &world.refused();
-    insta::assert_snapshot!(told, @r#"
-nothing-selected | - | no stage is selected | turn on at least one of run_secret_scan, run_build, run_unit_tests, run_package, or leave out `pipeline` for all of them
-nothing-selected | - | this stack has none of the selected stages yet: SAST, DAST | turn on at least one of run_secret_scan, run_build, run_unit_tests, run_package, or leave out `pipeline` for all of them
-history-needs-git | - | secret_scan_mode `git` looks through the history, and a ZIP has none | use secret_scan_mode `dir`, or submit the project by its Git URL
-custom-tool-missing | pipeline.secret_custom | secret_scan_mode is `custom`, and there is no secret_custom | add secret_custom with install_cmd and tool_cmd, or use secret_scan_mode `dir`
-custom-tool-missing | pipeline.sast_custom | sast_mode is `custom`, and there is no sast_custom | add sast_custom with install_cmd and tool_cmd, or use sast_mode `default`
-unsupported-version | - | versions.java is `21\u{1b}`, which this stack does not have | supported: 17, 21, 25; without versions.java the stack's default is taken
-"#);
-
-    world.request.versions = [("java".to_owned(), "17".to_owned())].into_iter().collect();
-    world.ask(r#"{"run_build": true, "secret_scan_mode": "git", "sast_mode": "custom"}"#);
-    assert_eq!(world.selected(), ["BUILD"], "a mode counts only where its stage is asked for");
-    world.ask(r#"{"run_secret_scan": true, "secret_scan_mode": "git"}"#);
-    world.kind = SourceKind::Git;
-    assert_eq!(world.selected(), ["SECRETS"], "a clone has a history");
 }
 
 #[test]
