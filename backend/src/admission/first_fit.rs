@@ -1,7 +1,7 @@
 //! From a staged source to the verdict: recognised, cleared of build output, judged. A project that nobody named the stack of, and
 //! that the likeliest one refuses for not looking like its own, is judged as the next one that its files speak for.
 
-use std::{iter, path::Path};
+use std::path::Path;
 
 use pipelinex_common::{
     folder::Folder,
@@ -10,7 +10,11 @@ use pipelinex_common::{
     request::{JobRequest, Stack},
 };
 
-use super::{Accepted, AdmissionError, Recognised, Refused, admit_source, instead, leave_out, recognise};
+use super::{
+    Accepted, AdmissionError, Recognised, Refused, admit_source, instead,
+    left_out::{LeftOut, leave_out},
+    recognise,
+};
 use crate::{config::Config, stacks::Stacks};
 
 /// What a source was admitted as.
@@ -41,43 +45,53 @@ pub fn admit(
     stacks: &Stacks,
     config: &Config,
 ) -> Result<Admitted, AdmissionError> {
-    let named = request.stack.is_named();
+    let is_named = request.stack.is_named();
     let recognised = recognise(source, request, stacks)?;
-    let others = if named { Vec::new() } else { next_best(&recognised) };
-    let judge = |stack: Stack| as_stack(source, request, kind, stacks, config, &recognised, stack);
-    let refusal = match judge(recognised.stack.clone()) {
+    let others = if is_named { Vec::new() } else { next_best(&recognised) };
+    let mut trial = Trial { source, request, kind, stacks, config, recognised: &recognised, left: LeftOut::default() };
+    let refusal = match trial.judge(recognised.stack.clone()) {
         Ok(admitted) => return Ok(admitted),
         Err(refusal) => refusal,
     };
     if has_another_shape(&refusal) {
-        let fits = others.into_iter().find_map(|stack| judge(stack).ok());
+        let fits = others.into_iter().find_map(|stack| trial.judge(stack).ok());
         if let Some(mut admitted) = fits {
             admitted.warnings.push(taken_instead(&admitted.request.stack, &recognised.stack, &refusal));
             return Ok(admitted);
         }
     }
-    Err(refusal.or_one_of(instead(named, recognised.others, stacks)))
+    Err(refusal.or_one_of(instead(is_named, recognised.others, stacks)))
 }
 
-/// Judges it as one stack.
-fn as_stack(
-    source: &Path,
-    request: &JobRequest,
+/// A source that is judged as one stack after another.
+struct Trial<'a> {
+    source: &'a Path,
+    request: &'a JobRequest,
     kind: SourceKind,
-    stacks: &Stacks,
-    config: &Config,
-    recognised: &Recognised,
-    stack: Stack,
-) -> Result<Admitted, AdmissionError> {
-    let stack = Stack { requires_db: request.stack.requires_db, ..stack };
-    let request = JobRequest { stack, versions: recognised.versions.clone(), ..request.clone() };
-    let data = stacks.find(&request.stack).map_err(|unknown| Refused::only(unknown.problem()))?;
-    let left = leave_out(source, &data.contract)?;
-    let folder = recognised.folder.clone();
-    let verdict = admit_source(source, folder.as_ref(), &request, kind, data, config)?;
-    let chosen = recognised.warning.clone().filter(|_| request.stack.language == recognised.stack.language);
-    let warnings = iter::empty().chain(chosen).chain(left.warning).collect();
-    Ok(Admitted { request, folder, verdict, warnings, files_left_out: left.files, bytes_left_out: left.bytes })
+    stacks: &'a Stacks,
+    config: &'a Config,
+    recognised: &'a Recognised,
+    /// What all of them left out: it is gone, also for those that refused the rest.
+    left: LeftOut,
+}
+
+impl Trial<'_> {
+    fn judge(&mut self, stack: Stack) -> Result<Admitted, AdmissionError> {
+        let recognised = self.recognised;
+        let stack = Stack { requires_db: self.request.stack.requires_db, ..stack };
+        let request = JobRequest { stack, versions: recognised.versions.clone(), ..self.request.clone() };
+        let data = self.stacks.find(&request.stack).map_err(|unknown| Refused::only(unknown.problem()))?;
+        let left = leave_out(self.source, &data.contract)?;
+        self.left.files += left.files;
+        self.left.bytes += left.bytes;
+        self.left.warning = self.left.warning.take().or(left.warning);
+        let folder = recognised.folder.clone();
+        let verdict = admit_source(self.source, folder.as_ref(), &request, self.kind, data, self.config)?;
+        let chosen = recognised.warning.clone().filter(|_| request.stack.language == recognised.stack.language);
+        let warnings = chosen.into_iter().chain(self.left.warning.clone()).collect();
+        let (files_left_out, bytes_left_out) = (self.left.files, self.left.bytes);
+        Ok(Admitted { request, folder, verdict, warnings, files_left_out, bytes_left_out })
+    }
 }
 
 /// What else the files of the same folder speak for, likeliest first.
@@ -122,15 +136,23 @@ mod tests {
         <version>3.5.16</version></dependency></dependencies><build><plugins><plugin><groupId>org.springframework.boot</groupId>\
         <artifactId>spring-boot-maven-plugin</artifactId></plugin></plugins></build></project>";
 
-    /// What a project with this source is taken for, and what is said of that; or the rules by which it is refused.
-    fn taken(source: &str, asked: &str) -> Result<(String, Vec<String>), Vec<String>> {
+    fn project(source: &str) -> tempfile::TempDir {
         let dir = tempfile::tempdir().unwrap();
         fs::create_dir_all(dir.path().join("src/main/java")).unwrap();
         fs::write(dir.path().join("pom.xml"), POM).unwrap();
         fs::write(dir.path().join("src/main/java/A.java"), source).unwrap();
+        dir
+    }
+
+    fn admitted(project: &tempfile::TempDir, asked: &str) -> Result<Admitted, AdmissionError> {
         let request = serde_json::from_str::<JobRequest>(asked).unwrap();
         let stacks = Stacks::load(None).unwrap();
-        match admit(dir.path(), &request, SourceKind::Zip, &stacks, &Config::default()) {
+        admit(project.path(), &request, SourceKind::Zip, &stacks, &Config::default())
+    }
+
+    /// What a project with this source is taken for, and what is said of that; or the rules by which it is refused.
+    fn taken(source: &str, asked: &str) -> Result<(String, Vec<String>), Vec<String>> {
+        match admitted(&project(source), asked) {
             Ok(admitted) => Ok((admitted.verdict.pipeline_name, admitted.warnings)),
             Err(AdmissionError::Refused(refused)) => Err(refused.problems.iter().map(|p| p.rule.to_string()).collect()),
             Err(error) => panic!("{error}"),
@@ -143,6 +165,11 @@ mod tests {
         assert_eq!(library, "java-any-maven");
         assert!(why[0].starts_with("taken for java-any-maven, for java-spring-boot-maven would not do: "), "{why:?}");
         assert_eq!(why.len(), 1, "{why:?}");
+        let built = project("class A {}");
+        fs::create_dir(built.path().join("target")).unwrap();
+        fs::write(built.path().join("target/old.jar"), "of yesterday").unwrap();
+        let admitted = admitted(&built, "{}").unwrap();
+        assert_eq!((admitted.files_left_out, admitted.warnings.len()), (1, 2), "the first to refuse left it out");
         let application = taken(APPLICATION, "{}").unwrap_or_else(|refused| panic!("{refused:?}"));
         assert!(application.1.is_empty(), "a stack of any framework is no other choice");
         let named = r#"{"stack": {"language": "java", "framework": "spring-boot", "build_tool": "maven"}}"#;
