@@ -2,7 +2,7 @@
 # clone; images, up, stages, rules and demo-cold need a Docker engine besides, and the rest what `make setup` installs.
 SHELL := /bin/bash
 
-.PHONY: help setup images test bench faults demo demo-cold up fmt lint check stages rules
+.PHONY: help setup images test bench faults demo demo-cold up fmt lint check stages rules projects
 help: ## list the targets
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 16
 
@@ -36,6 +36,9 @@ stages: ## run the stage scripts in hardened containers on the engine that docke
 
 rules: ## precision and recall of each SAST rule, on the engine that docker reaches; PIPELINEX_BENCHMARK=DIR: the OWASP Benchmark, too
 	dev/test-rules.sh
+
+projects: ## projects as people have them, each run to its end, as a table; PIPELINEX_PROJECTS=DIR: real ones, from clones in DIR
+	dev/projects.sh
 
 fmt: ## format the Rust code
 	cargo fmt --all

@@ -53,14 +53,22 @@ pub fn admit(
         Ok(admitted) => return Ok(admitted),
         Err(refusal) => refusal,
     };
-    if has_another_shape(&refusal) {
-        let fits = others.into_iter().find_map(|stack| trial.judge(stack).ok());
-        if let Some(mut admitted) = fits {
-            admitted.warnings.push(taken_instead(&admitted.request.stack, &recognised.stack, &refusal));
-            return Ok(admitted);
+    let has_another_shape = has_another_shape(&refusal);
+    let mut unfit = Vec::new();
+    for stack in others {
+        match trial.judge(stack.clone()) {
+            Ok(mut admitted) if has_another_shape => {
+                admitted.warnings.push(taken_instead(&admitted.request.stack, &recognised.stack, &refusal));
+                return Ok(admitted);
+            }
+            Ok(_) => {}
+            Err(_) => unfit.push(stack),
         }
     }
-    Err(refusal.or_one_of(instead(is_named, recognised.others, stacks)))
+    // Nobody is offered what would be refused as well.
+    let mut instead = instead(is_named, recognised.others, stacks);
+    instead.retain(|other| other.folder != recognised.folder || !unfit.contains(&named(&other.stack)));
+    Err(refusal.or_one_of(instead))
 }
 
 /// A source that is judged as one stack after another.

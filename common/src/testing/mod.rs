@@ -12,3 +12,11 @@ pub mod zip_builder;
 pub use opened::Opened;
 pub use redis_server::RedisServer;
 pub use small_disk::SmallDisk;
+
+/// Reads a table of a test, by the reader of the dialect.
+///
+/// # Errors
+/// A sentence with line and column.
+pub fn from_yaml<T: serde::de::DeserializeOwned>(text: &str) -> Result<T, String> {
+    serde_saphyr::from_str(text).map_err(|error| error.to_string())
+}

@@ -104,6 +104,7 @@ fn read(path: &str, content: &Content) -> Result<Pom, Problem> {
 /// `java` is what the job will run with; `None` when the request asks for what does not exist, which is told elsewhere.
 fn java_version(reactor: &Reactor, java: Option<&str>, opinion: &mut Opinion) {
     let Some(runs) = java.and_then(requested_java) else { return };
+    opinion.warnings.extend(reactor.lombok_too_old(runs));
     match reactor.java() {
         JavaVersion::Known(wants, place) if wants > runs => {
             let message = format!("pom.xml asks for Java {wants} ({place}), the job would run with Java {runs}");

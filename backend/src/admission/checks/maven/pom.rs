@@ -3,6 +3,8 @@
 //! Only the file itself is read. What a parent outside of the project or an active profile would add is not known here,
 //! and is never held against the project.
 
+mod lombok;
+
 use std::{cell::Cell, collections::HashMap};
 
 use crate::admission::checks::xml::{self, Element, XmlError};

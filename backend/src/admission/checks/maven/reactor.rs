@@ -70,6 +70,13 @@ impl Reactor {
         poms.map(Pom::java).find(|java| *java != JavaVersion::Unsaid).unwrap_or(JavaVersion::Unsaid)
     }
 
+    /// What is to be said of its Lombok, of the first pom with one that is too old for the Java that the job runs with.
+    pub fn lombok_too_old(&self, java: u32) -> Option<String> {
+        std::iter::once(&self.top)
+            .chain(self.modules.iter().map(|module| &module.pom))
+            .find_map(|pom| pom.lombok_too_old(java))
+    }
+
     /// Whether it makes an application of Spring Boot, and which module that is.
     pub fn spring_boot(&self, opinion: &mut Opinion) {
         if self.modules.is_empty() && !self.cut {
