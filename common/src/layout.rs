@@ -106,6 +106,16 @@ impl Layout {
         self.index().join("runs").join(key)
     }
 
+    /// Which jobs each project has.
+    pub fn projects(&self) -> PathBuf {
+        self.index().join("projects")
+    }
+
+    /// The marks of one project's jobs; `key` is a digest of its name.
+    pub fn project_runs(&self, key: &str) -> PathBuf {
+        self.projects().join(key)
+    }
+
     /// The report archives of jobs that have ended.
     pub fn report_archives(&self) -> PathBuf {
         self.index().join("reports")

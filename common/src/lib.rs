@@ -4,6 +4,7 @@ pub use pipelinex_findings as findings;
 
 pub mod access;
 pub mod advisories;
+pub mod baseline;
 pub mod clock;
 pub mod coverage;
 pub mod database;

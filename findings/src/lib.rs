@@ -3,17 +3,22 @@
 mod cases;
 mod counts;
 pub mod cyclonedx;
+pub mod diff;
+mod fingerprint;
 pub mod junit;
 pub mod maven;
 pub mod osv;
 mod redact;
 pub mod sarif;
 pub mod terminal;
+#[cfg(test)]
+mod testing;
 mod text;
 pub mod wapiti;
 
 pub use cases::{TestCase, TestState};
 pub use counts::{FailedTest, FindingCounts, SetAside, TestCounts, count};
+pub use fingerprint::mark;
 pub use redact::redact;
 use serde::{Deserialize, Serialize};
 
@@ -70,6 +75,12 @@ pub struct Finding {
     /// The address it was found at, and the parameter that was attacked.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub url: Option<String>,
+    /// What it is known by in the next run, as 32 hexadecimal digits; see [`mark`]. Empty in what older programs wrote.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub fingerprint: String,
+    /// A digest of the line it is on, without spaces, where that line could be read.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub context: Option<String>,
 }
 
 /// More findings than anybody reads; a report with more of them is refused, since each costs memory and a place on disk.

@@ -68,6 +68,8 @@ fn finding(package: &Value, group: &Value) -> Finding {
         package: Some(shortened(&format!("{full_name}@{version}"))),
         fixed_in: fixed_in(&affected, version).map(shortened),
         url: None,
+        fingerprint: String::new(),
+        context: None,
     }
 }
 

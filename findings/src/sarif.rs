@@ -174,6 +174,8 @@ impl Reader<'_> {
                 package: None,
                 fixed_in: None,
                 url: None,
+                fingerprint: String::new(),
+                context: None,
             });
         }
     }

@@ -66,6 +66,8 @@ fn finding(category: &str, entry: &Value) -> Finding {
         package: None,
         fixed_in: None,
         url: Some(shortened(url.trim())),
+        fingerprint: String::new(),
+        context: None,
     }
 }
 

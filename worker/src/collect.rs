@@ -7,6 +7,7 @@ mod artifacts;
 mod budget;
 mod findings;
 mod junit;
+mod lines;
 mod result;
 
 use std::{

@@ -1,6 +1,6 @@
 //! `GET /api/jobs/{id}/findings`: what the scanners of all stages have found so far, the worst first.
 //!
-//! Each step's findings were published by the worker, normalised. Where a step is recorded to have some and they cannot be
+//! Each step's findings were published by the worker, normalised, and are laid beside those of the run before. Where a step is recorded to have some and they cannot be
 //! read, the answer says so: nothing here makes a list look shorter than it is.
 
 use std::cmp::Reverse;
@@ -10,29 +10,24 @@ use axum::{
     extract::{Query, State, rejection::QueryRejection},
 };
 use pipelinex_common::{
+    baseline::{self, Against, Baseline, Past},
     execution::{Execution, FindingCounts},
-    findings::{self, Finding, Severity},
-    foreign::{Beneath, ForeignError},
+    findings::{self, Finding, Severity, diff::Standing},
     id::JobId,
-    limits::MIB,
+    metadata::Metadata,
     slug::Slug,
     state::JobState,
-    store::Job,
+    store::{Job, JobView, Store, StoreError},
 };
 use serde::{Deserialize, Serialize};
 
 use super::path::JobPath;
-use crate::{access::Principal, app::App, error::ApiError, report_zip::open_or_nothing};
+use crate::{access::Principal, app::App, error::ApiError};
 
-/// The largest list of one step that is read, in bytes: the raw reports that it is made of have at most half of it.
-const FINDINGS_BYTES: u64 = 64 * MIB;
 /// The most findings of an answer; the worst are in it.
 const FINDINGS_MAX: usize = 10_000;
 /// The words of severities, the worst first.
 const SEVERITIES: [&str; 5] = ["critical", "high", "medium", "low", "info"];
-/// The name that the worker gives the list.
-const FILE: &str = "findings.json";
-
 /// The answer.
 #[derive(Debug, Serialize)]
 pub struct FindingsPage {
@@ -42,16 +37,53 @@ pub struct FindingsPage {
     complete: bool,
     /// How many there are by severity of those that were asked for, also those that are left out of a long list.
     pub counts: FindingCounts,
+    /// The run that they are compared with; absent where there is none, and all are new then.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub baseline: Option<Baseline>,
+    /// How many there are of each standing beside it, of all stages.
+    pub standings: Standings,
     pub findings: Vec<FindingRow>,
+    /// What the run before had and this one has not.
+    pub fixed: Vec<FindingRow>,
     /// Steps that have findings which cannot be read.
     pub unreadable: Vec<Unreadable>,
+}
+
+/// Findings by how they stand beside the run before.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
+pub struct Standings {
+    pub new: usize,
+    pub reopened: usize,
+    pub unchanged: usize,
+    pub fixed: usize,
+}
+
+impl Standings {
+    /// In words: `3 new, 9 as before, 2 fixed`. Empty where there are none.
+    pub fn words(&self) -> String {
+        let told =
+            [(self.new, "new"), (self.reopened, "reopened"), (self.unchanged, "as before"), (self.fixed, "fixed")];
+        let words = told.into_iter().filter(|(count, _)| *count > 0).map(|(count, word)| format!("{count} {word}"));
+        words.collect::<Vec<_>>().join(", ")
+    }
+
+    fn add(&mut self, standing: Standing) {
+        *match standing {
+            Standing::New => &mut self.new,
+            Standing::Reopened => &mut self.reopened,
+            Standing::Unchanged => &mut self.unchanged,
+            Standing::Fixed => &mut self.fixed,
+        } += 1;
+    }
 }
 
 /// One finding, with where it comes from.
 #[derive(Debug, Serialize)]
 pub struct FindingRow {
     pub stage: String,
-    step: Slug,
+    pub step: Slug,
+    /// How it stands beside the run before.
+    pub state: Standing,
     #[serde(flatten)]
     pub finding: Finding,
 }
@@ -71,6 +103,9 @@ pub struct Wish {
     severity: Option<String>,
     stage: Option<String>,
     tool: Option<String>,
+    state: Option<String>,
+    /// The job to compare with.
+    baseline: Option<String>,
 }
 
 /// Which findings are wanted; of what is not named, all.
@@ -79,6 +114,8 @@ pub struct Filter {
     severities: Option<Vec<Severity>>,
     stages: Option<Vec<String>>,
     tools: Option<Vec<String>>,
+    states: Option<Vec<Standing>>,
+    against: Option<JobId>,
 }
 
 impl Wish {
@@ -94,7 +131,17 @@ impl Wish {
                 |name: &&String| name.eq_ignore_ascii_case(text) || Slug::of(name).as_str().eq_ignore_ascii_case(text);
             names.iter().find(named).cloned().ok_or_else(|| unknown("stage", &names))
         };
+        let state = |text: &str| {
+            let known = Standing::ALL.into_iter().find(|state| state.as_str().eq_ignore_ascii_case(text));
+            known.ok_or_else(|| unknown("state", &Standing::ALL.map(|state| state.as_str().to_owned())))
+        };
+        let job = |text: &String| {
+            let malformed = ApiError::Malformed { code: "query", detail: "`baseline` is the id of a job".to_owned() };
+            text.parse::<JobId>().map_err(|_| malformed)
+        };
         Ok(Filter {
+            states: list(self.state.as_deref(), state)?,
+            against: self.baseline.as_ref().map(job).transpose()?,
             severities: list(self.severity.as_deref(), severity)?,
             stages: list(self.stage.as_deref(), stage)?,
             tools: list(self.tool.as_deref(), |text| Ok(text.to_lowercase()))?,
@@ -115,8 +162,9 @@ impl Filter {
         self.stages.as_ref().is_none_or(|stages| stages.iter().any(|stage| stage == name))
     }
 
-    fn wants(&self, finding: &Finding) -> bool {
-        self.severities.as_ref().is_none_or(|severities| severities.contains(&finding.severity))
+    fn wants(&self, finding: &Finding, state: Standing) -> bool {
+        self.states.as_ref().is_none_or(|states| states.contains(&state))
+            && self.severities.as_ref().is_none_or(|severities| severities.contains(&finding.severity))
             && self.tools.as_ref().is_none_or(|tools| tools.contains(&finding.tool.to_lowercase()))
     }
 }
@@ -130,55 +178,104 @@ pub async fn findings(
 ) -> Result<Json<FindingsPage>, ApiError> {
     let malformed = || ApiError::Malformed {
         code: "query",
-        detail: "the query takes severity, stage and tool, each once, as lists with commas".to_owned(),
+        detail: "the query takes severity, stage, tool and state, each once, as lists with commas, and baseline"
+            .to_owned(),
     };
     let Query(wish) = wish.map_err(|_| malformed())?;
-    Ok(Json(app.read_job(&who, id, move |job| gather_wanted(job, &wish)).await?))
+    let store = app.store.clone();
+    Ok(Json(app.read_job(&who, id, move |job| gather_wanted(&store, job, &wish)).await?))
 }
 
 /// All findings of a job so far, the worst first.
 ///
 /// # Errors
 /// Those of reading the job.
-pub fn gather(job: &Job) -> Result<FindingsPage, ApiError> {
-    gather_wanted(job, &Wish::default())
+pub fn gather(store: &Store, job: &Job) -> Result<FindingsPage, ApiError> {
+    gather_wanted(store, job, &Wish::default())
 }
 
-fn gather_wanted(job: &Job, wish: &Wish) -> Result<FindingsPage, ApiError> {
-    let execution = job.view().map_err(ApiError::broken)?.execution;
+fn gather_wanted(store: &Store, job: &Job, wish: &Wish) -> Result<FindingsPage, ApiError> {
+    let JobView { metadata, execution, .. } = job.view().map_err(ApiError::broken)?;
     let filter = wish.check(&execution)?;
-    let reports = open_or_nothing(Beneath::open(&job.paths().reports()))?;
-    let (mut rows, mut unreadable, mut counts) = (Vec::new(), Vec::new(), FindingCounts::default());
+    let past = past_of(store, &metadata, &execution, filter.against)?;
+    let mut sheet = Sheet::default();
     for (stage, record) in execution.stages.iter().filter(|(name, _)| filter.wants_stage(name)) {
         for (step, counted) in record.steps.iter().filter_map(|(step, record)| Some((step, record.findings?))) {
-            match read(reports.as_ref(), stage, step) {
-                Ok(mut found) => {
-                    found.retain(|finding| filter.wants(finding));
-                    let set_aside = counted.set_aside;
-                    counts = counts.plus(&FindingCounts { set_aside, ..findings::count(&found) });
-                    let row = |finding| FindingRow { stage: stage.clone(), step: step.clone(), finding };
-                    rows.extend(found.into_iter().map(row));
-                }
-                Err(reason) => unreadable.push(Unreadable { stage: stage.clone(), step: step.clone(), reason }),
+            let set_aside = counted.set_aside;
+            sheet.counts = sheet.counts.plus(&FindingCounts { set_aside, ..FindingCounts::default() });
+            match job.found_by(stage, step) {
+                Ok(found) => sheet.take(&filter, &past, stage, step, found),
+                Err(reason) => sheet.unreadable.push(Unreadable { stage: stage.clone(), step: step.clone(), reason }),
             }
         }
     }
-    // The order of stages, and within one that of the files, stays among the equally bad.
-    rows.sort_by_key(|row| Reverse(row.finding.severity));
-    rows.truncate(FINDINGS_MAX);
-    let (state, complete) = (execution.state, execution.state.is_final());
-    Ok(FindingsPage { job_id: job.id(), state, complete, counts, findings: rows, unreadable })
+    let Sheet { mut rows, mut fixed, unreadable, counts, standings } = sheet;
+    for rows in [&mut rows, &mut fixed] {
+        // The order of stages, and within one that of the files, stays among the equally bad.
+        rows.sort_by_key(|row| Reverse(row.finding.severity));
+        rows.truncate(FINDINGS_MAX);
+    }
+    let (state, complete, baseline) = (execution.state, execution.state.is_final(), past.runs.into_iter().next());
+    Ok(FindingsPage {
+        job_id: job.id(),
+        state,
+        complete,
+        counts,
+        baseline,
+        standings,
+        findings: rows,
+        fixed,
+        unreadable,
+    })
 }
 
-/// A stage of several steps has a folder for each.
-fn read(reports: Option<&Beneath>, stage: &str, step: &Slug) -> Result<Vec<Finding>, String> {
-    let reports = reports.ok_or("there are no reports")?;
-    let stage = Slug::of(stage);
-    let alone = reports.read(&format!("{stage}/{FILE}"), FINDINGS_BYTES);
-    let text = match alone {
-        Err(ForeignError::Missing(_)) => reports.read(&format!("{stage}/{step}/{FILE}"), FINDINGS_BYTES),
-        other => other,
-    };
-    let text = text.map_err(|error| error.to_string())?;
-    serde_json::from_slice(&text).map_err(|error| format!("{stage}/{FILE} is not a list of findings: {error}"))
+fn past_of(
+    store: &Store,
+    metadata: &Metadata,
+    execution: &Execution,
+    against: Option<JobId>,
+) -> Result<Past, ApiError> {
+    let steps = execution.stages.values().flat_map(|stage| &stage.steps);
+    let steps: Vec<Slug> =
+        steps.filter(|(_, record)| record.findings.is_some()).map(|(step, _)| step.clone()).collect();
+    if steps.is_empty() && against.is_none() {
+        return Ok(Past::default());
+    }
+    baseline::of(store, metadata, &steps, against.map_or(Against::Ended, Against::Job)).map_err(|error| match error {
+        StoreError::NoSuchJob(id) => ApiError::NotFound {
+            detail: format!("there is no job {id} of the same owner and project that has ended, to compare with"),
+        },
+        error => error.into(),
+    })
+}
+
+/// What is read so far.
+#[derive(Default)]
+struct Sheet {
+    rows: Vec<FindingRow>,
+    fixed: Vec<FindingRow>,
+    unreadable: Vec<Unreadable>,
+    counts: FindingCounts,
+    standings: Standings,
+}
+
+impl Sheet {
+    fn take(&mut self, filter: &Filter, past: &Past, stage: &str, step: &Slug, found: Vec<Finding>) {
+        let row = |finding, state| FindingRow { stage: stage.to_owned(), step: step.clone(), state, finding };
+        let beside = past.compare(step, &found);
+        let gone = beside.fixed.into_iter().cloned().map(|finding| (finding, Standing::Fixed));
+        let here = found.into_iter().zip(beside.compared.standings);
+        for (finding, state) in here.chain(gone) {
+            self.standings.add(state);
+            if !filter.wants(&finding, state) {
+                continue;
+            }
+            if state == Standing::Fixed {
+                self.fixed.push(row(finding, state));
+            } else {
+                self.counts = self.counts.plus(&findings::count(std::slice::from_ref(&finding)));
+                self.rows.push(row(finding, state));
+            }
+        }
+    }
 }

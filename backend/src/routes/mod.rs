@@ -5,7 +5,7 @@ mod cancel;
 mod detect;
 mod download;
 mod events;
-mod findings;
+pub(crate) mod findings;
 mod github;
 mod health;
 mod job;

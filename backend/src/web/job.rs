@@ -13,12 +13,13 @@ use axum::{
 };
 use jiff::Timestamp;
 use pipelinex_common::{
+    baseline::Baseline,
     execution::StageRecord,
-    findings::{Finding, Severity},
-    headline,
+    findings::{Finding, Severity, diff::Standing},
+    headline::{self, Outcome},
     metadata::Metadata,
     state::StepState,
-    store::{Job, JobView},
+    store::{Job, JobView, Store},
 };
 
 use self::stage::StageView;
@@ -33,7 +34,9 @@ use crate::{
     app::App,
     error::ApiError,
     routes::{
-        JobPath, gather_findings,
+        JobPath,
+        findings::FindingRow,
+        gather_findings,
         test_cases::{self, CaseRow, Wish},
     },
 };
@@ -64,11 +67,20 @@ struct JobPage {
     tests: Option<String>,
     failed: Vec<CaseRow>,
     more_failed: u64,
-    findings: Vec<(String, Finding)>,
+    groups: Vec<Group>,
+    /// What the findings are compared with, and how they stand beside it.
+    compared: Option<(Baseline, String)>,
     counts: Vec<(&'static str, u64)>,
     more_findings: usize,
     warnings: Vec<String>,
     lines: Lines,
+}
+
+/// Findings that stand alike beside the run before.
+struct Group {
+    title: &'static str,
+    total: usize,
+    rows: Vec<FindingRow>,
 }
 
 /// `GET /jobs/{id}`.
@@ -80,26 +92,28 @@ pub async fn page(
 ) -> Result<Response, PageError> {
     let JobPath(id) = path?;
     let host = host_of(&headers);
-    let drawn = app.read_job(&who, id, move |job| draw(job, &host)).await?;
+    let store = app.store.clone();
+    let drawn = app.read_job(&who, id, move |job| draw(&store, job, &host)).await?;
     Ok(super::page(StatusCode::OK, &drawn))
 }
 
-fn draw(job: &Job, host: &str) -> Result<JobPage, ApiError> {
+fn draw(store: &Store, job: &Job, host: &str) -> Result<JobPage, ApiError> {
     let JobView { metadata, execution, cancel_wished, quarantine } = job.view().map_err(ApiError::broken)?;
     let now = Timestamp::now();
     let first_bad =
         execution.stages.iter().find(|(_, stage)| stage.status == StepState::Failed).map(|(name, _)| name.clone());
     let open =
         |name: &str, stage: &StageRecord| stage.status == StepState::Running || first_bad.as_deref() == Some(name);
-    let page = gather_findings(job)?;
+    let page = gather_findings(store, job)?;
     let wish = Wish { state: Some("failed,error".to_owned()), limit: Some(FAILED_SHOWN), ..Wish::default() };
     let tests = test_cases::gather(job, &wish.check()?)?;
     let more_failed = (tests.counts.failed + tests.counts.error).saturating_sub(tests.tests.len() as u64);
     let page_counts = page.counts;
-    let more_findings = (page.counts.total() as usize).saturating_sub(FINDINGS_SHOWN);
+    let shown = page.findings.len().min(FINDINGS_SHOWN);
+    let more_findings = (page.counts.total() as usize).saturating_sub(shown);
     let unreadable = page.unreadable.into_iter().map(|step| format!("{}: {}", step.stage, step.reason));
-    let found = page.findings.into_iter().take(FINDINGS_SHOWN).map(|row| (row.stage, row.finding));
-    let findings: Vec<_> = found.collect();
+    let compared = page.baseline.map(|run| (run, page.standings.words()));
+    let groups = grouped(page.findings, page.fixed, compared.is_some());
     let set_aside = quarantine.map(|quarantine| quarantine.to_string());
     let told = metadata.warnings.iter().chain(&execution.warnings).cloned();
     let warnings = set_aside.into_iter().chain(told).chain(unreadable).collect();
@@ -108,10 +122,14 @@ fn draw(job: &Job, host: &str) -> Result<JobPage, ApiError> {
     let request = sent(&metadata);
     let told = headline::of(&execution);
     let waits = execution.state == pipelinex_common::state::JobState::Queued;
+    let beside = compared.as_ref().map(|(_, words)| words).filter(|words| !words.is_empty());
     let detail = match (cancel_wished && !execution.state.is_final(), waits) {
         (true, _) => "it is to be canceled".to_owned(),
         (_, true) => "waits for a worker".to_owned(),
-        _ => told.detail,
+        _ => match beside.filter(|_| told.outcome == Outcome::PassedWithFindings) {
+            Some(beside) => format!("{} ({beside})", told.detail),
+            None => told.detail,
+        },
     };
     let took = execution.started_at.map(|from| words::since(from, span.1)).unwrap_or_default();
     Ok(JobPage {
@@ -131,12 +149,37 @@ fn draw(job: &Job, host: &str) -> Result<JobPage, ApiError> {
         failed: tests.tests,
         more_failed,
         counts: words::severities(page_counts),
-        findings,
+        groups,
+        compared,
         more_findings,
         warnings,
         lines: Lines::new(&request, host),
         metadata,
     })
+}
+
+/// The findings as they are shown: those that are new first, and what is gone last.
+fn grouped(found: Vec<FindingRow>, fixed: Vec<FindingRow>, compared: bool) -> Vec<Group> {
+    let mut groups =
+        [("Findings", vec![]), ("New", vec![]), ("Reopened", vec![]), ("Unchanged", vec![]), ("Fixed", vec![])];
+    for row in found.into_iter().chain(fixed) {
+        let at = match (compared, row.state) {
+            (false, _) => 0,
+            (true, Standing::New) => 1,
+            (true, Standing::Reopened) => 2,
+            (true, Standing::Unchanged) => 3,
+            (true, Standing::Fixed) => 4,
+        };
+        groups[at].1.push(row);
+    }
+    let mut left = FINDINGS_SHOWN;
+    let group = |(title, mut rows): (&'static str, Vec<FindingRow>)| {
+        let total = rows.len();
+        rows.truncate(left);
+        left -= rows.len();
+        Group { title, total, rows }
+    };
+    groups.into_iter().map(group).filter(|group| group.total > 0).collect()
 }
 
 /// The request that makes a job like this one.

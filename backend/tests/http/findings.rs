@@ -2,6 +2,7 @@
 
 use pipelinex_common::{
     execution::{FindingCounts, StepRecord},
+    id::JobId,
     slug::Slug,
     state::{JobState, Reason, StepState},
 };
@@ -9,7 +10,7 @@ use serde_json::{Value, json};
 
 use crate::{
     answers::Worker,
-    support::{TestServer, assert_fixture},
+    support::{TestServer, assert_fixture, project as project_zip, request},
 };
 
 /// Draws the end of a stage whose steps found that many of high severity.
@@ -80,6 +81,50 @@ async fn findings_of_all_stages_the_worst_first_while_it_runs_and_after() {
     for query in ["severity=bad", "severity=", "stage=nope", "severity=high&severity=low", "rule=x"] {
         server.get(&format!("{url}?{query}")).await.assert_problem(400, "query");
     }
+    server.stop().await;
+}
+
+#[tokio::test]
+async fn findings_stand_beside_those_of_the_run_before_and_nobody_elses() {
+    let server = TestServer::start().await;
+    let run = async |project: &str, rules: &[&str]| {
+        let mut request = request();
+        (request["project"], request["branch"]) = (json!(project), json!("main"));
+        let answer = server.upload(&project_zip(), &request).await;
+        assert_eq!(answer.status, 201, "{}", answer.text());
+        let id: JobId = answer.json()["job_id"].as_str().unwrap().parse().unwrap();
+        let job = server.store.job(id).unwrap();
+        let mut worker = Worker::take(&job);
+        let found: Vec<Value> = rules.iter().map(|rule| finding(rule, "high", json!({"path": "a.txt"}))).collect();
+        worker.report("SAST", "findings.json", &json!(found).to_string());
+        scanned(&mut worker, "SAST", &[("SAST", rules.len() as u64)]);
+        worker.finish(JobState::Succeeded, None, None);
+        id
+    };
+    let first = run("shop", &["a", "b"]).await;
+    let other = run("else", &["c"]).await;
+    let second = run("shop", &["b", "c"]).await;
+    let of = async |query: &str| server.get(&format!("/api/jobs/{second}/findings{query}")).await.json();
+    let page = of("").await;
+    assert_eq!(page["baseline"], json!({"job_id": first, "run_number": 1, "branch": "main"}), "{page:#}");
+    assert_eq!(page["standings"], json!({"new": 1, "reopened": 0, "unchanged": 1, "fixed": 1}));
+    let told = |page: &Value| -> Vec<String> {
+        let rows = ["findings", "fixed"].map(|key| page[key].as_array().unwrap_or_else(|| panic!("{page:#}")).clone());
+        rows.concat().iter().map(|row| format!("{} {}", row["rule"], row["state"]).replace('"', "")).collect()
+    };
+    assert_eq!(told(&page), ["b unchanged", "c new", "a fixed"]);
+    assert_eq!(told(&of("?state=new,reopened").await), ["c new"]);
+    assert_eq!(told(&of("?state=fixed").await), ["a fixed"]);
+    assert_eq!(told(&of(&format!("?baseline={first}&state=new")).await), ["c new"]);
+    server.get(&format!("/api/jobs/{second}/findings?state=bad")).await.assert_problem(400, "query");
+    server.get(&format!("/api/jobs/{second}/findings?baseline=x")).await.assert_problem(400, "query");
+    // Another project's job is nobody's baseline, and is not told from one that is not there.
+    server.get(&format!("/api/jobs/{second}/findings?baseline={other}")).await.assert_problem(404, "not-found");
+    let page = server.get(&format!("/jobs/{second}")).await.text();
+    for part in [format!("Compared with <a href=\"/jobs/{first}\">#1</a>"), "1 new, 1 as before, 1 fixed".to_owned()] {
+        assert!(page.contains(&part), "{part}");
+    }
+    assert!(page.find(">New ") < page.find(">Unchanged ") && page.find(">Unchanged ") < page.find(">Fixed "));
     server.stop().await;
 }
 

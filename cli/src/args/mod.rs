@@ -177,6 +177,12 @@ pub enum Command {
     /// List what the scanners of a job found, the worst first
     Findings {
         id: JobId,
+        /// Only those that the run before had not
+        #[arg(long, env = "PIPELINEX_NEW", value_parser = FalseyValueParser::new())]
+        new: bool,
+        /// The job to compare with [default: the last that ended of the same owner, project and branch]
+        #[arg(long, env = "PIPELINEX_BASELINE", value_name = "ID")]
+        baseline: Option<JobId>,
         #[command(flatten)]
         server: ServerAddress,
     },

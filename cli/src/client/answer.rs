@@ -5,7 +5,7 @@ use indexmap::IndexMap;
 use jiff::Timestamp;
 use pipelinex_common::{
     execution::{FindingCounts, StageRecord, TestCounts},
-    findings::Finding,
+    findings::{Finding, diff::Standing},
     id::JobId,
     slug::Slug,
     state::{JobState, Reason, StepState},
@@ -122,11 +122,26 @@ pub struct Findings {
     pub complete: bool,
     /// How many there are, also those that are not in the list.
     pub counts: FindingCounts,
+    /// The run that they are compared with.
+    #[serde(default)]
+    pub baseline: Option<Baseline>,
     /// The worst first.
     pub findings: Vec<FoundIn>,
+    /// What the run before had, and this one has not.
+    #[serde(default)]
+    pub fixed: Vec<FoundIn>,
     /// Steps whose findings the server cannot read.
     #[serde(default)]
     pub unreadable: Vec<Unreadable>,
+}
+
+/// A run that findings are compared with.
+#[derive(Clone, Debug, Deserialize)]
+pub struct Baseline {
+    /// The job.
+    pub job_id: JobId,
+    /// Its number among the runs of its project.
+    pub run_number: u64,
 }
 
 /// A finding, and where it comes from.
@@ -134,6 +149,9 @@ pub struct Findings {
 pub struct FoundIn {
     /// The stage.
     pub stage: String,
+    /// How it stands beside the run before.
+    #[serde(default)]
+    pub state: Option<Standing>,
     /// What was found.
     #[serde(flatten)]
     pub finding: Finding,

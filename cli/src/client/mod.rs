@@ -147,9 +147,18 @@ impl Client {
         Ok(Body { response, url: self.url.clone() })
     }
 
-    /// What the scanners found so far, as the server wrote it.
-    pub async fn findings(&self, id: JobId) -> Result<Value, ClientError> {
-        self.json(self.get(&format!("/api/jobs/{id}/findings"))).await
+    /// What the scanners found so far, as the server wrote it: all, or what the run before had not; compared with that run, or
+    /// with the job that is named.
+    pub async fn findings(&self, id: JobId, new: bool, baseline: Option<JobId>) -> Result<Value, ClientError> {
+        let mut url = self.endpoint(&format!("/api/jobs/{id}/findings"));
+        let baseline = baseline.map(|baseline| baseline.to_string());
+        // A server that knows nothing of this is asked for nothing of it.
+        for (name, value) in [("state", new.then_some("new,reopened")), ("baseline", baseline.as_deref())] {
+            if let Some(value) = value {
+                url.query_pairs_mut().append_pair(name, value);
+            }
+        }
+        self.json(self.request(Method::GET, url)).await
     }
 
     /// A page of the test cases so far, as the server wrote it; `cursor` is the `next` of the page before.

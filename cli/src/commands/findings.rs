@@ -1,7 +1,7 @@
 //! `findings`: what the scanners of a job found, the worst first.
 
 use pipelinex_common::{
-    findings::{Finding, Severity},
+    findings::{Finding, Severity, diff::Standing},
     id::JobId,
 };
 use serde::Deserialize;
@@ -17,16 +17,28 @@ use crate::{
 /// The longest message of a finding that is shown, in characters; `--json` has all of it.
 const MESSAGE_MAX: usize = 200;
 
+/// Which findings are wanted.
+#[derive(Clone, Debug, Default)]
+pub struct Wanted {
+    /// Only those that the run before had not.
+    pub new: bool,
+    /// The job to compare with, in place of the run before.
+    pub baseline: Option<JobId>,
+}
+
 /// Lists the findings. That there are some does not make the exit code: the verdict on the job is what `status` tells.
-pub async fn findings(client: &Client, out: &Output, id: JobId) -> Result<Exit, Failure> {
-    let answer = client.findings(id).await?;
+pub async fn findings(client: &Client, out: &Output, id: JobId, wanted: &Wanted) -> Result<Exit, Failure> {
+    let answer = client.findings(id, wanted.new, wanted.baseline).await?;
     let found = Findings::deserialize(&answer).map_err(|error| ClientError::NotUnderstood(error.to_string()))?;
     if out.json() {
         out.document(&answer)?;
     } else {
-        found.findings.iter().try_for_each(|row| out.data(line(row)))?;
+        let compared = found.baseline.is_some();
+        let fixed = found.fixed.iter().filter(|_| !wanted.new);
+        found.findings.iter().chain(fixed).try_for_each(|row| out.data(line(row, compared)))?;
         let so_far = if found.complete { "" } else { ", and the job goes on" };
         out.say(format!("{}{so_far}", show::findings_text(&found.counts)));
+        out.say(compared_words(&found, wanted));
         if found.counts.total() > found.findings.len() as u64 {
             out.say(format!("these are the worst {}; the reports have all", found.findings.len()));
         }
@@ -40,10 +52,36 @@ pub async fn findings(client: &Client, out: &Output, id: JobId) -> Result<Exit, 
     }
 }
 
-fn line(row: &FoundIn) -> Line {
+fn compared_words(found: &Findings, wanted: &Wanted) -> String {
+    let Some(run) = &found.baseline else {
+        return "no earlier run of this project and branch has ended, so all of them are new".to_owned();
+    };
+    let count = |standing| found.findings.iter().chain(&found.fixed).filter(|row| row.state == Some(standing)).count();
+    let told = [
+        (count(Standing::New), "new"),
+        (count(Standing::Reopened), "reopened"),
+        (count(Standing::Unchanged), "as before"),
+        (count(Standing::Fixed), "fixed"),
+    ];
+    // Those that were not asked for are in no list.
+    let told = told.into_iter().filter(|(count, word)| *count > 0 || (wanted.new && *word == "new"));
+    let told: Vec<String> = told.map(|(count, word)| format!("{count} {word}")).collect();
+    let told = if told.is_empty() { "nothing in either".to_owned() } else { told.join(", ") };
+    format!("compared with run #{} ({}): {told}", run.run_number, run.job_id)
+}
+
+fn line(row: &FoundIn, compared: bool) -> Line {
     let finding = &row.finding;
     let (style, word) = severity(finding.severity);
-    let line = Line::new().column(style, word, 8).text("  ").column(Style::Name, &row.stage, 10).text("  ");
+    let mut line = Line::new().column(style, word, 8).text("  ").column(Style::Name, &row.stage, 10).text("  ");
+    if let Some(state) = row.state.filter(|_| compared) {
+        let style = match state {
+            Standing::New | Standing::Reopened => Style::Bad,
+            Standing::Unchanged => Style::Dim,
+            Standing::Fixed => Style::Good,
+        };
+        line = line.column(style, state.as_str(), 9).text("  ");
+    }
     let line = line.add(Style::Bold, finding.rule.as_str());
     let line = place(finding).map_or(line.clone(), |place| line.text("  ").text(place));
     let fixed = finding.fixed_in.as_ref().map(|version| format!(" (fixed in {version})")).unwrap_or_default();

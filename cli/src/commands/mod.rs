@@ -92,7 +92,10 @@ pub fn run(cli: Cli, out: &Output) -> Result<Exit, Failure> {
         Command::Reports { id, output, server } => {
             interruptible(reports::reports(&connect(&server, ca_certs)?, out, id, output.as_deref()))
         }
-        Command::Findings { id, server } => interruptible(findings::findings(&connect(&server, ca_certs)?, out, id)),
+        Command::Findings { id, new, baseline, server } => {
+            let wanted = findings::Wanted { new, baseline };
+            interruptible(async move { findings::findings(&connect(&server, ca_certs)?, out, id, &wanted).await })
+        }
         Command::Tests { id, failed, text, server } => {
             let wanted = tests_of::Wanted { failed, text };
             interruptible(async move { tests_of::tests(&connect(&server, ca_certs)?, out, id, &wanted).await })

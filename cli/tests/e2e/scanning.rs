@@ -120,11 +120,14 @@ fn what_is_planted_is_found_with_its_rule_and_place_and_nothing_else() {
         let server = server(world, &[]).await;
         let vulnerable =
             submit(&server, "spring-boot-vulnerable-dependency", &["run_build", "run_package", "run_sca"]).await;
-        let holes = submit(&server, "spring-boot-sast", &["run_sast", "run_secret_scan"]).await;
+        let mut request = maven(&["run_sast", "run_secret_scan"]);
+        request["project"] = json!("toolbox");
+        let holes = server.submit(zip_of(&example("spring-boot-sast")), &request).await;
         let xss = submit(&server, "spring-boot-xss", &RUNNING).await;
 
         assert_eq!(server.end_of(&holes).await["execution"]["state"], "SUCCEEDED", "no gate is set");
         assert_eq!(findings(&server, &holes).await, planted("spring-boot-sast"));
+        let later = server.submit(later_toolbox(world), &request).await;
         let status = server.end_of(&vulnerable).await;
         assert_eq!(status["execution"]["state"], "SUCCEEDED", "{status:#}");
         assert_eq!(
@@ -136,8 +139,48 @@ fn what_is_planted_is_found_with_its_rule_and_place_and_nothing_else() {
         let found = findings(&server, &xss).await;
         let scripting: Vec<_> = found.iter().filter(|line| line.contains("Cross Site Scripting")).collect();
         assert_eq!(scripting, ["DAST Reflected Cross Site Scripting GET /search (parameter q) medium"]);
+        beside_the_run_before(world, &server, &holes, &later).await;
         server.process.stop().await;
     });
+}
+
+/// The toolbox some days later: 40 lines came before its accounts, which hash by MD5 in a second place and have no password any
+/// more.
+fn later_toolbox(world: &World) -> Vec<u8> {
+    let folder = world.path("later");
+    let copied = std::process::Command::new("cp").arg("-r").arg(example("spring-boot-sast")).arg(&folder).status();
+    assert!(copied.unwrap().success());
+    let path = folder.join("src/main/java/dev/pipelinex/toolbox/Accounts.java");
+    let before = text(&path);
+    let hash = "        byte[] digest = MessageDigest.getInstance(\"MD5\").digest(password.getBytes(StandardCharsets.UTF_8));\n";
+    let second = format!(
+        "    byte[] again(String password) throws NoSuchAlgorithmException {{\n{hash}        return digest;\n    }}\n\n"
+    );
+    let after = before
+        .replace("    static final String DEFAULT_PASSWORD = \"welcome1\";\n", &"    // Nothing yet.\n".repeat(41))
+        .replace("    String newToken()", &format!("{second}    String newToken()"));
+    assert!(after.lines().count() > before.lines().count() + 40 && after.matches(hash).count() == 2);
+    fs::write(path, after).unwrap();
+    zip_of(&folder)
+}
+
+/// A finding that moved by 40 lines is unchanged, a second of its kind is new, and a cured one is fixed.
+async fn beside_the_run_before(world: &mut World, server: &Server, before: &str, later: &str) {
+    assert_eq!(server.end_of(later).await["execution"]["state"], "SUCCEEDED");
+    let page = server.get(&format!("/api/jobs/{later}/findings")).await.json();
+    assert_eq!(page["baseline"]["job_id"], before, "{page:#}");
+    assert_eq!(page["standings"], json!({"new": 1, "reopened": 0, "unchanged": 13, "fixed": 1}), "{page:#}");
+    let of = |key: &str, state: &str| -> Vec<String> {
+        let rows = page[key].as_array().unwrap().iter().filter(|row| row["state"] == state);
+        rows.map(|row| format!("{} {}", row["rule"], row["line"]).replace('"', "")).collect()
+    };
+    assert_eq!(of("findings", "new"), ["java-weak-hash 73"]);
+    assert_eq!(of("fixed", "fixed"), ["java-hardcoded-credentials 16"]);
+    assert!(of("findings", "unchanged").contains(&"java-weak-hash 68".to_owned()), "{page:#}");
+    let told = world.run(&["findings", later, "--new", "--server", &server.url("")]).await;
+    assert_eq!((told.code, told.out.lines().count()), (0, 1), "{told:?}");
+    assert!(told.out.contains("new") && told.out.contains("Accounts.java:73"), "{told:?}");
+    assert!(told.err.contains("compared with run #1"), "{told:?}");
 }
 
 #[test]

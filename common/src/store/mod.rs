@@ -4,12 +4,14 @@ mod audit;
 mod claims;
 mod copies;
 mod entries;
+mod found;
 mod handling;
 mod handover;
 mod ids;
 mod keys;
 mod laid;
 mod leftovers;
+mod projects;
 mod quarantine;
 mod read;
 mod record;
@@ -35,6 +37,7 @@ use handover::give_to_runner;
 pub use handover::{RUNNER_GID, RUNNER_UID, make_runner_dir};
 pub use keys::{Fingerprint, KEPT_FOR, KeyRecord};
 pub use laid::Onto;
+pub use projects::{ProjectKey, Run};
 pub use quarantine::{Quarantine, QuarantineKind};
 pub use read::{Job, JobView, Snapshot};
 pub use record::AttemptRecord;
@@ -86,11 +89,11 @@ impl Store {
         let root = root.canonicalize().map_err(DiskError::io("find", root))?;
         let layout = Layout::new(root);
         let runs = layout.index().join("runs");
-        let reports = layout.report_archives();
-        let work = [layout.staging(), layout.trash(), layout.keys(), layout.index(), runs, reports, layout.spare()];
+        let derived = [runs, layout.report_archives(), layout.projects()];
+        let work = [layout.staging(), layout.trash(), layout.keys(), layout.index(), layout.spare()];
         let audit = layout.root().join(".audit");
         let access = [layout.access(), layout.tokens(), layout.revoked_tokens(), layout.sessions(), audit];
-        for folder in work.into_iter().chain(access) {
+        for folder in work.into_iter().chain(derived).chain(access) {
             let fresh = !folder.exists();
             disk::make_dir(&folder, 0o750)?;
             if fresh {
@@ -100,6 +103,9 @@ impl Store {
         let instance = open_instance(&layout)?;
         let store = Self { layout, instance, known: Arc::default() };
         // A store whose disk is full is opened all the same: its jobs can be read, and ended.
+        if let Err(error) = store.complete_projects() {
+            tracing::warn!(%error, "earlier jobs of projects are not all known");
+        }
         if let Err(error) = store.restock() {
             tracing::warn!(%error, "files for a full disk could not be made ready");
         }

@@ -110,6 +110,7 @@ impl Store {
         if job.look() != Snapshot::Ended {
             return Ok(false);
         }
+        self.unmark_run(job);
         self.throw_away(job.paths().root())?;
         self.throw_away(&self.layout().report_archive(job.id()))?;
         Ok(true)

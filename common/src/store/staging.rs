@@ -137,6 +137,7 @@ impl Store {
         crate::fault_point!("intake.before-metadata");
         disk::place_json(&paths.metadata(), metadata)?;
         crate::fault_point!("intake.after-metadata");
+        self.mark_run(metadata)?;
         disk::sync_file_system(paths.root())?;
         let target = self.layout.job(metadata.job_id);
         if !disk::publish(paths.root(), target.root())? {

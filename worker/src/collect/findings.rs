@@ -11,7 +11,7 @@ use pipelinex_common::{
     pipeline::model::{FindingsFormat, FindingsReport, StepKind},
 };
 
-use super::{Collected, Collector, PARSED_MAX};
+use super::{Collected, Collector, PARSED_MAX, lines};
 use crate::spec::APP_DIR;
 
 impl Collector<'_> {
@@ -47,10 +47,18 @@ impl Collector<'_> {
             }
         }
         if read > 0 && (read == self.step.findings.len() || !succeeded) {
+            self.mark(&mut all);
             disk::place_json(&reports.join("findings.json"), &all)?;
             collected.findings = Some(FindingCounts { set_aside, ..findings::count(&all) });
         }
         Ok(())
+    }
+
+    /// Gives findings what they are known by in the next run, by the lines of what was submitted.
+    fn mark(&self, all: &mut [Finding]) {
+        let source = Beneath::open(&self.paths.source());
+        let lines = source.map(|source| lines::of(&source, all)).unwrap_or_default();
+        findings::mark(all, |path, line| lines.get(&(path.to_owned(), line)).cloned());
     }
 
     /// Reads one report. A scan sees all that was submitted; what else writes a report works in the folder that is built, and
