@@ -27,7 +27,7 @@ use pipelinex_worker::{
     config::WorkerConfig,
     engine::{Engine, VolumeSpec, convert},
     inputs,
-    spec::{self, ContainerSpec, Extras, JobContext, NetworkPlace, TreeKind},
+    spec::{self, ContainerSpec, Extras, JobContext, NetworkKind, NetworkPlace, TreeKind},
     tree,
 };
 use tokio_util::sync::CancellationToken;
@@ -290,7 +290,7 @@ impl Bench {
             docker.create_volume(request).await.expect("a volume");
         }
         if let Some(NetworkPlace { network, .. }) = &spec.network {
-            docker.create_network(convert::network(network, false, &spec.labels)).await.expect("a network");
+            docker.create_network(convert::network(network, NetworkKind::Out, &spec.labels)).await.expect("a network");
         }
         let options = q::CreateContainerOptionsBuilder::default().name(&spec.name).build();
         docker.create_container(Some(options), convert::container(spec)).await.expect("a container");

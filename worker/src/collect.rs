@@ -156,14 +156,16 @@ impl Collector<'_> {
     }
 
     fn is_ours(&self, name: &str) -> bool {
-        OURS.contains(&name) || (self.beside.is_some() && services::LOGS.contains(&name))
+        OURS.contains(&name) || (self.beside.is_some() && services::is_log(name))
     }
 
-    /// What the application and its database printed.
+    /// What the application, its database and services printed.
     fn gather_logs(&self, to: &Path, collected: &mut Collected) -> Result<(), DiskError> {
         let Some(beside) = &self.beside else { return Ok(()) };
-        for log in services::LOGS.iter().filter(|log| beside.join(log).exists()) {
-            fs::rename(beside.join(log), to.join(log)).map_err(DiskError::io("move", beside.join(log)))?;
+        let entries = fs::read_dir(beside).map_err(DiskError::io("list", beside))?;
+        for entry in entries {
+            let log = entry.map_err(DiskError::io("list", beside))?;
+            fs::rename(log.path(), to.join(log.file_name())).map_err(DiskError::io("move", log.path()))?;
             collected.copied += 1;
         }
         Ok(())

@@ -1,5 +1,6 @@
 //! The steps of one job: what each needs before its container, its container, and what is taken from it after.
 
+mod beside;
 mod carry;
 mod end;
 mod full;

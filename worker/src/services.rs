@@ -1,11 +1,15 @@
-//! What runs beside a step: the application where it has a target, and the database that a job may ask for. Both are started before the
-//! step's own container and watched as long as that runs: when one of them ends first, the checks were not over.
+//! What runs beside a step: the application where it has a target, the database that a job may ask for, and the services of a project's
+//! own step. All are started before the step's own container. Application and database are watched as long as that runs: when one of
+//! them ends first, the checks were not over. A service may end when it likes, as in GitLab; where its step fails, that is told.
 
 pub mod containers;
 mod log;
+pub mod own;
 
 use std::{
+    collections::BTreeMap,
     path::Path,
+    sync::{Arc, Mutex},
     time::{Duration, Instant},
 };
 
@@ -21,8 +25,16 @@ use crate::{
     step::{ASK_AGAIN, Ending, Holds, StepError, Stop, ended_or_lost},
 };
 
-/// The names of their logs among the reports of the step.
-pub const LOGS: [&str; 2] = ["app.log", "db.log"];
+/// The name of the application's log among the reports of the step.
+pub const APPLICATION_LOG: &str = "app.log";
+/// The same of the database's.
+pub const DATABASE_LOG: &str = "db.log";
+
+/// Whether this is the name of a log of what runs beside a step.
+pub fn is_log(name: &str) -> bool {
+    let of_service = name.starts_with("service-") && name.ends_with(".log");
+    of_service || [APPLICATION_LOG, DATABASE_LOG].contains(&name)
+}
 
 /// Seconds they have between TERM and KILL. Nothing of them is kept but what they have printed.
 const GRACE: Duration = Duration::from_secs(5);
@@ -35,33 +47,86 @@ const NOTICED: Duration = Duration::from_secs(3);
 /// Pause between two looks at one of them that is about to be ready, or to end.
 const LOOK_AGAIN: Duration = Duration::from_millis(100);
 
+/// What one of them is to the step.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Role {
+    /// The database that the job asks for.
+    Database,
+    /// The application under test.
+    Application,
+    /// A service of a project's own.
+    Own {
+        /// The name by which the step knows it.
+        alias: String,
+        /// The name of its log among the reports of the step.
+        log: String,
+    },
+}
+
+impl Role {
+    fn what(&self) -> String {
+        match self {
+            Self::Database => "database".to_owned(),
+            Self::Application => "application".to_owned(),
+            Self::Own { alias, .. } => format!("service {alias}"),
+        }
+    }
+
+    fn log(&self) -> &str {
+        match self {
+            Self::Database => DATABASE_LOG,
+            Self::Application => APPLICATION_LOG,
+            Self::Own { log, .. } => log,
+        }
+    }
+}
+
+/// One container beside a step.
+#[derive(Clone, Debug)]
+pub struct Beside {
+    /// What it is to the step.
+    pub role: Role,
+    /// What it looks like.
+    pub spec: ContainerSpec,
+}
+
+impl Beside {
+    /// Whether the step cannot go on without it.
+    fn is_needed(&self) -> bool {
+        !matches!(self.role, Role::Own { .. })
+    }
+}
+
 /// The containers beside one step.
 #[derive(Clone)]
 pub struct Services {
     /// The engine.
     pub engine: Engine,
-    /// The application, where the step has a target.
-    pub application: Option<ContainerSpec>,
-    /// Its database.
-    pub database: Option<ContainerSpec>,
+    /// In the order in which they are started: an application that loses its database ends a moment later.
+    pub list: Vec<Beside>,
     /// Whether this worker still holds the job.
     pub holds: Holds,
+    /// What is to be told of services, by alias.
+    pub notes: Arc<Mutex<BTreeMap<String, String>>>,
 }
 
 impl Services {
     /// The names of the containers.
     pub fn names(&self) -> impl Iterator<Item = &str> {
-        self.all().map(|(_, spec)| spec.name.as_str())
+        self.list.iter().map(|beside| beside.spec.name.as_str())
     }
 
-    fn all(&self) -> impl Iterator<Item = (&'static str, &ContainerSpec)> {
-        // The database first: an application that loses it ends a moment later.
-        let database = self.database.iter().map(|spec| ("database", spec));
-        database.chain(self.application.iter().map(|spec| ("application", spec)))
+    /// The application, where the step has a target.
+    pub fn application(&self) -> Option<&ContainerSpec> {
+        self.list.iter().find(|beside| beside.role == Role::Application).map(|beside| &beside.spec)
     }
 
-    /// Starts the database, waits until it answers, and starts the application. `Some`: the step ends like this, and its own
-    /// container is not made.
+    fn needed(&self) -> impl Iterator<Item = &Beside> {
+        self.list.iter().filter(|beside| beside.is_needed())
+    }
+
+    /// Starts all of them, and waits until the database and the services answer. `Some`: the step ends like this, and its own container
+    /// is not made.
     ///
     /// # Errors
     /// [`StepError`].
@@ -71,15 +136,15 @@ impl Services {
             self.still_held()?;
             self.engine.remove_container(name).await?;
         }
-        if let Some(database) = &self.database {
-            self.launch(database).await?;
-            if let Some(ending) = self.ready(&database.name).await? {
+        for beside in &self.list {
+            self.launch(&beside.spec).await?;
+            if beside.role == Role::Database
+                && let Some(ending) = self.ready(&beside.spec.name).await?
+            {
                 return Ok(Some(ending));
             }
         }
-        if let Some(application) = &self.application {
-            self.launch(application).await?;
-        }
+        self.wait_for_own().await?;
         Ok(None)
     }
 
@@ -127,13 +192,16 @@ impl Services {
         }
     }
 
-    /// Waits until one of them has ended or is gone, and says how the step ends because of that.
+    /// Waits until one that the step needs has ended or is gone, and says how the step ends because of that.
     ///
     /// # Errors
     /// [`StepError`].
     pub async fn watch(&self) -> Result<Ending, StepError> {
         loop {
-            let waits = self.names().map(|name| Box::pin(self.engine.wait(name)));
+            let waits: Vec<_> = self.needed().map(|it| Box::pin(self.engine.wait(&it.spec.name))).collect();
+            if waits.is_empty() {
+                return std::future::pending().await;
+            }
             // Whatever woke us, the engine is asked: a broken connection says nothing about a container.
             futures::future::select_all(waits).await;
             if let Some(ending) = self.fallen(None).await? {
@@ -150,6 +218,9 @@ impl Services {
     /// [`StepError`].
     pub async fn judge(&self, ending: Ending, live: bool) -> Result<Ending, StepError> {
         let Ending::Exited(status) = &ending else { return Ok(ending) };
+        if self.needed().next().is_none() {
+            return Ok(ending);
+        }
         let mut fallen = self.fallen(status.finished_at).await?;
         if fallen.is_none() && live && status.exit_code != 0 {
             let until = tokio::time::Instant::now() + NOTICED;
@@ -163,17 +234,17 @@ impl Services {
 
     /// How the step ends because one of them ended before that time; by the engine's clock, which both are measured with.
     async fn fallen(&self, before: Option<Timestamp>) -> Result<Option<Ending>, StepError> {
-        let mut first: Option<(&'static str, &str, ContainerStatus)> = None;
-        for (what, spec) in self.all() {
+        let mut first: Option<(String, &str, ContainerStatus)> = None;
+        for Beside { role, spec } in self.needed() {
             let Some(status) = self.look(&spec.name).await? else { return Ok(Some(Ending::Lost)) };
             let early = before.is_none_or(|before| status.finished_at.is_none_or(|at| at < before));
             let earlier = first.as_ref().is_none_or(|(_, _, other)| status.finished_at < other.finished_at);
             if status.phase == Phase::Ended && early && earlier {
-                first = Some((what, &spec.name, status));
+                first = Some((role.what(), &spec.name, status));
             }
         }
         match first {
-            Some((what, name, status)) => Ok(Some(self.because_of(what, name, status).await)),
+            Some((what, name, status)) => Ok(Some(self.because_of(&what, name, status).await)),
             None => Ok(None),
         }
     }
@@ -208,18 +279,21 @@ impl Services {
         futures::future::join_all(stops).await.into_iter().collect()
     }
 
-    /// Ends them, and keeps at most `bytes` of what each has printed in `folder`.
+    /// Ends them, and keeps at most `bytes` of what each has printed in `folder`. `failed`: the step did, so that it is noted which
+    /// services had ended before.
     ///
     /// # Errors
     /// [`StepError`].
-    pub async fn close(&self, folder: &Path, bytes: u64) -> Result<(), StepError> {
+    pub async fn close(&self, folder: &Path, bytes: u64, failed: bool) -> Result<(), StepError> {
         disk::make_dir(folder.parent().unwrap_or(folder), 0o2750)?;
         let _ = std::fs::remove_dir_all(folder);
         disk::make_dir(folder, 0o2750)?;
+        if failed {
+            self.look_at_own().await?;
+        }
         self.end(GRACE).await?;
-        for (what, spec) in self.all() {
-            let name = if what == "application" { LOGS[0] } else { LOGS[1] };
-            log::keep(self.engine.past_logs(&spec.name, None), &folder.join(name), bytes).await?;
+        for Beside { role, spec } in &self.list {
+            log::keep(self.engine.past_logs(&spec.name, None), &folder.join(role.log()), bytes).await?;
         }
         Ok(())
     }

@@ -43,7 +43,7 @@ pub const CA_DIR: &str = "/etc/pipelinex/ca";
 /// One container: of a step, or of what runs beside it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ContainerSpec {
-    /// `pipelinex-<job>-a<attempt>-<step>`, and for what runs beside a step the same with `.app` or `.db`.
+    /// `pipelinex-<job>-a<attempt>-<step>`, and for what runs beside a step the same with `.app`, `.db` or `.svcN`.
     pub name: String,
     /// The id of an image, or a full reference.
     pub image: String,
@@ -72,8 +72,15 @@ pub struct ContainerSpec {
 pub enum Program {
     /// A program of ours and its arguments; the image's own entry point is not asked.
     Command(Vec<String>),
-    /// The image's own: only for images of the operator's, never for what a definition names.
+    /// The image's own, of a database: only for images of the operator's.
     OfImage,
+    /// The image's own, of a service, as far as the definition does not say otherwise. It is as hard a container as any.
+    Service {
+        /// The program in place of the image's.
+        entrypoint: Option<Vec<String>>,
+        /// The arguments in place of the image's.
+        command: Option<Vec<String>>,
+    },
 }
 
 /// A folder in memory.
@@ -90,10 +97,21 @@ pub struct Scratch {
 pub struct NetworkPlace {
     /// Name of the network.
     pub network: String,
-    /// Whether that network has no way out.
-    pub internal: bool,
-    /// The name by which others on it know this one.
-    pub alias: Option<String>,
+    /// Where it leads.
+    pub kind: NetworkKind,
+    /// The names by which others on it know this one.
+    pub aliases: Vec<String>,
+}
+
+/// Where a network leads.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum NetworkKind {
+    /// Out, and not from one container on it to another.
+    Out,
+    /// Out, and to what else is on it: a step and its services.
+    OutAndTogether,
+    /// Only to what else is on it.
+    Internal,
 }
 
 /// What the engine keeps of what a container prints.
@@ -200,17 +218,21 @@ impl JobContext {
         format!("tree-{}-{owner}", self.job)
     }
 
-    /// The network that a step is on; `None` for none. One with a target has a network of its own: two applications would
-    /// else answer to one name, and what one of them does would reach the checks of the other.
+    /// The network that a step is on; `None` for none. One with a target or services has a network of its own: two applications
+    /// would else answer to one name, and what one of them does would reach the checks of the other.
     pub fn network(&self, step: &Step) -> Option<NetworkPlace> {
-        let has_company = step.target.is_some() || step.database.is_some();
-        let network = match step.network {
+        let has_services = !step.services.is_empty();
+        let has_company = step.target.is_some() || step.database.is_some() || has_services;
+        let own = || self.container_name(&step.slug);
+        let (network, kind) = match step.network {
+            Network::None if has_services => (own(), NetworkKind::Internal),
             Network::None => return None,
-            Network::Egress => format!("pipelinex-{}-egress", self.job),
-            Network::Internal if has_company => self.container_name(&step.slug),
-            Network::Internal => format!("pipelinex-{}-internal", self.job),
+            Network::Egress if has_services => (own(), NetworkKind::OutAndTogether),
+            Network::Egress => (format!("pipelinex-{}-egress", self.job), NetworkKind::Out),
+            Network::Internal if has_company => (own(), NetworkKind::Internal),
+            Network::Internal => (format!("pipelinex-{}-internal", self.job), NetworkKind::Internal),
         };
-        Some(NetworkPlace { network, internal: step.network == Network::Internal, alias: None })
+        Some(NetworkPlace { network, kind, aliases: Vec::new() })
     }
 
     /// Labels of everything that belongs to the job.
@@ -235,7 +257,7 @@ pub const LABEL_JOB: &str = "pipelinex.job";
 pub const LABEL_ATTEMPT: &str = "pipelinex.attempt";
 /// Label: the step.
 pub const LABEL_STEP: &str = "pipelinex.step";
-/// Label of what runs beside a step: `app` or `db`.
+/// Label of what runs beside a step: `app`, `db` or `svcN`.
 pub const LABEL_SERVICE: &str = "pipelinex.service";
 /// Label: when it was made, in seconds since 1970.
 pub const LABEL_CREATED: &str = "pipelinex.created";

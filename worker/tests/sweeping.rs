@@ -20,7 +20,7 @@ use pipelinex_worker::{
     gc::{self, Clearing},
     spec::{
         ContainerLimits, ContainerSpec, KeptLog, LABEL_ATTEMPT, LABEL_CREATED, LABEL_INSTANCE, LABEL_JOB, LABEL_STEP,
-        Program,
+        NetworkKind, Program,
     },
     sweep::{self, Why},
 };
@@ -98,10 +98,10 @@ fn what_belongs_to_no_living_job_is_removed_after_a_grace_and_nothing_that_is_no
         container(&world.engine, &name("container"), tagged(labels(&ours, Some(gone), 7200))).await;
         container(&world.engine, &name("foreign-container"), tagged(labels(&foreign, Some(gone), 7200))).await;
         let network = tagged(labels(&ours, Some(gone), 7200));
-        world.engine.create_network(&name("network"), true, &network).await.unwrap();
+        world.engine.create_network(&name("network"), NetworkKind::Internal, &network).await.unwrap();
         world
             .engine
-            .create_network(&name("foreign-network"), true, &tagged(labels(&foreign, None, 7200)))
+            .create_network(&name("foreign-network"), NetworkKind::Internal, &tagged(labels(&foreign, None, 7200)))
             .await
             .unwrap();
 
@@ -137,7 +137,7 @@ fn a_network_that_several_make_at_once_is_one() {
             let tag = JobId::generate().to_string();
             let labels = BTreeMap::from([("story".to_owned(), tag.clone())]);
             let (name, engine) = (format!("story-{tag}"), &world.engine);
-            let make = || engine.create_network(&name, true, &labels);
+            let make = || engine.create_network(&name, NetworkKind::Internal, &labels);
             let (a, b, c, d) = tokio::join!(make(), make(), make(), make());
             [a, b, c, d].into_iter().for_each(|made| made.unwrap());
             let made = world.engine.find(&[format!("story={tag}")]).await.unwrap();

@@ -7,8 +7,9 @@ use serde_json::{Value, json};
 
 use crate::world::{Said, World, names, story, text};
 
-/// The examples name a public image; a story runs them in one that is there.
-const IMAGES: &str = "alpine:3.22=pipelinex/base:bookworm";
+/// The examples name public images; a story runs them in those that are there.
+const IMAGES: &str =
+    "alpine:3.22=pipelinex/base:bookworm,postgres:17=pipelinex/postgres:15,python:3.13-slim=pipelinex/python3.13:1";
 
 fn example(name: &str) -> PathBuf {
     PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../examples/pipelines").join(name)
@@ -77,6 +78,8 @@ async fn here(world: &World) {
     assert!(refused.code == 4 && refused.err.contains("`workflow: rules` lets no pipeline run here"), "{refused:?}");
     assert_eq!(run(world, "after-script", &[]).await.code, 0);
 
+    services(world).await;
+
     let ran = run(world, "allow-failure", &[]).await;
     assert_eq!(ran.code, 1, "{ran:?}");
     assert_eq!(
@@ -86,6 +89,31 @@ async fn here(world: &World) {
     );
     assert!(ran.out.contains("failed: broken: the script ended with code 7\n  ┃ $ exit 7\n"), "{}", ran.out);
     assert!(ran.err.contains("run only this again: pipelinex run") && ran.err.contains("--step broken"), "{}", ran.err);
+}
+
+/// A database and a web server beside a step; and one that cannot start, which is told with its last words.
+async fn services(world: &World) {
+    let ran = run(world, "services", &[]).await;
+    assert_eq!(ran.code, 0, "{ran:?}");
+    let (folder, end) = latest(world);
+    assert_eq!(ends(&end), "database=SUCCESS alone=SUCCESS");
+    assert_eq!(text(folder.join("artifacts/database/goods.txt")), "cake\ntea\nHTTP/1.0 200 OK\n");
+    assert!(text(folder.join("reports/test/database/service-postgres.log")).contains("ready to accept connections"));
+    assert!(text(folder.join("reports/test/database/service-files.log")).contains("GET / HTTP/1.0"));
+
+    let project = world.path("no-service");
+    fs::create_dir(&project).unwrap();
+    let pipeline = "a:\n  image: postgres:17\n  services: [{name: 'postgres:17', alias: db}]\n  script: exit 3\n";
+    fs::write(project.join(".pipelinex.yml"), pipeline).unwrap();
+    let ran = world.run(&["run", project.to_str().unwrap(), "--images", IMAGES]).await;
+    assert_eq!(ran.code, 1, "{ran:?}");
+    let (_, end) = latest(world);
+    let step = end.stages.values().flat_map(|stage| stage.steps.values()).next().unwrap();
+    let told = step.warnings.join("\n");
+    assert!(
+        told.contains("the service db ended with code 1 before the step did") && told.contains("POSTGRES_PASSWORD"),
+        "{told}"
+    );
 }
 
 async fn one_step_alone(world: &World) {

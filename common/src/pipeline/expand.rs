@@ -13,6 +13,7 @@ use super::{
     problems::{At, Problems, quoted},
     resolve::stage_of,
     rules::{self, RawRule, RuleWhen},
+    service,
     step::{RawNeed, RawStep},
     vars::{self, Variables},
 };
@@ -133,6 +134,7 @@ fn one(
     if trust == Trust::Project {
         put_in(&mut step, &variables, problems);
     } else {
+        step.beside = service::settled(&step.services, None, problems);
         step.environment = variables.into_iter().map(|(name, variable)| (name, variable.value)).collect();
     }
     step
@@ -164,6 +166,7 @@ fn put_in(step: &mut RawStep, variables: &Variables, problems: &mut Problems<'_>
             }
         }
     }
+    step.beside = service::settled(&step.services, Some(&values), problems);
     step.environment = values;
 }
 

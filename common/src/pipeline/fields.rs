@@ -124,6 +124,16 @@ pub(crate) fn texts_or_empty(node: &Node, what: &str, problems: &mut Problems<'_
     }
 }
 
+/// An image that is there is not pulled again: a policy that wants it is refused.
+pub(crate) fn check_pull_policy(policy: &Node, problems: &mut Problems<'_>) {
+    let words = texts(policy, "`pull_policy`", problems).unwrap_or_default();
+    if !words.iter().any(|word| word.value == "if-not-present") {
+        problems
+            .error(Code::NotSupported, policy.at, "an image that is there is not pulled again")
+            .help("write `pull_policy: if-not-present`, or leave it out");
+    }
+}
+
 /// One of a closed set of words.
 pub(crate) fn one_of<T: Copy>(
     node: &Node,

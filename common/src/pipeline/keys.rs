@@ -7,17 +7,27 @@ use super::fields::Keys;
 pub(crate) const FILE: Keys = Keys {
     of: "the file",
     known: &["stages", "default", "variables", "workflow", ".pipelinex"],
-    planned: &["include", "spec", "services"],
+    planned: &["include", "spec"],
 };
 
 /// Keys that GitLab once had at the top of a file and now has in `default`.
-pub(crate) const MOVED_TO_DEFAULT: &[&str] = &["image", "before_script", "after_script", "cache"];
+pub(crate) const MOVED_TO_DEFAULT: &[&str] = &["image", "services", "before_script", "after_script", "cache"];
 
 /// `default`.
 pub(crate) const DEFAULT: Keys = Keys {
     of: "`default`",
-    known: &["image", "before_script", "after_script", "timeout", "artifacts", "tags", "interruptible", "cache"],
-    planned: &["hooks", "id_tokens", "identity", "retry", "services"],
+    known: &[
+        "image",
+        "services",
+        "before_script",
+        "after_script",
+        "timeout",
+        "artifacts",
+        "tags",
+        "interruptible",
+        "cache",
+    ],
+    planned: &["hooks", "id_tokens", "identity", "retry"],
 };
 
 /// A step.
@@ -26,6 +36,7 @@ pub(crate) const STEP: Keys = Keys {
     known: &[
         "stage",
         "image",
+        "services",
         "script",
         "before_script",
         "after_script",
@@ -60,7 +71,6 @@ pub(crate) const STEP: Keys = Keys {
         "retry",
         "run",
         "secrets",
-        "services",
         "start_in",
         "trigger",
     ],
@@ -76,6 +86,13 @@ pub(crate) const TOP_VARIABLE: Keys =
 /// `image` in its long form.
 pub(crate) const IMAGE: Keys =
     Keys { of: "`image`", known: &["name", "entrypoint", "pull_policy"], planned: &["docker", "kubernetes"] };
+
+/// A service in its long form.
+pub(crate) const SERVICE: Keys = Keys {
+    of: "a service",
+    known: &["name", "alias", "entrypoint", "command", "variables", "pull_policy"],
+    planned: &["docker", "kubernetes"],
+};
 
 /// An item of `needs` in its long form.
 pub(crate) const NEED: Keys = Keys {
@@ -209,7 +226,6 @@ pub(crate) fn instead_of(key: &str) -> Option<&'static str> {
     Some(match key {
         "only" | "except" => "write `rules:`, such as `rules: [{if: '$CI_COMMIT_BRANCH == \"main\"'}]`",
         "trigger" => "one job has one pipeline: write the steps of the other into this file",
-        "services" => "start the program in the script, in the background, from an image that has it",
         "retry" => "repeat the command in the script: `for try in 1 2 3; do COMMAND && break; done`",
         "environment" | "release" | "pages" => "nothing is deployed from here: leave it out, and do so in the script",
         "coverage" => "print the figure in the script; it is not read from the log",

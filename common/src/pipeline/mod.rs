@@ -27,6 +27,7 @@ pub mod project;
 mod resolve;
 mod rules;
 pub mod select;
+mod service;
 pub mod stack;
 mod step;
 mod syntax;

@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
+pub use super::service::Service;
 use crate::{slug::Slug, stage::Switch};
 
 /// A pipeline, ready to be planned.
@@ -27,6 +28,9 @@ pub struct Step {
     pub stage: String,
     /// A name from the operator's image table, or a full image reference.
     pub image: String,
+    /// What runs beside it, on a network of its own.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub services: Vec<Service>,
     /// The commands; never empty.
     pub script: Vec<String>,
     /// Commands that run before `script`, in the same shell.

@@ -4,7 +4,10 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use serde::{Deserialize, Serialize};
 
-use super::model::{AllowFailure, Network, Pipeline, Step, StepKind, When};
+use super::{
+    model::{AllowFailure, Network, Pipeline, Service, Step, StepKind, When},
+    service::{self, SERVICES_MAX},
+};
 use crate::{disk::Versioned, slug::Slug, stage::Switch};
 
 /// The file of a job that has a pipeline of its project's own: `pipelines/plan.json`. It is input to a worker, not authority.
@@ -69,6 +72,12 @@ pub fn check(pipeline: &Pipeline) -> Result<(), String> {
             || step.target.is_some()
             || !step.findings.is_empty()
             || step.network == Network::Internal;
+        let unheard_of = |service: &Service| {
+            service.aliases.is_empty() || !service.aliases.iter().all(|alias| service::is_host_name(alias))
+        };
+        if step.services.len() > SERVICES_MAX || step.services.iter().any(unheard_of) {
+            return Err(format!("step {name} has services that no reader would have let through"));
+        }
         if trusted {
             return Err(format!("step {name} wants what only built-in steps have"));
         }

@@ -36,6 +36,7 @@ pub(crate) fn resolve(file: &RawFile, problems: &mut Problems<'_>) -> Option<Pip
         names.check_tree(step, problems);
         names.check_target(step, problems);
         names.check_database(step, problems);
+        names.check_services(step, problems);
     }
     order::check(&names, problems);
     if !problems.is_empty() {
@@ -180,6 +181,15 @@ impl<'r> Names<'r> {
         }
     }
 
+    /// What runs beside a scan is the operator's, and beside a target there is its database.
+    fn check_services(&self, step: &RawStep, problems: &mut Problems<'_>) {
+        let crowded = step.ours.kind == StepKind::Scan || step.ours.target.is_some() || step.ours.database.is_some();
+        if crowded && !step.beside.is_empty() {
+            let message = format!("step {} has a target or a database, or is a scan", quoted(&step.name.value));
+            problems.error(Code::InvalidValue, step.name.at, message).help("leave `services` out");
+        }
+    }
+
     /// A target is made of what a step left that this one waits for, and is reached over the internal network.
     fn check_target(&self, step: &RawStep, problems: &mut Problems<'_>) {
         let Some(target) = &step.ours.target else {
@@ -212,6 +222,7 @@ fn model(step: &RawStep, slug: Slug) -> Option<Step> {
         slug,
         stage: stage_of(step).to_owned(),
         image: step.image.as_ref()?.value.clone(),
+        services: step.beside.clone(),
         script: step.script.clone(),
         before_script: step.before_script.clone(),
         after_script: step.after_script.clone(),

@@ -11,6 +11,7 @@ use super::{
     ours::Ours,
     problems::{At, Problems, quoted},
     rules::{self, RawRule},
+    service::{self, RawService, Service},
     units,
     vars::{self, Variables},
     yaml::{Node, Value},
@@ -22,6 +23,10 @@ pub(crate) struct RawStep {
     pub name: At<String>,
     pub stage: Option<At<String>>,
     pub image: Option<At<String>>,
+    /// As they are written.
+    pub services: Vec<RawService>,
+    /// What they come to, once variables are known.
+    pub beside: Vec<Service>,
     pub script: Vec<String>,
     pub before_script: Vec<String>,
     pub after_script: Vec<String>,
@@ -105,6 +110,8 @@ pub(crate) fn read(name: At<String>, node: &Node, ours: Ours, problems: &mut Pro
         after_script,
         stage: node.get("stage").and_then(|node| text(node, "`stage`", problems)),
         image: read_image(node, &name, problems),
+        services: node.get("services").map(|node| service::read(node, problems)).unwrap_or_default(),
+        beside: Vec::new(),
         variables: node.get("variables").map(|node| vars::read(node, problems)).unwrap_or_default(),
         inherit_variables: Inherit::read(node, "variables", problems),
         environment: BTreeMap::new(),
@@ -213,12 +220,7 @@ fn check_image(image: &Node, problems: &mut Problems<'_>) {
         }
     }
     if let Some(policy) = image.get("pull_policy") {
-        let words = fields::texts(policy, "`pull_policy`", problems).unwrap_or_default();
-        if !words.iter().any(|word| word.value == "if-not-present") {
-            problems
-                .error(Code::NotSupported, policy.at, "an image that is there is not pulled again")
-                .help("write `pull_policy: if-not-present`, or leave it out");
-        }
+        fields::check_pull_policy(policy, problems);
     }
 }
 

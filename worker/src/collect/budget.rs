@@ -57,7 +57,7 @@ pub struct Collected {
 
 impl Collected {
     /// Adds a warning. Past the limit it is only counted, so that no step can make a record that nobody can read.
-    pub(super) fn warn(&mut self, text: impl Into<String>) {
+    pub(crate) fn warn(&mut self, text: impl Into<String>) {
         self.told += 1;
         if self.told <= WARNINGS_MAX {
             self.warnings.push(text.into());

@@ -34,6 +34,10 @@ pub(super) fn laid_in(plan: Plan, built_in: &Pipeline, metadata: &Metadata, poli
         let known = known(metadata, index);
         step.variables.values_mut().for_each(|value| *value = vars::complete(value, &known));
         step.image = vars::complete(&step.image, &known);
+        for service in &mut step.services {
+            service.image = vars::complete(&service.image, &known);
+            service.variables.values_mut().for_each(|value| *value = vars::complete(value, &known));
+        }
         for (name, value) in known {
             step.variables.entry(name).or_insert(value);
         }

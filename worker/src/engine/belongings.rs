@@ -13,6 +13,7 @@ use serde::Serialize;
 use uuid::Uuid;
 
 use super::{Engine, EngineError, convert, insist};
+use crate::spec::NetworkKind;
 
 /// A volume of the driver `local`.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -96,7 +97,7 @@ impl Engine {
         }
     }
 
-    /// Makes a bridge of its own; `internal`: without a way out. One of that name that is there already is fine.
+    /// Makes a bridge of its own. One of that name that is there already is fine.
     ///
     /// Engines before API 1.44 let several networks have one name, and then use none of them. So whoever made one and sees another
     /// takes its own away: of two, one at least sees both.
@@ -106,11 +107,11 @@ impl Engine {
     pub async fn create_network(
         &self,
         name: &str,
-        internal: bool,
+        kind: NetworkKind,
         labels: &BTreeMap<String, String>,
     ) -> Result<(), EngineError> {
         while self.networks_named(name).await?.is_empty() {
-            let made = match self.docker.create_network(convert::network(name, internal, labels)).await {
+            let made = match self.docker.create_network(convert::network(name, kind, labels)).await {
                 Ok(made) => made.id,
                 Err(error) => return EngineError::from(error).or_there_already(),
             };

@@ -11,7 +11,7 @@ use pipelinex_common::store::{RUNNER_GID, RUNNER_UID};
 
 use crate::{
     script::SIGNAL_THE_GROUP,
-    spec::{ContainerSpec, HOME, KeptLog, Mount, MountSource, NetworkPlace, OPEN_FILES, Program},
+    spec::{ContainerSpec, HOME, KeptLog, Mount, MountSource, NetworkKind, NetworkPlace, OPEN_FILES, Program},
 };
 
 /// The name of every container's host.
@@ -40,6 +40,8 @@ pub fn container(spec: &ContainerSpec) -> ContainerCreateBody {
         Program::Command(command) => (Some(Vec::new()), Some(command.clone()), HOME),
         // A folder that every image has.
         Program::OfImage => (None, None, "/"),
+        // One that it can write: some keep what they know in the folder that they start in.
+        Program::Service { entrypoint, command } => (entrypoint.clone(), command.clone(), "/tmp"),
     };
     ContainerCreateBody {
         image: Some(spec.image.clone()),
@@ -99,7 +101,10 @@ fn environment(spec: &ContainerSpec) -> Vec<String> {
 }
 
 fn endpoint(place: &NetworkPlace) -> Option<NetworkingConfig> {
-    let settings = EndpointSettings { aliases: Some(vec![place.alias.clone()?]), ..Default::default() };
+    if place.aliases.is_empty() {
+        return None;
+    }
+    let settings = EndpointSettings { aliases: Some(place.aliases.clone()), ..Default::default() };
     Some(NetworkingConfig { endpoints_config: Some(HashMap::from([(place.network.clone(), settings)])) })
 }
 
@@ -136,7 +141,11 @@ fn host_config(spec: &ContainerSpec) -> HostConfig {
         // The engine's resolver asks for names it does not know in the container's own network where a server is named, and on
         // the host where none is and the host's own server is on loopback: a way out of a network that has none
         // (CVE-2024-29018). Names of containers are answered by the engine itself.
-        dns: spec.network.as_ref().is_none_or(|place| place.internal).then(|| vec!["127.0.0.1".to_owned()]),
+        dns: spec
+            .network
+            .as_ref()
+            .is_none_or(|place| place.kind == NetworkKind::Internal)
+            .then(|| vec!["127.0.0.1".to_owned()]),
         // On a network the engine gives the name an address.
         extra_hosts: spec.network.is_none().then(|| vec![format!("{HOST_NAME}:127.0.0.1")]),
         mounts: Some(spec.mounts.iter().map(mount).collect()),
@@ -191,19 +200,19 @@ fn mount(mount: &Mount) -> EngineMount {
 }
 
 /// The create request of a job's own bridge. Over an egress network its containers cannot reach each other, since each step
-/// that may go out is alone there. An internal one gives the host no address: its gateway would else be a way to everything
+/// that may go out is alone there, unless it is there with its services. An internal one gives the host no address: its gateway would else be a way to everything
 /// that listens on all of the host's addresses.
-pub fn network(name: &str, internal: bool, labels: &BTreeMap<String, String>) -> NetworkCreateRequest {
-    let (option, value) = if internal {
-        ("com.docker.network.bridge.inhibit_ipv4", "true")
-    } else {
-        ("com.docker.network.bridge.enable_icc", "false")
+pub fn network(name: &str, kind: NetworkKind, labels: &BTreeMap<String, String>) -> NetworkCreateRequest {
+    let (option, value) = match kind {
+        NetworkKind::Internal => ("com.docker.network.bridge.inhibit_ipv4", "true"),
+        NetworkKind::Out => ("com.docker.network.bridge.enable_icc", "false"),
+        NetworkKind::OutAndTogether => ("com.docker.network.bridge.enable_icc", "true"),
     };
     let options = HashMap::from([(option.to_owned(), value.to_owned())]);
     NetworkCreateRequest {
         name: name.to_owned(),
         driver: Some("bridge".to_owned()),
-        internal: Some(internal),
+        internal: Some(kind == NetworkKind::Internal),
         options: Some(options),
         labels: Some(labels.clone().into_iter().collect()),
         ..Default::default()
@@ -344,11 +353,14 @@ mod tests {
 
     #[test]
     fn a_network_without_a_way_out_leads_nowhere_not_even_to_this_host() {
-        for internal in [true, false] {
+        for kind in [NetworkKind::Internal, NetworkKind::Out] {
             insta::with_settings!({sort_maps => true}, {
-                insta::assert_json_snapshot!(network("n", internal, &BTreeMap::new()))
+                insta::assert_json_snapshot!(network("n", kind, &BTreeMap::new()))
             });
         }
+        let with_services = network("n", NetworkKind::OutAndTogether, &BTreeMap::new());
+        let expected = HashMap::from([("com.docker.network.bridge.enable_icc".to_owned(), "true".to_owned())]);
+        assert_eq!((with_services.internal, with_services.options), (Some(false), Some(expected)));
         let request = request(TARGET, TreeKind::Overlay, true);
         assert_eq!(request["HostConfig"]["Dns"], serde_json::json!(["127.0.0.1"]));
         assert_eq!(request["NetworkingConfig"], serde_json::Value::Null, "the checks have no name there");

@@ -8,6 +8,7 @@ mod containers;
 pub mod convert;
 mod error;
 mod host;
+mod image;
 mod runtime;
 mod usage;
 
@@ -22,6 +23,7 @@ pub use self::{
     containers::{ContainerStatus, Output, Phase},
     error::EngineError,
     host::HostPathError,
+    image::ImageFacts,
     runtime::{Runtime, RuntimeFinding},
     usage::Usage,
 };
@@ -171,6 +173,17 @@ impl Engine {
         match self.docker.inspect_image(image).await {
             Ok(found) => Ok(Some(found.id.unwrap_or_else(|| image.to_owned()))),
             Err(error) => EngineError::from(error).or_absent().map(|()| None),
+        }
+    }
+
+    /// What an image says of how it runs; nothing where it is not there.
+    ///
+    /// # Errors
+    /// [`EngineError`].
+    pub async fn image_facts(&self, image: &str) -> Result<ImageFacts, EngineError> {
+        match self.docker.inspect_image(image).await {
+            Ok(found) => Ok(ImageFacts::of(found.config.unwrap_or_default())),
+            Err(error) => EngineError::from(error).or_absent().map(|()| ImageFacts::default()),
         }
     }
 

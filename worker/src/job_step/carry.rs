@@ -17,7 +17,7 @@ use crate::{
     home, inputs, lock,
     modes::ScanMode,
     peak::{Peak, Sampler},
-    services::{Services, containers},
+    services::Services,
     spec::{self, ContainerSpec, Extras, JobContext},
     step::{Ending, Holds, StepError, Stop},
     tree,
@@ -181,7 +181,7 @@ impl JobSteps {
         let services = self.services(step, &spec, &context, fresh).await?;
         self.remember(step, &spec, services.as_ref());
         let mut homes = vec![(home::Owner::Step, spec.mounts.clone())];
-        let application = services.iter().filter_map(|services| services.application.as_ref());
+        let application = services.iter().filter_map(Services::application);
         homes.extend(application.map(|application| (home::Owner::Application, application.mounts.clone())));
         let homes = if fresh { homes } else { Vec::new() };
         self.make_ready(step, &spec, producers.filter(|_| fresh), homes, fresh).await?;
@@ -196,42 +196,9 @@ impl JobSteps {
         Ok(Prepared { spec, fresh, live, began, overran, services, instead })
     }
 
-    async fn image_id(&self, name: &str) -> Result<String, StepError> {
+    pub(super) async fn image_id(&self, name: &str) -> Result<String, StepError> {
         let image = self.worker.image(name)?;
         self.images.id(&self.engine, &self.worker.config, &image).await
-    }
-
-    /// What runs beside a step with a target, or beside one with a database; not started yet.
-    async fn services(
-        &self,
-        step: &Step,
-        spec: &ContainerSpec,
-        context: &JobContext,
-        fresh: bool,
-    ) -> Result<Option<Services>, StepError> {
-        // Of those that a former holder started, only the names are asked for.
-        let image_of = async |name: &str| if fresh { self.image_id(name).await } else { self.worker.image(name) };
-        if step.target.is_none() && step.database.is_none() {
-            return Ok(None);
-        }
-        let config = &self.worker.config.database;
-        let database = match self.definition.requires_db {
-            false => None,
-            true => {
-                let image = image_of(pipelinex_common::database::IMAGE).await?;
-                Some(containers::database(context, spec, image, config))
-            }
-        };
-        let holds = self.holds();
-        let Some(target) = &step.target else {
-            return Ok(Some(Services { engine: self.engine.clone(), application: None, database, holds }));
-        };
-        let made_of = self.definition.pipeline.steps.iter().find(|other| other.name == target.artifact_of);
-        let (producer, image) = made_of.map_or((&step.slug, &step.image), |other| (&other.slug, &other.image));
-        let image = image_of(target.image.as_ref().unwrap_or(image)).await?;
-        let wanted = database.is_some().then_some(config);
-        let application = containers::application(context, step, target, producer, spec, image, wanted);
-        Ok(Some(Services { engine: self.engine.clone(), application: Some(application), database, holds }))
     }
 
     /// Remembers what is to be removed once the step's end is on disk.

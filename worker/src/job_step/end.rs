@@ -35,8 +35,9 @@ impl JobSteps {
         let mut beside = None;
         if let Some(services) = &ran.services {
             let limits = &self.worker.config.limits;
+            let failed = record.reason == Some(Reason::ScriptFailure);
             let folder = self.paths.collecting(self.claim_number).join(format!("{}.beside", step.slug));
-            let closed = services.close(&folder, limits.report_bytes.min(limits.log_stored_bytes)).await;
+            let closed = services.close(&folder, limits.report_bytes.min(limits.log_stored_bytes), failed).await;
             match closed.map_err(failure) {
                 Ok(()) => beside = Some(folder),
                 Err(Err(Some(full))) if full.is_full() => {
@@ -47,9 +48,10 @@ impl JobSteps {
                 Err(Ok(stop)) => tracing::warn!(step = %step.slug, reason = stop.message, "logs were not kept"),
             }
         }
+        let notes = ran.services.map(|services| lock(&services.notes).values().cloned().collect()).unwrap_or_default();
         let (me, bare) = (self.clone(), record.clone());
         let root = self.paths.root();
-        match tokio::task::spawn_blocking(move || me.collect(&step, record, beside)).await {
+        match tokio::task::spawn_blocking(move || me.collect(&step, record, beside, notes)).await {
             Ok(Err(full)) if full.is_full() => self.not_collected(bare, full).await.map_err(|error| Some(error.into())),
             Ok(done) => done.map_err(|error| Some(error.into()))?.ok_or(None),
             Err(panic) => Err(Some(DiskError::io("collect the reports of", root)(std::io::Error::other(panic)).into())),
@@ -62,6 +64,7 @@ impl JobSteps {
         step: &Step,
         mut record: StepRecord,
         beside: Option<PathBuf>,
+        notes: Vec<String>,
     ) -> Result<Option<StepRecord>, DiskError> {
         let _handling = self.job.handling(self.claim_number, Place::Collect(step.slug.clone()));
         let voice = self.voice(step);
@@ -69,7 +72,7 @@ impl JobSteps {
         let of_application = beside
             .as_ref()
             .filter(|_| step.target.is_some())
-            .map(|folder| causes::end_of(&folder.join(services::LOGS[0])));
+            .map(|folder| causes::end_of(&folder.join(services::APPLICATION_LOG)));
         let collector = Collector {
             paths: &self.paths,
             step,
@@ -83,6 +86,7 @@ impl JobSteps {
             beside,
         };
         let mut collected = collector.gather(record.status == StepState::Success)?;
+        notes.into_iter().for_each(|note| collected.warn(note));
         verdict::apply(&mut record, &collected, voice);
         let (policy, required) = (&self.worker.config.policy, self.definition.required.contains(&step.slug));
         verdict::cover(&mut record, &mut collected, &policy.allow_unread, required);

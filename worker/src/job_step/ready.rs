@@ -102,10 +102,10 @@ impl JobSteps {
     }
 
     async fn make_network(&self, place: Option<&NetworkPlace>) -> Result<(), EngineError> {
-        let Some(NetworkPlace { network, internal, .. }) = place else { return Ok(()) };
+        let Some(NetworkPlace { network, kind, .. }) = place else { return Ok(()) };
         let cell = lock(&self.networks).entry(network.clone()).or_default().clone();
         let labels = self.context.labels();
-        cell.get_or_try_init(|| self.engine.create_network(network, *internal, &labels)).await?;
+        cell.get_or_try_init(|| self.engine.create_network(network, *kind, &labels)).await?;
         Ok(())
     }
 

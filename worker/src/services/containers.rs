@@ -59,7 +59,7 @@ pub fn application(
             tmp_bytes: limits.tmp_bytes,
             open_files: context.open_files,
         },
-        ..beside(step_container, "app", &target.alias)
+        ..beside(step_container, "app", std::slice::from_ref(&target.alias))
     }
 }
 
@@ -92,15 +92,15 @@ pub fn database(
             open_files: context.open_files,
         },
         health: Some(ready.map(str::to_owned).to_vec()),
-        ..beside(step_container, "db", database::ALIAS)
+        ..beside(step_container, "db", &[database::ALIAS.to_owned()])
     }
 }
 
-/// What both have in common with the step's own container: its labels, and its network, on which they have a name.
-fn beside(step_container: &ContainerSpec, word: &str, alias: &str) -> ContainerSpec {
+/// What all of them have in common with the step's own container: its labels, and its network, on which they have a name.
+pub(super) fn beside(step_container: &ContainerSpec, word: &str, aliases: &[String]) -> ContainerSpec {
     let mut labels = step_container.labels.clone();
     labels.insert(LABEL_SERVICE.to_owned(), word.to_owned());
-    let place = |place: &NetworkPlace| NetworkPlace { alias: Some(alias.to_owned()), ..place.clone() };
+    let place = |place: &NetworkPlace| NetworkPlace { aliases: aliases.to_vec(), ..place.clone() };
     ContainerSpec {
         name: format!("{}.{word}", step_container.name),
         network: step_container.network.as_ref().map(place),

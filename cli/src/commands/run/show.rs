@@ -165,6 +165,7 @@ impl<'a> Show<'a> {
         for line in self.last_lines(slug) {
             self.out.data(Line::new().add(Style::Dim, "  ┃ ").text(line))?;
         }
+        record.warnings.iter().for_each(|text| self.out.say(show::warning(text)));
         self.out.say(format!("run only this again: {}", self.again(record)));
         Ok(())
     }

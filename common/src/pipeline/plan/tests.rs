@@ -196,6 +196,7 @@ fn any_step(count: usize) -> impl Strategy<Value = Step> {
     let needs = prop::option::of(prop::collection::vec(need, 0..3));
     (needs, when, allow, 0..4_usize, prop::option::of(0..count)).prop_map(
         |(needs, when, allow_failure, stage, tree)| Step {
+            services: Vec::new(),
             name: String::new(),
             slug: Slug::of("x"),
             stage: format!("stage{stage}"),
