@@ -4,7 +4,7 @@
 #
 #   dev/test-stages.sh                    all of it
 #   dev/test-stages.sh secrets sast       only these parts: maven java node python go rust secrets history sast sca target
-#   java_versions=17 dev/test-stages.sh java   with this JDK alone
+#   java_versions=17 dev/test-stages.sh java   with this JDK alone; node_versions and python_versions likewise, of those beside the newest
 #
 # PIPELINEX_SCAN: a statically linked pipelinex-scan that is used in place of the one in the images.
 set -euo pipefail

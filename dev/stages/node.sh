@@ -1,10 +1,10 @@
 # BUILD, TEST, PACKAGE and the start of the application for Node; sourced by dev/test-stages.sh.
 # shellcheck shell=bash disable=SC2154,SC2034
 
-node_image=$(image node24-npm)
+node_version=24 node_image=$(image node24-npm)
 stack=node-any-any
 archive_has() { local name; for name in "$@"; do tar -tzf "$job/app/pipelinex-package/greeter-1.0.0.tar.gz" | grep -xF "$name" >/dev/null || return 1; done; }
-node_stage() { step "$1" "$node_image" "${3:-none}" rw "bash \"\$PIPELINES_DIR/$2.sh\"" --env NODE_VERSION=24 "${node_ca[@]}"; }
+node_stage() { step "$1" "$node_image" "${3:-none}" rw "bash \"\$PIPELINES_DIR/$2.sh\"" --env NODE_VERSION="$node_version" "${node_ca[@]}"; }
 # Where a network signs TLS anew, npm has to trust what this machine trusts, as the worker sees to it.
 node_ca=()
 [ ! -e /etc/ssl/certs/ca-certificates.crt ] ||
@@ -66,6 +66,20 @@ for manager in pnpm yarn1 yarn4; do
   node_answers
   expect "node, $manager: the archive starts and answers" [ "$code" = 0 ]
 done
+
+# The same with each other Node that there is an image of.
+for node_version in ${node_versions-20 22}; do
+  node_image=$(image "node$node_version-npm")
+  new_job node-express-npm
+  node_stage BUILD build bridge
+  expect "node $node_version: BUILD installs from the lock file" [ "$code" = 0 ]
+  node_stage TEST test
+  expect "node $node_version: TEST counts 3 tests" result test '.message == "3 tests, 0 failures"'
+  node_stage PACKAGE package
+  node_answers
+  expect "node $node_version: the archive starts and answers" [ "$code" = 0 ]
+done
+node_version=24 node_image=$(image node24-npm)
 
 # A front end: what its build makes is served.
 empty_job node-front-end

@@ -1,9 +1,9 @@
 # BUILD, TEST, PACKAGE and the start of the application for Python; sourced by dev/test-stages.sh.
 # shellcheck shell=bash disable=SC2154,SC2034
 
-python_image=$(image python3.13)
+python_version=3.13 python_image=$(image python3.13)
 stack=python-any-any
-python_stage() { step "$1" "$python_image" "${3:-none}" rw "bash \"\$PIPELINES_DIR/$2.sh\"" --env PYTHON_VERSION=3.13 "${python_ca[@]}"; }
+python_stage() { step "$1" "$python_image" "${3:-none}" rw "bash \"\$PIPELINES_DIR/$2.sh\"" --env PYTHON_VERSION="$python_version" "${python_ca[@]}"; }
 # Where a network signs TLS anew, installers have to trust what this machine trusts, as the worker sees to it.
 python_ca=()
 [ ! -e /etc/ssl/certs/ca-certificates.crt ] ||
@@ -58,4 +58,18 @@ python_stage BUILD build bridge
 python_stage PACKAGE package
 python_answers /
 expect "python, crash: the application ends, and says why" grep -q GREETER_LICENCE "$work/log"
+
+# The same with each other Python that there is an image of.
+for python_version in ${python_versions-3.11}; do
+  python_image=$(image "python$python_version")
+  new_job python-fastapi-uv
+  python_stage BUILD build bridge
+  expect "python $python_version: BUILD installs from the lock file" result build '.message == "installed by uv"'
+  python_stage TEST test
+  expect "python $python_version: TEST passes without a network" [ "$code" = 0 ]
+  python_stage PACKAGE package
+  python_answers "/greeting?name=Ada"
+  expect "python $python_version: the archive starts and answers" grep -q "Hello, Ada!" "$work/log"
+done
+python_version=3.13 python_image=$(image python3.13)
 stack=java-spring-boot-maven

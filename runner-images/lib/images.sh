@@ -2,10 +2,10 @@
 # shellcheck shell=bash disable=SC2153,SC2154,SC2034 # versions.env and build.sh set what is read here, and read what is set
 
 # The order that --list prints; the scripts in dev/ count on it.
-all_images=(java17-maven scan sca postgres node24-npm python3.13 go1.24 java21-maven java25-maven rust1.96)
+all_images=(java17-maven scan sca postgres node24-npm python3.13 go1.24 java21-maven java25-maven rust1.96 node20-npm node22-npm python3.11)
 
 # One toolchain a language, and what all stacks share: what `make up` builds and `make test` runs in. The rest is large, and
-# wanted by some: newer JDKs, Rust.
+# wanted by some: other versions of Java, Node and Python, Rust.
 usual_images=(java17-maven scan sca postgres node24-npm python3.13 go1.24)
 
 # images_of WORD: `usual`, the images of the stacks of a language, or the word itself, which is an image then.
@@ -27,9 +27,11 @@ describe() {
       arguments=("JAVA_VERSION=$java" "MAVEN_VERSION=$MAVEN_VERSION" "MAVEN_SHA512=$MAVEN_SHA512" "MAVEN_DEPENDENCY_PLUGIN_VERSION=$MAVEN_DEPENDENCY_PLUGIN_VERSION")
       inputs+=(examples/spring-boot-maven/{pom.xml,src} examples/spring-boot-{database,vulnerable-dependency}/pom.xml)
       ;;
-    node24-npm)
-      image=pipelinex/node24-npm:$NODE24_NPM_VERSION
-      arguments=("NODE_VERSION=$NODE24_VERSION" "NODE_SHA512=$NODE24_SHA512" "NPM_VERSION=$NPM_VERSION" "NPM_SHA512=$NPM_SHA512"
+    node20-npm | node22-npm | node24-npm)
+      local node=${1%-npm}; node=NODE${node#node}
+      local version=${node}_VERSION sha512=${node}_SHA512
+      image=pipelinex/$1:$NODE_NPM_VERSION folder=node
+      arguments=("NODE_VERSION=${!version}" "NODE_SHA512=${!sha512}" "NPM_VERSION=$NPM_VERSION" "NPM_SHA512=$NPM_SHA512"
         "PNPM_VERSION=$PNPM_VERSION" "PNPM_SHA512=$PNPM_SHA512" "YARN1_VERSION=$YARN1_VERSION" "YARN1_SHA512=$YARN1_SHA512" "YARN4_VERSION=$YARN4_VERSION" "YARN4_SHA512=$YARN4_SHA512")
       ;;
     scan)
@@ -45,6 +47,10 @@ describe() {
     python3.13)
       image=pipelinex/python3.13:$PYTHON313_VERSION folder=python public_base=$PYTHON313_BASE suite=$PYTHON313_SUITE
       arguments=("PYTHON_VERSION=3.13" "UV_VERSION=$UV_VERSION" "POETRY_VERSION=$POETRY_VERSION")
+      ;;
+    python3.11)
+      image=pipelinex/python3.11:$PYTHON311_VERSION folder=python
+      arguments=("PYTHON_VERSION=3.11" "UV_VERSION=$UV_VERSION" "POETRY_VERSION=$POETRY_VERSION")
       ;;
     go1.24)
       image=pipelinex/go1.24:$GO124_VERSION folder=go public_base=$GO124_BASE suite=$GO124_SUITE
