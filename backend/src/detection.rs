@@ -14,6 +14,7 @@ use pipelinex_common::{
     },
     request::{JobRequest, Stack, Versions},
 };
+use schemars::JsonSchema;
 use serde::Serialize;
 
 use crate::{
@@ -40,7 +41,7 @@ pub struct Project<'p> {
 }
 
 /// What a project is taken for.
-#[derive(Debug, Default, Serialize)]
+#[derive(Debug, Default, Serialize, JsonSchema)]
 pub struct Detected {
     /// The stack; absent where none is recognised, or several are.
     pub stack: Option<StackKey>,
@@ -65,7 +66,7 @@ pub struct Detected {
 }
 
 /// A version, and where it comes from.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, JsonSchema)]
 pub struct Version {
     /// The version.
     pub version: String,
@@ -80,7 +81,7 @@ pub struct Version {
 }
 
 /// A word about a project, and where it comes from.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, JsonSchema)]
 pub struct Told {
     /// The word.
     pub value: String,
@@ -89,7 +90,7 @@ pub struct Told {
 }
 
 /// What corrects an answer.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, JsonSchema)]
 pub struct Change {
     /// Flags of `pipelinex submit`.
     pub flags: String,

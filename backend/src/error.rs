@@ -16,6 +16,7 @@ use pipelinex_common::{
     state::{JobState, Reason},
     store::{Quarantine, StoreError},
 };
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
@@ -138,7 +139,7 @@ pub enum ApiError {
 }
 
 /// One reason for a refusal, whoever refused.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Problem {
     /// For programs.
     pub rule: String,
@@ -155,7 +156,7 @@ pub struct Problem {
 }
 
 /// A folder of a project that was refused, and what it could be taken for.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Choice {
     /// The folder as a request names it; `.` is the top.
     pub folder: String,
@@ -165,9 +166,9 @@ pub struct Choice {
     pub decided_by: Vec<String>,
 }
 
-/// What is sent.
-#[derive(Debug, Serialize)]
-struct Envelope {
+/// A refusal as it is sent.
+#[derive(Debug, Serialize, JsonSchema)]
+pub(crate) struct Envelope {
     #[serde(rename = "type")]
     kind: String,
     title: &'static str,

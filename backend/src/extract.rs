@@ -25,9 +25,9 @@ use crate::{
 };
 
 /// The part with the project.
-const FILE_PART: &str = "project_zip";
+pub const FILE_PART: &str = "project_zip";
 /// The part with the request.
-const METADATA_PART: &str = "metadata";
+pub const METADATA_PART: &str = "metadata";
 /// What boundaries and heads of parts may add to a body, in bytes.
 const FRAME_BYTES: u64 = 64 * 1024;
 /// The project is written in pieces of this size, in bytes.

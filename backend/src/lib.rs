@@ -19,6 +19,7 @@ pub mod intake;
 mod linger;
 pub mod local;
 mod once;
+mod openapi;
 mod patience;
 mod report_store;
 mod report_zip;

@@ -7,6 +7,7 @@ use pipelinex_common::{
     request::{GitRequest, JobRequest},
     stage::{BUILT_IN, Switch},
 };
+use schemars::JsonSchema;
 use serde::Deserialize;
 use serde_json::{Map, Value, error::Category};
 
@@ -80,7 +81,7 @@ pub fn parse_list(text: &[u8]) -> Result<(FileList, JobRequest), ApiError> {
 }
 
 /// The names of a project's files, and the beginnings of some.
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Deserialize, JsonSchema)]
 pub struct FileList {
     /// Paths as seen from the top, with `/` between names.
     pub files: Vec<String>,

@@ -39,7 +39,7 @@ pub enum Against {
 }
 
 /// A run that a job is compared with.
-#[derive(Clone, Debug, PartialEq, Eq, serde::Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, serde::Serialize, schemars::JsonSchema)]
 pub struct Baseline {
     /// The job.
     pub job_id: JobId,

@@ -1,5 +1,6 @@
 //! How much of a project a scan read: the part of its result that says whether "no findings" means anything.
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::{execution::StageRecord, policy::AllowUnread, words::counted};
@@ -10,7 +11,7 @@ const IN_RECORD: usize = 50;
 const IN_SENTENCE: usize = 5;
 
 /// How much a scan read.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Scanned {
     /// Files.
     pub files: u64,
@@ -20,7 +21,7 @@ pub struct Scanned {
 }
 
 /// A file that a scan should have read and did not, or not as a whole.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Unread {
     /// Its path in the project.
     pub path: String,
@@ -32,7 +33,7 @@ pub struct Unread {
 }
 
 /// The files that a scan did not read.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Skipped {
     /// How many there are.
     pub total: u64,

@@ -6,6 +6,7 @@
 use indexmap::IndexMap;
 use jiff::Timestamp;
 pub use pipelinex_findings::{FailedTest, FindingCounts, TestCounts};
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::{
@@ -17,7 +18,7 @@ use crate::{
 };
 
 /// The live or final record of a job.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct Execution {
     /// Schema version of the file.
     pub schema: u32,
@@ -52,7 +53,7 @@ impl Versioned for Execution {
 }
 
 /// How one stage stands.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct StageRecord {
     /// Derived from its steps.
     pub status: StepState,
@@ -97,7 +98,7 @@ impl StageRecord {
 }
 
 /// How one step stands, and how it ended.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct StepRecord {
     /// The name as written in the definition.
     pub name: String,
@@ -165,7 +166,7 @@ pub struct StepRecord {
 }
 
 /// What a step waits for that nothing else keeps from running.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "lowercase")]
 pub enum Waiting {
     /// A place: as many steps run as the worker may run at the same time.

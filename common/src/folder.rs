@@ -2,6 +2,7 @@
 
 use std::{fmt, str::FromStr};
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::foreign::{shown, shown_up_to};
@@ -13,7 +14,7 @@ const PATH_MAX: usize = 500;
 pub const TOP: &str = ".";
 
 /// A folder below the top of a project: names with `/` between them, none of which leads elsewhere.
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, JsonSchema)]
 #[serde(try_from = "String", into = "String")]
 pub struct Folder(String);
 

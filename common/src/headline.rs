@@ -2,6 +2,7 @@
 //! failed by the operator's gate, a tool that broke, and a fault of ours are different things, and are never shown alike.
 
 use indexmap::IndexMap;
+use schemars::JsonSchema;
 use serde::Serialize;
 
 use crate::{
@@ -11,7 +12,7 @@ use crate::{
 };
 
 /// What became of a job, as far as a person tells cases apart.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum Outcome {
     /// No worker has begun.
@@ -52,7 +53,7 @@ impl Outcome {
 }
 
 /// The sentence and what it is about.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, JsonSchema)]
 pub struct Headline {
     /// What became of the job.
     pub outcome: Outcome,

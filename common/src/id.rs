@@ -2,13 +2,15 @@
 
 use std::{fmt, str::FromStr};
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
 /// The id of a job: a UUIDv7 in its canonical lower-case form.
 ///
 /// In this form it is valid as a folder, container, volume and Kubernetes name, and ids sort by the time they were made.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, JsonSchema)]
+#[schemars(with = "String", extend("format" = "uuid"))]
 pub struct JobId(Uuid);
 
 impl JobId {

@@ -1,5 +1,6 @@
 //! What a submission and a run may use. Every number has a unit in its name, and its origin beside it.
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::foreign::Taken;
@@ -10,7 +11,7 @@ pub const MIB: u64 = 1024 * 1024;
 /// Limits of what is taken in. The first four are the defaults of the seed system.
 ///
 /// What a record of an older program does not name has its default.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(default)]
 pub struct IntakeLimits {
     /// The largest upload, in bytes as sent.

@@ -1,6 +1,7 @@
 //! metadata.json: the admission record of a job, written once, and the answer to a submission.
 
 use jiff::Timestamp;
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
@@ -18,7 +19,7 @@ use crate::{
 /// The admission record. The first group of fields is the predecessors', the rest is ours.
 ///
 /// It is input to a worker, not authority: images, networks, limits and mounts come from the worker's own configuration.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct Metadata {
     /// The job.
     pub job_id: JobId,
@@ -87,7 +88,7 @@ impl Versioned for Metadata {
 }
 
 /// The verdict of admission.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "SCREAMING_SNAKE_CASE")]
 pub enum AdmissionStatus {
     /// All rules of the contract hold.
@@ -97,7 +98,7 @@ pub enum AdmissionStatus {
 }
 
 /// What was submitted.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct SourceInfo {
     /// Where it came from.
     pub kind: SourceKind,
@@ -115,7 +116,7 @@ pub struct SourceInfo {
 }
 
 /// Where a clone came from.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct GitInfo {
     /// Its address, without credentials.
     pub url: String,
@@ -127,7 +128,7 @@ pub struct GitInfo {
 }
 
 /// Where a source came from.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "lowercase")]
 pub enum SourceKind {
     /// An uploaded ZIP file.
@@ -137,7 +138,7 @@ pub enum SourceKind {
 }
 
 /// One stage as admission planned it.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct PlannedStage {
     /// Its name.
     pub name: String,

@@ -2,6 +2,7 @@
 
 use std::{collections::BTreeMap, fmt};
 
+use schemars::JsonSchema;
 use serde::{
     Deserialize, Deserializer, Serialize, Serializer,
     de::{self, IgnoredAny, MapAccess, Visitor},
@@ -10,13 +11,14 @@ use serde::{
 use crate::{pipeline::select::Wanted, stage::Switch};
 
 /// The `metadata` part of an upload, and the body of a submission by URL.
-#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct JobRequest {
     /// What kind of project it is; picks contract, scripts and runner image. One that is not named is recognised.
     #[serde(default, skip_serializing_if = "Stack::is_default")]
     pub stack: Stack,
     /// The folder of the project that is built, `.` for its top; absent: found by the files that are there.
     #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(min = 1))]
     pub folder: Option<String>,
     /// Versions asked for; absent ones are the stack's defaults.
     #[serde(default)]
@@ -26,25 +28,31 @@ pub struct JobRequest {
     pub pipeline: Option<Switches>,
     /// Which of several applications that are built is started: a name that the stack understands, such as a module's.
     #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(min = 1, max = 200))]
     pub application: Option<String>,
     /// What the job belongs to, for run numbers and history; `default` when absent.
     #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(min = 1, max = 200))]
     pub project: Option<String>,
     /// The branch it was taken from, as the client says.
     #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(min = 1, max = 200))]
     pub branch: Option<String>,
     /// The commit it was taken from, as the client says.
     #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(min = 1, max = 200))]
     pub commit: Option<String>,
 }
 
 /// Where a submission by URL comes from: what its body has beside the keys of a [`JobRequest`].
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct GitRequest {
     /// The repository, such as `https://github.com/owner/name`; on whichever host, the key is the predecessors'.
+    #[schemars(length(min = 9), regex(pattern = "^https://"))]
     pub github_url: String,
     /// A branch, a tag or a commit; absent: the repository's default branch.
     #[serde(default, rename = "ref", skip_serializing_if = "Option::is_none")]
+    #[schemars(length(min = 1))]
     pub git_ref: Option<String>,
     /// The name of a secret that the operator keeps, never the secret itself.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -52,7 +60,7 @@ pub struct GitRequest {
 }
 
 /// Language, framework and build tool; all three or none.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Stack {
     /// For example `python`.
     #[serde(default)]
@@ -80,7 +88,8 @@ impl Stack {
 }
 
 /// Versions by what they are of: `node`, `python`, `build_tool`. What a stack has versions of says its contract.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, JsonSchema)]
+#[schemars(with = "BTreeMap<String, String>")]
 pub struct Versions(BTreeMap<String, String>);
 
 impl Versions {
@@ -147,7 +156,7 @@ impl<'de> Deserialize<'de> for Versions {
 }
 
 /// What of a pipeline runs, and how: the switches of its stages, and the modes of two of them.
-#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(default)]
 pub struct Switches {
     /// The switches that were given, `run_build` and the like; any stage has one.
@@ -187,7 +196,7 @@ pub struct Switches {
 }
 
 /// Where secrets are looked for.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "lowercase")]
 pub enum SecretScanMode {
     /// The folder as it was submitted.
@@ -200,7 +209,7 @@ pub enum SecretScanMode {
 }
 
 /// How source is analysed.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "lowercase")]
 pub enum SastMode {
     /// Our tool and rules.
@@ -211,7 +220,7 @@ pub enum SastMode {
 }
 
 /// A scanner that the request brings along.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct CustomTool {
     /// Runs first.
     pub install_cmd: String,
@@ -267,8 +276,9 @@ impl Switches {
 }
 
 /// Switches by name. Keys that are no switches are left to others; those that nobody knows are a warning elsewhere.
-#[derive(Clone, Debug, Default, PartialEq, Serialize)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize, JsonSchema)]
 #[serde(transparent)]
+#[schemars(with = "BTreeMap<String, bool>")]
 pub struct Given(BTreeMap<Switch, bool>);
 
 impl<'de> Deserialize<'de> for Given {

@@ -3,10 +3,11 @@
 //! Each closed set is spelled here and nowhere else: a predecessor of this system wrote `FAILED` in one place, tested for
 //! `FAILURE` in another, and so reported broken builds as succeeded. A test below pins every spelling.
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 /// The state of a job.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "SCREAMING_SNAKE_CASE")]
 pub enum JobState {
     /// Admitted; no worker holds it yet.
@@ -75,7 +76,7 @@ impl std::fmt::Display for JobState {
 }
 
 /// The state of a stage or a step.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "SCREAMING_SNAKE_CASE")]
 pub enum StepState {
     /// Selected, and not started.
@@ -125,7 +126,7 @@ impl std::fmt::Display for StepState {
 }
 
 /// Why something is FAILED, CANCELED or SKIPPED: tells the user's fault from the tool's and from ours.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum Reason {
     /// The step's own script ended with a code other than 0.

@@ -3,6 +3,7 @@
 use std::sync::LazyLock;
 
 use regex::Regex;
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::{FailedTest, redact, terminal};
@@ -13,7 +14,7 @@ pub(crate) const TRACE_MAX: usize = 6_000;
 pub(crate) const OUTPUT_MAX: usize = 3_000;
 
 /// How a test ended.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "lowercase")]
 pub enum TestState {
     /// An assertion did not hold.
@@ -46,7 +47,7 @@ impl TestState {
 
 /// One test case. Its texts are bounded, hold no control characters but tabs and line ends, and no secrets as far as their form
 /// gives them away.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct TestCase {
     /// Its class, or its suite where it names none.
     pub class: String,

@@ -1,11 +1,12 @@
 //! What reports add up to: findings by severity, test cases by how they ended.
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::{Finding, Severity};
 
 /// What the JUnit reports of a step add up to.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct TestCounts {
     /// Test cases that ran or were skipped.
     pub tests: u64,
@@ -61,7 +62,7 @@ impl TestCounts {
 }
 
 /// A test case that failed or broke.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct FailedTest {
     /// Its class, or its suite where it names none.
     pub class: String,
@@ -104,7 +105,7 @@ impl FailedTest {
 }
 
 /// Results of a scanner that are not findings, and why not.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(default)]
 pub struct SetAside {
     /// Somebody suppressed them, and the suppression is accepted.
@@ -149,7 +150,7 @@ impl SetAside {
 }
 
 /// How many findings a step published, by severity.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct FindingCounts {
     /// Severity critical.
     pub critical: u64,

@@ -10,7 +10,7 @@ use serde::{Deserialize, Serialize};
 use crate::{Finding, fingerprint::without_line};
 
 /// How a finding stands beside an earlier run.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, schemars::JsonSchema)]
 #[serde(rename_all = "lowercase")]
 pub enum Standing {
     /// No run that was looked at had it.

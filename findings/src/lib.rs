@@ -20,10 +20,11 @@ pub use cases::{TestCase, TestState};
 pub use counts::{FailedTest, FindingCounts, SetAside, TestCounts, count};
 pub use fingerprint::mark;
 pub use redact::redact;
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 /// How bad a finding is.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "lowercase")]
 pub enum Severity {
     /// Worth knowing.
@@ -52,7 +53,7 @@ impl Severity {
 }
 
 /// One result of a scanner, normalised.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Finding {
     /// The tool that found it.
     pub tool: String,

@@ -44,6 +44,9 @@ const RETRY: Need = Need::Right(Right::Retry);
 pub const TABLE: &[Row] = &[
     get("/health", Need::Nothing),
     get("/readyz", Need::Nothing),
+    get("/api/openapi.json", Need::Nothing),
+    get("/openapi.json", Need::Nothing),
+    get("/docs/api", Need::Nothing),
     get("/api/whoami", Need::Account),
     get("/api/jobs", SEE),
     post("/api/jobs/upload", SUBMIT),
@@ -87,6 +90,17 @@ pub fn row(method: &Method, path: &str) -> Option<&'static Row> {
 }
 
 impl Need {
+    /// What is needed, as a sentence.
+    pub fn told(self) -> String {
+        match self {
+            Self::Nothing => "It needs no token.".to_owned(),
+            Self::Account => "It needs a token, of whatever role.".to_owned(),
+            Self::Right(right) => {
+                format!("It needs a token whose role may {} (where the server has accounts).", verb(right))
+            }
+        }
+    }
+
     /// Lets those by who have what is needed.
     ///
     /// # Errors

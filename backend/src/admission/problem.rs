@@ -3,6 +3,7 @@
 use std::fmt;
 
 use pipelinex_common::folder::{Folder, joined};
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 /// The rules by which a submission is refused. Clients branch on the written form, so it never changes.
@@ -99,7 +100,7 @@ pub struct Problem {
 }
 
 /// A place in a pipeline file.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Place {
     /// The kind of the problem, such as `PX003`.
     pub code: String,

@@ -11,6 +11,7 @@ use pipelinex_common::{
     state::JobState,
     store::Job,
 };
+use schemars::JsonSchema;
 use serde::Serialize;
 
 use super::{
@@ -25,7 +26,7 @@ const FILES_MAX: usize = 100_000;
 const NAME_MAX: usize = 100;
 
 /// The answer.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, JsonSchema)]
 pub struct ArtifactsPage {
     job_id: JobId,
     state: JobState,
@@ -36,7 +37,7 @@ pub struct ArtifactsPage {
     cut: bool,
 }
 
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, JsonSchema)]
 struct Artifact {
     step: Slug,
     path: String,

@@ -2,6 +2,7 @@
 
 use axum::{Json, extract::State, http::StatusCode};
 use pipelinex_common::{id::JobId, state::JobState};
+use schemars::JsonSchema;
 use serde::Serialize;
 
 use super::path::JobPath;
@@ -11,7 +12,7 @@ use crate::{access::Principal, app::App, cancel, error::ApiError};
 const WORDS: &str = "by a call to the API";
 
 /// The answer.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, JsonSchema)]
 pub struct Canceling {
     job_id: JobId,
     state: JobState,
@@ -19,7 +20,7 @@ pub struct Canceling {
 }
 
 /// The predecessor's answer.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct SeedCanceling {
     job_id: JobId,

@@ -19,6 +19,7 @@ use pipelinex_common::{
     state::JobState,
     store::{Job, JobView, Store, StoreError},
 };
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::path::JobPath;
@@ -29,7 +30,7 @@ const FINDINGS_MAX: usize = 10_000;
 /// The words of severities, the worst first.
 const SEVERITIES: [&str; 5] = ["critical", "high", "medium", "low", "info"];
 /// The answer.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, JsonSchema)]
 pub struct FindingsPage {
     job_id: JobId,
     state: JobState,
@@ -50,7 +51,7 @@ pub struct FindingsPage {
 }
 
 /// Findings by how they stand beside the run before.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, JsonSchema)]
 pub struct Standings {
     pub new: usize,
     pub reopened: usize,
@@ -78,7 +79,7 @@ impl Standings {
 }
 
 /// One finding, with where it comes from.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, JsonSchema)]
 pub struct FindingRow {
     pub stage: String,
     pub step: Slug,
@@ -89,7 +90,7 @@ pub struct FindingRow {
 }
 
 /// A step whose findings cannot be read, and why.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, JsonSchema)]
 pub struct Unreadable {
     pub stage: String,
     step: Slug,

@@ -7,12 +7,13 @@ use axum::{
     response::{IntoResponse, Response},
 };
 use pipelinex_common::{queue::QueueHealth, store::Store};
+use schemars::JsonSchema;
 use serde::Serialize;
 
 use crate::{app::App, error::ApiError};
 
 /// The answer of `/health`.
-#[derive(Serialize)]
+#[derive(Serialize, JsonSchema)]
 pub struct Health {
     status: &'static str,
 }
@@ -22,14 +23,14 @@ pub async fn health() -> Json<Health> {
     Json(Health { status: "UP" })
 }
 
-#[derive(Serialize)]
-struct Readiness {
+#[derive(Serialize, JsonSchema)]
+pub struct Readiness {
     status: &'static str,
     workspaces: Part,
     queue: Part,
 }
 
-#[derive(Serialize)]
+#[derive(Serialize, JsonSchema)]
 struct Part {
     status: &'static str,
     #[serde(skip_serializing_if = "Option::is_none")]

@@ -3,20 +3,21 @@
 use axum::{Json, extract::State};
 use indexmap::IndexMap;
 use pipelinex_common::{id::JobId, metadata::Metadata, slug::Slug, state::StepState, store::JobView};
+use schemars::JsonSchema;
 use serde::Serialize;
 
 use super::{path::JobPath, status::ExecutionPart};
 use crate::{access::Principal, app::App, error::ApiError};
 
 /// The answer.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, JsonSchema)]
 pub struct JobPage {
     metadata: Metadata,
     execution: ExecutionPart,
     links: Links,
 }
 
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, JsonSchema)]
 struct Links {
     #[serde(rename = "self")]
     this: String,

@@ -14,6 +14,7 @@ use pipelinex_common::{
     state::{JobState, Reason},
     store::{JobView, Quarantine, Store, StoreError},
 };
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::job::address;
@@ -42,21 +43,21 @@ pub struct Filter {
 }
 
 /// A page.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, JsonSchema)]
 pub struct JobsPage {
     jobs: Vec<Row>,
     /// The cursor of the next page; absent on the last.
     next: Option<JobId>,
 }
 
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, JsonSchema)]
 #[serde(untagged)]
 enum Row {
     Whole(Box<WholeRow>),
     Broken { job_id: JobId, broken: String, link: String },
 }
 
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, JsonSchema)]
 struct WholeRow {
     job_id: JobId,
     state: JobState,

@@ -1,30 +1,31 @@
 //! Every call on one screen.
 
-mod artifacts;
-mod cancel;
+pub(crate) mod artifacts;
+pub(crate) mod cancel;
 mod detect;
 mod download;
 mod events;
 pub(crate) mod findings;
 mod github;
-mod health;
-mod job;
+pub(crate) mod health;
+pub(crate) mod job;
 pub(crate) mod jobs;
 mod log_stream;
 pub(crate) mod log_window;
 mod logs;
+mod openapi;
 mod path;
-mod precheck;
-mod query;
+pub(crate) mod precheck;
+pub(crate) mod query;
 mod range;
 mod reports;
 mod retry;
 pub(crate) mod rows;
 pub(crate) mod sse;
-mod status;
+pub(crate) mod status;
 pub(crate) mod test_cases;
 mod upload;
-mod whoami;
+pub(crate) mod whoami;
 
 use self::rows::Routes;
 pub use self::{findings::gather as gather_findings, path::JobPath, rows::Unruled};
@@ -52,6 +53,8 @@ pub fn router(app: App) -> Result<Router, Unruled> {
     let api = Routes::default()
         .get("/health", health::health)
         .get("/readyz", health::ready)
+        .get("/api/openapi.json", openapi::document)
+        .get("/openapi.json", openapi::document)
         .get("/api/whoami", whoami::whoami)
         .get("/api/jobs", jobs::list)
         .post("/api/jobs/upload", upload::upload)

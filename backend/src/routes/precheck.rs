@@ -9,6 +9,7 @@ use pipelinex_common::{
     metadata::{AdmissionStatus, PlannedStage},
     request::Stack,
 };
+use schemars::JsonSchema;
 use serde::Serialize;
 
 use crate::{
@@ -19,7 +20,7 @@ use crate::{
 };
 
 /// The verdict.
-#[derive(Debug, Default, Serialize)]
+#[derive(Debug, Default, Serialize, JsonSchema)]
 pub struct Precheck {
     accepted: bool,
     /// What a submission would be admitted as; absent when it is refused.

@@ -23,6 +23,11 @@ const TAKEN: [(&str, &[&str]); 11] = [
     ("/jobs/check", &["alone"]),
 ];
 
+/// The names that an address takes.
+pub fn taken(path: &str) -> &'static [&'static str] {
+    TAKEN.iter().find(|(address, _)| *address == path).map_or(&[], |(_, taken)| taken)
+}
+
 /// Refuses a request with a parameter that its address does not know, or one that comes twice.
 pub async fn check(path: MatchedPath, request: Request, next: Next) -> Response {
     match judge(path.as_str(), &request) {
@@ -36,7 +41,7 @@ fn judge(path: &str, request: &Request) -> Result<(), ApiError> {
     let query = Query::<Vec<(String, String)>>::try_from_uri(request.uri());
     let Query(query) = query.map_err(|_| malformed("what stands behind `?` cannot be read".to_owned()))?;
     let names: Vec<&str> = query.iter().map(|(name, _)| name.as_str()).collect();
-    let taken = TAKEN.iter().find(|(address, _)| *address == path).map_or(&[][..], |(_, taken)| taken);
+    let taken = taken(path);
     let known = |name: &str| taken.contains(&name) || (web::takes_form(path) && web::is_field(name));
     if let Some(unknown) = names.iter().find(|name| !known(name)) {
         let takes = if taken.is_empty() { "nothing behind `?`".to_owned() } else { taken.join(", ") };

@@ -12,19 +12,20 @@ use pipelinex_common::{
     state::{JobState, Reason},
     store::JobView,
 };
+use schemars::JsonSchema;
 use serde::Serialize;
 
 use super::path::JobPath;
 use crate::{access::Principal, app::App, error::ApiError};
 
 /// The answer.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, JsonSchema)]
 pub struct StatusPage {
     job: JobPart,
     execution: ExecutionPart,
 }
 
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, JsonSchema)]
 struct JobPart {
     id: JobId,
     admission_status: AdmissionStatus,
@@ -40,7 +41,7 @@ struct JobPart {
 }
 
 /// How a job stands.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, JsonSchema)]
 pub struct ExecutionPart {
     state: JobState,
     current_stage: Option<String>,

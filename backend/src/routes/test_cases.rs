@@ -16,6 +16,7 @@ use pipelinex_common::{
     state::JobState,
     store::Job,
 };
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::path::JobPath;
@@ -35,7 +36,7 @@ const PAGE_MAX: usize = 1000;
 const FOLDER: &str = "junit";
 
 /// The answer.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, JsonSchema)]
 pub struct TestsPage {
     job_id: JobId,
     state: JobState,
@@ -52,7 +53,7 @@ pub struct TestsPage {
 }
 
 /// Test cases by how they ended.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, JsonSchema)]
 pub struct CaseCounts {
     pub tests: u64,
     pub failed: u64,
@@ -63,7 +64,7 @@ pub struct CaseCounts {
 }
 
 /// One test case, with where it comes from.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, JsonSchema)]
 pub struct CaseRow {
     /// The stage.
     pub stage: String,
@@ -75,7 +76,7 @@ pub struct CaseRow {
 }
 
 /// A report that cannot be read, and why.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, JsonSchema)]
 pub struct Unreadable {
     /// The stage.
     pub stage: String,

@@ -2,6 +2,7 @@
 
 use axum::{Json, extract::State};
 use pipelinex_common::access::{Grant, Owner, Role};
+use schemars::JsonSchema;
 use serde::Serialize;
 
 use crate::{
@@ -10,7 +11,7 @@ use crate::{
 };
 
 /// The answer.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, JsonSchema)]
 pub struct WhoAmI {
     /// Whether there are accounts.
     accounts: bool,

@@ -1,6 +1,7 @@
 //! The pages for people. The server draws all of them, whole: without JavaScript they can be read and used, with it logs
 //! grow by themselves. They are answers of the same calls that programs use, and know nothing that those do not say.
 
+mod api_page;
 mod assets;
 mod form;
 mod home;
@@ -47,6 +48,7 @@ pub fn routes(routes: Routes) -> Routes {
         .get("/jobs/{id}/tests", test_page::page)
         .post("/jobs/{id}/again", submit::again)
         .post("/jobs/{id}/cancel", submit::cancel)
+        .get("/docs/api", api_page::page)
         .get("/login", login::form)
         .post("/login", login::sign_in)
         .post("/logout", login::sign_out)

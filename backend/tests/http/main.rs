@@ -11,6 +11,7 @@ mod answers;
 mod artifacts;
 mod cancel;
 mod connections;
+mod contract;
 mod detect;
 mod files;
 mod findings;

@@ -3,6 +3,7 @@
 //! lines of good logs that no row may match; both are tried whenever the file is read.
 
 use regex::{Captures, Regex, RegexBuilder};
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::{
@@ -26,7 +27,7 @@ const ROW: Keys =
     Keys { of: "an item of `causes`", known: &["id", "log", "network", "says", "hint", "example"], planned: &[] };
 
 /// Why something failed, as far as its log tells.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct KnownCause {
     /// The name of the row that was found.
     pub id: String,

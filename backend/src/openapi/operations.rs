@@ -1,0 +1,303 @@
+//! The calls of the API one by one: what a person says of each, and which type answers it.
+
+use schemars::{Schema, SchemaGenerator};
+
+use crate::{
+    detection::Detected,
+    routes::{
+        artifacts::ArtifactsPage,
+        cancel::{Canceling, SeedCanceling},
+        findings::FindingsPage,
+        health::{Health, Readiness},
+        job::JobPage,
+        jobs::JobsPage,
+        precheck::Precheck,
+        status::StatusPage,
+        test_cases::TestsPage,
+        whoami::WhoAmI,
+    },
+};
+use pipelinex_common::metadata::Metadata;
+
+/// The name of a schema's maker.
+type Make = fn(&mut SchemaGenerator) -> Schema;
+
+/// What is sent with a call.
+#[derive(Clone, Copy, Debug)]
+pub enum Body {
+    /// Nothing.
+    None,
+    /// A form with the project and what is asked for.
+    Upload,
+    /// The address of a repository and what is asked for.
+    Git,
+    /// Either, or a list of files.
+    Any,
+}
+
+/// What comes back where it is not refused.
+#[derive(Clone, Copy, Debug)]
+pub enum Answer {
+    /// JSON, with this code.
+    Json(u16, Make),
+    /// A file of this media type.
+    Bytes(&'static str),
+    /// A log, or as JSON what a search found in it.
+    Log,
+    /// Server-sent events.
+    Events(&'static str),
+}
+
+/// One call.
+#[derive(Clone, Copy, Debug)]
+pub struct Operation {
+    /// What clients that are generated call it.
+    pub id: &'static str,
+    /// GET or POST.
+    pub method: &'static str,
+    /// As the router writes it.
+    pub path: &'static str,
+    /// The group that it is shown in.
+    pub tag: &'static str,
+    /// One sentence.
+    pub summary: &'static str,
+    /// What is sent.
+    pub body: Body,
+    /// What comes back.
+    pub answer: Answer,
+    /// What that is, in words.
+    pub answered: &'static str,
+    /// The codes of refusals that are this call's own; any call may be refused with others besides.
+    pub refusals: &'static [u16],
+    /// Whether it takes a key that makes sending it again harmless.
+    pub once: bool,
+}
+
+const READ: Operation = Operation {
+    id: "",
+    method: "GET",
+    path: "",
+    tag: "results",
+    summary: "",
+    body: Body::None,
+    answer: Answer::Bytes("application/octet-stream"),
+    answered: "",
+    refusals: &[400, 401, 403, 404],
+    once: false,
+};
+const SUBMIT: Operation = Operation {
+    method: "POST",
+    tag: "submit",
+    refusals: &[400, 401, 403, 408, 413, 415, 422, 429, 503, 507],
+    once: true,
+    ..READ
+};
+
+fn of<T: schemars::JsonSchema>(generator: &mut SchemaGenerator) -> Schema {
+    generator.subschema_for::<T>()
+}
+
+/// All of them, in the order in which they are shown.
+pub const OPERATIONS: &[Operation] = &[
+    Operation {
+        id: "uploadJob",
+        path: "/api/jobs/upload",
+        summary: "Hand in a project as a ZIP, and have it run",
+        body: Body::Upload,
+        answer: Answer::Json(201, of::<Metadata>),
+        answered: "The job, admitted; `Location` says where it is.",
+        ..SUBMIT
+    },
+    Operation {
+        id: "submitRepository",
+        path: "/api/jobs/github",
+        summary: "Hand in a Git repository by its address, and have it run",
+        body: Body::Git,
+        answer: Answer::Json(201, of::<Metadata>),
+        answered: "The job, admitted; `Location` says where it is.",
+        refusals: &[400, 401, 403, 408, 413, 415, 422, 429, 502, 503, 504, 507],
+        ..SUBMIT
+    },
+    Operation {
+        id: "precheck",
+        path: "/api/precheck",
+        summary: "Ask what would become of an upload; no job is made",
+        body: Body::Upload,
+        answer: Answer::Json(200, of::<Precheck>),
+        answered: "Whether it would be taken, and what would run; a refusal is told in the same form.",
+        once: false,
+        ..SUBMIT
+    },
+    Operation {
+        id: "detect",
+        path: "/api/detect",
+        summary: "Ask what a project is taken for, which file decided it, and what would change that",
+        body: Body::Any,
+        answer: Answer::Json(200, of::<Detected>),
+        answered: "What it is taken for; also where it is nothing that is known.",
+        refusals: &[400, 401, 403, 408, 413, 415, 422, 429, 502, 503, 504, 507],
+        once: false,
+        ..SUBMIT
+    },
+    Operation {
+        id: "listJobs",
+        path: "/api/jobs",
+        tag: "jobs",
+        summary: "List jobs, the newest first",
+        answer: Answer::Json(200, of::<JobsPage>),
+        answered: "A page of those that you may see.",
+        refusals: &[400, 401, 403],
+        ..READ
+    },
+    Operation {
+        id: "getJob",
+        path: "/api/jobs/{id}",
+        tag: "jobs",
+        summary: "See everything that is known of a job",
+        answer: Answer::Json(200, of::<JobPage>),
+        answered: "The job.",
+        ..READ
+    },
+    Operation {
+        id: "getJobStatus",
+        path: "/api/jobs/{id}/status",
+        tag: "jobs",
+        summary: "See how a job stands",
+        answer: Answer::Json(200, of::<StatusPage>),
+        answered: "The job's state, with that of each stage and step.",
+        ..READ
+    },
+    Operation {
+        id: "cancelJob",
+        method: "POST",
+        path: "/api/jobs/{id}/cancel",
+        tag: "jobs",
+        summary: "Cancel a job",
+        answer: Answer::Json(202, of::<Canceling>),
+        answered: "The wish is recorded; it holds even if every program dies now.",
+        refusals: &[400, 401, 403, 404, 409],
+        ..READ
+    },
+    Operation {
+        id: "cancelJobAsPredecessor",
+        method: "POST",
+        path: "/api/job/cancel/{id}",
+        tag: "jobs",
+        summary: "Cancel a job, at the predecessor's address and in its words",
+        answer: Answer::Json(202, of::<SeedCanceling>),
+        answered: "The wish is recorded.",
+        refusals: &[400, 401, 403, 404, 409],
+        ..READ
+    },
+    Operation {
+        id: "retryJob",
+        path: "/api/jobs/{id}/retry",
+        tag: "jobs",
+        summary: "Run the source and the request of a job once more, as a new job",
+        answer: Answer::Json(201, of::<Metadata>),
+        answered: "The new job; its `retry_of` is the old one.",
+        refusals: &[400, 401, 403, 404, 409, 422, 429, 502, 503, 504, 507],
+        ..SUBMIT
+    },
+    Operation {
+        id: "watchJob",
+        path: "/api/jobs/{id}/events",
+        tag: "jobs",
+        summary: "Watch a job's state as server-sent events",
+        answer: Answer::Events(
+            "Events `status` with the status of the job as JSON whenever it changes, until it has ended.",
+        ),
+        answered: "The stream.",
+        ..READ
+    },
+    Operation {
+        id: "listFindings",
+        path: "/api/jobs/{id}/findings",
+        summary: "List what the scanners found, the worst first",
+        answer: Answer::Json(200, of::<FindingsPage>),
+        answered: "The findings so far.",
+        ..READ
+    },
+    Operation {
+        id: "listTests",
+        path: "/api/jobs/{id}/tests",
+        summary: "List the test cases, those that failed first",
+        answer: Answer::Json(200, of::<TestsPage>),
+        answered: "A page of them.",
+        ..READ
+    },
+    Operation {
+        id: "listArtifacts",
+        path: "/api/jobs/{id}/artifacts",
+        summary: "List the files that steps published",
+        answer: Answer::Json(200, of::<ArtifactsPage>),
+        answered: "The artifacts so far.",
+        ..READ
+    },
+    Operation {
+        id: "getArtifact",
+        path: "/api/jobs/{id}/artifacts/{step}/{*path}",
+        summary: "Download an artifact",
+        answered: "The file.",
+        refusals: &[400, 401, 403, 404, 412, 416],
+        ..READ
+    },
+    Operation {
+        id: "getReports",
+        path: "/api/jobs/{id}/reports",
+        summary: "Download the reports of a job that has ended",
+        answer: Answer::Bytes("application/zip"),
+        answered: "All reports in one ZIP.",
+        refusals: &[400, 401, 403, 404, 409, 412, 416, 429],
+        ..READ
+    },
+    Operation {
+        id: "getLog",
+        path: "/api/jobs/{id}/{stage}/logs",
+        summary: "Read the log of a stage, also while it runs",
+        answer: Answer::Log,
+        answered: "The log, or what `q` found in it; `x-log-next-offset` is where to go on, `x-log-complete` whether that is of use.",
+        refusals: &[400, 401, 403, 404, 412, 416],
+        ..READ
+    },
+    Operation {
+        id: "followLog",
+        path: "/api/jobs/{id}/{stage}/logs/stream",
+        summary: "Follow the log of a stage as server-sent events",
+        answer: Answer::Events(
+            "Events `log` with whole lines, whose id is the offset to resume at (`Last-Event-ID`); `eof` with the verdict at the end.",
+        ),
+        answered: "The stream.",
+        ..READ
+    },
+    Operation {
+        id: "whoAmI",
+        path: "/api/whoami",
+        tag: "server",
+        summary: "See who the server takes you for",
+        answer: Answer::Json(200, of::<WhoAmI>),
+        answered: "Your name, role and projects.",
+        refusals: &[401],
+        ..READ
+    },
+    Operation {
+        id: "health",
+        path: "/health",
+        tag: "server",
+        summary: "See whether the server runs",
+        answer: Answer::Json(200, of::<Health>),
+        answered: "It runs.",
+        refusals: &[],
+        ..READ
+    },
+    Operation {
+        id: "ready",
+        path: "/readyz",
+        tag: "server",
+        summary: "See whether the server can take a submission in",
+        answer: Answer::Json(200, of::<Readiness>),
+        answered: "It can; without a queue jobs begin a little later.",
+        refusals: &[],
+        ..READ
+    },
+];
