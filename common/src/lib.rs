@@ -25,6 +25,7 @@ pub mod queue;
 pub mod request;
 pub mod room;
 pub mod slug;
+pub mod stack_files;
 pub mod stage;
 pub mod state;
 pub mod store;

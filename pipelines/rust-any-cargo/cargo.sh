@@ -7,6 +7,9 @@
 export CARGO_HOME="$CACHE_DIR/cargo" CARGO_TARGET_DIR="${APP_DIR:?the worker sets it}/target" CARGO_TERM_COLOR=never
 export CARGO_INCREMENTAL=0 CARGO_NET_GIT_FETCH_WITH_CLI=true
 
+# Cargo looks for settings in its home alone; what the project's own say stands above them.
+if [ -n "${PIPELINEX_CARGO_CONFIG:-}" ]; then mkdir -p "$CARGO_HOME" && cp "$PIPELINEX_CARGO_CONFIG" "$CARGO_HOME/config.toml"; fi
+
 # Debug symbols are most of what a test build writes, and nobody looks at them here.
 export CARGO_PROFILE_DEV_DEBUG=line-tables-only CARGO_PROFILE_TEST_DEBUG=line-tables-only
 

@@ -230,6 +230,7 @@ impl Bench {
             trees: TreeKind::Overlay,
             volume_folders: false,
             ca: None,
+            stack_files: None,
             limits: self.config.limits.clone(),
             open_files: pipelinex_worker::spec::OPEN_FILES,
             versions: Default::default(),

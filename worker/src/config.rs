@@ -37,6 +37,8 @@ pub struct WorkerConfig {
     pub reconcile_every: Duration,
     /// A PEM file of certificates that runner containers trust besides the public ones.
     pub ca_certs: Option<PathBuf>,
+    /// The operator's files for the tools of a build: name and path.
+    pub stack_files: Vec<(String, PathBuf)>,
     /// Address of the engine; `None`: as the engine's own client finds it (`DOCKER_HOST`, else the usual socket).
     pub docker_host: Option<String>,
     /// The workspaces folder as the engine's host sees it; `None`: found out.
@@ -82,6 +84,7 @@ impl Default for WorkerConfig {
             attempt_budget: 3,
             reconcile_every: Duration::from_secs(5),
             ca_certs: None,
+            stack_files: Vec::new(),
             docker_host: None,
             engine_workspaces: None,
             health_file: None,

@@ -122,6 +122,7 @@ impl JobSteps {
             trees: tree::begun_with(job.paths()).unwrap_or(site.trees),
             volume_folders: engine.has_volume_folders(),
             ca: site.ca.clone(),
+            stack_files: site.stack_files.clone(),
             limits: worker.config.limits.clone(),
             open_files: site.open_files,
             versions: definition.versions.clone(),

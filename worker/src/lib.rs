@@ -31,6 +31,7 @@ pub mod services;
 pub mod site;
 pub mod solo;
 pub mod spec;
+pub mod stack_files;
 pub mod step;
 pub mod sweep;
 pub mod take_up;

@@ -15,6 +15,7 @@ use crate::{
     quota::Quotas,
     run::RunError,
     spec::{OPEN_FILES, TreeKind},
+    stack_files::{self, StackFiles},
     tree,
 };
 
@@ -32,6 +33,8 @@ pub struct Site {
     pub open_files: u64,
     /// The folder of certificates as the engine's host sees it.
     pub ca: Option<PathBuf>,
+    /// The operator's files for the tools of a build, their folder as the engine's host sees it.
+    pub stack_files: Option<StackFiles>,
     /// The quotas of the workspaces' file system, if it keeps them.
     pub quotas: Option<Quotas>,
 }
@@ -93,10 +96,15 @@ impl Worker {
                 Some(workspaces.join(folder.strip_prefix(inside).unwrap_or(Path::new(""))))
             }
         };
+        let mut stack_files = stack_files::prepare(&self.config.stack_files, self.store.layout())
+            .map_err(|error| DiskError::io("lay out files in", inside)(std::io::Error::other(error)))?;
+        if let Some(files) = &mut stack_files {
+            files.folder = workspaces.join(files.folder.strip_prefix(inside).unwrap_or(Path::new("")));
+        }
         let quotas = Quotas::probe(inside);
         let limits = quotas.as_ref().map_or_else(|why| format!("counted ({why})"), |_| "hard".to_owned());
         tracing::info!(workspaces = %workspaces.display(), ?trees, limits, "found out where the engine sees our files");
-        Ok((Site { workspaces, trees, open_files, ca, quotas: quotas.ok() }, probed.is_some()))
+        Ok((Site { workspaces, trees, open_files, ca, stack_files, quotas: quotas.ok() }, probed.is_some()))
     }
 
     /// How trees can be made here, and how many open files a step may have; `None` when it could not be tried: no image is there yet, or the engine is away.

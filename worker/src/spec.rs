@@ -14,6 +14,8 @@ use pipelinex_common::{
     slug::Slug,
 };
 
+use crate::stack_files::StackFiles;
+
 pub use self::step::{Extras, container, mounts, timeout_seconds};
 pub(crate) use self::step::{bind, common_environment, runtime_dir};
 
@@ -37,6 +39,8 @@ pub const RUNTIME_DIR: &str = "/run/user/10001";
 pub const OPEN_FILES: u64 = 16_384;
 /// What a process may raise that to, where the engine can allow it: far below what would starve the host.
 pub const OPEN_FILES_MAX: u64 = 65_536;
+/// Where the operator's files for the tools of a build are.
+pub const STACK_DIR: &str = "/etc/pipelinex/stack";
 /// Where extra CA certificates are.
 pub const CA_DIR: &str = "/etc/pipelinex/ca";
 
@@ -186,6 +190,8 @@ pub struct JobContext {
     pub volume_folders: bool,
     /// The folder of extra CA certificates as the engine's host sees it.
     pub ca: Option<PathBuf>,
+    /// The operator's files for the tools of a build.
+    pub stack_files: Option<StackFiles>,
     /// The operator's limits.
     pub limits: StepLimits,
     /// The most open files of a process that the engine can allow.

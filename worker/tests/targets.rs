@@ -258,6 +258,7 @@ fn context(world: &World, job: &Job) -> JobContext {
         trees: TreeKind::Overlay,
         volume_folders: false,
         ca: None,
+        stack_files: None,
         limits: world.config.limits.clone(),
         open_files: pipelinex_worker::spec::OPEN_FILES,
         versions: Default::default(),

@@ -331,6 +331,10 @@ pub struct WorkerArgs {
     /// Runner images that projects may name besides the built-in ones, as patterns
     #[arg(long, env = "PIPELINEX_ALLOWED_IMAGES", value_name = "PATTERN", value_delimiter = ',')]
     pub allowed_images: Vec<String>,
+    /// Files that the tools of every build read, as NAME=PATH: maven/settings.xml, npm/npmrc, pip/pip.conf, uv/uv.toml, go/env,
+    /// cargo/config.toml, proxy/env; refused with a secret inside
+    #[arg(long = "stack-file", env = "PIPELINEX_STACK_FILE", value_name = "NAME=PATH", value_delimiter = ',', value_parser = values::stack_file)]
+    pub stack_files: Vec<(String, PathBuf)>,
     /// The engine [default: DOCKER_HOST, else its usual socket]
     #[arg(long, env = "PIPELINEX_DOCKER_HOST", value_name = "ADDR")]
     pub docker_host: Option<String>,

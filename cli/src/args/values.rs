@@ -1,6 +1,6 @@
 //! Values of flags that need more than their type says: sizes, times, cores, secrets, stacks.
 
-use std::time::Duration;
+use std::{path::PathBuf, time::Duration};
 
 use jiff::SignedDuration;
 use pipelinex_backend::{
@@ -11,6 +11,7 @@ use pipelinex_common::{
     access::{self, InvalidName},
     policy::{self, AllowUnread, FailOn, UnknownWord},
     request::Stack,
+    stack_files,
     stage::Switch,
 };
 use secrecy::SecretString;
@@ -141,6 +142,16 @@ pub fn image(text: &str) -> Result<(String, String), String> {
         }
         _ => Err("an image is NAME=REFERENCE, such as scan=registry.example/scan:2".to_owned()),
     }
+}
+
+/// `TOOL/FILE=PATH`, of a file that a tool reads.
+pub fn stack_file(text: &str) -> Result<(String, PathBuf), String> {
+    let (name, path) = text.split_once('=').filter(|(_, path)| !path.is_empty()).ok_or_else(|| {
+        let names: Vec<&str> = stack_files::all().iter().map(|row| row.name.as_str()).collect();
+        format!("a file is NAME=PATH, and NAME one of {}", names.join(", "))
+    })?;
+    stack_files::named(name).map_err(|error| error.to_string())?;
+    Ok((name.to_owned(), PathBuf::from(path)))
 }
 
 /// `http://host:8000`, kept without a slash at its end.

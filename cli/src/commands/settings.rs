@@ -143,6 +143,7 @@ impl Settings {
             attempt_budget: args.attempts,
             reconcile_every: args.reconcile_every,
             ca_certs: self.ca_certs.clone(),
+            stack_files: checked(&args.stack_files)?,
             docker_host: args.docker_host.clone(),
             engine_workspaces: args.engine_workspaces.clone(),
             copy_trees: args.copy_trees,
@@ -158,6 +159,12 @@ impl Settings {
             keep: args.keep.keep(),
         })
     }
+}
+
+/// A file that cannot be used is told when a worker starts, and not by its first job.
+fn checked(named: &[(String, PathBuf)]) -> Result<Vec<(String, PathBuf)>, Failure> {
+    pipelinex_worker::stack_files::read(named).map_err(|error| Failure::usage(error.to_string()))?;
+    Ok(named.to_vec())
 }
 
 /// Without accounts a server is for this machine alone, unless its operator says otherwise.

@@ -9,7 +9,7 @@ use pipelinex_common::testing::RedisServer;
 use secrecy::ExposeSecret;
 
 use crate::{
-    projects::{shell, shell_project, shell_stack},
+    projects::{shell, shell_project, shell_stack, shell_stack_of},
     world::{said, story, text},
 };
 
@@ -59,5 +59,36 @@ wait
             assert_eq!(log.matches(&format!("CLOSED {what}\n")).count(), hosts.len() + 1, "{log}");
         }
         server.process.stop().await;
+    });
+}
+
+#[test]
+fn builds_read_the_operators_files_and_only_what_has_a_network_is_told_of_the_proxy() {
+    story(async |world| {
+        let pipelines = shell_stack_of(
+            world,
+            "stages: [BUILD, TEST]\ndefault: {image: scan}\nBUILD: {stage: BUILD, script: [bash run.sh]}\nTEST: {stage: TEST, script: [bash run.sh]}\n\
+             .pipelinex: {jobs: {BUILD: {network: egress, memory: 256m}, TEST: {network: none, memory: 256m}}}\n",
+        );
+        let (npm, proxy) = (world.path("npmrc"), world.path("proxy"));
+        std::fs::write(&npm, "registry=https://npm.example/\n").unwrap();
+        std::fs::write(&proxy, "HTTPS_PROXY=http://proxy.example:3128\n").unwrap();
+        let given = format!("npm/npmrc={},proxy/env={}", npm.display(), proxy.display());
+        let server = world.serve(&["serve", "--pipelines", &pipelines, "--stack-file", &given]).await;
+        let script = "cat \"$npm_config_userconfig\"\necho \"proxy <${HTTPS_PROXY:-}>\"\n\
+                      if echo x >>\"$npm_config_userconfig\"; then echo written; fi 2>/dev/null\n";
+        let id = server.submit(shell_project(script), &shell()).await;
+        server.end_of(&id).await;
+        for (step, told) in [("build", "proxy <http://proxy.example:3128>\n"), ("test", "proxy <>\n")] {
+            let log = text(world.job(&id).join(format!("logs/{step}.log")));
+            assert!(log.contains("registry=https://npm.example/\n") && log.contains(told), "{step}: {log}");
+            assert!(!log.contains("written"), "{step}: {log}");
+        }
+        server.process.stop().await;
+
+        std::fs::write(&npm, "//npm.example/:_authToken=abc123\n").unwrap();
+        let refused = world.run(&["serve", "--listen", "127.0.0.1:0", "--stack-file", &given]).await;
+        assert_eq!(refused.code, 64, "{refused:?}");
+        assert!(refused.err.contains("line 1 may hold") && !refused.err.contains("abc123"), "{refused:?}");
     });
 }

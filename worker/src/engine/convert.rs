@@ -279,6 +279,7 @@ mod tests {
             trees,
             volume_folders,
             ca: Some(PathBuf::from("/workspaces/.ca/x")),
+            stack_files: None,
             limits: StepLimits::default(),
             open_files: spec::OPEN_FILES_MAX,
             versions: Default::default(),

@@ -7,13 +7,13 @@ use std::{
 
 use pipelinex_common::{
     limits::{MIB, StepLimits},
-    pipeline::model::{Step, StepKind},
+    pipeline::model::{Network, Step, StepKind},
     slug::Slug,
 };
 
 use super::{
     ADVISORIES_DIR, APP_DIR, CA_DIR, CACHE_DIR, ContainerLimits, ContainerSpec, HOME, INPUTS_DIR, JobContext, KeptLog,
-    LABEL_STEP, Mount, MountSource, PIPELINES_DIR, Program, REPORTS_DIR, RUNTIME_DIR, Scratch, TreeKind,
+    LABEL_STEP, Mount, MountSource, PIPELINES_DIR, Program, REPORTS_DIR, RUNTIME_DIR, STACK_DIR, Scratch, TreeKind,
 };
 use crate::{home, modes::ScanMode};
 
@@ -60,6 +60,9 @@ pub fn mounts(context: &JobContext, step: &Step, tree_owner: &Slug, extras: &Ext
     }
     mounts.extend(extras.inputs.then(|| bind(job.inputs_of(&step.slug), INPUTS_DIR, true)));
     mounts.extend(extras.advisories.as_ref().map(|folder| bind(folder.clone(), ADVISORIES_DIR, true)));
+    if step.kind == StepKind::Normal {
+        mounts.extend(context.stack_files.as_ref().map(|files| bind(files.folder.clone(), STACK_DIR, true)));
+    }
     mounts.extend(context.ca.as_deref().map(|ca| bind(ca.to_owned(), CA_DIR, true)));
     mounts
 }
@@ -114,6 +117,12 @@ fn environment(context: &JobContext, step: &Step, extras: &Extras) -> BTreeMap<S
     let mut env = common_environment(context, step);
     if context.ca.is_some() {
         env.extend(crate::ca::environment(Path::new(CA_DIR)));
+    }
+    if let (StepKind::Normal, Some(files)) = (step.kind, &context.stack_files) {
+        env.extend(files.variables.clone());
+        if step.network == Network::Egress {
+            env.extend(files.of_network.clone());
+        }
     }
     let mut set = |name: &str, value: &str| _ = env.insert(name.to_owned(), value.to_owned());
     set("REPORTS_DIR", REPORTS_DIR);

@@ -1,6 +1,6 @@
 //! What is looked at on this machine's disks. Nothing is made: what is missing is made when a server starts.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use pipelinex_backend::stacks::Stacks;
 use pipelinex_common::{
@@ -130,6 +130,16 @@ pub fn ca_certs(path: &Path) -> Check {
         Ok(_) => Check::ok("ca-certs", path.display().to_string()),
         Err(error) => Check::bad("ca-certs", error.to_string(), "name a PEM file with --ca-certs"),
     }
+}
+
+/// Whether the files for the tools of builds can be used; nothing where there are none.
+pub fn stack_files(named: &[(String, PathBuf)]) -> Option<Check> {
+    let names: Vec<&str> = named.iter().map(|(name, _)| name.as_str()).collect();
+    Some(match pipelinex_worker::stack_files::read(named) {
+        Ok(files) if files.is_empty() => return None,
+        Ok(_) => Check::ok("stack-files", names.join(", ")),
+        Err(error) => Check::bad("stack-files", error.to_string(), "no worker starts with it"),
+    })
 }
 
 #[cfg(test)]

@@ -78,6 +78,7 @@ pub async fn doctor(client: &Client, out: &Output, settings: &Settings, worker: 
     checks.push(policy::policy(&settings.policy));
     checks.push(policy::advisories(&settings.workspaces, &settings.policy, Timestamp::now()));
     checks.extend(settings.ca_certs.as_deref().map(local::ca_certs));
+    checks.extend(local::stack_files(&worker.stack_files));
     checks.push(redis(settings).await);
     checks.extend(engine::checks(settings, worker).await);
     checks.push(server(client).await);
