@@ -44,6 +44,7 @@ fn every_project_ends_as_its_row_says() {
     let whole = real.is_some() || std::env::var("PIPELINEX_STAND_INS").is_ok_and(|how| how == "whole");
     let rows = rows::read(if real.is_some() { "dev/projects/real" } else { "dev/projects" });
     assert!(real.is_some() || rows.len() >= STAND_INS_MIN, "{} stand-ins", rows.len());
+    assert!(!rows::read("dev/projects/real").is_empty(), "the real ones can be read, whether or not they are run");
     let wanted = std::env::var("PIPELINEX_ROWS").unwrap_or_default();
     let wanted: Vec<&str> = wanted.split(',').filter(|name| !name.is_empty()).collect();
     let rows: Vec<Row> =
