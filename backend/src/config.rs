@@ -11,6 +11,7 @@ use pipelinex_common::{
 
 use crate::{
     access::Auth,
+    admission::OwnImages,
     client::TrustedProxies,
     intake::git::{GitProxy, Host},
 };
@@ -31,6 +32,8 @@ pub struct Config {
     pub trusted_proxies: TrustedProxies,
     /// What no project can switch off.
     pub policy: Policy,
+    /// Which images pipelines of projects' own may name; `None`: a worker of its own decides.
+    pub own_images: Option<OwnImages>,
     /// The database that projects may ask for.
     pub database: DatabaseConfig,
     /// Where clones come from.
@@ -139,6 +142,7 @@ impl Config {
             allowed_origins: vec!["http://localhost:4200".to_owned()],
             trusted_proxies: TrustedProxies::default(),
             policy: Policy::default(),
+            own_images: None,
             database: DatabaseConfig::default(),
             git: GitConfig::default(),
             connections: ConnectionLimits {

@@ -194,7 +194,7 @@ async fn judge(app: &App, source: Source, gone: &CancellationToken) -> Result<Ju
     let app = app.clone();
     let work = move || {
         let source = fetched.staging.paths().source();
-        if let Some(own) = own::find(&source, &fetched.request, fetched.source.kind, &app.config.policy)? {
+        if let Some(own) = own::find(&source, &fetched.request, fetched.source.kind, &app.config)? {
             return judge_own(&app, fetched, own);
         }
         let admitted = admission::admit(&source, &fetched.request, fetched.source.kind, &app.stacks, &app.config)?;

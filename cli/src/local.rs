@@ -8,7 +8,11 @@ use std::{
 
 use pipelinex_common::{
     limits::IntakeLimits,
-    pipeline::{self, Compiled, Context, Rejected, Trust, context::Origin, project},
+    pipeline::{
+        self, Compiled, Context, Rejected, Trust,
+        context::{self, Origin},
+        project,
+    },
     request::{JobRequest, Switches},
 };
 
@@ -116,7 +120,12 @@ pub fn compile(
     let limits = IntakeLimits { files: u64::MAX, depth: u32::MAX, ..IntakeLimits::default() };
     let files: BTreeSet<String> =
         pack::list(folder, &limits, include_ignored).unwrap_or_default().into_iter().map(|(name, _)| name).collect();
-    let context = Context { given: env.iter().cloned().collect(), files, ..Context::of(&origin) };
+    let read = |name: &String| {
+        let text = std::fs::read_to_string(folder.join(name)).ok().filter(|text| text.len() as u64 <= FILE_MAX);
+        Some((name.clone(), text?))
+    };
+    let texts = context::may_be_included(&file.text, files.iter()).into_iter().filter_map(read).collect();
+    let context = Context { given: env.iter().cloned().collect(), files, texts, ..Context::of(&origin) };
     pipeline::compile(&file.name, &file.text, Trust::Project, &context)
 }
 

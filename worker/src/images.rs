@@ -6,6 +6,7 @@ use std::{
     sync::{Arc, Mutex},
 };
 
+use pipelinex_common::pipeline::images::is_allowed;
 use tokio::sync::OnceCell;
 
 use crate::{Worker, config::WorkerConfig, engine::Engine, lock, step::StepError};
@@ -14,22 +15,16 @@ impl Worker {
     /// The full reference of an image that a definition names, by the operator's table and allow-list.
     ///
     /// # Errors
-    /// [`StepError::NoImage`].
+    /// [`StepError::ImageNotAllowed`].
     pub(crate) fn image(&self, name: &str) -> Result<String, StepError> {
         if let Some(image) = self.config.images.get(name) {
             return Ok(image.clone());
         }
-        let allowed = self
-            .config
-            .allowed_images
-            .iter()
-            .any(|pattern| globset::Glob::new(pattern).is_ok_and(|glob| glob.compile_matcher().is_match(name)));
-        if allowed {
+        if is_allowed(&self.config.allowed_images, name) {
             return Ok(name.to_owned());
         }
         let known = self.config.images.keys().cloned().collect::<Vec<_>>().join(", ");
-        let cause = format!("the operator's table knows {known}, and no allowed pattern fits");
-        Err(StepError::NoImage { image: name.to_owned(), cause })
+        Err(StepError::ImageNotAllowed { image: name.to_owned(), known })
     }
 }
 

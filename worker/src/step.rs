@@ -13,6 +13,7 @@ use std::{
 use tokio::{sync::watch, time::timeout_at};
 use tokio_util::sync::CancellationToken;
 
+pub(crate) use self::ending::is_ours;
 pub use self::ending::{Ending, StepError, Stop};
 use self::heard::Heard;
 pub(crate) use self::lost::ended_or_lost;

@@ -13,6 +13,7 @@ pub mod judge;
 mod left_out;
 pub mod lookup;
 pub mod own;
+mod own_images;
 mod problem;
 mod recognise;
 pub mod selection;
@@ -30,6 +31,7 @@ pub use self::{
     first_fit::{Admitted, admit},
     judge::{Accepted, Refused, judge},
     left_out::leave_out,
+    own_images::OwnImages,
     problem::{Place, Problem, Rule},
     recognise::{Asked, Recognised, choose, for_own, instead, no_such_folder, recognise},
 };

@@ -1,6 +1,9 @@
 //! The pipeline that a project brings itself: found, read, and made the plan that its job will run.
 
-use std::{collections::BTreeSet, path::Path};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    path::Path,
+};
 
 use pipelinex_common::{
     disk::Versioned,
@@ -9,17 +12,17 @@ use pipelinex_common::{
     metadata::{AdmissionStatus, SourceKind},
     pipeline::{
         self, Context, Diagnostic, Pipeline, Trust,
-        context::Origin,
+        context::{self, Origin},
         own::{self, Plan},
         project, vars,
     },
-    policy::Policy,
     request::{JobRequest, Switches},
 };
 
 use super::{
     Accepted, AdmissionError, Refused,
     facts::{self, FILES_MAX},
+    own_images,
     problem::{Place, Problem, Rule},
     selection, versions,
 };
@@ -49,7 +52,7 @@ pub fn find(
     source: &Path,
     request: &JobRequest,
     kind: SourceKind,
-    policy: &Policy,
+    config: &Config,
 ) -> Result<Option<Own>, AdmissionError> {
     let asked = request.pipeline.as_ref();
     if asked.is_some_and(|asked| asked.own == Some(false)) {
@@ -73,11 +76,29 @@ pub fn find(
     if !is_pipeline {
         return none(asked).map_err(Into::into);
     }
-    if !policy.own.pipelines {
+    if !config.policy.own.pipelines {
         return Err(Refused::only(not_here(file)).into());
     }
     let files: BTreeSet<String> = beneath.walk(FILES_MAX)?.files.into_iter().map(|file| file.path).collect();
-    Ok(Some(compiled(file, text, request, kind, files)?))
+    let texts = texts(&beneath, text, &files)?;
+    let own = compiled(file, text, request, kind, (files, texts))?;
+    let allowed = config.own_images.as_ref();
+    let problems =
+        allowed.map(|allowed| own_images::refused(&own.plan.pipeline, allowed, file, text)).unwrap_or_default();
+    if problems.is_empty() { Ok(Some(own)) } else { Err(Refused { problems, candidates: Vec::new() }.into()) }
+}
+
+/// What the pipeline file may include. One that cannot be read as text is as if it were not there.
+fn texts(beneath: &Beneath, text: &str, files: &BTreeSet<String>) -> Result<BTreeMap<String, String>, AdmissionError> {
+    let mut texts = BTreeMap::new();
+    for name in context::may_be_included(text, files.iter()) {
+        match beneath.read(name, FILE_MAX) {
+            Ok(content) => texts.extend(String::from_utf8(content).ok().map(|content| (name.clone(), content))),
+            Err(error @ ForeignError::Io { .. }) => return Err(error.into()),
+            Err(_) => {}
+        }
+    }
+    Ok(texts)
 }
 
 fn text_of<'t>(file: &str, content: &'t [u8]) -> Result<&'t str, Refused> {
@@ -119,7 +140,7 @@ fn compiled(
     text: &str,
     request: &JobRequest,
     kind: SourceKind,
-    files: BTreeSet<String>,
+    (files, texts): (BTreeSet<String>, BTreeMap<String, String>),
 ) -> Result<Own, Refused> {
     let none = Switches::default();
     let asked = request.pipeline.as_ref().unwrap_or(&none);
@@ -132,7 +153,7 @@ fn compiled(
         commit: request.commit.as_deref(),
         source: if kind == SourceKind::Git { "web" } else { "api" },
     };
-    let context = Context { given: asked.variables.clone(), files, ..Context::of(&origin) };
+    let context = Context { given: asked.variables.clone(), files, texts, ..Context::of(&origin) };
     let compiled = pipeline::compile(file, text, Trust::Project, &context).map_err(|rejected| Refused {
         problems: rejected.diagnostics.iter().map(|told| problem(file, told)).collect(),
         candidates: Vec::new(),

@@ -3,9 +3,9 @@
 use std::process;
 
 use anyhow::Context;
-use pipelinex_backend::{app::App, serve, stacks::Stacks};
+use pipelinex_backend::{admission::OwnImages, app::App, config::Config, serve, stacks::Stacks};
 use pipelinex_common::{queue::Doorbell, store::Store};
-use pipelinex_worker::StopOrders;
+use pipelinex_worker::{StopOrders, config::WorkerConfig};
 use tokio::{
     net::TcpListener,
     signal::unix::{SignalKind, signal},
@@ -25,7 +25,7 @@ pub async fn both(settings: Settings, backend: &BackendArgs, worker: &WorkerArgs
     let started = Started::new(&settings, worker.drain)?;
     let config = settings.worker(worker)?;
     let (doorbell, bells) = settings.queue(started.store.instance())?;
-    let api = Api::new(&settings, &started, doorbell, backend).await?;
+    let api = Api::new(&settings, &started, doorbell, backend, Some(own_images(&config))).await?;
     let Started { store, api: api_stops, worker: orders } = started;
     let let_go = orders.let_go.clone();
     // The API's end, for whatever reason, is the order to stop for the worker, too; and who drains is asked until the last job
@@ -48,7 +48,7 @@ pub async fn backend(settings: Settings, backend: &BackendArgs) -> Result<Exit, 
     let started = Started::new(&settings, false)?;
     warn_without_redis(&settings);
     let doorbell = settings.doorbell(started.store.instance())?;
-    Api::new(&settings, &started, doorbell, backend).await?.run().await
+    Api::new(&settings, &started, doorbell, backend, None).await?.run().await
 }
 
 /// A worker alone.
@@ -59,6 +59,11 @@ pub async fn worker(settings: Settings, worker: &WorkerArgs) -> Result<Exit, Fai
     let bells = settings.bells(started.store.instance())?;
     pipelinex_worker::run(config, started.store, bells, started.worker).await;
     Ok(Exit::Passed)
+}
+
+/// What the worker of this process lets in, so that a refusal comes before the job.
+fn own_images(worker: &WorkerConfig) -> OwnImages {
+    OwnImages { names: worker.images.keys().cloned().collect(), patterns: worker.allowed_images.clone() }
 }
 
 fn warn_without_redis(settings: &Settings) {
@@ -80,8 +85,9 @@ impl Api {
         started: &Started,
         doorbell: Doorbell,
         args: &BackendArgs,
+        own_images: Option<OwnImages>,
     ) -> Result<Self, Failure> {
-        let config = settings.backend(args)?;
+        let config = Config { own_images, ..settings.backend(args)? };
         let stacks = Stacks::load(settings.pipelines.as_deref());
         let stacks = stacks.and_then(|stacks| stacks.check_required(&settings.policy).map(|()| stacks));
         let stacks = stacks.context("the API cannot start").map_err(Failure::Server)?;

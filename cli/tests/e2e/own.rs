@@ -79,6 +79,12 @@ async fn here(world: &World) {
     assert_eq!(run(world, "after-script", &[]).await.code, 0);
 
     services(world).await;
+    let ran = run(world, "include", &[]).await;
+    assert_eq!(
+        (ran.code, ends(&latest(world).1).as_str()),
+        (0, "hello=SUCCESS goodbye=SUCCESS check=SUCCESS"),
+        "{ran:?}"
+    );
 
     let ran = run(world, "allow-failure", &[]).await;
     assert_eq!(ran.code, 1, "{ran:?}");
@@ -154,5 +160,10 @@ async fn on_a_server(world: &mut World) {
             && refused.err.contains("did you mean `script`?"),
         "{refused:?}"
     );
+    // So is an image that is not let in, before there is a job.
+    fs::write(bad.join(".pipelinex.yml"), "unit:\n  script: x\n  image: nobody/knows:1\n").unwrap();
+    let refused = world.run(&["submit", bad.to_str().unwrap(), "--server", &address]).await;
+    let told = ".pipelinex.yml:3:10: step unit needs the image nobody/knows:1, which this server does not let in";
+    assert!(refused.code == 4 && refused.err.contains(told), "{refused:?}");
     server.process.stop().await;
 }

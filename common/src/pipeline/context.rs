@@ -20,6 +20,17 @@ pub struct Context {
     pub given: BTreeMap<String, String>,
     /// The files of the project, for `rules:exists`, as seen from its top.
     pub files: BTreeSet<String>,
+    /// The text of those that may be included.
+    pub texts: BTreeMap<String, String>,
+}
+
+/// Whether a file of a project may be included by a pipeline file whose text is `text`: few projects have any, and then none is read.
+pub fn may_be_included<'f>(text: &str, files: impl Iterator<Item = &'f String>) -> Vec<&'f String> {
+    const FILES_MAX: usize = 1_000;
+    if !text.contains("include") {
+        return Vec::new();
+    }
+    files.filter(|name| name.ends_with(".yml") || name.ends_with(".yaml")).take(FILES_MAX).collect()
 }
 
 /// Where a project came from, as far as variables tell of it.

@@ -29,6 +29,9 @@ pub(crate) fn expand(file: RawFile, trust: Trust, context: &Context, problems: &
     let mut steps: Vec<RawStep> = Vec::new();
     let mut absent: Vec<String> = Vec::new();
     for step in &file.steps {
+        if step.refs.as_ref().is_some_and(|refs| !refs.fit(&context.predefined)) {
+            continue;
+        }
         let made = matrix::instances(&step.name.value, step.parallel.as_ref());
         for instance in made {
             let variables = written(step, &top, &instance, context);

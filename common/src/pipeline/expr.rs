@@ -130,7 +130,17 @@ fn variable_pattern(text: &str) -> Option<Regex> {
     compiled(pattern, flags).ok()
 }
 
-fn compiled(pattern: &str, flags: &str) -> Result<Regex, String> {
+/// A regular expression as it is written between slashes, with its flags.
+///
+/// # Errors
+/// What is wrong with it.
+pub(crate) fn regex(text: &str) -> Result<Regex, String> {
+    let inner = text.strip_prefix('/').and_then(|inner| inner.rsplit_once('/'));
+    let (pattern, flags) = inner.ok_or("it is written between two slashes")?;
+    compiled(pattern, flags)
+}
+
+pub(crate) fn compiled(pattern: &str, flags: &str) -> Result<Regex, String> {
     if pattern.is_empty() {
         return Err("a regular expression has at least one character".to_owned());
     }

@@ -34,7 +34,12 @@ impl<'n> Expander<'n> {
         self.expand(&entry.key, &entry.value, &mut Vec::new(), problems)
     }
 
-    /// `over` laid above `base`: mappings are merged key by key, anything else is replaced. `None` when that grew beyond
+    /// A template or step of this name with its templates below it.
+    pub fn whole(&mut self, name: &str, node: &Node, problems: &mut Problems<'_>) -> Option<Rc<Node>> {
+        self.expand(name, node, &mut Vec::new(), problems)
+    }
+
+    /// `over` laid above `base`, as [`merge`] does. `None` when that grew beyond
     /// all measure: that is noted.
     pub fn lay(&mut self, over: &Node, base: &Node, problems: &mut Problems<'_>) -> Option<Node> {
         self.weight = self.weight.saturating_add(weight(over)).saturating_add(weight(base));
@@ -112,7 +117,8 @@ impl<'n> Expander<'n> {
     }
 }
 
-fn merge(over: &Node, base: &Node) -> Node {
+/// `over` laid above `base`: mappings are merged key by key, anything else is replaced.
+pub(crate) fn merge(over: &Node, base: &Node) -> Node {
     let (Value::Map(upper), Value::Map(lower)) = (&over.value, &base.value) else {
         return over.clone();
     };

@@ -31,6 +31,11 @@ pub fn read(file: &str, text: &str) -> Result<BTreeMap<String, String>, Vec<Stri
     if problems.is_empty() { Ok(images) } else { Err(problems) }
 }
 
+/// Whether one of the operator's patterns lets an image in that is none of the table's.
+pub fn is_allowed(patterns: &[String], image: &str) -> bool {
+    patterns.iter().any(|pattern| globset::Glob::new(pattern).is_ok_and(|glob| glob.compile_matcher().is_match(image)))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

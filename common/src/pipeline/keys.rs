@@ -6,8 +6,8 @@ use super::fields::Keys;
 /// The top of a file, besides steps and templates.
 pub(crate) const FILE: Keys = Keys {
     of: "the file",
-    known: &["stages", "default", "variables", "workflow", ".pipelinex"],
-    planned: &["include", "spec"],
+    known: &["stages", "default", "variables", "workflow", "include", ".pipelinex"],
+    planned: &["spec"],
 };
 
 /// Keys that GitLab once had at the top of a file and now has in `default`.
@@ -54,16 +54,16 @@ pub(crate) const STEP: Keys = Keys {
         "tags",
         "interruptible",
         "cache",
+        "only",
+        "except",
     ],
     planned: &[
         "coverage",
         "environment",
-        "except",
         "hooks",
         "id_tokens",
         "identity",
         "manual_confirmation",
-        "only",
         "pages",
         "publish",
         "release",
@@ -201,6 +201,27 @@ pub(crate) const RULE: Keys = Keys {
     planned: &["start_in", "interruptible"],
 };
 
+/// `only` and `except` in their long form.
+pub(crate) const REFS: Keys =
+    Keys { of: "`only` and `except`", known: &["refs"], planned: &["variables", "changes", "kubernetes"] };
+
+/// An item of `include`.
+pub(crate) const INCLUDE: Keys = Keys {
+    of: "an item of `include`",
+    known: &["local", "rules", "inputs"],
+    planned: &["remote", "project", "template", "component", "file", "ref", "integrity", "cache"],
+};
+
+/// What stands before an included file.
+pub(crate) const SPEC_FILE: Keys = Keys { of: "what stands before the file", known: &["spec"], planned: &[] };
+
+/// `spec`.
+pub(crate) const SPEC: Keys = Keys { of: "`spec`", known: &["inputs"], planned: &["include", "component"] };
+
+/// An input of an included file.
+pub(crate) const INPUT: Keys =
+    Keys { of: "an input", known: &["default", "type", "options", "regex", "description"], planned: &["rules"] };
+
 /// A rule of `workflow`.
 pub(crate) const WORKFLOW_RULE: Keys = Keys {
     of: "a rule of `workflow`",
@@ -224,7 +245,13 @@ pub(crate) const WITHOUT_EFFECT: &[(&str, &str)] = &[
 /// What to write in place of a key that GitLab has, and that is not supported.
 pub(crate) fn instead_of(key: &str) -> Option<&'static str> {
     Some(match key {
-        "only" | "except" => "write `rules:`, such as `rules: [{if: '$CI_COMMIT_BRANCH == \"main\"'}]`",
+        "kubernetes" | "changes" => {
+            "write `rules:`, which says for which branches, files and variables a step is there"
+        }
+        "remote" | "project" | "template" | "component" => {
+            "copy the file into the project, and include it with `local`: nothing is fetched to make a plan"
+        }
+        "spec" => "it is for a file that another one includes",
         "trigger" => "one job has one pipeline: write the steps of the other into this file",
         "retry" => "repeat the command in the script: `for try in 1 2 3; do COMMAND && break; done`",
         "environment" | "release" | "pages" => "nothing is deployed from here: leave it out, and do so in the script",
@@ -234,7 +261,6 @@ pub(crate) fn instead_of(key: &str) -> Option<&'static str> {
         "start_in" => "leave it out: a step runs as soon as it may",
         "dotenv" => "write the file among `paths`, and read it in the later script: `. ./values.env`",
         "untracked" => "name what is kept with `paths`",
-        "include" => "write the steps of the other file into this one",
         _ => return None,
     })
 }

@@ -14,9 +14,12 @@ mod expr;
 mod extends;
 mod fields;
 pub mod images;
+mod include;
+mod inputs;
 mod keys;
 mod matrix;
 pub mod model;
+mod only;
 mod order;
 mod ours;
 pub mod own;
@@ -24,6 +27,8 @@ mod parse;
 pub mod plan;
 mod problems;
 pub mod project;
+mod reference;
+
 mod resolve;
 mod rules;
 pub mod select;
@@ -74,6 +79,11 @@ pub fn read(file: &str, text: &str) -> Result<Pipeline, Rejected> {
 pub fn compile(file: &str, text: &str, trust: Trust, context: &Context) -> Result<Compiled, Rejected> {
     let mut problems = problems::Problems::new(file, text);
     let root = yaml::parse(text, &mut problems);
+    let was_good = problems.is_empty();
+    let root = root.map(|root| include::laid_below(root, file, context, &mut problems));
+    // What is missing because a file could not be included is not to blame.
+    let root = root.filter(|_| !was_good || problems.is_empty());
+    let root = root.and_then(|root| reference::resolved(root, &mut problems));
     let raw = root.as_ref().and_then(|root| parse::read(root, trust, &mut problems));
     let name = raw.as_ref().and_then(|raw| raw.name.clone());
     let raw = raw.and_then(|raw| expand::expand(raw, trust, context, &mut problems));

@@ -9,9 +9,11 @@ const EXCERPT_CHARS: usize = 120;
 /// The longest name repeated in a message, in characters.
 const QUOTED_CHARS: usize = 80;
 
-/// A place in the file.
+/// A place in a file.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) struct Place {
+    /// Which file: 0 is the one that was asked about, the others are included.
+    pub file: u32,
     pub line: u32,
     pub column: u32,
     /// Characters to mark, at least one.
@@ -25,10 +27,17 @@ pub(crate) struct At<T> {
     pub at: Place,
 }
 
-/// The problems of one file.
-pub(crate) struct Problems<'a> {
-    file: &'a str,
+/// A file that is read.
+struct Source<'a> {
+    name: &'a str,
     lines: Vec<&'a str>,
+}
+
+/// The problems of one file, and of those that it includes.
+pub(crate) struct Problems<'a> {
+    files: Vec<Source<'a>>,
+    /// The file that is being parsed: places of its syntax do not know it.
+    current: u32,
     found: Vec<(Place, Diagnostic)>,
 }
 
@@ -41,7 +50,26 @@ pub(crate) struct Noted<'p, 'a> {
 
 impl<'a> Problems<'a> {
     pub fn new(file: &'a str, text: &'a str) -> Self {
-        Self { file, lines: text.lines().collect(), found: Vec::new() }
+        let files = vec![Source { name: file, lines: text.lines().collect() }];
+        Self { files, current: 0, found: Vec::new() }
+    }
+
+    /// Parses a further file: what is noted meanwhile is of that. `work` gets its number.
+    pub fn within<T>(&mut self, name: &'a str, text: &'a str, work: impl FnOnce(u32, &mut Self) -> T) -> T {
+        self.files.push(Source { name, lines: text.lines().collect() });
+        let file = u32::try_from(self.files.len() - 1).unwrap_or(u32::MAX);
+        let before = std::mem::replace(&mut self.current, file);
+        let done = work(file, self);
+        self.current = before;
+        done
+    }
+
+    fn source(&self, at: Place) -> &Source<'a> {
+        self.files.get(at.file as usize).unwrap_or(&self.files[0])
+    }
+
+    fn line(&self, at: Place) -> Option<&'a str> {
+        (at.line as usize).checked_sub(1).and_then(|index| self.source(at).lines.get(index)).copied()
     }
 
     /// Notes a problem that refuses the file.
@@ -55,6 +83,7 @@ impl<'a> Problems<'a> {
     }
 
     fn note(&mut self, severity: Severity, code: Code, at: Place, message: String) -> Noted<'_, 'a> {
+        let at = Place { file: at.file.max(self.current), ..at };
         let known = self.found.iter().any(|(p, d)| *p == at && d.code == code && d.message == message);
         if known || self.found.len() >= PROBLEMS_MAX {
             return Noted { problems: self, index: None };
@@ -62,7 +91,7 @@ impl<'a> Problems<'a> {
         let diagnostic = Diagnostic {
             code,
             severity,
-            file: self.file.to_owned(),
+            file: self.source(at).name.to_owned(),
             line: at.line,
             column: at.column,
             excerpt: self.excerpt(at),
@@ -98,8 +127,7 @@ impl<'a> Problems<'a> {
 
     /// The place of a character inside of a scalar that is written in one line, with or without quotes; else that of the scalar.
     pub fn inside(&self, at: Place, text: &str, character: usize) -> Place {
-        let line =
-            (at.line as usize).checked_sub(1).and_then(|index| self.lines.get(index)).copied().unwrap_or_default();
+        let line = self.line(at).unwrap_or_default();
         let written: String = line.chars().skip((at.column as usize).saturating_sub(1)).collect();
         let begins = if written.starts_with(text) {
             0
@@ -113,7 +141,7 @@ impl<'a> Problems<'a> {
     }
 
     fn excerpt(&self, at: Place) -> String {
-        let Some(line) = (at.line as usize).checked_sub(1).and_then(|index| self.lines.get(index)) else {
+        let Some(line) = self.line(at) else {
             return String::new();
         };
         let column = (at.column as usize).saturating_sub(1);
@@ -158,8 +186,13 @@ impl Noted<'_, '_> {
     /// Points to a further place.
     pub fn also(self, at: Place, message: impl Into<String>) -> Self {
         if let Some(index) = self.index {
+            let at = Place { file: at.file.max(self.problems.current), ..at };
             let excerpt = self.problems.excerpt(at);
-            let note = Note { line: at.line, column: at.column, excerpt, message: message.into() };
+            let mut message = message.into();
+            if self.problems.found[index].0.file != at.file {
+                message = format!("in {}: {message}", self.problems.source(at).name);
+            }
+            let note = Note { line: at.line, column: at.column, excerpt, message };
             self.problems.found[index].1.notes.push(note);
         }
         self

@@ -177,7 +177,7 @@ fn exists(patterns: &[At<String>], variables: &BTreeMap<String, String>, files: 
 }
 
 /// What GitLab itself puts in: a variable that it does not know stays as it is written.
-fn known_variables(text: &str, variables: &BTreeMap<String, String>) -> String {
+pub(crate) fn known_variables(text: &str, variables: &BTreeMap<String, String>) -> String {
     let mut names: Vec<&String> = variables.keys().collect();
     names.sort_by_key(|name| std::cmp::Reverse(name.len()));
     names.into_iter().fold(text.to_owned(), |text, name| {

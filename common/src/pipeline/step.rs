@@ -8,6 +8,7 @@ use super::{
     keys,
     matrix::{self, Parallel, Row},
     model::{AllowFailure, Artifacts, ArtifactsWhen, When},
+    only::{self, Refs},
     ours::Ours,
     problems::{At, Problems, quoted},
     rules::{self, RawRule},
@@ -39,6 +40,8 @@ pub(crate) struct RawStep {
     pub needs: Option<Vec<RawNeed>>,
     pub dependencies: Option<Vec<At<String>>>,
     pub rules: Option<Vec<RawRule>>,
+    /// `only` and `except`.
+    pub refs: Option<Refs>,
     pub parallel: Option<Parallel>,
     /// `None`: it does not say.
     pub when: Option<When>,
@@ -118,6 +121,7 @@ pub(crate) fn read(name: At<String>, node: &Node, ours: Ours, problems: &mut Pro
         needs: node.get("needs").and_then(|node| read_needs(node, problems)),
         dependencies: node.get("dependencies").and_then(|node| read_dependencies(node, problems)),
         rules,
+        refs: only::read(node, problems),
         parallel: node.get("parallel").and_then(|node| matrix::read(node, problems)),
         when,
         allow_failure: node.get("allow_failure").and_then(|n| read_allow_failure(n, problems)),

@@ -12,7 +12,8 @@ use super::{
 pub(super) fn note(error: &Error, text: &str, problems: &mut Problems<'_>) {
     let mut error = error.without_snippet();
     // Of a fault inside an alias, the place where the alias is used.
-    let at = error.location().map_or(Place { line: 1, column: 1, width: 1 }, |location| place(&location, None));
+    let at =
+        error.location().map_or(Place { file: 0, line: 1, column: 1, width: 1 }, |location| place(&location, None));
     while let Error::AliasError { error: inner, .. } = error {
         error = inner.without_snippet();
     }
@@ -38,10 +39,7 @@ pub(super) fn note(error: &Error, text: &str, problems: &mut Problems<'_>) {
 }
 
 fn note_message(message: &str, at: Place, text: &str, problems: &mut Problems<'_>) {
-    if message.starts_with("unsupported tag `!reference`") {
-        let noted = problems.error(Code::NotSupported, at, "`!reference` is not supported yet");
-        noted.help("use an anchor (`&name`, `*name`) or `extends`");
-    } else if let Some(tab) = tab_to_blame(message, at, text) {
+    if let Some(tab) = tab_to_blame(message, at, text) {
         problems
             .error(Code::InvalidYaml, tab, "a tab in the indentation; YAML accepts only spaces there")
             .help("replace the tab by spaces");
@@ -72,7 +70,7 @@ fn tab_in_indent(text: &str, line: u32) -> Option<Place> {
     let content = text.lines().nth((line as usize).checked_sub(1)?)?;
     let indent = content.chars().take_while(|c| c.is_whitespace());
     let column = indent.enumerate().find(|(_, c)| *c == '\t')?.0;
-    Some(Place { line, column: u32::try_from(column).ok()? + 1, width: 1 })
+    Some(Place { file: 0, line, column: u32::try_from(column).ok()? + 1, width: 1 })
 }
 
 /// The innermost bracket that stands open where the parser gave up. A hint only: it looks at brackets where YAML would
@@ -102,6 +100,7 @@ fn open_bracket(text: &str, end: Place) -> Option<(char, Place)> {
         }
     }
     let (bracket, row, column) = open.pop()?;
-    let place = Place { line: u32::try_from(row).ok()? + 1, column: u32::try_from(column).ok()? + 1, width: 1 };
+    let place =
+        Place { file: 0, line: u32::try_from(row).ok()? + 1, column: u32::try_from(column).ok()? + 1, width: 1 };
     Some((bracket, place))
 }

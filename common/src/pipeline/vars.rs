@@ -180,6 +180,11 @@ fn kept(name: &str) -> Option<String> {
     SET_BY_THE_WORKER.contains(&name).then(|| format!("${{{name}}}"))
 }
 
+/// Whether something in the text is left for the worker to put in.
+pub fn is_left_to_the_worker(text: &str) -> bool {
+    SET_BY_THE_WORKER.iter().any(|name| text.contains(&format!("${{{name}}}")))
+}
+
 /// Puts the worker's own values in, where the plan has left `${NAME}` for it.
 pub fn complete(text: &str, values: &BTreeMap<String, String>) -> String {
     values.iter().fold(text.to_owned(), |text, (name, value)| text.replace(&format!("${{{name}}}"), value))

@@ -4,7 +4,7 @@
 use std::fmt;
 
 use serde::de::{Deserialize, Deserializer, MapAccess, SeqAccess, Visitor};
-use serde_saphyr::{Location, Options, Spanned, options::DuplicateKeyPolicy};
+use serde_saphyr::{Location, Options, Spanned, Tagged, options::DuplicateKeyPolicy};
 
 use super::{
     diagnostic::Code,
@@ -18,6 +18,9 @@ pub(crate) const FILE_BYTES_MAX: usize = 512 * 1024;
 const NODES_MAX: usize = 50_000;
 /// The deepest nesting.
 const DEPTH_MAX: usize = 32;
+
+/// The tag of a reference; and the key of the mapping of one entry that such a node is in the tree.
+pub(crate) const REFERENCE: &str = "!reference";
 
 /// One node of the tree.
 #[derive(Clone, Debug)]
@@ -67,6 +70,24 @@ impl Node {
         self.entries().iter().find(|entry| entry.key == key).map(|entry| &entry.value)
     }
 
+    /// The same as a piece of another file.
+    pub fn of_file(mut self, file: u32) -> Self {
+        self.at.file = file;
+        self.value = match self.value {
+            Value::List(items) => Value::List(items.into_iter().map(|item| item.of_file(file)).collect()),
+            Value::Map(entries) => {
+                let moved = |entry: Entry| Entry {
+                    key: entry.key,
+                    key_at: Place { file, ..entry.key_at },
+                    value: entry.value.of_file(file),
+                };
+                Value::Map(entries.into_iter().map(moved).collect())
+            }
+            other => other,
+        };
+        self
+    }
+
     /// What it is, in the words of a message.
     pub fn describe(&self) -> &'static str {
         match &self.value {
@@ -82,13 +103,13 @@ impl Node {
 
 /// Reads the text; what is wrong with it as YAML is noted.
 pub(crate) fn parse(text: &str, problems: &mut Problems<'_>) -> Option<Node> {
-    let start = Place { line: 1, column: 1, width: 1 };
+    let start = Place { file: 0, line: 1, column: 1, width: 1 };
     if text.len() > FILE_BYTES_MAX {
         let message = format!("the file has {} bytes, the limit is {FILE_BYTES_MAX}", text.len());
         problems.error(Code::TooLarge, start, message);
         return None;
     }
-    match serde_saphyr::from_str_with_options::<Spanned<Raw>>(text, options()) {
+    match serde_saphyr::from_str_with_options::<Spanned<Tagged<Raw>>>(text, options()) {
         Ok(raw) => Some(Converter { text, problems }.node(raw)),
         Err(error) => {
             syntax::note(&error, text, problems);
@@ -110,7 +131,8 @@ fn options() -> Options {
         // The only policy under which both entries reach us: the duplicates are found and reported below.
         duplicate_keys: DuplicateKeyPolicy::LastWins,
         strict_booleans: true,
-        reject_unsupported_tags: true,
+        // They are refused below, but for the one that is GitLab's.
+        reject_unsupported_tags: false,
         with_snippet: false,
     }
 }
@@ -120,9 +142,12 @@ enum Raw {
     Text(String),
     Bool(bool),
     Number(String),
-    List(Vec<Spanned<Raw>>),
-    Map(Vec<(Spanned<String>, Spanned<Raw>)>),
+    List(Vec<Spanned<Tagged<Raw>>>),
+    Map(Vec<Pair>),
 }
+
+/// A key and its value, as they are read.
+type Pair = (Spanned<Tagged<String>>, Spanned<Tagged<Raw>>);
 
 struct Converter<'t, 'p, 'a> {
     text: &'t str,
@@ -130,10 +155,11 @@ struct Converter<'t, 'p, 'a> {
 }
 
 impl Converter<'_, '_, '_> {
-    fn node(&mut self, raw: Spanned<Raw>) -> Node {
+    fn node(&mut self, raw: Spanned<Tagged<Raw>>) -> Node {
         let written = written(self.text, &raw.defined);
         let mut at = place(&raw.defined, written);
-        let value = match raw.value {
+        let Tagged(raw, tag) = raw.value;
+        let value = match raw {
             Raw::Null => Value::Null,
             Raw::Text(text) => self.scalar(text, Kind::Text, at),
             Raw::Bool(value) => {
@@ -147,7 +173,20 @@ impl Converter<'_, '_, '_> {
         if matches!(value, Value::List(_) | Value::Map(_)) {
             at.width = 1;
         }
-        Node { at, value }
+        let node = Node { at, value };
+        if tag.as_deref() == Some(REFERENCE) {
+            let entry = Entry { key: REFERENCE.to_owned(), key_at: at, value: node };
+            return Node { at, value: Value::Map(vec![entry]) };
+        }
+        self.check_tag(tag.as_deref(), at);
+        node
+    }
+
+    /// YAML's own tags say what is so anyway; a local one means nothing here.
+    fn check_tag(&mut self, tag: Option<&str>, at: Place) {
+        if let Some(tag) = tag.filter(|tag| *tag != "!" && !tag.starts_with("tag:yaml.org,2002:")) {
+            self.problems.error(Code::InvalidYaml, at, format!("unsupported tag {}", quoted(tag)));
+        }
     }
 
     fn scalar(&mut self, text: String, kind: Kind, at: Place) -> Value {
@@ -157,12 +196,14 @@ impl Converter<'_, '_, '_> {
         Value::Scalar { text, kind }
     }
 
-    fn entries(&mut self, pairs: Vec<(Spanned<String>, Spanned<Raw>)>) -> Vec<Entry> {
+    fn entries(&mut self, pairs: Vec<Pair>) -> Vec<Entry> {
         let mut entries: Vec<Entry> = Vec::with_capacity(pairs.len());
         let mut places = std::collections::HashMap::new();
         for (key, value) in pairs {
             let key_at = place(&key.defined, written(self.text, &key.defined));
-            let entry = Entry { key: key.value, key_at, value: self.node(value) };
+            let Tagged(key, tag) = key.value;
+            self.check_tag(tag.as_deref(), key_at);
+            let entry = Entry { key, key_at, value: self.node(value) };
             match places.get(&entry.key) {
                 None => {
                     places.insert(entry.key.clone(), key_at);
@@ -190,7 +231,7 @@ fn written<'t>(text: &'t str, location: &Location) -> Option<&'t str> {
 pub(super) fn place(location: &Location, written: Option<&str>) -> Place {
     let width = written.and_then(|w| w.lines().next()).map_or(1, |line| line.chars().count().max(1));
     let small = |number: u64| u32::try_from(number).unwrap_or(u32::MAX).max(1);
-    Place { line: small(location.line()), column: small(location.column()), width: small(width as u64) }
+    Place { file: 0, line: small(location.line()), column: small(location.column()), width: small(width as u64) }
 }
 
 impl<'de> Deserialize<'de> for Raw {

@@ -132,7 +132,7 @@ impl JobSteps {
 /// Whose fault an error is: a reason for the step, or something that ends our hold on the job (`None`: somebody else's now).
 pub(super) fn failure(error: StepError) -> Result<Stop, Option<RunError>> {
     match error {
-        StepError::NoImage { .. } | StepError::Unstartable { .. } => {
+        StepError::NoImage { .. } | StepError::ImageNotAllowed { .. } | StepError::Unstartable { .. } => {
             Ok(Stop::new(Reason::ImageUnavailable, error.to_string()))
         }
         StepError::Engine(engine) if engine.is_unreachable() => Err(Some(engine.into())),

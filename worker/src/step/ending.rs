@@ -75,14 +75,23 @@ pub enum StepError {
     #[error(transparent)]
     Engine(#[from] EngineError),
     /// The image is not there.
-    #[error(
-        "the runner image {image} is not there and cannot be pulled ({cause}): build it with `make images`, or name another with PIPELINEX_IMAGES"
-    )]
+    #[error("the image {image} is not there and cannot be pulled ({cause}): {}", what_helps(image))]
     NoImage {
         /// Which image.
         image: String,
         /// What pulling it said.
         cause: String,
+    },
+    /// The operator lets nobody use this image.
+    #[error(
+        "the image {image} may not be used here: it is none of the operator's ({known}), and no pattern of --allowed-images fits it; \
+         name one of those, or ask the operator to let it in"
+    )]
+    ImageNotAllowed {
+        /// Which image.
+        image: String,
+        /// The names of the operator's table.
+        known: String,
     },
     /// The engine could not start the container's first program.
     #[error("the image {image} cannot be started: {cause}")]
@@ -101,6 +110,22 @@ pub enum StepError {
     /// Somebody else holds the job now.
     #[error("another worker holds the job")]
     NotMine,
+}
+
+/// What helps where an image is not there: our own are built, and all others come from a registry.
+fn what_helps(image: &str) -> &'static str {
+    if is_ours(image) {
+        "build it with `make images`, or name another with PIPELINEX_IMAGES"
+    } else {
+        "see whether its name and tag are right; `docker pull` on the engine's host says more, `docker login` there opens a private \
+         registry, and an image that `docker load` brought is not pulled"
+    }
+}
+
+/// Whether an image is one of those that `make images` builds. They are nobody's at a public registry: whoever took such a name there
+/// could run what they like.
+pub(crate) fn is_ours(image: &str) -> bool {
+    image.starts_with("pipelinex/")
 }
 
 impl StepError {
