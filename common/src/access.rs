@@ -82,6 +82,8 @@ pub enum Right {
     Retry,
     /// To make one at all, which is then theirs.
     Submit,
+    /// To decide about a finding.
+    Triage,
     /// To read what is about the server and no job: its numbers.
     Operate,
     /// To read and do everything, in every project.
@@ -90,7 +92,8 @@ pub enum Right {
 
 impl Right {
     /// All of them.
-    pub const ALL: [Self; 6] = [Self::See, Self::Cancel, Self::Retry, Self::Submit, Self::Operate, Self::Administer];
+    pub const ALL: [Self; 7] =
+        [Self::See, Self::Cancel, Self::Retry, Self::Submit, Self::Triage, Self::Operate, Self::Administer];
 }
 
 /// What an account is for. Each may do what those before it may.
@@ -126,7 +129,8 @@ impl Role {
         let least = match right {
             Right::See => Self::Viewer,
             Right::Submit | Right::Cancel | Right::Retry => Self::Submitter,
-            Right::Operate => Self::Operator,
+            // Whoever submits does not judge what is found in it.
+            Right::Triage | Right::Operate => Self::Operator,
             Right::Administer => Self::Admin,
         };
         self >= least
@@ -186,7 +190,7 @@ mod tests {
     #[test]
     fn each_role_may_do_what_those_before_it_may() {
         let rights = |role: Role| Right::ALL.into_iter().filter(|right| role.has(*right)).count();
-        assert_eq!(Role::ALL.map(rights), [1, 4, 5, 6]);
+        assert_eq!(Role::ALL.map(rights), [1, 4, 6, 7]);
         for role in Role::ALL {
             assert_eq!(role.as_str().parse(), Ok(role));
         }

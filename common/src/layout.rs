@@ -66,6 +66,11 @@ impl Layout {
         self.access().join("sessions")
     }
 
+    /// What people decided about findings, one file for each project.
+    pub fn triage(&self) -> PathBuf {
+        self.root.join(".triage")
+    }
+
     /// Who did what.
     pub fn audit(&self) -> PathBuf {
         self.root.join(".audit/audit.jsonl")

@@ -17,6 +17,12 @@ use crate::{
 pub struct Policy {
     /// From which severity on a finding fails its stage.
     pub fail_on: FailOn,
+    /// The same of those that the last run that passed had not.
+    #[serde(default)]
+    pub fail_on_new: FailOn,
+    /// Whether findings that somebody accepted fail nothing.
+    #[serde(default)]
+    pub pass_accepted: bool,
     /// Stages that every job runs, and that fail it where they cannot.
     pub require: BTreeSet<Switch>,
     /// Files that a required scan may leave unread.
@@ -75,6 +81,11 @@ impl FailOn {
         Self(Some(severity))
     }
 
+    /// Whether nothing is asked.
+    pub fn is_none(self) -> bool {
+        self.0.is_none()
+    }
+
     /// How many of these findings fail a stage, with the threshold; `None`: it passes.
     pub fn judge(self, counts: &FindingCounts) -> Option<(u64, Severity)> {
         let threshold = self.0?;
@@ -105,9 +116,14 @@ impl fmt::Display for FailOn {
 
 impl fmt::Display for Policy {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self.fail_on.0 {
-            None => f.write_str("findings fail nothing")?,
-            Some(_) => write!(f, "fail on {}", self.fail_on)?,
+        match (self.fail_on.0, self.fail_on_new.0) {
+            (None, None) => f.write_str("findings fail nothing")?,
+            (Some(_), None) => write!(f, "fail on {}", self.fail_on)?,
+            (None, Some(_)) => write!(f, "fail on new {}", self.fail_on_new)?,
+            (Some(_), Some(_)) => write!(f, "fail on {} and on new {}", self.fail_on, self.fail_on_new)?,
+        }
+        if self.pass_accepted {
+            f.write_str("; accepted ones pass")?;
         }
         let stages: Vec<_> = self.require.iter().map(Switch::stage).collect();
         if stages.is_empty() {
@@ -181,6 +197,9 @@ mod tests {
         let told = Policy { allow_unread, ..policy }.to_string();
         assert_eq!(told, "fail on high; requires SAST, SCA; may leave unread legacy/**");
         assert!(AllowUnread::new(["a[".to_owned()]).is_err());
+        let (fail_on_new, pass_accepted) = ("low".parse().unwrap(), true);
+        let new = Policy { fail_on_new, pass_accepted, ..Policy::default() };
+        assert_eq!(new.to_string(), "fail on new low; accepted ones pass; requires no stage");
         let lenient = Policy { allow_failing_tests: true, ..Policy::default() };
         assert_eq!(lenient.to_string(), "findings fail nothing; requires no stage; failing tests are allowed");
         assert_eq!(Policy::default().to_string(), "findings fail nothing; requires no stage");

@@ -123,6 +123,9 @@ pub struct SetAside {
     /// They say word for word what another says of the same place.
     #[serde(skip_serializing_if = "is_zero")]
     pub repeated: u64,
+    /// People decided that they are lived with, or are none, and that holds.
+    #[serde(skip_serializing_if = "is_zero")]
+    pub accepted: u64,
 }
 
 impl SetAside {
@@ -140,12 +143,13 @@ impl SetAside {
             absent: self.absent + other.absent,
             passed: self.passed + other.passed,
             repeated: self.repeated + other.repeated,
+            accepted: self.accepted + other.accepted,
         }
     }
 
     /// Those that a person should know of, in words: `2 suppressed, 1 undecided`. Empty where there are none.
     pub fn words(&self) -> String {
-        named(&[(self.suppressed, "suppressed"), (self.undecided, "undecided")])
+        named(&[(self.accepted, "accepted"), (self.suppressed, "suppressed"), (self.undecided, "undecided")])
     }
 }
 

@@ -4,6 +4,7 @@ mod cases;
 mod counts;
 pub mod cyclonedx;
 pub mod diff;
+pub mod export;
 mod fingerprint;
 pub mod junit;
 pub mod maven;
@@ -40,6 +41,17 @@ pub enum Severity {
 }
 
 impl Severity {
+    /// The word on the wire.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Info => "info",
+            Self::Low => "low",
+            Self::Medium => "medium",
+            Self::High => "high",
+            Self::Critical => "critical",
+        }
+    }
+
     /// The band of a CVSS score, as CVSS 3 draws them.
     pub fn of_cvss(score: f64) -> Self {
         match score {
@@ -82,6 +94,20 @@ pub struct Finding {
     /// A digest of the line it is on, without spaces, where that line could be read.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub context: Option<String>,
+}
+
+impl Finding {
+    /// Where it is, as people say it: a file with its line, a dependency, or an address.
+    pub fn place(&self) -> Option<String> {
+        let file = || {
+            let path = self.path.as_ref()?;
+            Some(self.line.map_or_else(|| path.clone(), |line| format!("{path}:{line}")))
+        };
+        match (&self.package, self.line) {
+            (Some(package), None) => Some(package.clone()),
+            _ => file().or_else(|| self.package.clone()).or_else(|| self.url.clone()),
+        }
+    }
 }
 
 /// More findings than anybody reads; a report with more of them is refused, since each costs memory and a place on disk.

@@ -9,6 +9,7 @@ mod ready;
 mod record;
 mod taken_up;
 mod watched;
+mod weighed;
 
 use std::{
     collections::BTreeMap,

@@ -10,7 +10,7 @@ use pipelinex_common::{
     coverage::Skipped,
     execution::{FindingCounts, StepRecord},
     pipeline::model::{Step, StepKind},
-    policy::{AllowUnread, FailOn},
+    policy::{AllowUnread, Policy},
     state::{Reason, StepState},
 };
 
@@ -235,7 +235,7 @@ pub fn apply(record: &mut StepRecord, collected: &Collected, voice: Voice) {
         }
         (_, _) => {
             if let Some(counts) = counted.filter(|_| record.status == StepState::Success) {
-                record.message = format!("passed with {} ({})", some(counts.total()), counts.words());
+                record.message = format!("passed with {} ({})", some(counts.total(), ""), counts.words());
             }
         }
     }
@@ -276,21 +276,48 @@ pub fn nothing_to_do(record: &mut StepRecord, collected: &Collected) {
     }
 }
 
+/// What the gate looks at of a step's findings.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Weighed {
+    /// Those that count.
+    pub all: FindingCounts,
+    /// Those of them that the last run that passed had not.
+    pub new: FindingCounts,
+    /// The number of that run; `None`: there is none, and all are new.
+    pub beside: Option<u64>,
+}
+
 /// Fails a step that succeeded, or whose failure would not count, for findings that the operator lets nobody pass with.
-pub fn gate(record: &mut StepRecord, fail_on: FailOn, allowed_to_fail: bool) {
-    if record.status == StepState::Canceled {
+pub fn gate(record: &mut StepRecord, weighed: &Weighed, policy: &Policy, allowed_to_fail: bool) {
+    if record.status == StepState::Canceled || record.findings.is_none() {
         return;
     }
-    let judged = record.findings.and_then(|findings| fail_on.judge(&findings));
-    if let Some((count, threshold)) = judged.filter(|_| record.status == StepState::Success || allowed_to_fail) {
-        let threshold = format!("{threshold:?}").to_lowercase();
+    if record.status != StepState::Success && !allowed_to_fail {
+        return;
+    }
+    let of_all = policy.fail_on.judge(&weighed.all).map(|(count, threshold)| {
+        let threshold = threshold.as_str();
+        format!("{} of severity {threshold} or above, and the operator's limit is {threshold}", some(count, ""))
+    });
+    let of_new = || {
+        let (count, threshold) = policy.fail_on_new.judge(&weighed.new)?;
+        let threshold = threshold.as_str();
+        let beside = match weighed.beside {
+            Some(run) => format!("that run #{run}, the last that passed, had not"),
+            None => "and no run of this project and branch passed before".to_owned(),
+        };
+        let new = some(count, "new ");
+        Some(format!(
+            "{new} of severity {threshold} or above {beside}; the operator's limit for new ones is {threshold}"
+        ))
+    };
+    if let Some(message) = of_all.or_else(of_new) {
         record.status = StepState::Failed;
         record.reason = Some(Reason::PolicyGate);
-        record.message =
-            format!("{} of severity {threshold} or above, and the operator's limit is {threshold}", some(count));
+        record.message = message;
     }
 }
 
-fn some(count: u64) -> String {
-    if count == 1 { "1 finding".to_owned() } else { format!("{count} findings") }
+fn some(count: u64, which: &str) -> String {
+    if count == 1 { format!("1 {which}finding") } else { format!("{count} {which}findings") }
 }

@@ -13,7 +13,7 @@ use pipelinex_common::{
     slug::Slug,
     stage::Switch,
     state::{JobState, Reason, StepState},
-    store::Job,
+    store::{Decision, Job, ProjectKey, Verdict},
 };
 use serde_json::{Value, json};
 use support::{World, story, text};
@@ -226,7 +226,53 @@ fn findings_at_the_operators_limit_fail_the_job_and_no_definition_allows_them() 
         world.config.policy.fail_on = "critical".parse().unwrap();
         let (_, end) = run_scan(world, &scan("", 0, &json!({}), 2)).await;
         assert_eq!(end.state, JobState::Succeeded);
+        new_and_accepted_findings(world).await;
     });
+}
+
+/// What a run that passed had stays, and what comes fails; what is accepted is told apart, and passes where the operator says so.
+async fn new_and_accepted_findings(world: &mut World) {
+    async fn found(world: &World, high: usize) -> (Job, Execution) {
+        let job = world.submit_with(&scan("", 0, &json!({}), high), &[], |metadata| {
+            metadata.pipeline.set(Switch::SAST, true);
+            "shop".clone_into(&mut metadata.project);
+        });
+        let end = world.run(&job).await;
+        (job, end)
+    }
+    world.config.policy = Policy::default();
+    assert_eq!(found(world, 1).await.1.state, JobState::Succeeded);
+    world.config.policy.fail_on_new = "high".parse().unwrap();
+    assert_eq!(found(world, 1).await.1.state, JobState::Succeeded, "what was there before");
+    let (job, end) = found(world, 2).await;
+    assert_eq!((end.state, end.reason), (JobState::Failed, Some(Reason::PolicyGate)), "{end:#?}");
+    assert!(step(&end, "SAST").message.starts_with("1 new finding of severity high or above that run #"), "{end:#?}");
+    assert_eq!(found(world, 2).await.1.state, JobState::Failed, "what was refused does not become old by that");
+
+    let metadata = job.metadata().unwrap();
+    let second = job.found_by("SAST", &Slug::of("SAST")).unwrap().remove(1);
+    let decision = Decision {
+        fingerprint: second.fingerprint,
+        verdict: Verdict::Accepted,
+        reason: "no danger here".to_owned(),
+        who: "ada".to_owned(),
+        at: jiff::Timestamp::now(),
+        until: None,
+        about: second.rule,
+    };
+    assert!(world.store.decide(&ProjectKey::of(&metadata), decision.clone()).unwrap());
+    let (_, end) = found(world, 2).await;
+    assert_eq!(end.state, JobState::Failed, "the operator did not say that this passes");
+    let counts = step(&end, "SAST").findings.unwrap();
+    assert_eq!((counts.high, counts.set_aside.accepted), (1, 1));
+    world.config.policy.pass_accepted = true;
+    assert_eq!(found(world, 2).await.1.state, JobState::Succeeded);
+    let expired = Decision { until: Some(jiff::Timestamp::UNIX_EPOCH), ..decision };
+    assert!(world.store.decide(&ProjectKey::of(&metadata), expired).unwrap());
+    let (_, end) = found(world, 3).await;
+    let counts = step(&end, "SAST").findings.unwrap();
+    assert_eq!((end.state, counts.high, counts.set_aside.accepted), (JobState::Failed, 3, 0), "it counts again");
+    assert!(step(&end, "SAST").message.starts_with("2 new findings"), "also as a new one: {end:#?}");
 }
 
 #[test]

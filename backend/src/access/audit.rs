@@ -27,6 +27,8 @@ impl Wish {
             "login" => "sign in",
             "logout" => "sign out",
             _ if path == "/jobs" && *method == Method::POST => "submit",
+            "accept" => "accept finding",
+            "revoke" => "take back",
             "precheck" | "check" | "detect" => "check",
             _ => "see",
         };

@@ -39,6 +39,7 @@ const SEE: Need = Need::Right(Right::See);
 const SUBMIT: Need = Need::Right(Right::Submit);
 const CANCEL: Need = Need::Right(Right::Cancel);
 const RETRY: Need = Need::Right(Right::Retry);
+const TRIAGE: Need = Need::Right(Right::Triage);
 
 /// All of them.
 pub const TABLE: &[Row] = &[
@@ -58,6 +59,9 @@ pub const TABLE: &[Row] = &[
     post("/api/jobs/{id}/retry", RETRY),
     get("/api/jobs/{id}/reports", SEE),
     get("/api/jobs/{id}/findings", SEE),
+    post("/api/jobs/{id}/findings/{fingerprint}/accept", TRIAGE),
+    post("/api/jobs/{id}/findings/{fingerprint}/revoke", TRIAGE),
+    get("/api/jobs/{id}/accepted", SEE),
     get("/api/jobs/{id}/tests", SEE),
     get("/api/jobs/{id}/artifacts", SEE),
     get("/api/jobs/{id}/artifacts/{step}/{*path}", SEE),
@@ -77,6 +81,7 @@ pub const TABLE: &[Row] = &[
     get("/jobs/{id}/tests", SEE),
     post("/jobs/{id}/again", RETRY),
     post("/jobs/{id}/cancel", CANCEL),
+    post("/jobs/{id}/accept", TRIAGE),
     get("/login", Need::Nothing),
     post("/login", Need::Nothing),
     post("/logout", Need::Nothing),
@@ -123,6 +128,7 @@ fn verb(right: Right) -> &'static str {
         Right::Cancel => "cancel jobs",
         Right::Retry => "run jobs again",
         Right::Submit => "submit",
+        Right::Triage => "decide about findings",
         Right::Operate => "see how the server does",
         Right::Administer => "administer the server",
     }

@@ -8,21 +8,28 @@ use std::cmp::Reverse;
 use axum::{
     Json,
     extract::{Query, State, rejection::QueryRejection},
+    http::header,
+    response::{IntoResponse, Response},
 };
+use jiff::Timestamp;
 use pipelinex_common::{
     baseline::{self, Against, Baseline, Past},
     execution::{Execution, FindingCounts},
-    findings::{self, Finding, Severity, diff::Standing},
+    findings::{
+        self, Finding, SetAside, Severity,
+        diff::Standing,
+        export::{self, Format, Row},
+    },
     id::JobId,
     metadata::Metadata,
     slug::Slug,
     state::JobState,
-    store::{Job, JobView, Store, StoreError},
+    store::{Job, JobView, ProjectKey, Store, StoreError},
 };
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::path::JobPath;
+use super::{path::JobPath, triage::DecisionRow};
 use crate::{access::Principal, app::App, error::ApiError};
 
 /// The most findings of an answer; the worst are in it.
@@ -34,6 +41,9 @@ const SEVERITIES: [&str; 5] = ["critical", "high", "medium", "low", "info"];
 pub struct FindingsPage {
     job_id: JobId,
     state: JobState,
+    /// When that was so.
+    #[serde(skip)]
+    at: Timestamp,
     /// Whether no more will be found.
     complete: bool,
     /// How many there are by severity of those that were asked for, also those that are left out of a long list.
@@ -87,6 +97,16 @@ pub struct FindingRow {
     pub state: Standing,
     #[serde(flatten)]
     pub finding: Finding,
+    /// What somebody decided about it, also where that holds no longer.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub decision: Option<DecisionRow>,
+}
+
+impl FindingRow {
+    /// Whether it is set aside by a decision that holds.
+    pub fn is_accepted(&self) -> bool {
+        self.decision.as_ref().is_some_and(|row| !row.expired)
+    }
 }
 
 /// A step whose findings cannot be read, and why.
@@ -107,6 +127,8 @@ pub struct Wish {
     state: Option<String>,
     /// The job to compare with.
     baseline: Option<String>,
+    /// Json, or a format of others.
+    format: Option<String>,
 }
 
 /// Which findings are wanted; of what is not named, all.
@@ -176,7 +198,7 @@ pub async fn findings(
     who: Principal,
     JobPath(id): JobPath,
     wish: Result<Query<Wish>, QueryRejection>,
-) -> Result<Json<FindingsPage>, ApiError> {
+) -> Result<Response, ApiError> {
     let malformed = || ApiError::Malformed {
         code: "query",
         detail: "the query takes severity, stage, tool and state, each once, as lists with commas, and baseline"
@@ -184,7 +206,45 @@ pub async fn findings(
     };
     let Query(wish) = wish.map_err(|_| malformed())?;
     let store = app.store.clone();
-    Ok(Json(app.read_job(&who, id, move |job| gather_wanted(&store, job, &wish)).await?))
+    let format = format_of(wish.format.as_deref())?;
+    let (page, metadata) = app
+        .read_job(&who, id, move |job| {
+            Ok((gather_wanted(&store, job, &wish)?, job.metadata().map_err(ApiError::broken)?))
+        })
+        .await?;
+    Ok(match format {
+        None => Json(page).into_response(),
+        Some(format) => exported(&page, &metadata, format),
+    })
+}
+
+/// The format of others that is asked for; `None`: our own.
+fn format_of(text: Option<&str>) -> Result<Option<Format>, ApiError> {
+    let Some(text) = text.filter(|text| *text != "json") else { return Ok(None) };
+    let known = Format::ALL.into_iter().find(|format| format.as_str() == text);
+    let all: Vec<String> = ["json"].into_iter().chain(Format::ALL.map(Format::as_str)).map(str::to_owned).collect();
+    known.map(Some).ok_or_else(|| unknown("format", &all))
+}
+
+/// The findings as a file in a format of others.
+fn exported(page: &FindingsPage, metadata: &Metadata, format: Format) -> Response {
+    let title = format!("{} #{}", metadata.project, metadata.run_number);
+    let rows = page.findings.iter().chain(&page.fixed).map(|row| Row {
+        stage: &row.stage,
+        state: row.state,
+        finding: &row.finding,
+        accepted: row.decision.as_ref().filter(|_| row.is_accepted()).map(|known| known.decision.reason.as_str()),
+    });
+    let sheet = export::Sheet {
+        title: &title,
+        beside: page.baseline.as_ref().map(|run| format!("#{}", run.run_number)),
+        at: &page.at.strftime("%Y-%m-%dT%H:%M:%S").to_string(),
+        version: env!("CARGO_PKG_VERSION"),
+        rows: rows.collect(),
+    };
+    let name = format!("attachment; filename=\"findings-{}.{}\"", page.job_id, format.extension());
+    let headers = [(header::CONTENT_TYPE, format.media_type().to_owned()), (header::CONTENT_DISPOSITION, name)];
+    (headers, format.write(&sheet)).into_response()
 }
 
 /// All findings of a job so far, the worst first.
@@ -199,13 +259,18 @@ fn gather_wanted(store: &Store, job: &Job, wish: &Wish) -> Result<FindingsPage, 
     let JobView { metadata, execution, .. } = job.view().map_err(ApiError::broken)?;
     let filter = wish.check(&execution)?;
     let past = past_of(store, &metadata, &execution, filter.against)?;
+    let (triage, now) = (store.triage(&ProjectKey::of(&metadata))?, Timestamp::now());
     let mut sheet = Sheet::default();
     for (stage, record) in execution.stages.iter().filter(|(name, _)| filter.wants_stage(name)) {
         for (step, counted) in record.steps.iter().filter_map(|(step, record)| Some((step, record.findings?))) {
-            let set_aside = counted.set_aside;
+            // What is accepted is counted as it is now, and not as it was when the job ran.
+            let set_aside = SetAside { accepted: 0, ..counted.set_aside };
             sheet.counts = sheet.counts.plus(&FindingCounts { set_aside, ..FindingCounts::default() });
             match job.found_by(stage, step) {
-                Ok(found) => sheet.take(&filter, &past, stage, step, found),
+                Ok(found) => {
+                    let decided = |mark: &str| triage.about(mark).cloned().map(|known| DecisionRow::at(now, known));
+                    sheet.take(&filter, &past, (stage, step), found, decided);
+                }
                 Err(reason) => sheet.unreadable.push(Unreadable { stage: stage.clone(), step: step.clone(), reason }),
             }
         }
@@ -216,10 +281,12 @@ fn gather_wanted(store: &Store, job: &Job, wish: &Wish) -> Result<FindingsPage, 
         rows.sort_by_key(|row| Reverse(row.finding.severity));
         rows.truncate(FINDINGS_MAX);
     }
+    let at = execution.finished_at.unwrap_or(execution.updated_at);
     let (state, complete, baseline) = (execution.state, execution.state.is_final(), past.runs.into_iter().next());
     Ok(FindingsPage {
         job_id: job.id(),
         state,
+        at,
         complete,
         counts,
         baseline,
@@ -261,8 +328,18 @@ struct Sheet {
 }
 
 impl Sheet {
-    fn take(&mut self, filter: &Filter, past: &Past, stage: &str, step: &Slug, found: Vec<Finding>) {
-        let row = |finding, state| FindingRow { stage: stage.to_owned(), step: step.clone(), state, finding };
+    fn take(
+        &mut self,
+        filter: &Filter,
+        past: &Past,
+        (stage, step): (&str, &Slug),
+        found: Vec<Finding>,
+        decided: impl Fn(&str) -> Option<DecisionRow>,
+    ) {
+        let row = |finding: Finding, state| {
+            let decision = decided(&finding.fingerprint);
+            FindingRow { stage: stage.to_owned(), step: step.clone(), state, finding, decision }
+        };
         let beside = past.compare(step, &found);
         let gone = beside.fixed.into_iter().cloned().map(|finding| (finding, Standing::Fixed));
         let here = found.into_iter().zip(beside.compared.standings);
@@ -271,12 +348,17 @@ impl Sheet {
             if !filter.wants(&finding, state) {
                 continue;
             }
+            let row = row(finding, state);
             if state == Standing::Fixed {
-                self.fixed.push(row(finding, state));
-            } else {
-                self.counts = self.counts.plus(&findings::count(std::slice::from_ref(&finding)));
-                self.rows.push(row(finding, state));
+                self.fixed.push(row);
+                continue;
             }
+            if row.is_accepted() {
+                self.counts.set_aside.accepted += 1;
+            } else {
+                self.counts = self.counts.plus(&findings::count(std::slice::from_ref(&row.finding)));
+            }
+            self.rows.push(row);
         }
     }
 }

@@ -24,6 +24,7 @@ pub(crate) mod rows;
 pub(crate) mod sse;
 pub(crate) mod status;
 pub(crate) mod test_cases;
+pub(crate) mod triage;
 mod upload;
 pub(crate) mod whoami;
 
@@ -66,6 +67,9 @@ pub fn router(app: App) -> Result<Router, Unruled> {
         .post("/api/jobs/{id}/retry", retry::retry)
         .get("/api/jobs/{id}/reports", reports::reports)
         .get("/api/jobs/{id}/findings", findings::findings)
+        .post("/api/jobs/{id}/findings/{fingerprint}/accept", triage::accept)
+        .post("/api/jobs/{id}/findings/{fingerprint}/revoke", triage::revoke)
+        .get("/api/jobs/{id}/accepted", triage::accepted)
         .get("/api/jobs/{id}/tests", test_cases::tests)
         .get("/api/jobs/{id}/artifacts", artifacts::list)
         .get("/api/jobs/{id}/artifacts/{step}/{*path}", artifacts::download)

@@ -24,6 +24,18 @@ pub struct ArtifactPath {
     pub path: String,
 }
 
+/// The job and the finding of a path; the latter by its fingerprint, or the beginning of it.
+pub struct FindingPath(pub JobId, pub String);
+
+impl<S: Send + Sync> FromRequestParts<S> for FindingPath {
+    type Rejection = ApiError;
+
+    async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, ApiError> {
+        let id = parameter(parts, state, "id").await?.parse()?;
+        Ok(Self(id, parameter(parts, state, "fingerprint").await?))
+    }
+}
+
 /// The job and the stage of a path; the stage in any letter case.
 pub struct StagePath(pub JobId, pub String);
 

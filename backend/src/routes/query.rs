@@ -12,7 +12,7 @@ use crate::{error::ApiError, web};
 const TAKEN: [(&str, &[&str]); 11] = [
     ("/login", &["to"]),
     ("/api/jobs", &["state", "project", "limit", "cursor"]),
-    ("/api/jobs/{id}/findings", &["severity", "stage", "tool", "state", "baseline"]),
+    ("/api/jobs/{id}/findings", &["severity", "stage", "tool", "state", "baseline", "format"]),
     ("/api/jobs/{id}/tests", &["state", "q", "limit", "cursor"]),
     ("/api/jobs/{id}/{stage}/logs", &["offset", "step", "tail", "lines", "q", "context"]),
     ("/api/jobs/{id}/{stage}/logs/stream", &["offset", "step", "drawn"]),

@@ -15,7 +15,7 @@ use jiff::Timestamp;
 use pipelinex_common::{
     baseline::Baseline,
     execution::StageRecord,
-    findings::{Finding, Severity, diff::Standing},
+    findings::{Severity, diff::Standing, export::Format},
     headline::{self, Outcome},
     metadata::Metadata,
     state::StepState,
@@ -30,7 +30,7 @@ use super::{
     words,
 };
 use crate::{
-    access::Principal,
+    access::{Principal, Right},
     app::App,
     error::ApiError,
     routes::{
@@ -38,6 +38,7 @@ use crate::{
         findings::FindingRow,
         gather_findings,
         test_cases::{self, CaseRow, Wish},
+        triage::DecisionRow,
     },
 };
 
@@ -70,6 +71,10 @@ struct JobPage {
     groups: Vec<Group>,
     /// What the findings are compared with, and how they stand beside it.
     compared: Option<(Baseline, String)>,
+    /// Whether whoever looks may decide about findings here.
+    decides: bool,
+    /// How many findings somebody accepted.
+    accepted: u64,
     counts: Vec<(&'static str, u64)>,
     more_findings: usize,
     warnings: Vec<String>,
@@ -93,7 +98,9 @@ pub async fn page(
     let JobPath(id) = path?;
     let host = host_of(&headers);
     let store = app.store.clone();
+    let decides = who.grant().is_some() && who.has(Right::Triage);
     let drawn = app.read_job(&who, id, move |job| draw(&store, job, &host)).await?;
+    let drawn = JobPage { decides, ..drawn };
     Ok(super::page(StatusCode::OK, &drawn))
 }
 
@@ -151,6 +158,8 @@ fn draw(store: &Store, job: &Job, host: &str) -> Result<JobPage, ApiError> {
         counts: words::severities(page_counts),
         groups,
         compared,
+        decides: false,
+        accepted: page_counts.set_aside.accepted,
         more_findings,
         warnings,
         lines: Lines::new(&request, host),
@@ -160,15 +169,22 @@ fn draw(store: &Store, job: &Job, host: &str) -> Result<JobPage, ApiError> {
 
 /// The findings as they are shown: those that are new first, and what is gone last.
 fn grouped(found: Vec<FindingRow>, fixed: Vec<FindingRow>, compared: bool) -> Vec<Group> {
-    let mut groups =
-        [("Findings", vec![]), ("New", vec![]), ("Reopened", vec![]), ("Unchanged", vec![]), ("Fixed", vec![])];
+    let mut groups = [
+        ("Findings", vec![]),
+        ("New", vec![]),
+        ("Reopened", vec![]),
+        ("Unchanged", vec![]),
+        ("Accepted", vec![]),
+        ("Fixed", vec![]),
+    ];
     for row in found.into_iter().chain(fixed) {
         let at = match (compared, row.state) {
+            (_, Standing::Fixed) => 5,
+            _ if row.is_accepted() => 4,
             (false, _) => 0,
             (true, Standing::New) => 1,
             (true, Standing::Reopened) => 2,
             (true, Standing::Unchanged) => 3,
-            (true, Standing::Fixed) => 4,
         };
         groups[at].1.push(row);
     }
@@ -210,13 +226,39 @@ pub(super) fn encoded(path: &str) -> String {
 
 /// The word for how bad a finding is; also a class of the style.
 fn severity(severity: &Severity) -> &'static str {
-    match severity {
-        Severity::Critical => "critical",
-        Severity::High => "high",
-        Severity::Medium => "medium",
-        Severity::Low => "low",
-        Severity::Info => "info",
+    severity.as_str()
+}
+
+/// What was decided about a finding, and until when that holds.
+fn decided(row: &DecisionRow) -> String {
+    let words = words::capital(row.decision.verdict.words());
+    match row.decision.until {
+        Some(until) if row.expired => format!("{words} until {}, which is over: it counts again", words::at(until)),
+        Some(until) => format!("{words} until {}", words::at(until)),
+        None => words,
     }
+}
+
+/// The formats of others.
+fn exports() -> [Format; 6] {
+    Format::ALL
+}
+
+/// What a format is called on a page.
+fn export_name(format: &Format) -> &'static str {
+    match format {
+        Format::Sarif => "SARIF",
+        Format::Csv => "CSV",
+        Format::Markdown => "Markdown",
+        Format::GitlabSast => "GitLab SAST",
+        Format::GitlabSecretDetection => "GitLab secrets",
+        Format::GitlabDependencyScanning => "GitLab dependencies",
+    }
+}
+
+/// So much of a fingerprint as tells it from the others of a job.
+fn beginning(fingerprint: &str) -> &str {
+    fingerprint.get(..12).unwrap_or(fingerprint)
 }
 
 /// The class of the style for how bad a finding is.
@@ -225,16 +267,5 @@ fn severity_class(severity: &Severity) -> &'static str {
         Severity::Critical | Severity::High => "fail",
         Severity::Medium => "find",
         Severity::Low | Severity::Info => "queue",
-    }
-}
-
-/// Where a finding is.
-fn place(finding: &Finding) -> String {
-    match (&finding.path, finding.line, &finding.package, &finding.url) {
-        (Some(path), Some(line), ..) => format!("{path}:{line}"),
-        (_, _, Some(package), _) => package.clone(),
-        (_, _, _, Some(url)) => url.clone(),
-        (Some(path), ..) => path.clone(),
-        _ => String::new(),
     }
 }

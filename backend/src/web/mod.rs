@@ -13,6 +13,7 @@ mod login;
 mod new;
 mod submit;
 mod test_page;
+mod triage;
 mod words;
 
 pub use form::is_field;
@@ -49,6 +50,7 @@ pub fn routes(routes: Routes) -> Routes {
         .post("/jobs/{id}/again", submit::again)
         .post("/jobs/{id}/cancel", submit::cancel)
         .get("/docs/api", api_page::page)
+        .post("/jobs/{id}/accept", triage::accept)
         .get("/login", login::form)
         .post("/login", login::sign_in)
         .post("/logout", login::sign_out)

@@ -1,6 +1,7 @@
 //! What scanners found.
 
 use pipelinex_common::{
+    access::Role,
     execution::{FindingCounts, StepRecord},
     id::JobId,
     slug::Slug,
@@ -9,6 +10,7 @@ use pipelinex_common::{
 use serde_json::{Value, json};
 
 use crate::{
+    access::{submit, token, with_accounts},
     answers::Worker,
     support::{TestServer, assert_fixture, project as project_zip, request},
 };
@@ -125,6 +127,83 @@ async fn findings_stand_beside_those_of_the_run_before_and_nobody_elses() {
         assert!(page.contains(&part), "{part}");
     }
     assert!(page.find(">New ") < page.find(">Unchanged ") && page.find(">Unchanged ") < page.find(">Fixed "));
+    server.stop().await;
+}
+
+#[tokio::test]
+async fn who_may_accepts_a_finding_for_the_project_which_is_told_and_taken_back() {
+    let server = with_accounts().await;
+    let [submitter, operator] =
+        [Role::Submitter, Role::Operator].map(|role| token(&server.store, role.as_str(), role, &["shop"]));
+    let run = async || {
+        let made = submit(&server, &submitter, None).await.json();
+        let job = server.store.job(made["job_id"].as_str().unwrap().parse().unwrap()).unwrap();
+        let mut worker = Worker::take(&job);
+        let found = ["a", "b"].map(|rule| finding(rule, "high", json!({"path": "a.txt"})));
+        worker.report("SAST", "findings.json", &json!(found).to_string());
+        scanned(&mut worker, "SAST", &[("SAST", 2)]);
+        worker.finish(JobState::Succeeded, None, None);
+        job.id()
+    };
+    let ask = async |method: &str, path: &str, token: &str, body: Option<Value>| {
+        let request = server.client.request(method.parse().unwrap(), server.url(path)).bearer_auth(token);
+        let request = request.header("content-type", "application/json");
+        server.send(body.iter().fold(request, |request, body| request.body(body.to_string()))).await
+    };
+    let first = run().await;
+    let page = ask("GET", &format!("/api/jobs/{first}/findings"), &submitter, None).await.json();
+    let mark = page["findings"][0]["fingerprint"].as_str().unwrap()[..12].to_owned();
+    let accept = format!("/api/jobs/{first}/findings/{mark}/accept");
+    let because = |reason: &str| Some(json!({"reason": reason}));
+    ask("POST", &accept, &submitter, because("mine")).await.assert_problem(403, "no-right");
+    ask("POST", &accept, &operator, because(" ")).await.assert_problem(400, "triage");
+    let past = json!({"reason": "x", "until": "2020-01-01T00:00:00Z"});
+    ask("POST", &accept, &operator, Some(past)).await.assert_problem(400, "triage");
+    let unknown = format!("/api/jobs/{first}/findings/ffff/accept");
+    ask("POST", &unknown, &operator, because("x")).await.assert_problem(404, "not-found");
+    let decided = ask("POST", &accept, &operator, because("no danger  here")).await.json();
+    assert_eq!((&decided["who"], &decided["reason"]), (&json!("operator"), &json!("no danger here")), "{decided}");
+
+    // It holds for the next run of the project, is shown there, and counted apart.
+    let next = run().await;
+    let page = ask("GET", &format!("/api/jobs/{next}/findings"), &submitter, None).await.json();
+    assert_eq!((&page["counts"]["high"], &page["counts"]["set_aside"]["accepted"]), (&json!(1), &json!(1)), "{page:#}");
+    assert_eq!(page["findings"][0]["decision"]["verdict"], "accepted", "{page:#}");
+    let shown = ask("GET", &format!("/jobs/{next}"), &operator, None).await.text();
+    assert!(shown.contains(">Accepted ") && shown.contains("by operator: no danger here"), "{shown}");
+    assert!(shown.contains("Decide about it"));
+    assert!(!ask("GET", &format!("/jobs/{next}"), &submitter, None).await.text().contains("Decide about it"));
+    let sarif = ask("GET", &format!("/api/jobs/{next}/findings?format=sarif"), &submitter, None).await;
+    assert_eq!(sarif.header("content-type"), "application/sarif+json");
+    let suppressed = &sarif.json()["runs"][0]["results"][0]["suppressions"][0]["justification"];
+    assert_eq!(suppressed, "no danger here", "{}", sarif.text());
+    ask("GET", &format!("/api/jobs/{next}/findings?format=x"), &submitter, None).await.assert_problem(400, "query");
+    let listed = ask("GET", &format!("/api/jobs/{next}/accepted"), &submitter, None).await.json();
+    assert_eq!((&listed["project"], &listed["decisions"][0]["about"]), (&json!("shop"), &json!("a a.txt")), "{listed}");
+    let audit: Vec<String> = server
+        .store
+        .audit_tail(20)
+        .unwrap()
+        .into_iter()
+        .map(|line| format!("{} {}", line.action, line.outcome))
+        .collect();
+    assert!(audit.contains(&"accept finding done".to_owned()), "{audit:?}");
+    assert!(audit.contains(&"accept finding refused: 403".to_owned()), "{audit:?}");
+
+    let revoke = format!("/api/jobs/{next}/findings/{mark}/revoke");
+    assert_eq!(ask("POST", &revoke, &operator, None).await.status, 200);
+    ask("POST", &revoke, &operator, None).await.assert_problem(404, "not-found");
+    let page = ask("GET", &format!("/api/jobs/{next}/findings"), &submitter, None).await.json();
+    assert_eq!(page["counts"]["high"], 2);
+    server.stop().await;
+}
+
+#[tokio::test]
+async fn without_accounts_nobody_accepts_over_http() {
+    let server = TestServer::start().await;
+    let job = server.job().await;
+    let url = server.url(&format!("/api/jobs/{}/findings/aa/accept", job.id()));
+    server.send(server.client.post(url).body("{\"reason\": \"x\"}")).await.assert_problem(403, "no-accounts");
     server.stop().await;
 }
 

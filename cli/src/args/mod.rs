@@ -11,7 +11,7 @@ use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand, ValueEnum, builder::FalseyValueParser};
 use clap_complete::Shell;
-use pipelinex_common::{id::JobId, state::JobState};
+use pipelinex_common::{findings::export::Format, id::JobId, state::JobState};
 
 pub use self::{
     db::DbCommand,
@@ -183,6 +183,37 @@ pub enum Command {
         /// The job to compare with [default: the last that ended of the same owner, project and branch]
         #[arg(long, env = "PIPELINEX_BASELINE", value_name = "ID")]
         baseline: Option<JobId>,
+        /// How they are told; the others are files for other programs, on standard output
+        #[arg(long, env = "PIPELINEX_FORMAT", value_enum, default_value_t)]
+        format: FindingsFormat,
+        #[command(flatten)]
+        server: ServerAddress,
+    },
+    /// Decide about a finding, for all jobs of its project: it is accepted, or is none; or list what was decided
+    Accept {
+        /// A job that has it
+        id: JobId,
+        /// The finding, by its fingerprint or the beginning of it
+        #[arg(required_unless_present = "list")]
+        fingerprint: Option<String>,
+        /// Why
+        #[arg(long, env = "PIPELINEX_REASON", value_name = "TEXT", required_unless_present_any = ["list", "remove"])]
+        reason: Option<String>,
+        /// The last day on which it holds, in UTC, such as 2027-02-28 [default: until it is taken back]
+        #[arg(long, env = "PIPELINEX_UNTIL", value_name = "DAY", conflicts_with_all = ["list", "remove"])]
+        until: Option<jiff::civil::Date>,
+        /// It is no fault at all
+        #[arg(long, env = "PIPELINEX_FALSE_POSITIVE", value_parser = FalseyValueParser::new())]
+        false_positive: bool,
+        /// Take back what was decided
+        #[arg(long, env = "PIPELINEX_REMOVE", value_parser = FalseyValueParser::new())]
+        remove: bool,
+        /// Show what was decided about findings of the job's project
+        #[arg(long, env = "PIPELINEX_LIST", value_parser = FalseyValueParser::new())]
+        list: bool,
+        /// Decide in this folder, where jobs live, and ask no server: for one that runs without accounts
+        #[arg(long, env = "PIPELINEX_WORKSPACES", value_name = "DIR")]
+        workspaces: Option<PathBuf>,
         #[command(flatten)]
         server: ServerAddress,
     },
@@ -285,6 +316,43 @@ pub struct ServerAddress {
     #[arg(long = "server", env = "PIPELINEX_SERVER", value_name = "URL", default_value = "http://127.0.0.1:8000")]
     #[arg(value_parser = values::server)]
     pub url: String,
+}
+
+/// How findings are told.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
+pub enum FindingsFormat {
+    /// For people.
+    #[default]
+    Text,
+    /// As the API gives them.
+    Json,
+    /// SARIF 2.1.0.
+    Sarif,
+    /// For a sheet.
+    Csv,
+    /// For a comment on a merge request.
+    Markdown,
+    /// GitLab's report of static analysis.
+    GitlabSast,
+    /// GitLab's report of secrets.
+    GitlabSecretDetection,
+    /// GitLab's report of dependencies.
+    GitlabDependencyScanning,
+}
+
+impl FindingsFormat {
+    /// The format as the server calls it; `None`: it is written here.
+    pub fn of_server(self) -> Option<Format> {
+        match self {
+            Self::Text | Self::Json => None,
+            Self::Sarif => Some(Format::Sarif),
+            Self::Csv => Some(Format::Csv),
+            Self::Markdown => Some(Format::Markdown),
+            Self::GitlabSast => Some(Format::GitlabSast),
+            Self::GitlabSecretDetection => Some(Format::GitlabSecretDetection),
+            Self::GitlabDependencyScanning => Some(Format::GitlabDependencyScanning),
+        }
+    }
 }
 
 /// A job state as a flag.

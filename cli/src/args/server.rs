@@ -59,6 +59,12 @@ pub struct PolicyArgs {
     /// From which severity on a finding fails its stage: none, low, medium, high or critical
     #[arg(long, env = "PIPELINEX_FAIL_ON", value_name = "SEVERITY", default_value = "none", value_parser = values::fail_on)]
     pub fail_on: FailOn,
+    /// The same of findings that the last run that passed, of the same owner, project and branch, had not
+    #[arg(long, env = "PIPELINEX_FAIL_ON_NEW", value_name = "SEVERITY", default_value = "none", value_parser = values::fail_on)]
+    pub fail_on_new: FailOn,
+    /// Let findings pass that somebody accepted (`pipelinex accept`); without it they are told apart and count all the same
+    #[arg(long, env = "PIPELINEX_PASS_ACCEPTED", value_parser = FalseyValueParser::new())]
+    pub pass_accepted: bool,
     /// Stages that every job runs, and that fail it where they cannot, such as sast,sca
     #[arg(long, env = "PIPELINEX_REQUIRE", value_name = "STAGE", value_delimiter = ',', value_parser = values::stage)]
     pub require: Vec<Option<Switch>>,
@@ -103,6 +109,8 @@ impl PolicyArgs {
     pub fn policy(&self) -> Policy {
         Policy {
             fail_on: self.fail_on,
+            fail_on_new: self.fail_on_new,
+            pass_accepted: self.pass_accepted,
             require: self.require.iter().flatten().cloned().collect(),
             allow_unread: self.allow_unread.iter().cloned().collect(),
             allow_failing_tests: self.allow_failing_tests,

@@ -9,6 +9,7 @@ use pipelinex_common::{
     id::JobId,
     slug::Slug,
     state::{JobState, Reason, StepState},
+    store::Verdict,
 };
 use serde::Deserialize;
 use serde_json::Value;
@@ -144,6 +145,16 @@ pub struct Baseline {
     pub run_number: u64,
 }
 
+/// What somebody decided about a finding.
+#[derive(Clone, Copy, Debug, Deserialize)]
+pub struct Known {
+    /// What it is.
+    pub verdict: Verdict,
+    /// Whether that holds no longer.
+    #[serde(default)]
+    pub expired: bool,
+}
+
 /// A finding, and where it comes from.
 #[derive(Clone, Debug, Deserialize)]
 pub struct FoundIn {
@@ -152,6 +163,9 @@ pub struct FoundIn {
     /// How it stands beside the run before.
     #[serde(default)]
     pub state: Option<Standing>,
+    /// What somebody decided about it.
+    #[serde(default)]
+    pub decision: Option<Known>,
     /// What was found.
     #[serde(flatten)]
     pub finding: Finding,

@@ -9,7 +9,7 @@ mod upload;
 use std::{future::Future, path::Path, str::FromStr, time::Duration};
 
 use bytes::Bytes;
-use pipelinex_common::{id::JobId, state::JobState};
+use pipelinex_common::{findings::export::Format, id::JobId, state::JobState};
 use reqwest::{Certificate, Method, RequestBuilder, Response, Url, header, redirect};
 use secrecy::{ExposeSecret, SecretString};
 use serde::de::DeserializeOwned;
@@ -150,6 +150,24 @@ impl Client {
     /// What the scanners found so far, as the server wrote it: all, or what the run before had not; compared with that run, or
     /// with the job that is named.
     pub async fn findings(&self, id: JobId, new: bool, baseline: Option<JobId>) -> Result<Value, ClientError> {
+        self.json(self.request(Method::GET, self.findings_url(id, new, baseline))).await
+    }
+
+    /// The same in a format of others.
+    pub async fn exported_findings(
+        &self,
+        id: JobId,
+        new: bool,
+        baseline: Option<JobId>,
+        format: Format,
+    ) -> Result<Body, ClientError> {
+        let mut url = self.findings_url(id, new, baseline);
+        url.query_pairs_mut().append_pair("format", format.as_str());
+        let response = self.answer(self.request(Method::GET, url)).await?;
+        Ok(Body { response, url: self.url.clone() })
+    }
+
+    fn findings_url(&self, id: JobId, new: bool, baseline: Option<JobId>) -> Url {
         let mut url = self.endpoint(&format!("/api/jobs/{id}/findings"));
         let baseline = baseline.map(|baseline| baseline.to_string());
         // A server that knows nothing of this is asked for nothing of it.
@@ -158,7 +176,30 @@ impl Client {
                 url.query_pairs_mut().append_pair(name, value);
             }
         }
-        self.json(self.request(Method::GET, url)).await
+        url
+    }
+
+    /// Decides about a finding; the decision as the server wrote it.
+    pub async fn accept(&self, id: JobId, fingerprint: &str, body: &Value) -> Result<Value, ClientError> {
+        self.json(self.request(Method::POST, self.finding(id, fingerprint, "accept")).json(body)).await
+    }
+
+    /// Takes a decision back; what it was, as the server wrote it.
+    pub async fn revoke(&self, id: JobId, fingerprint: &str) -> Result<Value, ClientError> {
+        self.json(self.request(Method::POST, self.finding(id, fingerprint, "revoke"))).await
+    }
+
+    /// What was decided about findings of the job's project, as the server wrote it.
+    pub async fn accepted(&self, id: JobId) -> Result<Value, ClientError> {
+        self.json(self.get(&format!("/api/jobs/{id}/accepted"))).await
+    }
+
+    fn finding(&self, id: JobId, fingerprint: &str, verb: &str) -> Url {
+        let mut url = self.endpoint(&format!("/api/jobs/{id}/findings"));
+        if let Ok(mut path) = url.path_segments_mut() {
+            path.extend([fingerprint, verb]);
+        }
+        url
     }
 
     /// A page of the test cases so far, as the server wrote it; `cursor` is the `next` of the page before.

@@ -49,11 +49,14 @@ fn text(line: &AuditLine) -> String {
     format!("{at:.0}  {:<16} {:<15} {action:<13} {}  {outcome}", known(who), known(from), known(to))
 }
 
+/// Who does something in the folder itself.
+pub fn who_runs_this() -> String {
+    format!("uid {}", rustix::process::getuid().as_raw())
+}
+
 /// Writes down what somebody did in the folder itself. What cannot be written is said, and done all the same.
 pub fn note(out: &Output, store: &Store, action: &str, account: &str) {
-    let user = rustix::process::getuid().as_raw();
-    let line =
-        AuditLine { who: Some(format!("uid {user}")), to: Some(account.to_owned()), ..AuditLine::new(action, "done") };
+    let line = AuditLine { who: Some(who_runs_this()), to: Some(account.to_owned()), ..AuditLine::new(action, "done") };
     if let Err(error) = store.audit(&line) {
         out.say(crate::show::warning(&format!("this is not in the record of who did what: {error}")));
     }

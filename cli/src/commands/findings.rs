@@ -1,12 +1,13 @@
 //! `findings`: what the scanners of a job found, the worst first.
 
 use pipelinex_common::{
-    findings::{Finding, Severity, diff::Standing},
+    findings::{Severity, diff::Standing},
     id::JobId,
 };
 use serde::Deserialize;
 
 use crate::{
+    args::FindingsFormat,
     client::{Client, ClientError, Findings, FoundIn},
     exit::Exit,
     failure::Failure,
@@ -24,13 +25,23 @@ pub struct Wanted {
     pub new: bool,
     /// The job to compare with, in place of the run before.
     pub baseline: Option<JobId>,
+    /// How they are told.
+    pub format: FindingsFormat,
 }
 
 /// Lists the findings. That there are some does not make the exit code: the verdict on the job is what `status` tells.
 pub async fn findings(client: &Client, out: &Output, id: JobId, wanted: &Wanted) -> Result<Exit, Failure> {
+    if let Some(format) = wanted.format.of_server() {
+        let mut body = client.exported_findings(id, wanted.new, wanted.baseline, format).await?;
+        while let Some(piece) = body.next().await? {
+            out.bytes(&piece)?;
+        }
+        return Ok(Exit::Passed);
+    }
+    let json = out.json() || wanted.format == FindingsFormat::Json;
     let answer = client.findings(id, wanted.new, wanted.baseline).await?;
     let found = Findings::deserialize(&answer).map_err(|error| ClientError::NotUnderstood(error.to_string()))?;
-    if out.json() {
+    if json {
         out.document(&answer)?;
     } else {
         let compared = found.baseline.is_some();
@@ -83,7 +94,9 @@ fn line(row: &FoundIn, compared: bool) -> Line {
         line = line.column(style, state.as_str(), 9).text("  ");
     }
     let line = line.add(Style::Bold, finding.rule.as_str());
-    let line = place(finding).map_or(line.clone(), |place| line.text("  ").text(place));
+    let line = finding.place().map_or(line.clone(), |place| line.text("  ").text(place));
+    let accepted = row.decision.as_ref().filter(|known| !known.expired);
+    let line = accepted.map_or(line.clone(), |known| line.add(Style::Dim, format!("  [{}]", known.verdict.words())));
     let fixed = finding.fixed_in.as_ref().map(|version| format!(" (fixed in {version})")).unwrap_or_default();
     let message: String = finding.message.split_whitespace().collect::<Vec<_>>().join(" ");
     let cut: String = message.chars().take(MESSAGE_MAX).collect();
@@ -99,13 +112,4 @@ fn severity(severity: Severity) -> (Style, &'static str) {
         Severity::Low => (Style::Plain, "low"),
         Severity::Info => (Style::Dim, "info"),
     }
-}
-
-/// A file with its line, a dependency, or an address.
-fn place(finding: &Finding) -> Option<String> {
-    let file = finding.path.as_ref().map(|path| match finding.line {
-        Some(line) => format!("{path}:{line}"),
-        None => path.clone(),
-    });
-    finding.package.clone().or(file).or_else(|| finding.url.clone())
 }

@@ -1,5 +1,6 @@
 //! From a command to an exit code. Clients and servers get the runtime that suits them.
 
+mod accept;
 mod artifacts;
 mod audit;
 mod cancel;
@@ -92,9 +93,21 @@ pub fn run(cli: Cli, out: &Output) -> Result<Exit, Failure> {
         Command::Reports { id, output, server } => {
             interruptible(reports::reports(&connect(&server, ca_certs)?, out, id, output.as_deref()))
         }
-        Command::Findings { id, new, baseline, server } => {
-            let wanted = findings::Wanted { new, baseline };
+        Command::Findings { id, new, baseline, format, server } => {
+            let wanted = findings::Wanted { new, baseline, format };
             interruptible(async move { findings::findings(&connect(&server, ca_certs)?, out, id, &wanted).await })
+        }
+        Command::Accept { id, fingerprint, reason, until, false_positive, remove, list, workspaces, server } => {
+            let what = match (list, remove) {
+                (true, _) => accept::What::List,
+                (false, true) => accept::What::Remove,
+                (false, false) => accept::What::Accept { reason: reason.unwrap_or_default(), until, false_positive },
+            };
+            let wanted = accept::Wanted { id, fingerprint: fingerprint.unwrap_or_default(), what };
+            match workspaces {
+                Some(folder) => accept::here(out, &folder, wanted),
+                None => interruptible(async move { accept::there(&connect(&server, ca_certs)?, out, wanted).await }),
+            }
         }
         Command::Tests { id, failed, text, server } => {
             let wanted = tests_of::Wanted { failed, text };

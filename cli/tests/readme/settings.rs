@@ -6,7 +6,7 @@ use crate::page::{readme, root};
 
 /// Flags of every command, which are no settings.
 const OF_EVERY_COMMAND: [&str; 3] = ["--help", "--json", "--quiet"];
-const COMMANDS: [&str; 23] = [
+const COMMANDS: [&str; 24] = [
     "run",
     "check",
     "plan",
@@ -21,6 +21,7 @@ const COMMANDS: [&str; 23] = [
     "list",
     "reports",
     "findings",
+    "accept",
     "tests",
     "artifacts",
     "doctor",

@@ -1,6 +1,6 @@
 //! The findings that a step of a job published, as their readers get them.
 
-use super::Job;
+use super::{Job, StoreError};
 use crate::{
     findings::{self, Finding},
     foreign::{Beneath, ForeignError},
@@ -14,6 +14,17 @@ const LIST_BYTES: u64 = 64 * MIB;
 const FILE: &str = "findings.json";
 
 impl Job {
+    /// All that its steps have found; a list that cannot be read has nothing.
+    ///
+    /// # Errors
+    /// [`StoreError`] when the job cannot be read.
+    pub fn found(&self) -> Result<Vec<Finding>, StoreError> {
+        let execution = self.view()?.execution;
+        let steps =
+            execution.stages.iter().flat_map(|(stage, record)| record.steps.keys().map(move |step| (stage, step)));
+        Ok(steps.filter_map(|(stage, step)| self.found_by(stage, step).ok()).flatten().collect())
+    }
+
     /// What a step has found. Findings of an older program get a fingerprint here, without the lines that they are on.
     ///
     /// # Errors

@@ -22,6 +22,7 @@ mod spare;
 mod staging;
 mod takeover;
 mod tokens;
+mod triage;
 mod wish;
 
 use std::{path::Path, sync::Arc};
@@ -45,6 +46,7 @@ pub use retention::{Because, EndedJob, Keep, surplus};
 pub use sessions::{IDLE, LONGEST, SessionRecord};
 pub use staging::Staging;
 pub use tokens::{NewToken, TokenRecord, Tokens, read_token};
+pub use triage::{Deciding, Decision, REASON_MAX, Triage, Undecided, Verdict};
 pub use wish::{CancelWish, Wished};
 
 use crate::{
@@ -92,7 +94,8 @@ impl Store {
         let derived = [runs, layout.report_archives(), layout.projects()];
         let work = [layout.staging(), layout.trash(), layout.keys(), layout.index(), layout.spare()];
         let audit = layout.root().join(".audit");
-        let access = [layout.access(), layout.tokens(), layout.revoked_tokens(), layout.sessions(), audit];
+        let access =
+            [layout.access(), layout.tokens(), layout.revoked_tokens(), layout.sessions(), audit, layout.triage()];
         for folder in work.into_iter().chain(derived).chain(access) {
             let fresh = !folder.exists();
             disk::make_dir(&folder, 0o750)?;

@@ -12,6 +12,7 @@ use pipelinex_common::{
     coverage::{Scanned, Skipped},
     disk::DiskError,
     execution::{FailedTest, FindingCounts, TestCounts},
+    findings::Finding,
     foreign::{Beneath, ForeignError, Found, Walk, shown},
 };
 
@@ -37,6 +38,8 @@ pub struct Collected {
     pub first_broken_test_report: Option<String>,
     /// What its findings add up to.
     pub findings: Option<FindingCounts>,
+    /// The findings themselves.
+    pub found: Vec<Finding>,
     /// Artifacts, as paths below `artifacts/<step>/`; of many the first.
     pub artifacts: Vec<String>,
     /// What a person should know; of much the first.

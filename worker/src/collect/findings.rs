@@ -50,6 +50,7 @@ impl Collector<'_> {
             self.mark(&mut all);
             disk::place_json(&reports.join("findings.json"), &all)?;
             collected.findings = Some(FindingCounts { set_aside, ..findings::count(&all) });
+            collected.found = all;
         }
         Ok(())
     }

@@ -87,6 +87,7 @@ impl JobSteps {
         };
         let mut collected = collector.gather(record.status == StepState::Success)?;
         notes.into_iter().for_each(|note| collected.warn(note));
+        let weighed = self.weigh(step, &mut collected);
         verdict::apply(&mut record, &collected, voice);
         let (policy, required) = (&self.worker.config.policy, self.definition.required.contains(&step.slug));
         verdict::cover(&mut record, &mut collected, &policy.allow_unread, required);
@@ -94,7 +95,7 @@ impl JobSteps {
         verdict::nothing_to_do(&mut record, &collected);
         self.explain(step, &mut record, of_application.as_deref());
         let allowed = step.allow_failure.allows(record.exit_code);
-        verdict::gate(&mut record, policy.fail_on, allowed);
+        verdict::gate(&mut record, &weighed, policy, allowed);
         // Gathering may have taken its time.
         if !lock(&self.claim).holds() {
             return Ok(None);

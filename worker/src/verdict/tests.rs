@@ -92,7 +92,7 @@ fn a_scanner_is_believed_in_words_and_a_project_beside_them() {
 fn the_gate_takes_successes_alone_and_keeps_the_counts() {
     let judged = |code: i64, limit: &str, counts| {
         let mut record = told(code, false, Voice::Scanner, "", counts);
-        gate(&mut record, limit.parse().unwrap(), false);
+        gated(&mut record, limit, false);
         (record.reason, record.message, record.findings.map(|findings| findings.total()))
     };
     let (reason, message, total) = judged(0, "high", (2, 5));
@@ -103,8 +103,31 @@ fn the_gate_takes_successes_alone_and_keeps_the_counts() {
     assert_eq!(judged(0, "none", (2, 5)).0, None);
     assert_eq!(judged(2, "high", (2, 5)).0, Some(Reason::ToolError), "a scan that broke stays one that broke");
     let mut forgiven = told(2, false, Voice::Scanner, "", (2, 5));
-    gate(&mut forgiven, "high".parse().unwrap(), true);
+    gated(&mut forgiven, "high", true);
     assert_eq!(forgiven.reason, Some(Reason::PolicyGate), "but where that would not count, its findings do");
+}
+
+fn gated(record: &mut StepRecord, limit: &str, allowed: bool) {
+    let weighed = Weighed { all: record.findings.unwrap_or_default(), ..Weighed::default() };
+    gate(record, &weighed, &Policy { fail_on: limit.parse().unwrap(), ..Policy::default() }, allowed);
+}
+
+#[test]
+fn the_gate_for_new_findings_names_the_run_that_passed() {
+    let policy = Policy { fail_on_new: "high".parse().unwrap(), ..Policy::default() };
+    let judged = |new: u64, beside| {
+        let mut record = told(0, false, Voice::Scanner, "", (2, 5));
+        let new = FindingCounts { high: new, low: 1, ..FindingCounts::default() };
+        let all = record.findings.unwrap();
+        gate(&mut record, &Weighed { all, new, beside }, &policy, false);
+        (record.reason, record.message)
+    };
+    assert_eq!(judged(0, Some(3)).0, None, "what was there before passes");
+    let (reason, message) = judged(1, Some(3));
+    assert_eq!(reason, Some(Reason::PolicyGate));
+    let had = "1 new finding of severity high or above that run #3, the last that passed, had not; the operator's limit for new ones is high";
+    assert_eq!(message, had);
+    assert!(judged(2, None).1.contains("2 new findings of severity high or above and no run of this project"));
 }
 
 #[test]
