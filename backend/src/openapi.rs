@@ -21,6 +21,7 @@ use crate::{
     error::Envelope,
     extract::{FILE_PART, METADATA_PART},
     request::FileList,
+    routes::triage::Body as Deciding,
 };
 
 /// The document, made once.
@@ -185,6 +186,9 @@ impl Body {
             Self::None => return None,
             Self::Upload => upload(),
             Self::Git => json_of(git(), json!({"github_url": "https://github.com/owner/name", "ref": "main"})),
+            Self::Decision => {
+                json_of(plain::<Deciding>(), json!({"reason": "no danger here", "until": "2030-01-01T00:00:00Z"}))
+            }
             Self::Any => {
                 let mut content = upload();
                 let schema = json!({"anyOf": [with_request(plain::<FileList>()), git()]});

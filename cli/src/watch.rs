@@ -42,6 +42,8 @@ pub struct Watch<'a> {
     from_the_start: bool,
     /// Nothing but what stages print.
     logs_alone: bool,
+    /// Nothing of stages that have not failed.
+    failed_alone: bool,
     stages: HashMap<String, Seen>,
     width: usize,
 }
@@ -59,7 +61,7 @@ impl<'a> Watch<'a> {
     /// A watcher that shows a job from where it stands now on.
     pub fn new(client: &'a Client, out: &'a Output, id: JobId, channel: Channel) -> Self {
         let (stages, width) = (HashMap::new(), 0);
-        Self { client, out, id, channel, from_the_start: false, logs_alone: false, stages, width }
+        Self { client, out, id, channel, from_the_start: false, logs_alone: false, failed_alone: false, stages, width }
     }
 
     /// Shows also what stages printed that had ended before.
@@ -71,6 +73,12 @@ impl<'a> Watch<'a> {
     /// Shows what stages print, and nothing else.
     pub fn logs_alone(mut self) -> Self {
         (self.logs_alone, self.from_the_start) = (true, true);
+        self
+    }
+
+    /// Of those stages alone that have failed.
+    pub fn of_failed_stages(mut self) -> Self {
+        self.failed_alone = true;
         self
     }
 
@@ -109,6 +117,9 @@ impl<'a> Watch<'a> {
         }
         let mut something_happened = false;
         for (name, stage) in &status.execution.stages {
+            if self.failed_alone && stage.status != StepState::Failed {
+                continue;
+            }
             let ended = status.execution.has_ended(stage);
             something_happened |= self.look_at(name, stage, ended).await?;
         }

@@ -14,10 +14,11 @@ use crate::{
         precheck::Precheck,
         status::StatusPage,
         test_cases::TestsPage,
+        triage::Accepted,
         whoami::WhoAmI,
     },
 };
-use pipelinex_common::metadata::Metadata;
+use pipelinex_common::{metadata::Metadata, store::Decision};
 
 /// The name of a schema's maker.
 type Make = fn(&mut SchemaGenerator) -> Schema;
@@ -33,6 +34,8 @@ pub enum Body {
     Git,
     /// Either, or a list of files.
     Any,
+    /// What is decided about a finding.
+    Decision,
 }
 
 /// What comes back where it is not refused.
@@ -216,6 +219,42 @@ pub const OPERATIONS: &[Operation] = &[
         summary: "List what the scanners found, the worst first",
         answer: Answer::Json(200, of::<FindingsPage>),
         answered: "The findings so far.",
+        ..READ
+    },
+    Operation {
+        id: "acceptFinding",
+        method: "POST",
+        path: "/api/jobs/{id}/findings/{fingerprint}/accept",
+        summary: "Decide that a finding is lived with or is none, for all jobs of its project",
+        body: Body::Decision,
+        answer: Answer::Json(200, of::<Decision>),
+        answered: "The decision.",
+        refusals: &[400, 401, 403, 404, 408, 413],
+        ..READ
+    },
+    Operation {
+        id: "revokeDecision",
+        method: "POST",
+        path: "/api/jobs/{id}/findings/{fingerprint}/revoke",
+        summary: "Take a decision about a finding back",
+        answer: Answer::Json(200, of::<Decision>),
+        answered: "What it was.",
+        ..READ
+    },
+    Operation {
+        id: "listDecisions",
+        path: "/api/jobs/{id}/accepted",
+        summary: "List what was decided about findings of the job's project",
+        answer: Answer::Json(200, of::<Accepted>),
+        answered: "All decisions, also those whose time is over.",
+        ..READ
+    },
+    Operation {
+        id: "getBadge",
+        path: "/api/projects/{name}/badge.svg",
+        summary: "See what became of the last run of a project, as a small picture",
+        answer: Answer::Bytes("image/svg+xml"),
+        answered: "The picture.",
         ..READ
     },
     Operation {

@@ -19,7 +19,7 @@ fn yes() -> Value {
     json!({"type": "boolean"})
 }
 
-const IN_PATHS: [Parameter; 4] = [
+const IN_PATHS: [Parameter; 6] = [
     (
         "id",
         || json!({"type": "string", "format": "uuid", "pattern": ID}),
@@ -28,6 +28,8 @@ const IN_PATHS: [Parameter; 4] = [
     ("stage", text, "A stage, in any letter case, with hyphens for spaces: `build`, `smoke-test`."),
     ("step", text, "The step that published it."),
     ("path", text, "The artifact below its step."),
+    ("fingerprint", text, "The finding, by its fingerprint or the beginning of it."),
+    ("name", text, "The project."),
 ];
 
 /// What is meant at one address only, before what is meant at all others.
@@ -74,6 +76,11 @@ const IN_QUERIES: &[Parameter] = &[
         "baseline",
         || json!({"type": "string", "pattern": ID}),
         "The job whose findings are compared with, in place of the run before.",
+    ),
+    (
+        "format",
+        || json!({"enum": ["json", "sarif", "csv", "markdown", "gitlab-sast", "gitlab-secret-detection", "gitlab-dependency-scanning"]}),
+        "Json, or a format of others.",
     ),
     ("tool", text, "A list with commas of the tools that found something."),
     ("stage", text, "A list with commas of stages."),

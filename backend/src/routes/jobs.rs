@@ -12,7 +12,7 @@ use pipelinex_common::{
     metadata::AdmissionStatus,
     request::Stack,
     state::{JobState, Reason},
-    store::{JobView, Quarantine, Store, StoreError},
+    store::{Job, JobView, ProjectKey, Quarantine, Store, StoreError},
 };
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -167,6 +167,24 @@ pub(crate) fn gather<T>(
     }
     let more = last.filter(|last| ids.last() != Some(last));
     Ok((rows, more.map(|last| theirs.unwrap_or_else(|| last.latest_of_its_time()))))
+}
+
+/// A job that somebody may see.
+pub(crate) fn job_of(store: &Store, who: &Principal, id: JobId) -> Result<Job, StoreError> {
+    let job = store.job(id)?;
+    if who.may_with(Right::See, &job.metadata()?) { Ok(job) } else { Err(StoreError::NoSuchJob(id)) }
+}
+
+/// The latest runs of a project that somebody may see, the newest first. What cannot be read is left out.
+pub(crate) fn runs_of(store: &Store, who: &Principal, project: &str, most: usize) -> Result<Vec<JobView>, StoreError> {
+    let mut runs = Vec::new();
+    for anonymous in [true, false] {
+        runs.extend(store.runs_of(&ProjectKey { anonymous, name: project.to_owned() })?);
+    }
+    runs.sort_unstable_by_key(|run| std::cmp::Reverse(run.id));
+    let view = |id| store.job(id).and_then(|job| job.view()).ok();
+    let seen = runs.into_iter().take(OPENED_MAX).filter_map(|run| view(run.id));
+    Ok(seen.filter(|view| who.may_with(Right::See, &view.metadata)).take(most).collect())
 }
 
 /// Those of a list, newest first, that are older than a job.

@@ -1,6 +1,7 @@
 //! Every call on one screen.
 
 pub(crate) mod artifacts;
+mod badge;
 pub(crate) mod cancel;
 mod detect;
 mod download;
@@ -29,7 +30,11 @@ mod upload;
 pub(crate) mod whoami;
 
 use self::rows::Routes;
-pub use self::{findings::gather as gather_findings, path::JobPath, rows::Unruled};
+pub use self::{
+    findings::gather as gather_findings,
+    path::{JobPath, ProjectPath},
+    rows::Unruled,
+};
 
 use std::any::Any;
 
@@ -76,6 +81,7 @@ pub fn router(app: App) -> Result<Router, Unruled> {
         .get("/api/jobs/{id}/events", events::events)
         .get("/api/jobs/{id}/{stage}/logs", logs::logs)
         .get("/api/jobs/{id}/{stage}/logs/stream", log_stream::stream)
+        .get("/api/projects/{name}/badge.svg", badge::badge)
         .post("/api/precheck", precheck::precheck)
         .post("/api/detect", detect::detect);
     let router = web::routes(api)

@@ -24,6 +24,17 @@ pub struct ArtifactPath {
     pub path: String,
 }
 
+/// The project of a path.
+pub struct ProjectPath(pub String);
+
+impl<S: Send + Sync> FromRequestParts<S> for ProjectPath {
+    type Rejection = ApiError;
+
+    async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, ApiError> {
+        Ok(Self(parameter(parts, state, "name").await?))
+    }
+}
+
 /// The job and the finding of a path; the latter by its fingerprint, or the beginning of it.
 pub struct FindingPath(pub JobId, pub String);
 

@@ -9,7 +9,7 @@ use axum::{
 use crate::{error::ApiError, web};
 
 /// The addresses that take something. What is typed into the form is taken by the pages that show it.
-const TAKEN: [(&str, &[&str]); 11] = [
+const TAKEN: [(&str, &[&str]); 12] = [
     ("/login", &["to"]),
     ("/api/jobs", &["state", "project", "limit", "cursor"]),
     ("/api/jobs/{id}/findings", &["severity", "stage", "tool", "state", "baseline", "format"]),
@@ -20,6 +20,7 @@ const TAKEN: [(&str, &[&str]); 11] = [
     ("/jobs", &["state", "project", "branch", "q", "cursor", "alone"]),
     ("/jobs/changes", &["state", "project", "branch", "q", "cursor"]),
     ("/jobs/{id}/tests", &["state", "q", "limit", "cursor"]),
+    ("/api/projects/{name}/badge.svg", &["branch"]),
     ("/jobs/check", &["alone"]),
 ];
 

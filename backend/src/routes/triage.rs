@@ -10,6 +10,7 @@ use pipelinex_common::{
     id::JobId,
     store::{Deciding, Decision, ProjectKey, Undecided, Verdict},
 };
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::path::{FindingPath, JobPath};
@@ -24,9 +25,9 @@ use crate::{
 const BODY_MAX: u64 = 16 * 1024;
 
 /// What is sent.
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
-struct Body {
+pub struct Body {
     reason: String,
     #[serde(default)]
     until: Option<Timestamp>,
@@ -35,14 +36,14 @@ struct Body {
 }
 
 /// The decisions of a project.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, JsonSchema)]
 pub struct Accepted {
     project: String,
     decisions: Vec<DecisionRow>,
 }
 
 /// A decision, and whether it holds.
-#[derive(Clone, Debug, Serialize)]
+#[derive(Clone, Debug, Serialize, JsonSchema)]
 pub struct DecisionRow {
     /// The decision.
     #[serde(flatten)]

@@ -11,6 +11,7 @@ mod lines;
 pub(crate) mod log_text;
 mod login;
 mod new;
+mod project;
 mod submit;
 mod test_page;
 mod triage;
@@ -46,6 +47,7 @@ pub fn routes(routes: Routes) -> Routes {
         .post("/jobs/check", submit::check)
         .get("/jobs/lines", lines::lines)
         .get("/jobs/{id}", job::page)
+        .get("/projects/{name}", project::page)
         .get("/jobs/{id}/tests", test_page::page)
         .post("/jobs/{id}/again", submit::again)
         .post("/jobs/{id}/cancel", submit::cancel)

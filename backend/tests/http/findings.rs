@@ -126,6 +126,22 @@ async fn findings_stand_beside_those_of_the_run_before_and_nobody_elses() {
     for part in [format!("Compared with <a href=\"/jobs/{first}\">#1</a>"), "1 new, 1 as before, 1 fixed".to_owned()] {
         assert!(page.contains(&part), "{part}");
     }
+    let project = server.get("/projects/shop").await.text();
+    assert!(
+        project.starts_with("200 ") && project.contains("Last 2 runs") && project.contains("2 passed with findings"),
+        "{project}"
+    );
+    // What is open since the first run, and what since this one.
+    let since = |id: JobId| format!("<a href=\"/jobs/{id}\"><time");
+    assert!(project.contains(&since(first)) && project.contains(&since(second)), "{project}");
+    assert!(page.contains("<a href=\"/projects/shop\">"), "{page}");
+    let badge = server.get("/api/projects/shop/badge.svg?branch=main").await;
+    assert_eq!(badge.header("content-type"), "image/svg+xml");
+    assert!(badge.text().contains("pipelinex: passed with findings"), "{}", badge.text());
+    assert!(server.get("/api/projects/shop/badge.svg?branch=next").await.text().contains("no run yet"));
+    for nothing in ["/projects/nothing", "/api/projects/nothing/badge.svg"] {
+        assert_eq!(server.get(nothing).await.status, 404, "{nothing}");
+    }
     assert!(page.find(">New ") < page.find(">Unchanged ") && page.find(">Unchanged ") < page.find(">Fixed "));
     server.stop().await;
 }

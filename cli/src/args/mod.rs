@@ -1,6 +1,7 @@
 //! The command line. Every flag is also a variable `PIPELINEX_<FLAG>` that names the same thing; a test holds us to it.
 
 mod db;
+mod job_ref;
 mod local;
 mod server;
 mod submit;
@@ -11,10 +12,11 @@ use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand, ValueEnum, builder::FalseyValueParser};
 use clap_complete::Shell;
-use pipelinex_common::{findings::export::Format, id::JobId, state::JobState};
+use pipelinex_common::{findings::export::Format, state::JobState};
 
 pub use self::{
     db::DbCommand,
+    job_ref::JobRef,
     local::{CheckFormat, LocalArgs, PlanFormat, RunArgs},
     server::{AuthMode, BackendArgs, CommonServerArgs, KeepArgs, LogFormat, WorkerArgs},
     submit::{DetectArgs, GitArgs, ProjectArgs},
@@ -120,7 +122,7 @@ pub enum Command {
     },
     /// Show how a job stands
     Status {
-        id: JobId,
+        id: JobRef,
         /// Follow the job to its end, and end with its exit code
         #[arg(long, short, env = "PIPELINEX_WATCH", value_parser = FalseyValueParser::new())]
         watch: bool,
@@ -129,13 +131,13 @@ pub enum Command {
     },
     /// Cancel a job: one that waits is never started, one that runs is ended within seconds
     Cancel {
-        id: JobId,
+        id: JobRef,
         #[command(flatten)]
         server: ServerAddress,
     },
     /// Make a job once more: a new one of the same source and request; prints its id
     Retry {
-        id: JobId,
+        id: JobRef,
         /// Follow the new job to its end, and end with its exit code
         #[arg(long, short, env = "PIPELINEX_WAIT", value_parser = FalseyValueParser::new())]
         wait: bool,
@@ -144,9 +146,12 @@ pub enum Command {
     },
     /// Print the log of a stage, byte by byte; or of all stages, each line with its stage before it
     Logs {
-        id: JobId,
+        id: JobRef,
         /// BUILD, TEST ..., in any letter case
         stage: Option<String>,
+        /// Only of the stages that failed
+        #[arg(long, env = "PIPELINEX_FAILED", conflicts_with_all = ["stage", "follow"], value_parser = FalseyValueParser::new())]
+        failed: bool,
         /// Go on until the stage, or the job, has ended
         #[arg(long, short, env = "PIPELINEX_FOLLOW", value_parser = FalseyValueParser::new())]
         follow: bool,
@@ -167,7 +172,7 @@ pub enum Command {
     },
     /// Save the reports of a job that has ended, as a ZIP file; prints its name
     Reports {
-        id: JobId,
+        id: JobRef,
         /// Where to, `-` for standard output (by default ID-reports.zip)
         #[arg(long, short, env = "PIPELINEX_OUTPUT", value_name = "FILE")]
         output: Option<PathBuf>,
@@ -176,13 +181,13 @@ pub enum Command {
     },
     /// List what the scanners of a job found, the worst first
     Findings {
-        id: JobId,
+        id: JobRef,
         /// Only those that the run before had not
         #[arg(long, env = "PIPELINEX_NEW", value_parser = FalseyValueParser::new())]
         new: bool,
         /// The job to compare with [default: the last that ended of the same owner, project and branch]
         #[arg(long, env = "PIPELINEX_BASELINE", value_name = "ID")]
-        baseline: Option<JobId>,
+        baseline: Option<JobRef>,
         /// How they are told; the others are files for other programs, on standard output
         #[arg(long, env = "PIPELINEX_FORMAT", value_enum, default_value_t)]
         format: FindingsFormat,
@@ -192,7 +197,7 @@ pub enum Command {
     /// Decide about a finding, for all jobs of its project: it is accepted, or is none; or list what was decided
     Accept {
         /// A job that has it
-        id: JobId,
+        id: JobRef,
         /// The finding, by its fingerprint or the beginning of it
         #[arg(required_unless_present = "list")]
         fingerprint: Option<String>,
@@ -219,7 +224,7 @@ pub enum Command {
     },
     /// List the tests of a job, those that failed first with what they say
     Tests {
-        id: JobId,
+        id: JobRef,
         /// Only those that failed
         #[arg(long, env = "PIPELINEX_FAILED", value_parser = FalseyValueParser::new())]
         failed: bool,
@@ -231,7 +236,7 @@ pub enum Command {
     },
     /// List what the steps of a job made, such as the jar; with --to, save it
     Artifacts {
-        id: JobId,
+        id: JobRef,
         /// A folder to save all of it in, below one folder for each step; prints the names
         #[arg(long, env = "PIPELINEX_TO", value_name = "DIR")]
         to: Option<PathBuf>,

@@ -3,6 +3,7 @@
 use std::{io, time::Duration};
 
 use pipelinex_common::{
+    execution::StageRecord,
     id::JobId,
     state::{JobState, StepState},
 };
@@ -19,19 +20,29 @@ use crate::{
 /// How long a server may be away while a log is read that is not followed.
 const SHORT_PATIENCE: Duration = Duration::from_secs(30);
 
+/// What is wanted of a job's logs.
+#[derive(Clone, Debug, Default)]
+pub struct Wanted {
+    /// That of this stage; `None`: of all.
+    pub stage: Option<String>,
+    /// Of those alone that failed.
+    pub failed: bool,
+    /// Also what comes.
+    pub follow: bool,
+}
+
 /// Prints the log of one stage, or of all of them.
-pub async fn logs(
-    client: &Client,
-    out: &Output,
-    id: JobId,
-    stage: Option<&str>,
-    follow: bool,
-) -> Result<Exit, Failure> {
-    let Some(stage) = stage else {
+pub async fn logs(client: &Client, out: &Output, id: JobId, wanted: &Wanted) -> Result<Exit, Failure> {
+    let follow = wanted.follow;
+    let Some(stage) = wanted.stage.as_deref() else {
         let watch = Watch::new(client, out, id, Channel::Data).logs_alone();
+        let watch = if wanted.failed { watch.of_failed_stages() } else { watch };
         let status = if follow { watch.until_the_end().await? } else { watch.once().await? };
+        let has_failed = |(_, stage): (&String, &StageRecord)| stage.status == StepState::Failed;
         if status.execution.state == JobState::Queued {
             out.say("no worker has taken the job yet");
+        } else if wanted.failed && !status.execution.stages.iter().any(has_failed) {
+            out.say("no stage of the job has failed");
         }
         return Ok(Exit::Passed);
     };

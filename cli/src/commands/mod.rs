@@ -9,6 +9,7 @@ mod completions;
 mod db;
 mod detect;
 mod doctor;
+mod find;
 mod findings;
 mod gc;
 mod health;
@@ -28,12 +29,13 @@ mod token;
 use std::{future::Future, io, path::Path, time::Duration};
 
 use pipelinex_backend::intake::git::child;
+use pipelinex_common::id::JobId;
 use serde_json::json;
 use tokio::runtime::{Builder, Runtime};
 
 use self::settings::Settings;
 use crate::{
-    args::{AuditCommand, Cli, Command, DbCommand, ServerAddress},
+    args::{AuditCommand, Cli, Command, DbCommand, JobRef, ServerAddress},
     client::Client,
     exit::Exit,
     failure::Failure,
@@ -69,11 +71,13 @@ pub fn run(cli: Cli, out: &Output) -> Result<Exit, Failure> {
         }
         Command::Detect { project, git } => interruptible(detect::detect(out, project, git, ca_certs)),
         Command::Status { id, watch, server } => {
-            interruptible(job::status(&connect(&server, ca_certs)?, out, id, watch))
+            of_job(&server, ca_certs, id, async |client, id| job::status(client, out, id, watch).await)
         }
-        Command::Cancel { id, server } => interruptible(cancel::cancel(&connect(&server, ca_certs)?, out, id)),
+        Command::Cancel { id, server } => {
+            of_job(&server, ca_certs, id, async |client, id| cancel::cancel(client, out, id).await)
+        }
         Command::Retry { id, wait, server } => {
-            interruptible(submit::retry(&connect(&server, ca_certs)?, out, id, wait))
+            of_job(&server, ca_certs, id, async |client, id| submit::retry(client, out, id, wait).await)
         }
         Command::Version => {
             let version = env!("PIPELINEX_VERSION");
@@ -84,37 +88,48 @@ pub fn run(cli: Cli, out: &Output) -> Result<Exit, Failure> {
             };
             told.map(|()| Exit::Passed).map_err(Failure::from)
         }
-        Command::Logs { id, stage, follow, server } => {
-            interruptible(logs::logs(&connect(&server, ca_certs)?, out, id, stage.as_deref(), follow))
+        Command::Logs { id, stage, failed, follow, server } => {
+            let wanted = logs::Wanted { stage, failed, follow };
+            of_job(&server, ca_certs, id, async |client, id| logs::logs(client, out, id, &wanted).await)
         }
         Command::List { state, limit, server } => {
             interruptible(list::list(&connect(&server, ca_certs)?, out, state.map(Into::into), limit))
         }
         Command::Reports { id, output, server } => {
-            interruptible(reports::reports(&connect(&server, ca_certs)?, out, id, output.as_deref()))
+            of_job(&server, ca_certs, id, async |client, id| reports::reports(client, out, id, output.as_deref()).await)
         }
-        Command::Findings { id, new, baseline, format, server } => {
+        Command::Findings { id, new, baseline, format, server } => of_job(&server, ca_certs, id, async |client, id| {
+            let baseline = match &baseline {
+                Some(named) => Some(find::job(client, named).await?),
+                None => None,
+            };
             let wanted = findings::Wanted { new, baseline, format };
-            interruptible(async move { findings::findings(&connect(&server, ca_certs)?, out, id, &wanted).await })
-        }
+            findings::findings(client, out, id, &wanted).await
+        }),
         Command::Accept { id, fingerprint, reason, until, false_positive, remove, list, workspaces, server } => {
             let what = match (list, remove) {
                 (true, _) => accept::What::List,
                 (false, true) => accept::What::Remove,
                 (false, false) => accept::What::Accept { reason: reason.unwrap_or_default(), until, false_positive },
             };
-            let wanted = accept::Wanted { id, fingerprint: fingerprint.unwrap_or_default(), what };
-            match workspaces {
-                Some(folder) => accept::here(out, &folder, wanted),
-                None => interruptible(async move { accept::there(&connect(&server, ca_certs)?, out, wanted).await }),
+            let fingerprint = fingerprint.unwrap_or_default();
+            match (workspaces, id) {
+                (Some(folder), JobRef::Id(id)) => accept::here(out, &folder, accept::Wanted { id, fingerprint, what }),
+                (Some(_), named) => {
+                    Err(Failure::usage(format!("with --workspaces a job is named by its whole id, not {named}")))
+                }
+                (None, named) => of_job(&server, ca_certs, named, async |client, id| {
+                    let (fingerprint, what) = (fingerprint.clone(), what.clone());
+                    accept::there(client, out, accept::Wanted { id, fingerprint, what }).await
+                }),
             }
         }
         Command::Tests { id, failed, text, server } => {
             let wanted = tests_of::Wanted { failed, text };
-            interruptible(async move { tests_of::tests(&connect(&server, ca_certs)?, out, id, &wanted).await })
+            of_job(&server, ca_certs, id, async |client, id| tests_of::tests(client, out, id, &wanted).await)
         }
         Command::Artifacts { id, to, server } => {
-            interruptible(artifacts::artifacts(&connect(&server, ca_certs)?, out, id, to.as_deref()))
+            of_job(&server, ca_certs, id, async |client, id| artifacts::artifacts(client, out, id, to.as_deref()).await)
         }
         Command::Db(command) => database(command, ca_certs, out),
         Command::Audit(AuditCommand::Tail { lines, follow, workspaces }) => {
@@ -156,6 +171,20 @@ fn database(command: DbCommand, ca_certs: Option<&Path>, out: &Output) -> Result
 
 fn connect(server: &ServerAddress, ca_certs: Option<&Path>) -> Result<Client, Failure> {
     Client::new(&server.url, ca_certs).map_err(Failure::from)
+}
+
+/// Does something with the job that was named.
+fn of_job(
+    server: &ServerAddress,
+    ca_certs: Option<&Path>,
+    named: JobRef,
+    work: impl AsyncFnOnce(&Client, JobId) -> Result<Exit, Failure>,
+) -> Result<Exit, Failure> {
+    let client = connect(server, ca_certs)?;
+    interruptible(async {
+        let id = find::job(&client, &named).await?;
+        work(&client, id).await
+    })
 }
 
 /// Runs a client's work until it is done or Ctrl-C comes. Nothing is left behind either way: what is half done lives in

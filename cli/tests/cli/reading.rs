@@ -49,6 +49,30 @@ fn json_is_what_the_server_wrote() {
 }
 
 #[test]
+fn a_job_is_named_by_a_part_of_its_id_by_its_number_and_as_last() {
+    const OTHER: &str = "0190a1b2-ffff-7e5f-8a9b-0c1d2e3f4a77";
+    let document = status("SUCCEEDED", None, stage("SUCCESS"), stage("SUCCESS"));
+    let server = Fake::start(move |asked| match is_status(asked) {
+        true => Reply::json(200, &document),
+        false => {
+            let row =
+                |id: &str, run: u64| json!({"job_id": id, "project": "shop", "run_number": run, "state": "FAILED"});
+            Reply::json(200, &json!({"jobs": [row(ID, 3), row(OTHER, 2)], "next": null}))
+        }
+    });
+    for name in ["last", "shop#3", "0190a1b2-c3", "4a5b", ID] {
+        let shown = run(&["status", name, "--server", &server.url()]);
+        assert!(shown.code == 0 && shown.out.contains("shop"), "{name}: {}", shown.err);
+    }
+    for (name, why) in
+        [("shop#9", "no job is called shop#9"), ("0190a1b2", "several jobs are called"), ("dead", "no job")]
+    {
+        let shown = run(&["status", name, "--server", &server.url()]);
+        assert!(shown.code == 64 && shown.err.contains(why), "{name}: {}", shown.err);
+    }
+}
+
+#[test]
 fn a_list_goes_over_pages() {
     let server = Fake::start(|asked| {
         let row = |project: &str| json!({"job_id": ID, "project": project, "run_number": 1, "state": "FAILED"});

@@ -4,6 +4,7 @@
 use std::path::PathBuf;
 
 use jiff::Timestamp;
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::{Job, ProjectKey, Store, StoreError, give_to_owner_of};
@@ -19,7 +20,7 @@ const DECISIONS_MAX: usize = 10_000;
 pub const REASON_MAX: usize = 500;
 
 /// What somebody decided.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum Verdict {
     /// It is there, and is lived with.
@@ -39,7 +40,7 @@ impl Verdict {
 }
 
 /// A decision about one finding.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Decision {
     /// The finding.
     pub fingerprint: String,
