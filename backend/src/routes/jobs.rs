@@ -38,6 +38,7 @@ const OPENED_MAX: usize = 1000;
 pub struct Filter {
     state: Option<String>,
     project: Option<String>,
+    branch: Option<String>,
     limit: Option<usize>,
     cursor: Option<String>,
 }
@@ -90,6 +91,7 @@ struct WholeRow {
 struct Wanted {
     state: Option<JobState>,
     project: Option<String>,
+    branch: Option<String>,
     limit: usize,
     before: Option<JobId>,
 }
@@ -100,7 +102,7 @@ pub async fn list(
     who: Principal,
     filter: Result<Query<Filter>, QueryRejection>,
 ) -> Result<Json<JobsPage>, ApiError> {
-    let Query(filter) = filter.map_err(|_| malformed("the query takes state, project, limit and cursor"))?;
+    let Query(filter) = filter.map_err(|_| malformed("the query takes state, project, branch, limit and cursor"))?;
     let query = filter.check()?;
     Ok(Json(app.read(move |store| page(store, &who, &query)).await?))
 }
@@ -122,7 +124,13 @@ impl Filter {
         if !(1..=PAGE_MAX).contains(&limit) {
             return Err(malformed(format!("`limit` is a number from 1 to {PAGE_MAX}")));
         }
-        Ok(Wanted { state: state.transpose()?, project: self.project, limit, before: before.transpose()? })
+        Ok(Wanted {
+            state: state.transpose()?,
+            project: self.project,
+            branch: self.branch,
+            limit,
+            before: before.transpose()?,
+        })
     }
 }
 
@@ -198,7 +206,8 @@ fn row(store: &Store, who: &Principal, id: JobId, query: &Wanted) -> Look<Row> {
         Ok(view) if !who.may_with(Right::See, &view.metadata) => Look::NotTheirs,
         Ok(view) => {
             let wanted = query.state.is_none_or(|state| view.execution.state == state)
-                && query.project.as_ref().is_none_or(|project| view.metadata.project == *project);
+                && query.project.as_ref().is_none_or(|project| view.metadata.project == *project)
+                && query.branch.as_ref().is_none_or(|branch| view.metadata.branch.as_ref() == Some(branch));
             look(wanted, Row::Whole(Box::new(view.into())))
         }
         // Not there any more, or a foreign file of that name.
@@ -206,7 +215,7 @@ fn row(store: &Store, who: &Principal, id: JobId, query: &Wanted) -> Look<Row> {
         Err(_) if !who.sees_broken() => Look::NotTheirs,
         Err(error) => {
             let broken = why_broken(id, &error);
-            let filtered = query.state.is_some() || query.project.is_some();
+            let filtered = query.state.is_some() || query.project.is_some() || query.branch.is_some();
             look(!filtered, Row::Broken { job_id: id, broken, link: address(id) })
         }
     }

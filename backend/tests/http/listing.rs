@@ -50,6 +50,7 @@ async fn pages_newest_first_with_filters_and_a_broken_job_breaks_nothing() {
     for number in 0..5 {
         let mut metadata = request();
         metadata["project"] = json!(if number == 2 { "other" } else { "shop" });
+        metadata["branch"] = json!(if number == 4 { "trunk" } else { "main" });
         let page = server.upload(&project(), &metadata).await.json();
         assert_eq!(page["run_number"], if number == 2 { 1 } else { number + i32::from(number < 2) });
         jobs.insert(0, page["job_id"].as_str().unwrap().to_owned());
@@ -79,6 +80,8 @@ async fn pages_newest_first_with_filters_and_a_broken_job_breaks_nothing() {
     assert_eq!(seen, jobs);
     assert_eq!(ids(&server.get("/api/jobs?state=failed").await.json()), [&jobs[1]]);
     assert_eq!(ids(&server.get("/api/jobs?project=other").await.json()), [&jobs[2]]);
+    assert_eq!(ids(&server.get("/api/jobs?branch=other").await.json()), [""; 0]);
+    assert_eq!(ids(&server.get("/api/jobs?branch=trunk&project=shop").await.json()), [&jobs[0]]);
     assert_eq!(ids(&server.get("/api/jobs?state=RUNNING&project=shop").await.json()), [""; 0]);
     for query in ["state=LOST", "limit=0", "limit=201", "limit=x", "cursor=x", "page=2", "state=failed&state=queued"] {
         server.get(&format!("/api/jobs?{query}")).await.assert_problem(400, "query");

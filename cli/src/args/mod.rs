@@ -163,6 +163,12 @@ pub enum Command {
         /// Only jobs in this state
         #[arg(long, env = "PIPELINEX_STATE", value_enum, ignore_case = true)]
         state: Option<StateFilter>,
+        /// Only jobs of this project
+        #[arg(long, env = "PIPELINEX_PROJECT", value_name = "NAME")]
+        project: Option<String>,
+        /// Only jobs of this branch
+        #[arg(long, env = "PIPELINEX_BRANCH", value_name = "NAME")]
+        branch: Option<String>,
         /// At most so many
         #[arg(long, short = 'n', env = "PIPELINEX_LIMIT", value_name = "N", default_value_t = 20)]
         #[arg(value_parser = clap::value_parser!(u32).range(1..=1000))]

@@ -44,6 +44,17 @@ pub struct Client {
     token: Option<header::HeaderValue>,
 }
 
+/// Which jobs are listed; of what is not named, all.
+#[derive(Clone, Debug, Default)]
+pub struct Wanted {
+    /// In this state.
+    pub state: Option<JobState>,
+    /// Of this project.
+    pub project: Option<String>,
+    /// Of this branch.
+    pub branch: Option<String>,
+}
+
 impl Client {
     /// A client of the server at `url`, which trusts the certificates of a file besides the system's.
     pub fn new(url: &str, ca_certs: Option<&Path>) -> Result<Self, ClientError> {
@@ -116,10 +127,13 @@ impl Client {
     }
 
     /// A page of jobs, newest first; `cursor` is the `next` of the page before.
-    pub async fn list(&self, state: Option<JobState>, limit: u32, cursor: Option<&str>) -> Result<Value, ClientError> {
+    pub async fn list(&self, wanted: &Wanted, limit: u32, cursor: Option<&str>) -> Result<Value, ClientError> {
         let mut url = self.endpoint("/api/jobs");
         url.query_pairs_mut().append_pair("limit", &limit.to_string());
-        for (name, value) in [("state", state.map(JobState::as_str)), ("cursor", cursor)] {
+        let Wanted { state, project, branch } = wanted;
+        let filters =
+            [("state", state.map(JobState::as_str)), ("project", project.as_deref()), ("branch", branch.as_deref())];
+        for (name, value) in filters.into_iter().chain([("cursor", cursor)]) {
             if let Some(value) = value {
                 url.query_pairs_mut().append_pair(name, value);
             }

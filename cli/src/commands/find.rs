@@ -21,7 +21,7 @@ pub async fn job(client: &Client, named: &JobRef) -> Result<JobId, Failure> {
     }
     let (mut found, mut cursor) = (Vec::new(), None::<String>);
     for _ in 0..PAGES {
-        let page = client.list(None, PAGE, cursor.as_deref()).await?;
+        let page = client.list(&Wanted::default(), PAGE, cursor.as_deref()).await?;
         let rows = page["jobs"].as_array().ok_or_else(|| ClientError::NotUnderstood("no list of jobs".to_owned()))?;
         found.extend(rows.iter().filter(|row| is(row, named)).filter_map(id_of));
         // The newest of a project is the one that is meant; of an id all that fit must be known.

@@ -1,11 +1,10 @@
 //! `list`: the jobs of a server.
 
 use jiff::Timestamp;
-use pipelinex_common::state::JobState;
 use serde_json::{Value, json};
 
 use crate::{
-    client::{Client, ClientError, Listed},
+    client::{Client, ClientError, Listed, Wanted},
     exit::Exit,
     failure::Failure,
     output::Output,
@@ -16,8 +15,8 @@ use crate::{
 const PAGE_MAX: usize = 200;
 
 /// Lists jobs, newest first.
-pub async fn list(client: &Client, out: &Output, state: Option<JobState>, limit: u32) -> Result<Exit, Failure> {
-    let answer = json!({"jobs": gather(client, state, limit as usize).await?});
+pub async fn list(client: &Client, out: &Output, wanted: &Wanted, limit: u32) -> Result<Exit, Failure> {
+    let answer = json!({"jobs": gather(client, wanted, limit as usize).await?});
     if out.json() {
         out.document(&answer)?;
         return Ok(Exit::Passed);
@@ -39,11 +38,11 @@ pub async fn list(client: &Client, out: &Output, state: Option<JobState>, limit:
 }
 
 /// Page by page; a page may be short, or empty, and still have a next one.
-async fn gather(client: &Client, state: Option<JobState>, limit: usize) -> Result<Vec<Value>, Failure> {
+async fn gather(client: &Client, wanted: &Wanted, limit: usize) -> Result<Vec<Value>, Failure> {
     let (mut jobs, mut cursor) = (Vec::new(), None::<String>);
     while jobs.len() < limit {
-        let wanted = (limit - jobs.len()).min(PAGE_MAX) as u32;
-        let mut page = client.list(state, wanted, cursor.as_deref()).await?;
+        let most = (limit - jobs.len()).min(PAGE_MAX) as u32;
+        let mut page = client.list(wanted, most, cursor.as_deref()).await?;
         let Some(Value::Array(rows)) = page.get_mut("jobs").map(Value::take) else {
             return Err(ClientError::NotUnderstood("no list of jobs".to_owned()).into());
         };

@@ -36,7 +36,7 @@ use tokio::runtime::{Builder, Runtime};
 use self::settings::Settings;
 use crate::{
     args::{AuditCommand, Cli, Command, DbCommand, JobRef, ServerAddress},
-    client::Client,
+    client::{Client, Wanted},
     exit::Exit,
     failure::Failure,
     output::Output,
@@ -92,8 +92,9 @@ pub fn run(cli: Cli, out: &Output) -> Result<Exit, Failure> {
             let wanted = logs::Wanted { stage, failed, follow };
             of_job(&server, ca_certs, id, async |client, id| logs::logs(client, out, id, &wanted).await)
         }
-        Command::List { state, limit, server } => {
-            interruptible(list::list(&connect(&server, ca_certs)?, out, state.map(Into::into), limit))
+        Command::List { state, project, branch, limit, server } => {
+            let wanted = Wanted { state: state.map(Into::into), project, branch };
+            interruptible(list::list(&connect(&server, ca_certs)?, out, &wanted, limit))
         }
         Command::Reports { id, output, server } => {
             of_job(&server, ca_certs, id, async |client, id| reports::reports(client, out, id, output.as_deref()).await)

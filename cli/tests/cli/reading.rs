@@ -84,12 +84,30 @@ fn a_list_goes_over_pages() {
             },
         )
     });
-    let listed = run(&["list", "--state", "failed", "--limit", "3", "--server", &server.url()]);
+    let listed = run(&[
+        "list",
+        "--state",
+        "failed",
+        "--branch",
+        "main",
+        "--project",
+        "shop",
+        "--limit",
+        "3",
+        "--server",
+        &server.url(),
+    ]);
     assert_eq!(listed.code, 0, "{}", listed.err);
     let projects: Vec<_> = listed.out.lines().map(|line| line.split_whitespace().nth(1).unwrap()).collect();
     assert_eq!(projects, ["PROJECT", "a", "b", "c"]);
     let targets: Vec<_> = server.asked().into_iter().map(|asked| asked.target).collect();
-    assert_eq!(targets, ["/api/jobs?limit=3&state=FAILED", "/api/jobs?limit=2&state=FAILED&cursor=c1"]);
+    assert_eq!(
+        targets,
+        [
+            "/api/jobs?limit=3&state=FAILED&project=shop&branch=main",
+            "/api/jobs?limit=2&state=FAILED&project=shop&branch=main&cursor=c1"
+        ]
+    );
 }
 
 #[test]
