@@ -5,7 +5,7 @@ use serde_json::Value;
 
 use crate::{
     args::JobRef,
-    client::{Client, ClientError},
+    client::{Client, ClientError, Wanted},
     exit::Exit,
     failure::Failure,
 };
