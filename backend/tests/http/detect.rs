@@ -21,7 +21,8 @@ async fn a_list_of_files_is_answered_with_what_decided_each_word() {
     let stack = json!({"language": "node", "framework": "any", "build_tool": "any"});
     assert_eq!((&answer["stack"], &answer["folder"]), (&stack, &json!("web")));
     assert_eq!(answer["decided_by"], json!(["web/package.json", "web/package-lock.json"]));
-    let node = json!({"version": "24", "decided_by": "web/package.json", "says": ">=18", "supported": ["24"]});
+    let node =
+        json!({"version": "24", "decided_by": "web/package.json", "says": ">=18", "supported": ["20", "22", "24"]});
     assert_eq!(answer["versions"]["node"], node, "the first file in their order counts");
     assert_eq!(answer["tells"]["manager"], json!({"value": "npm", "decided_by": "web/package-lock.json"}));
     assert_eq!(answer["tells"]["start"]["value"], "npm start, which is `node a.js`");
@@ -34,7 +35,7 @@ async fn a_list_of_files_is_answered_with_what_decided_each_word() {
 
     let heads = json!({"package.json": PACKAGE.replace(">=18", "^18")});
     let none = list(&server, &json!({"files": ["package.json"], "heads": heads})).await;
-    assert_eq!(none["problems"][0]["message"], "package.json asks for node `^18`, and there is 24");
+    assert_eq!(none["problems"][0]["message"], "package.json asks for node `^18`, and there is 20, 22, 24");
     let several = list(&server, &json!({"files": ["a/package.json", "b/pom.xml"]})).await;
     assert_eq!((&several["stack"], several["candidates"].as_array().unwrap().len()), (&Value::Null, 2));
     for (body, code) in [(json!({"heads": {}}), "metadata-invalid"), (json!([]), "metadata-invalid")] {

@@ -49,7 +49,7 @@ pub async fn findings(client: &Client, out: &Output, id: JobId, wanted: &Wanted)
         found.findings.iter().chain(fixed).try_for_each(|row| out.data(line(row, compared)))?;
         let so_far = if found.complete { "" } else { ", and the job goes on" };
         out.say(format!("{}{so_far}", show::findings_text(&found.counts)));
-        out.say(compared_words(&found, wanted));
+        compared_words(&found, wanted).into_iter().for_each(|words| out.say(words));
         if found.counts.total() > found.findings.len() as u64 {
             out.say(format!("these are the worst {}; the reports have all", found.findings.len()));
         }
@@ -63,9 +63,11 @@ pub async fn findings(client: &Client, out: &Output, id: JobId, wanted: &Wanted)
     }
 }
 
-fn compared_words(found: &Findings, wanted: &Wanted) -> String {
+/// How they stand beside the run before, in words; an older server says nothing of it.
+fn compared_words(found: &Findings, wanted: &Wanted) -> Option<String> {
     let Some(run) = &found.baseline else {
-        return "no earlier run of this project and branch has ended, so all of them are new".to_owned();
+        let told = found.findings.iter().any(|row| row.state.is_some());
+        return told.then(|| "no earlier run of this project and branch has ended, so all of them are new".to_owned());
     };
     let count = |standing| found.findings.iter().chain(&found.fixed).filter(|row| row.state == Some(standing)).count();
     let told = [
@@ -78,7 +80,7 @@ fn compared_words(found: &Findings, wanted: &Wanted) -> String {
     let told = told.into_iter().filter(|(count, word)| *count > 0 || (wanted.new && *word == "new"));
     let told: Vec<String> = told.map(|(count, word)| format!("{count} {word}")).collect();
     let told = if told.is_empty() { "nothing in either".to_owned() } else { told.join(", ") };
-    format!("compared with run #{} ({}): {told}", run.run_number, run.job_id)
+    Some(format!("compared with run #{} ({}): {told}", run.run_number, run.job_id))
 }
 
 fn line(row: &FoundIn, compared: bool) -> Line {

@@ -62,7 +62,7 @@ fn a_job_is_named_by_a_part_of_its_id_by_its_number_and_as_last() {
     });
     for name in ["last", "shop#3", "0190a1b2-c3", "4a5b", ID] {
         let shown = run(&["status", name, "--server", &server.url()]);
-        assert!(shown.code == 0 && shown.out.contains("shop"), "{name}: {}", shown.err);
+        assert!(shown.code == 0 && shown.out.contains("BUILD"), "{name}: {}{}", shown.out, shown.err);
     }
     for (name, why) in
         [("shop#9", "no job is called shop#9"), ("0190a1b2", "several jobs are called"), ("dead", "no job")]
