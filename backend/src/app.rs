@@ -14,6 +14,7 @@ use crate::{
     access::{Book, Principal, Right, WrongTokens},
     config::Config,
     error::ApiError,
+    metrics::Metrics,
     once::Turns,
     room::Room,
     shares::Shares,
@@ -46,6 +47,8 @@ pub struct App {
     pub tokens: Arc<Book>,
     /// Who sent wrong ones.
     pub wrong_tokens: Arc<WrongTokens>,
+    /// What it counts.
+    pub metrics: Metrics,
 }
 
 /// The places of [`crate::config::ParallelLimits`]. Those that clients can hold are shared among them.
@@ -93,6 +96,7 @@ impl App {
             closing: CancellationToken::new(),
             tokens: Arc::default(),
             wrong_tokens: Arc::default(),
+            metrics: Metrics::default(),
         }
     }
 

@@ -21,7 +21,7 @@ use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
 pub use crate::admission::Place;
-use crate::shares::NoPlace;
+use crate::{metrics::Refused, shares::NoPlace};
 
 /// Why a request is not answered as it wished.
 #[derive(Debug)]
@@ -374,6 +374,7 @@ impl IntoResponse for ApiError {
         let envelope =
             Envelope { kind, title, status: status_code, detail, instance, code, problems, candidates, state };
         let mut response = (status, Json(envelope)).into_response();
+        response.extensions_mut().insert(Refused(code));
         let headers = response.headers_mut();
         headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/problem+json"));
         if status == StatusCode::UNAUTHORIZED {

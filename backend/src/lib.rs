@@ -18,6 +18,7 @@ mod head_errors;
 pub mod intake;
 mod linger;
 pub mod local;
+mod metrics;
 mod once;
 mod openapi;
 mod patience;

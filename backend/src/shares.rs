@@ -45,6 +45,11 @@ impl Shares {
         Arc::new(Self { most, held: Mutex::default() })
     }
 
+    /// How many are taken.
+    pub fn taken(&self) -> usize {
+        self.held.lock().unwrap_or_else(PoisonError::into_inner).values().sum()
+    }
+
     /// Takes a place for a client; never waits.
     ///
     /// # Errors

@@ -62,6 +62,12 @@ impl Watching {
         News { changes }
     }
 
+    /// How many read along.
+    pub fn readers(&self) -> usize {
+        let jobs = self.jobs.lock().unwrap_or_else(PoisonError::into_inner);
+        jobs.values().map(watch::Sender::receiver_count).sum()
+    }
+
     /// Tells those who read along; `false` when there is nobody any more.
     fn tell(&self, id: JobId, changed: bool) -> bool {
         let mut jobs = self.jobs.lock().unwrap_or_else(PoisonError::into_inner);

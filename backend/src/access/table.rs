@@ -45,6 +45,7 @@ const TRIAGE: Need = Need::Right(Right::Triage);
 pub const TABLE: &[Row] = &[
     get("/health", Need::Nothing),
     get("/readyz", Need::Nothing),
+    get("/metrics", Need::Right(Right::Operate)),
     get("/api/openapi.json", Need::Nothing),
     get("/openapi.json", Need::Nothing),
     get("/docs/api", Need::Nothing),

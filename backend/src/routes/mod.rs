@@ -14,6 +14,7 @@ pub(crate) mod jobs;
 mod log_stream;
 pub(crate) mod log_window;
 mod logs;
+mod metrics;
 mod openapi;
 mod path;
 pub(crate) mod precheck;
@@ -59,6 +60,7 @@ pub fn router(app: App) -> Result<Router, Unruled> {
     let api = Routes::default()
         .get("/health", health::health)
         .get("/readyz", health::ready)
+        .get("/metrics", metrics::metrics)
         .get("/api/openapi.json", openapi::document)
         .get("/openapi.json", openapi::document)
         .get("/api/whoami", whoami::whoami)
@@ -88,6 +90,7 @@ pub fn router(app: App) -> Result<Router, Unruled> {
         .finish()?
         .route_layer(middleware::from_fn(query::check))
         .route_layer(middleware::from_fn_with_state(app.clone(), entry::enter))
+        .route_layer(middleware::from_fn_with_state(app.clone(), crate::metrics::count))
         .fallback(web::nothing_here)
         .method_not_allowed_fallback(web::other_method)
         .layer(CatchPanicLayer::custom(panicked))

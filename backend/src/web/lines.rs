@@ -113,7 +113,7 @@ fn cli(request: &Value, git: Option<&str>, server: &str) -> String {
 }
 
 /// One word for a POSIX shell.
-fn quoted(text: &str) -> String {
+pub fn quoted(text: &str) -> String {
     let plain = |c: char| c.is_ascii_alphanumeric() || "-_./:@,=+".contains(c);
     if !text.is_empty() && text.chars().all(plain) {
         text.to_owned()

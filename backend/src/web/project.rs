@@ -12,7 +12,7 @@ use pipelinex_common::{
     store::{JobView, Store, StoreError},
 };
 
-use super::{PageError, icons::state, job::encoded, page as page_of, words};
+use super::{PageError, icons::state, job::encoded, lines::quoted, page as page_of, words};
 use crate::{
     access::Principal,
     app::App,

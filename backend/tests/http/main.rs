@@ -19,6 +19,7 @@ mod folders;
 mod full;
 mod heads;
 mod listing;
+mod metrics;
 mod multipart;
 mod once;
 mod operator;

@@ -7,7 +7,7 @@ use pipelinex_common::{
 };
 use serde::Deserialize;
 
-use crate::error::ApiError;
+use crate::{error::ApiError, web::lines::quoted};
 
 /// What is asked for.
 #[derive(Clone, Debug, Default, Deserialize)]
@@ -101,7 +101,13 @@ impl Wish {
             "findings" | "passed" => " --state succeeded".to_owned(),
             state => format!(" --state {state}"),
         };
-        format!("pipelinex list{state}")
+        let mut command = format!("pipelinex list{state}");
+        for (name, value) in [("project", &self.project), ("branch", &self.branch)] {
+            if !value.is_empty() {
+                command.push_str(&format!(" --{name} {}", quoted(value)));
+            }
+        }
+        command
     }
 
     /// What stands behind `?`; nothing where nothing is asked for.
