@@ -28,6 +28,8 @@ use pipelinex_common::{
 use self::files::Files;
 use crate::admission::{Problem, Rule, checks};
 
+/// The file that `pipelinex init` makes a project's own pipeline file of; no job needs it.
+const STARTER_FILE: &str = "starter.yml";
 /// The folder of what all stacks share.
 const GLOBAL: &str = "global";
 
@@ -158,7 +160,8 @@ impl Stacks {
     /// # Errors
     /// [`DiskError`]; also when a file is there already.
     pub fn install(&self, stack: &StackData, into: &Path) -> Result<(), DiskError> {
-        let own = stack.files.iter().map(|(path, content)| (path.clone(), content));
+        let own =
+            stack.files.iter().filter(|(path, _)| *path != STARTER_FILE).map(|(path, content)| (path.clone(), content));
         let global = self.global.iter().map(|(path, content)| (format!("{GLOBAL}/{path}"), content));
         let mut folders = BTreeSet::new();
         disk::make_dir(into, 0o755)?;
@@ -217,6 +220,18 @@ impl Stacks {
 }
 
 impl StackData {
+    /// What a project of this stack can begin its own pipeline file with, for these versions; `None` where there is nothing.
+    pub fn starter<'v>(&self, versions: impl Iterator<Item = (&'v str, &'v str)>) -> Option<String> {
+        let text = String::from_utf8_lossy(self.files.get(STARTER_FILE)?).into_owned();
+        let text = versions
+            .fold(text, |text, (tool, version)| text.replace(&format!("${}_VERSION", tool.to_uppercase()), version));
+        // A project's own file names images as an engine does.
+        let image = |text: String, (name, reference): (&String, &String)| {
+            text.replace(&format!("image: {name}\n"), &format!("image: {reference}\n"))
+        };
+        Some(self.images.iter().fold(text, image))
+    }
+
     fn check(label: &str, name: String, files: Files, global: &Files) -> Result<Self, Vec<String>> {
         let mut broken = Vec::new();
         let contract =

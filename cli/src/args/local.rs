@@ -39,6 +39,23 @@ pub struct LocalArgs {
     pub pipelines: Option<PathBuf>,
 }
 
+/// The project that a pipeline file is written for.
+#[derive(Args, Clone, Debug)]
+pub struct InitArgs {
+    /// The project's folder
+    #[arg(value_name = "PATH", default_value = ".")]
+    pub path: PathBuf,
+    /// What kind of project it is [default: recognised by its files]
+    #[arg(long, env = "PIPELINEX_STACK", value_name = "LANGUAGE/FRAMEWORK/TOOL", value_parser = values::stack)]
+    pub stack: Option<Stack>,
+    /// Print what would be written, and write nothing
+    #[arg(long, env = "PIPELINEX_PRINT", value_parser = FalseyValueParser::new())]
+    pub print: bool,
+    /// A folder of stacks, in place of those inside the program
+    #[arg(long, env = "PIPELINEX_PIPELINES", value_name = "DIR")]
+    pub pipelines: Option<PathBuf>,
+}
+
 /// How a project is run here.
 #[derive(Args, Clone, Debug)]
 pub struct RunArgs {

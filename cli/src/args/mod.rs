@@ -17,7 +17,7 @@ use pipelinex_common::{findings::export::Format, state::JobState};
 pub use self::{
     db::DbCommand,
     job_ref::JobRef,
-    local::{CheckFormat, LocalArgs, PlanFormat, RunArgs},
+    local::{CheckFormat, InitArgs, LocalArgs, PlanFormat, RunArgs},
     server::{AuthMode, BackendArgs, CommonServerArgs, KeepArgs, LogFormat, WorkerArgs},
     submit::{DetectArgs, GitArgs, ProjectArgs},
     token::{AuditCommand, TokenCommand, TokenPlace},
@@ -80,6 +80,11 @@ pub enum Command {
     Run {
         #[command(flatten)]
         run: RunArgs,
+    },
+    /// Write a pipeline file that the project at hand can begin with; one that is there stays
+    Init {
+        #[command(flatten)]
+        init: InitArgs,
     },
     /// Look for mistakes in pipeline files; each is told with its line
     Check {

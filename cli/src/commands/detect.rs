@@ -47,20 +47,29 @@ async fn here(args: &DetectArgs, request: &JobRequest) -> Result<Value, Failure>
     let meta = std::fs::metadata(&args.path)
         .map_err(|error| Failure::usage(format!("cannot read {}: {error}", args.path.display())))?;
     let detected = if meta.is_dir() {
-        of_folder(args, request, &stacks, &limits)?
+        of_folder(&args.path, args.include_ignored, request, &stacks, &limits)?
     } else {
         of_zip(&args.path, request, &stacks, &limits).await?
     };
     serde_json::to_value(detected).map_err(|error| Failure::errored(error.to_string()))
 }
 
+/// What the folder of a project is, by the limits that are usual.
+///
+/// # Errors
+/// A folder that cannot be listed.
+pub fn of_this(path: &Path, request: &JobRequest, stacks: &Stacks) -> Result<detection::Detected, Failure> {
+    of_folder(path, false, request, stacks, &IntakeLimits::default())
+}
+
 fn of_folder(
-    args: &DetectArgs,
+    path: &Path,
+    include_ignored: bool,
     request: &JobRequest,
     stacks: &Stacks,
     limits: &IntakeLimits,
 ) -> Result<detection::Detected, Failure> {
-    let files: BTreeMap<_, _> = pack::list(&args.path, limits, args.include_ignored)?.into_iter().collect();
+    let files: BTreeMap<_, _> = pack::list(path, limits, include_ignored)?.into_iter().collect();
     let read = |path: &str| {
         let mut head = Vec::new();
         File::open(files.get(path)?).ok()?.take(HEAD_MAX).read_to_end(&mut head).ok()?;

@@ -13,6 +13,7 @@ mod find;
 mod findings;
 mod gc;
 mod health;
+mod init;
 mod job;
 mod list;
 mod login;
@@ -59,6 +60,7 @@ pub fn run(cli: Cli, out: &Output) -> Result<Exit, Failure> {
         Command::Backend { common, backend } => server(serve::backend(Settings::new(&common, ca_certs)?, &backend)),
         Command::Worker { common, worker } => server(serve::worker(Settings::new(&common, ca_certs)?, &worker)),
         Command::Run { run } => server(run::run(out, run, ca_certs)),
+        Command::Init { init } => init::init(out, &init),
         Command::Check { paths, format } => check::check(out, &paths, format),
         Command::Plan { local, format } => plan::plan(out, &local, format),
         Command::Submit { project, git, wait } => {

@@ -79,3 +79,34 @@ fn without_a_file_the_plan_is_that_of_the_stack() {
     let checked = told(&["check"], dir.path());
     assert!(checked.code == 64 && checked.err.contains("pipelinex plan"), "{}", checked.err);
 }
+
+#[test]
+fn a_project_is_given_a_file_to_begin_with_and_keeps_the_one_it_has() {
+    for (file, content, image, part) in [
+        (
+            "package.json",
+            r#"{"name": "shop", "engines": {"node": "22"}}"#,
+            "image: pipelinex/node22-npm:2",
+            "- npm test",
+        ),
+        ("requirements.txt", "flask", "image: pipelinex/python3.13:1", "-m pytest"),
+        ("go.mod", "module shop", "image: pipelinex/go1.24:1", "gotestsum"),
+        ("Cargo.toml", "[package]\nname = \"shop\"", "image: pipelinex/rust1.96:1", "- cargo test"),
+        ("pom.xml", "<project/>", "image: pipelinex/java17-maven:2", "verify"),
+    ] {
+        let dir = tempfile::tempdir().unwrap();
+        fs::write(dir.path().join(file), content).unwrap();
+        let printed = told(&["init", "--print"], dir.path());
+        assert!(printed.code == 0 && printed.out.contains(part) && !dir.path().join(".pipelinex.yml").exists());
+        let written = told(&["init"], dir.path());
+        assert_eq!(written.code, 0, "{file}: {}{}", written.out, written.err);
+        let text = fs::read_to_string(dir.path().join(".pipelinex.yml")).unwrap();
+        assert!(text == printed.out && text.contains(image) && !text.contains("_VERSION"), "{file}: {text}");
+        let checked = told(&["check"], dir.path());
+        assert_eq!(checked.code, 0, "{file}: {}", checked.out);
+        let again = told(&["init"], dir.path());
+        assert!(again.code == 64 && again.err.contains("is there already"), "{}", again.err);
+    }
+    let nothing = tempfile::tempdir().unwrap();
+    assert_eq!(told(&["init"], nothing.path()).code, 4);
+}
