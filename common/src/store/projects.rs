@@ -99,13 +99,18 @@ impl Store {
         if fs::symlink_metadata(&complete).is_ok() {
             return Ok(());
         }
-        for id in self.ids()? {
+        let ids = self.ids()?;
+        for id in &ids {
             // A job that cannot be read has no project that anybody knows.
-            if let Ok(metadata) = self.job(id).and_then(|job| job.metadata()) {
+            if let Ok(metadata) = self.job(*id).and_then(|job| job.metadata()) {
                 self.mark_run(&metadata)?;
             }
         }
-        match disk::write_new(&complete, b"", 0o640) {
+        // Not before the marks are on the disk; where there are none, nothing waits for it. Should a power cut take it, it is made anew.
+        if !ids.is_empty() {
+            disk::sync_file_system(&self.layout.projects())?;
+        }
+        match disk::write_new_unsynced(&complete, b"", 0o640) {
             Err(DiskError::Io { source, .. }) if source.kind() == ErrorKind::AlreadyExists => Ok(()),
             written => Ok(written?),
         }
