@@ -264,7 +264,7 @@ async fn store_file(mut field: Field<'_>, path: PathBuf, limits: &IntakeLimits) 
     }
     let sink = sink.write(waiting.freeze()).await?;
     let digest = sink.digest.finalize();
-    Ok((bytes, digest.iter().map(|byte| format!("{byte:02x}")).collect()))
+    Ok((bytes, hex::encode(digest)))
 }
 
 struct Sink {

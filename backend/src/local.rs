@@ -57,7 +57,7 @@ async fn taken_in(app: &App, request: JobRequest, mut packed: File) -> Result<Up
         Ok::<_, io::Error>((bytes, to.digest.finalize()))
     });
     let (bytes, digest) = copied.await.map_err(ApiError::internal)?.map_err(ApiError::io)?;
-    let sha256 = digest.iter().map(|byte| format!("{byte:02x}")).collect();
+    let sha256 = hex::encode(digest);
     Ok(Upload { request, warnings: Vec::new(), place, staging, archive, bytes, sha256 })
 }
 

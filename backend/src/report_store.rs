@@ -105,5 +105,5 @@ fn digest(file: &mut File) -> Result<String, ApiError> {
     let mut digest = Sha256::new();
     io::copy(file, &mut digest).map_err(ApiError::io)?;
     file.rewind().map_err(ApiError::io)?;
-    Ok(digest.finalize().iter().map(|byte| format!("{byte:02x}")).collect())
+    Ok(hex::encode(digest.finalize()))
 }

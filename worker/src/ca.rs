@@ -60,7 +60,7 @@ pub fn prepare(extra: &Path, layout: &Layout) -> Result<PathBuf, CaError> {
         bundle.push(b'\n');
     }
     bundle.extend(extra_text);
-    let digest: String = Sha256::digest(&bundle).iter().take(8).map(|byte| format!("{byte:02x}")).collect();
+    let digest = hex::encode(&Sha256::digest(&bundle)[..8]);
     let (parent, folder) = (layout.root().join(".ca"), layout.root().join(".ca").join(&digest));
     if folder.join("truststore.p12").exists() {
         return Ok(folder);

@@ -95,7 +95,7 @@ pub fn prepare(named: &[(String, PathBuf)], layout: &Layout) -> Result<Option<St
         found.variables.extend(row.variables(STACK_DIR));
         found.of_network.extend(row.lines(content));
     }
-    let digest: String = digest.finalize().iter().take(8).map(|byte| format!("{byte:02x}")).collect();
+    let digest = hex::encode(&digest.finalize()[..8]);
     let parent = layout.root().join(".stack-files");
     found.folder = parent.join(&digest);
     if found.folder.exists() {

@@ -96,6 +96,8 @@ const SUBMIT: Operation = Operation {
     ..READ
 };
 
+const CANCEL: Operation = Operation { method: "POST", tag: "jobs", refusals: &[400, 401, 403, 404, 409], ..READ };
+
 fn of<T: schemars::JsonSchema>(generator: &mut SchemaGenerator) -> Schema {
     generator.subschema_for::<T>()
 }
@@ -172,25 +174,19 @@ pub const OPERATIONS: &[Operation] = &[
     },
     Operation {
         id: "cancelJob",
-        method: "POST",
         path: "/api/jobs/{id}/cancel",
-        tag: "jobs",
         summary: "Cancel a job",
         answer: Answer::Json(202, of::<Canceling>),
         answered: "The wish is recorded; it holds even if every program dies now.",
-        refusals: &[400, 401, 403, 404, 409],
-        ..READ
+        ..CANCEL
     },
     Operation {
         id: "cancelJobAsPredecessor",
-        method: "POST",
         path: "/api/job/cancel/{id}",
-        tag: "jobs",
         summary: "Cancel a job, at the predecessor's address and in its words",
         answer: Answer::Json(202, of::<SeedCanceling>),
         answered: "The wish is recorded.",
-        refusals: &[400, 401, 403, 404, 409],
-        ..READ
+        ..CANCEL
     },
     Operation {
         id: "retryJob",

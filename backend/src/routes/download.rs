@@ -42,7 +42,7 @@ impl ETag {
             digest.update(text);
             digest.update([0]);
         }
-        Self(format!("\"{}\"", digest.finalize().iter().take(16).map(|byte| format!("{byte:02x}")).collect::<String>()))
+        Self(format!("\"{}\"", hex::encode(&digest.finalize()[..16])))
     }
 
     /// The name of files that nobody writes to any more.

@@ -32,7 +32,7 @@ static ASSETS: LazyLock<[(String, &'static str, &'static str); 6]> = LazyLock::n
 });
 
 fn named(stem: &str, ending: &str, content: &str) -> String {
-    let digest: String = Sha256::digest(content).iter().take(6).map(|byte| format!("{byte:02x}")).collect();
+    let digest = hex::encode(&Sha256::digest(content)[..6]);
     format!("{stem}-{digest}.{ending}")
 }
 

@@ -27,7 +27,7 @@ use super::{
     PageError,
     icons::{icon, state},
     lines::{Lines, host_of},
-    words,
+    words::{self, severity_class},
 };
 use crate::{
     access::{Principal, Right},
@@ -259,13 +259,4 @@ fn export_name(format: &Format) -> &'static str {
 /// So much of a fingerprint as tells it from the others of a job.
 fn beginning(fingerprint: &str) -> &str {
     fingerprint.get(..12).unwrap_or(fingerprint)
-}
-
-/// The class of the style for how bad a finding is.
-fn severity_class(severity: &Severity) -> &'static str {
-    match severity {
-        Severity::Critical | Severity::High => "fail",
-        Severity::Medium => "find",
-        Severity::Low | Severity::Info => "queue",
-    }
 }

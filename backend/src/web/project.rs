@@ -7,12 +7,19 @@ use askama::Template;
 use axum::{extract::State, http::StatusCode, response::Response};
 use jiff::Timestamp;
 use pipelinex_common::{
-    findings::{Finding, Severity},
+    findings::Finding,
     headline,
     store::{JobView, Store, StoreError},
 };
 
-use super::{PageError, icons::state, job::encoded, lines::quoted, page as page_of, words};
+use super::{
+    PageError,
+    icons::state,
+    job::encoded,
+    lines::quoted,
+    page as page_of,
+    words::{self, severity_class},
+};
 use crate::{
     access::Principal,
     app::App,
@@ -231,13 +238,4 @@ fn found_in(store: &Store, who: &Principal, run: &JobView) -> Result<Vec<Finding
     };
     let page = gather_findings(store, &job)?;
     Ok(page.findings.into_iter().filter(|row| !row.is_accepted()).map(|row| row.finding).collect())
-}
-
-/// The class of the style for how bad a finding is.
-fn severity_class(severity: &Severity) -> &'static str {
-    match severity {
-        Severity::Critical | Severity::High => "fail",
-        Severity::Medium => "find",
-        Severity::Low | Severity::Info => "queue",
-    }
 }

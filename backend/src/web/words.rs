@@ -3,6 +3,7 @@
 use jiff::Timestamp;
 use pipelinex_common::{
     execution::{FindingCounts, StageRecord},
+    findings::Severity,
     headline::Outcome,
     state::StepState,
 };
@@ -69,6 +70,15 @@ pub fn capital(text: &str) -> String {
 /// What the findings of a stage's steps add up to; `None` where nothing was looked for.
 pub fn findings_of(stage: &StageRecord) -> Option<FindingCounts> {
     stage.steps.values().filter_map(|step| step.findings).reduce(|sum, next| sum.plus(&next))
+}
+
+/// The class of the style for how bad a finding is.
+pub fn severity_class(severity: &Severity) -> &'static str {
+    match severity {
+        Severity::Critical | Severity::High => "fail",
+        Severity::Medium => "find",
+        Severity::Low | Severity::Info => "queue",
+    }
 }
 
 /// Counts by severity, the worst first; nothing where there are none.

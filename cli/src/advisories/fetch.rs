@@ -91,7 +91,7 @@ async fn store(response: &mut Response, url: &Url, scratch: &Path) -> Result<Arc
         digest.update(&piece);
         file.write_all(&piece).map_err(|error| format!("it cannot be kept: {error}"))?;
     }
-    let sha256 = digest.finalize().iter().map(|byte| format!("{byte:02x}")).collect();
+    let sha256 = hex::encode(digest.finalize());
     Ok(Archive { file, url: url.clone(), sha256, bytes })
 }
 

@@ -175,7 +175,7 @@ fn measure(path: &Path, counted: &Counted) -> Result<EcosystemInfo, DiskError> {
     let mut file = File::open(path).map_err(DiskError::io("open", path))?;
     let mut digest = Sha256::new();
     let bytes = io::copy(&mut file, &mut digest).map_err(DiskError::io("read", path))?;
-    let sha256 = digest.finalize().iter().map(|byte| format!("{byte:02x}")).collect();
+    let sha256 = hex::encode(digest.finalize());
     let Counted { advisories, newest } = *counted;
     Ok(EcosystemInfo { advisories, newest, sha256, bytes, imported_at: None, source: None })
 }

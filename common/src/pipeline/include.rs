@@ -78,7 +78,10 @@ impl<'a> Loader<'a> {
         if let Value::Map(entries) = &mut own.value {
             entries.retain(|entry| entry.key != "include");
         }
-        base.map_or_else(|| own.clone(), |base| stacked(&own, &base))
+        match base {
+            None => own,
+            Some(base) => stacked(&own, &base),
+        }
     }
 
     fn one(

@@ -38,7 +38,7 @@ impl Fingerprint {
             digest.update((text.len() as u64).to_be_bytes());
             digest.update(text);
         }
-        Self(digest.finalize().iter().map(|byte| format!("{byte:02x}")).collect())
+        Self(hex::encode(digest.finalize()))
     }
 
     /// Its 64 lower-case hexadecimal digits.

@@ -40,7 +40,7 @@ impl ProjectKey {
 
     /// A name for files: 32 hexadecimal digits.
     pub fn digest(&self) -> String {
-        hex(&[if self.anonymous { "0" } else { "1" }, &self.name], 16)
+        digest_of(&[if self.anonymous { "0" } else { "1" }, &self.name], 16)
     }
 }
 
@@ -159,16 +159,16 @@ fn mark(metadata: &Metadata) -> String {
 }
 
 fn of_owner(owner: &Owner) -> String {
-    hex(&[owner.as_str()], 4)
+    digest_of(&[owner.as_str()], 4)
 }
 
 fn of_branch(branch: Option<&str>) -> String {
-    hex(&branch.map_or(vec![], |branch| vec!["branch", branch]), 4)
+    digest_of(&branch.map_or(vec![], |branch| vec!["branch", branch]), 4)
 }
 
 /// A digest of some texts, as twice so many hexadecimal digits.
-fn hex(texts: &[&str], bytes: usize) -> String {
+fn digest_of(texts: &[&str], bytes: usize) -> String {
     let digest =
         texts.iter().fold(Sha256::new(), |digest, text| digest.chain_update(text).chain_update([0])).finalize();
-    digest.iter().take(bytes).map(|byte| format!("{byte:02x}")).collect()
+    hex::encode(&digest[..bytes])
 }

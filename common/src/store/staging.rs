@@ -102,7 +102,7 @@ impl Store {
             digest.update([0, 0]);
         }
         let digest = digest.chain_update(project).chain_update([0]).chain_update(pipeline).finalize();
-        let key: String = digest.iter().take(16).map(|byte| format!("{byte:02x}")).collect();
+        let key = hex::encode(&digest[..16]);
         let folder = self.layout.run_numbers(&key);
         disk::make_dir(&folder, 0o750)?;
         // One counts at a time: whoever had read an old highest number would else take one again that was removed since.
