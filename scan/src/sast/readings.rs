@@ -1,6 +1,7 @@
 //! What a compiler reads in a Java source, where that differs from its bytes: another encoding, escapes like `\u0041`, line ends,
-//! and syntax that is newer than the scanner's grammar.
+//! syntax that is newer than the scanner's grammar, and full names of types.
 
+mod names;
 mod others;
 
 pub(super) use others::of as of_other;
@@ -33,7 +34,7 @@ pub(super) fn of_java(bytes: &[u8]) -> Reads {
         Err(reason) => return Reads::No(reason),
     };
     let (text, lines) = without_escapes(text.trim_end_matches('\u{1a}'));
-    let reading = Reading { text: older_syntax(&text), lines };
+    let reading = Reading { text: names::simple(&older_syntax(&text)), lines };
     match doubt {
         Some(doubt) => Reads::Doubtful(reading, doubt),
         None if is_same(&reading.text, bytes) => Reads::AsIs,
