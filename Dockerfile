@@ -7,9 +7,9 @@
 # that --version tells from PIPELINEX_BUILD_COMMIT: the history is not in the build context.
 # With PROGRAM=given, BINARY is the program's place in the build context; one built elsewhere needs a BASE whose libc is
 # not older.
-# BASE and RUST are tags, which move. For the same image each time give both with their digest: debian:bookworm-slim@sha256:...
-ARG BASE=debian:bookworm-slim
-ARG RUST=rust:1.91-bookworm
+# BASE and RUST are pinned by digest, as a tag may name another image tomorrow.
+ARG BASE=debian:bookworm-slim@sha256:7c7b2c966bc9ee8cedfeef67e0e279108992c77681fa595db4a9d65c06ccc587
+ARG RUST=rust:1.91-bookworm@sha256:c1e5f19e773b7878c3f7a805dd00a495e747acbdc76fb2337a4ebf0418896b33
 ARG PROGRAM=compiled
 
 FROM ${RUST} AS compiled

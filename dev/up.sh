@@ -33,7 +33,9 @@ make_base() { # NAME PACKAGE...
   docker image inspect "$name" >/dev/null 2>&1 || dev/base-image.sh "$name" "$suite" "$@"
 }
 
-if ! named && { ! pulls debian:bookworm-slim || ! pulls redis:7-alpine; }; then
+default_of() { sed -n "s/.*\${$1:-\(.*\)}.*/\1/p" docker-compose.yml; } # VARIABLE: what compose takes where nobody sets it
+
+if ! named && { ! pulls "$(default_of PIPELINEX_BASE)" || ! pulls "$(default_of PIPELINEX_REDIS_IMAGE)"; }; then
   suite=$(suite_of_here)
   say "images cannot be pulled here: building on packages of Debian $suite, and with this machine's cargo"
   dev/setup.sh demo

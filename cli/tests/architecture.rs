@@ -4,6 +4,7 @@
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on says so")]
 
 use std::{
+    collections::BTreeMap,
     fs,
     path::{Path, PathBuf},
 };
@@ -88,6 +89,43 @@ const ANSWERS_EVERYBODY: [&str; 10] = [
     "openapi::document",
     "api_page::page",
 ];
+
+/// A tag may name another image tomorrow, and two places that pin one tag must mean the same image.
+#[test]
+fn public_images_are_pinned_by_digest() {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR")).parent().unwrap();
+    let mut files: Vec<PathBuf> = fs::read_dir(root.join("runner-images"))
+        .unwrap()
+        .map(|entry| entry.unwrap().path().join("Dockerfile"))
+        .collect();
+    files.retain(|file| file.exists());
+    files.extend(
+        ["Dockerfile", "docker-compose.yml", "docker-compose.socket-proxy.yml", "runner-images/versions.env"]
+            .map(|name| root.join(name)),
+    );
+    let mut digests = BTreeMap::new();
+    for file in files {
+        let text = fs::read_to_string(&file).unwrap();
+        for line in text.lines().filter(|line| !line.trim_start().starts_with('#')) {
+            for word in line.split(|c: char| c.is_whitespace() || "={}\"".contains(c)) {
+                let Some((name, digest)) = word.rsplit(":-").next().unwrap_or(word).split_once("@sha256:") else {
+                    continue;
+                };
+                assert!(
+                    digest.len() == 64 && digest.bytes().all(|byte| byte.is_ascii_hexdigit()),
+                    "{}: {line}",
+                    file.display()
+                );
+                let first = digests.entry(name.to_owned()).or_insert_with(|| digest.to_owned());
+                assert_eq!(first, digest, "{name} is two images: {}", file.display());
+            }
+            let public = ["debian:", "rust:", "redis:7", "ghcr.io/", "tecnativa/"];
+            let pinned = public.iter().all(|name| line.matches(name).count() <= line.matches("@sha256:").count());
+            assert!(pinned, "{}: no digest: {line}", file.display());
+        }
+    }
+    assert!(digests.len() >= 8, "{digests:?}");
+}
 
 /// Who asks is in the words of every handler, and only the extractor makes one: a job is given to nobody without.
 #[test]
