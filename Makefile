@@ -10,7 +10,7 @@ setup: ## install what building and testing need; only what is missing
 	dev/setup.sh
 
 images: ## build the runner images on the engine that docker reaches; only what is missing; STACKS="node python": only of these
-	runner-images/build.sh $(if $(STACKS),scan sca postgres $(STACKS))
+	runner-images/build.sh $(if $(STACKS),scan sca postgres mariadb redis $(STACKS))
 
 test: setup ## everything, with a real Redis and the oldest and the newest Docker engine
 	dev/test.sh

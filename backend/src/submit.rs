@@ -217,7 +217,7 @@ async fn judge(app: &App, source: Source, gone: &CancellationToken) -> Result<Ju
 fn judge_own(app: &App, mut fetched: Fetched, own: Own) -> Result<Judged, ApiError> {
     let source = fetched.staging.paths().source();
     let recognised = admission::for_own(&source, &fetched.request, &app.stacks)?;
-    let requires_db = fetched.request.stack.requires_db;
+    let requires_db = fetched.request.stack.requires_db.clone();
     fetched.request.stack = Stack { requires_db, ..recognised.stack };
     fetched.request.versions = recognised.versions;
     let (folder, request, stack) = (recognised.folder, &fetched.request, app.stacks.find(&fetched.request.stack)?);

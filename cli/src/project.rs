@@ -65,7 +65,10 @@ pub fn described(args: &ProjectArgs) -> JobRequest {
     let known = [("java", &args.java), ("build_tool", &args.build_tool)];
     let known = known.into_iter().filter_map(|(tool, version)| Some((tool.to_owned(), version.clone()?)));
     JobRequest {
-        stack: Stack { requires_db: args.requires_db, ..args.stack.clone().unwrap_or_default() },
+        stack: Stack {
+            requires_db: args.requires_db.clone().unwrap_or_default(),
+            ..args.stack.clone().unwrap_or_default()
+        },
         folder: args.folder.clone(),
         versions: known.chain(args.versions.iter().flatten().cloned()).collect(),
         pipeline: switches(args),

@@ -8,7 +8,7 @@ use serde::{
     de::{self, IgnoredAny, MapAccess, Visitor},
 };
 
-use crate::{pipeline::select::Wanted, stage::Switch};
+use crate::{database::Databases, pipeline::select::Wanted, stage::Switch};
 
 /// The `metadata` part of an upload, and the body of a submission by URL.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
@@ -71,9 +71,10 @@ pub struct Stack {
     /// For example `uv`.
     #[serde(default)]
     pub build_tool: String,
-    /// Whether the application needs a database while it runs.
+    /// The databases that the application needs while it runs: `true` for a PostgreSQL, `postgresql`, `mysql` (served by a
+    /// MariaDB), `mariadb`, `redis`, or a list of these.
     #[serde(default)]
-    pub requires_db: bool,
+    pub requires_db: Databases,
 }
 
 impl Stack {

@@ -2,11 +2,11 @@
 # shellcheck shell=bash disable=SC2153,SC2154,SC2034 # versions.env and build.sh set what is read here, and read what is set
 
 # The order that --list prints; the scripts in dev/ count on it.
-all_images=(java17-maven scan sca postgres node24-npm python3.13 go1.24 java21-maven java25-maven rust1.96 node20-npm node22-npm python3.11)
+all_images=(java17-maven scan sca postgres mariadb redis node24-npm python3.13 go1.24 java21-maven java25-maven rust1.96 node20-npm node22-npm python3.11)
 
 # One toolchain a language, and what all stacks share: what `make up` builds and `make test` runs in. The rest is large, and
 # wanted by some: other versions of Java, Node and Python, Rust.
-usual_images=(java17-maven scan sca postgres node24-npm python3.13 go1.24)
+usual_images=(java17-maven scan sca postgres mariadb redis node24-npm python3.13 go1.24)
 
 # images_of WORD: `usual`, the images of the stacks of a language, or the word itself, which is an image then.
 images_of() {
@@ -63,6 +63,14 @@ describe() {
     postgres)
       image=pipelinex/postgres:$POSTGRES_VERSION
       arguments=("POSTGRES_VERSION=$POSTGRES_VERSION")
+      ;;
+    mariadb)
+      image=pipelinex/mariadb:$MARIADB_VERSION
+      arguments=("MARIADB_VERSION=$MARIADB_VERSION")
+      ;;
+    redis)
+      image=pipelinex/redis:$REDIS_VERSION
+      arguments=("REDIS_VERSION=$REDIS_VERSION")
       ;;
     *) die "no image is called '$1'; there are: ${all_images[*]}" ;;
   esac

@@ -4,6 +4,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use pipelinex_common::{
+    database::Databases,
     disk::{self, DiskError},
     folder::Folder,
     layout::JobPaths,
@@ -44,8 +45,8 @@ pub struct Definition {
     pub modes: BTreeMap<Slug, Result<ScanMode, String>>,
     /// The steps that the operator requires.
     pub required: BTreeSet<Slug>,
-    /// Whether the application wants a database.
-    pub requires_db: bool,
+    /// The databases that the application wants.
+    pub databases: Databases,
     /// Versions asked for, and which application is started, as variables.
     pub versions: BTreeMap<String, String>,
     /// The folder of the project that is built; `None`: its top.
@@ -120,16 +121,16 @@ impl Definition {
         // Only now: an image is named by no word of a request's own.
         versions.extend(metadata.application.iter().map(|name| (APPLICATION.to_owned(), name.clone())));
         let selected = select::select(&pipeline, &wanted).steps;
-        let requires_db = metadata.stack.requires_db;
+        let databases = metadata.stack.requires_db.clone();
         // A database is reached over a network of the step's own, on which nothing else is.
         for step in pipeline.steps.iter_mut().filter(|step| step.database.is_some()) {
-            if requires_db {
+            if !databases.is_empty() {
                 step.network = Network::Internal;
             } else {
                 step.database = None;
             }
         }
-        Ok(Self { selected, modes, required, requires_db, versions, folder, pipeline })
+        Ok(Self { selected, modes, required, databases, versions, folder, pipeline })
     }
 
     /// The step of this slug.
@@ -262,7 +263,7 @@ mod tests {
         let mut metadata = sample::metadata(id, ["S"]);
         let text = "stages: [S]\na: {stage: S, image: i, script: x}\n.pipelinex: {jobs: {a: {network: none, database: {URL: $PGHOST}}}}\n";
         for (requires_db, expected) in [(false, (Network::None, false)), (true, (Network::Internal, true))] {
-            metadata.stack.requires_db = requires_db;
+            metadata.stack.requires_db = requires_db.into();
             let read = pipeline::read("p.yml", text).unwrap();
             let step = Definition::new(read, &metadata, &Policy::default()).unwrap().pipeline.steps.remove(0);
             assert_eq!((step.network, step.database.is_some()), expected);

@@ -7,6 +7,7 @@ mod log;
 pub mod own;
 
 use std::{
+    borrow::Cow,
     collections::BTreeMap,
     path::Path,
     sync::{Arc, Mutex},
@@ -15,6 +16,7 @@ use std::{
 
 use jiff::Timestamp;
 use pipelinex_common::{
+    database::DatabaseKind,
     disk::{self, DiskError},
     state::Reason,
 };
@@ -27,18 +29,17 @@ use crate::{
 
 /// The name of the application's log among the reports of the step.
 pub const APPLICATION_LOG: &str = "app.log";
-/// The same of the database's.
-pub const DATABASE_LOG: &str = "db.log";
 
 /// Whether this is the name of a log of what runs beside a step.
 pub fn is_log(name: &str) -> bool {
     let of_service = name.starts_with("service-") && name.ends_with(".log");
-    of_service || [APPLICATION_LOG, DATABASE_LOG].contains(&name)
+    let of_database = |kind: DatabaseKind| name.strip_suffix(".log") == Some(kind.alias());
+    of_service || name == APPLICATION_LOG || DatabaseKind::ALL.into_iter().any(of_database)
 }
 
 /// Seconds they have between TERM and KILL. Nothing of them is kept but what they have printed.
 const GRACE: Duration = Duration::from_secs(5);
-/// How long a database may take until it answers: an empty PostgreSQL was seen to take 3 seconds on a busy machine of two
+/// How long a database may take until it answers: an empty PostgreSQL, the slowest of them, was seen to take 3 seconds on a busy machine of two
 /// cores.
 const DATABASE_READY: Duration = Duration::from_secs(60);
 /// How long after checks failed an application that ends counts as their cause: one that gives up lets go of its connections
@@ -50,8 +51,8 @@ const LOOK_AGAIN: Duration = Duration::from_millis(100);
 /// What one of them is to the step.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Role {
-    /// The database that the job asks for.
-    Database,
+    /// A database that the job asks for.
+    Database(DatabaseKind),
     /// The application under test.
     Application,
     /// A service of a project's own.
@@ -66,18 +67,23 @@ pub enum Role {
 impl Role {
     fn what(&self) -> String {
         match self {
-            Self::Database => "database".to_owned(),
+            Self::Database(DatabaseKind::Postgresql) => "database".to_owned(),
+            Self::Database(kind) => format!("database {}", kind.alias()),
             Self::Application => "application".to_owned(),
             Self::Own { alias, .. } => format!("service {alias}"),
         }
     }
 
-    fn log(&self) -> &str {
+    fn log(&self) -> Cow<'_, str> {
         match self {
-            Self::Database => DATABASE_LOG,
-            Self::Application => APPLICATION_LOG,
-            Self::Own { log, .. } => log,
+            Self::Database(kind) => format!("{}.log", kind.alias()).into(),
+            Self::Application => APPLICATION_LOG.into(),
+            Self::Own { log, .. } => log.into(),
         }
+    }
+
+    fn is_database(&self) -> bool {
+        matches!(self, Self::Database(_))
     }
 }
 
@@ -138,8 +144,8 @@ impl Services {
         }
         for beside in &self.list {
             self.launch(&beside.spec).await?;
-            if beside.role == Role::Database
-                && let Some(ending) = self.ready(&beside.spec.name).await?
+            if beside.role.is_database()
+                && let Some(ending) = self.ready(beside).await?
             {
                 return Ok(Some(ending));
             }
@@ -171,20 +177,21 @@ impl Services {
         if (self.holds)() { Ok(()) } else { Err(StepError::NotMine) }
     }
 
-    /// Waits until the database answers.
-    async fn ready(&self, name: &str) -> Result<Option<Ending>, StepError> {
+    /// Waits until a database answers.
+    async fn ready(&self, Beside { role, spec }: &Beside) -> Result<Option<Ending>, StepError> {
+        let name = &spec.name;
         let deadline = Instant::now() + DATABASE_READY;
         loop {
             match self.look(name).await? {
                 Some(status) if status.phase == Phase::Ended => {
-                    return Ok(Some(self.because_of("database", name, status).await));
+                    return Ok(Some(self.because_of(role, name, status).await));
                 }
                 Some(status) if status.healthy => return Ok(None),
                 Some(_) if Instant::now() < deadline => tokio::time::sleep(LOOK_AGAIN).await,
                 Some(_) => {
                     let seconds = DATABASE_READY.as_secs();
                     let last = log::last_words(&self.engine, name).await;
-                    let message = format!("the database did not answer within {seconds} seconds{last}");
+                    let message = format!("the {} did not answer within {seconds} seconds{last}", role.what());
                     return Ok(Some(Ending::Ended(Stop::new(Reason::ToolError, message))));
                 }
                 None => return Ok(Some(Ending::Lost)),
@@ -234,25 +241,25 @@ impl Services {
 
     /// How the step ends because one of them ended before that time; by the engine's clock, which both are measured with.
     async fn fallen(&self, before: Option<Timestamp>) -> Result<Option<Ending>, StepError> {
-        let mut first: Option<(String, &str, ContainerStatus)> = None;
+        let mut first: Option<(&Role, &str, ContainerStatus)> = None;
         for Beside { role, spec } in self.needed() {
             let Some(status) = self.look(&spec.name).await? else { return Ok(Some(Ending::Lost)) };
             let early = before.is_none_or(|before| status.finished_at.is_none_or(|at| at < before));
             let earlier = first.as_ref().is_none_or(|(_, _, other)| status.finished_at < other.finished_at);
             if status.phase == Phase::Ended && early && earlier {
-                first = Some((role.what(), &spec.name, status));
+                first = Some((role, &spec.name, status));
             }
         }
         match first {
-            Some((what, name, status)) => Ok(Some(self.because_of(&what, name, status).await)),
+            Some((role, name, status)) => Ok(Some(self.because_of(role, name, status).await)),
             None => Ok(None),
         }
     }
 
     /// How the step ends because this one of them did.
-    async fn because_of(&self, what: &str, name: &str, status: ContainerStatus) -> Ending {
+    async fn because_of(&self, role: &Role, name: &str, status: ContainerStatus) -> Ending {
         match ended_or_lost(&self.engine, name, status, false).await {
-            Ending::Exited(status) => Ending::Ended(end_of(what, &status, &log::last_words(&self.engine, name).await)),
+            Ending::Exited(status) => Ending::Ended(end_of(role, &status, &log::last_words(&self.engine, name).await)),
             other => other,
         }
     }
@@ -293,15 +300,19 @@ impl Services {
         }
         self.end(GRACE).await?;
         for Beside { role, spec } in &self.list {
-            log::keep(self.engine.past_logs(&spec.name, None), &folder.join(role.log()), bytes).await?;
+            log::keep(self.engine.past_logs(&spec.name, None), &folder.join(role.log().as_ref()), bytes).await?;
         }
         Ok(())
     }
 }
 
+/// What is said of an application that ends without a fault: most of them were never meant to stay.
+const RAN_TO_ITS_END: &str = ". What is checked has to stay and to listen at $PORT: leave both stages out for a program that only runs \
+    to its end (--skip smoke-test,dast)";
+
 /// Why a step ends because the application or the database did.
-fn end_of(what: &str, status: &ContainerStatus, last_words: &str) -> Stop {
-    let ours = what == "database";
+fn end_of(role: &Role, status: &ContainerStatus, last_words: &str) -> Stop {
+    let (what, ours) = (role.what(), role.is_database());
     let code = status.exit_code;
     if !status.error.is_empty() {
         return Stop::new(Reason::EngineError, format!("the {what} could not be run: {}", status.error));
@@ -312,7 +323,8 @@ fn end_of(what: &str, status: &ContainerStatus, last_words: &str) -> Stop {
         return Stop::new(reason, message);
     }
     let reason = if ours { Reason::ToolError } else { Reason::ScriptFailure };
-    Stop::new(reason, format!("the {what} ended with code {code} before the checks were over{last_words}"))
+    let hint = if *role == Role::Application && code == 0 { RAN_TO_ITS_END } else { "" };
+    Stop::new(reason, format!("the {what} ended with code {code} before the checks were over{last_words}{hint}"))
 }
 
 /// What a missing folder or a full disk is to a step.

@@ -79,7 +79,7 @@ fn submit_with_database(world: &World, checks: &str) -> Job {
                -Atc 'create table t (n int); insert into t values (1), (2); select count(*), current_user from t'; \
                echo $SPRING_DATASOURCE_URL; sleep 1000";
     let definition = definition(ask, checks).replace("{artifact_of", "{image: postgres, artifact_of");
-    world.submit_with(&definition, &[("server.pl", SERVER)], |metadata| metadata.stack.requires_db = true)
+    world.submit_with(&definition, &[("server.pl", SERVER)], |metadata| metadata.stack.requires_db = true.into())
 }
 
 fn smoke(end: &Execution) -> &StepRecord {
@@ -176,6 +176,8 @@ fn an_application_that_ends_first_ends_the_step_and_says_why() {
             let smoke = smoke(&end);
             assert_eq!((smoke.status, smoke.reason), (StepState::Failed, Some(reason)), "{command}: {end:#?}");
             assert!(smoke.message.starts_with(&format!("the application {message}")), "{}", smoke.message);
+            let advised = smoke.message.contains("(--skip smoke-test,dast)");
+            assert_eq!(advised, smoke.message.contains("code 0 "), "of what ran to its end: {}", smoke.message);
             assert!(!app_log(&job).is_empty());
         }
     });
@@ -334,6 +336,37 @@ fn a_project_that_wants_a_database_has_one_before_its_application_starts() {
         assert!(app_log(&job).contains(answered));
         let db = text(job.paths().reports_of(&Slug::of("SMOKE-TEST")).join("db.log"));
         assert!(db.contains("ready to accept connections"), "{db}");
+    });
+}
+
+#[test]
+fn a_project_may_have_several_databases_and_each_answers_its_own_client() {
+    story(async |world| {
+        let ask = "mariadb -h $MYSQL_HOST -P $MYSQL_PORT -u $MYSQL_USER -p$MYSQL_PASSWORD $MYSQL_DATABASE -Ne \
+                   'create table t (n int); insert into t values (1), (2); select count(*), user() like \"app@%\" from t'; \
+                   exec 3<>/dev/tcp/$REDIS_HOST/$REDIS_PORT; echo PING >&3; head -n 1 <&3; echo $DATABASE_URL $REDIS_URL; sleep 1000";
+        let definition = definition(ask, "go").replace("{artifact_of", "{image: mariadb, artifact_of");
+        let job = world.submit_with(&definition, &[("server.pl", SERVER)], |metadata| {
+            metadata.stack.requires_db = "mariadb,redis".parse().unwrap();
+        });
+        let working = world.work();
+        let app = name(&job, 1, ".app");
+        let answered = "2\t1\n+PONG\r\nmysql://app:app@mariadb:3306/app_db redis://redis:6379/0\n";
+        until("both databases have answered", async || {
+            let pieces: Vec<_> = world.engine.past_logs(&app, None).collect().await;
+            let text: Vec<u8> = pieces.into_iter().flatten().flatten().collect();
+            String::from_utf8(text).unwrap().contains(answered).then_some(())
+        })
+        .await;
+        // One that the project needs ends: whose it was is told.
+        world.engine.stop(&name(&job, 1, ".redis"), Duration::from_secs(5)).await.unwrap();
+        let end = world.end_of(&job).await;
+        working.stop().await;
+        assert_eq!(smoke(&end).reason, Some(Reason::ToolError), "{end:#?}");
+        assert!(smoke(&end).message.starts_with("the database redis ended with code 0"), "{}", smoke(&end).message);
+        let reports = job.paths().reports_of(&Slug::of("SMOKE-TEST"));
+        assert!(text(reports.join("mariadb.log")).contains("ready for connections"));
+        assert!(text(reports.join("redis.log")).contains("Ready to accept connections"));
     });
 }
 

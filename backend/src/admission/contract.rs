@@ -3,6 +3,7 @@
 use std::collections::BTreeSet;
 
 use pipelinex_common::{
+    database::Databases,
     folder::joined,
     foreign::shown,
     pipeline::stack::{Contains, Contract, Mention},
@@ -56,11 +57,12 @@ pub fn idle(facts: &Facts, contract: &Contract) -> BTreeSet<String> {
 }
 
 /// What a person should know though the project is admitted.
-pub fn warnings(facts: &Facts, contract: &Contract, requires_db: bool) -> Vec<String> {
+pub fn warnings(facts: &Facts, contract: &Contract, databases: &Databases) -> Vec<String> {
     let absent = contract.optional.iter().filter(|optional| !is_there(facts, &optional.path));
     let mut warnings: Vec<String> = absent.map(|optional| optional.warning.clone()).collect();
     warnings.extend(contract.contains.iter().filter_map(|rule| several(facts, rule)));
-    let mentioned = contract.mentions.iter().filter(|rule| !(requires_db && rule.without_database));
+    let mentioned =
+        contract.mentions.iter().filter(|rule| rule.without_database.is_none_or(|kind| !databases.has(kind)));
     warnings.extend(mentioned.filter(|rule| is_mentioned(facts, rule)).map(|rule| rule.warning.clone()));
     let unsearched = facts.unsearched.iter().take(NAMED_MAX);
     warnings.extend(unsearched.map(|(path, reason)| format!("{} was not searched: {reason}", shown(path))));

@@ -40,7 +40,7 @@ fn laid_below(request: &JobRequest, corrections: Corrections) -> JobRequest {
     // A folder is meant with the stack that it has: of a request that names one of the two, the other is not taken from here.
     if !request.stack.is_named() && request.folder.is_none() {
         if let Some(key) = stack {
-            let requires_db = request.stack.requires_db;
+            let requires_db = request.stack.requires_db.clone();
             request.stack =
                 Stack { language: key.language, framework: key.framework, build_tool: key.build_tool, requires_db };
         }

@@ -86,7 +86,7 @@ struct Trial<'a> {
 impl Trial<'_> {
     fn judge(&mut self, stack: Stack) -> Result<Admitted, AdmissionError> {
         let recognised = self.recognised;
-        let stack = Stack { requires_db: self.request.stack.requires_db, ..stack };
+        let stack = Stack { requires_db: self.request.stack.requires_db.clone(), ..stack };
         let request = JobRequest { stack, versions: recognised.versions.clone(), ..self.request.clone() };
         let data = self.stacks.find(&request.stack).map_err(|unknown| Refused::only(unknown.problem()))?;
         let left = leave_out(self.source, &data.contract)?;
@@ -110,7 +110,7 @@ fn next_best(recognised: &Recognised) -> Vec<Stack> {
 
 fn named(key: &StackKey) -> Stack {
     let StackKey { language, framework, build_tool } = key.clone();
-    Stack { language, framework, build_tool, requires_db: false }
+    Stack { language, framework, build_tool, requires_db: false.into() }
 }
 
 /// Whether a stack says that the project is not one of its own, and nothing else: what is wrong with the project itself, no other

@@ -94,7 +94,7 @@ pub fn judge(
         return Err(Refused { problems, candidates: Vec::new() });
     }
 
-    let mut warnings = contract::warnings(facts, &stack.contract, request.stack.requires_db);
+    let mut warnings = contract::warnings(facts, &stack.contract, &request.stack.requires_db);
     warnings.extend(by_code.warnings);
     warnings.extend(by_value.warnings);
     warnings.extend(version_warnings);

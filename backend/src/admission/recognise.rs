@@ -289,7 +289,7 @@ fn fallback(stacks: &Stacks) -> Option<Recognised> {
 
 fn named(key: &StackKey) -> Stack {
     let StackKey { language, framework, build_tool } = key.clone();
-    Stack { language, framework, build_tool, requires_db: false }
+    Stack { language, framework, build_tool, requires_db: false.into() }
 }
 
 #[cfg(test)]

@@ -58,9 +58,9 @@ pub fn select(
     if selected.problems.iter().all(|problem| problem.rule != Rule::UNKNOWN_STAGE) {
         selected.problems.extend(nothing_selected(&asked, &steps, pipeline));
     }
-    if request.stack.requires_db {
+    if !request.stack.requires_db.is_empty() {
         if steps.iter().any(|step| step.target.is_some() || step.database.is_some()) {
-            selected.database = Some(config.database.public());
+            selected.database = config.database.public(&request.stack.requires_db);
         } else {
             let warning =
                 "requires_db: no selected stage uses a database (TEST, SMOKE-TEST and DAST may), so none is started";

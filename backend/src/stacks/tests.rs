@@ -11,7 +11,7 @@ use super::*;
 
 fn asked(language: &str, framework: &str, build_tool: &str) -> Stack {
     let [language, framework, build_tool] = [language, framework, build_tool].map(str::to_owned);
-    Stack { language, framework, build_tool, requires_db: false }
+    Stack { language, framework, build_tool, requires_db: false.into() }
 }
 
 /// A copy of the stacks in the repository.

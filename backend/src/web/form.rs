@@ -3,6 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use pipelinex_common::{
+    database::{DatabaseKind, Databases},
     request::JobRequest,
     stage::{BUILT_IN, Switch},
 };
@@ -106,6 +107,15 @@ impl Form {
         self.stages.iter().map(|stage| stage.field.as_str()).collect::<Vec<_>>().join(" ")
     }
 
+    /// The boxes for databases: field, name, and whether it is ticked.
+    pub fn databases(&self) -> Vec<(&'static str, &'static str, bool)> {
+        let row = |kind: DatabaseKind| {
+            let label = if kind == DatabaseKind::Mysql { "MySQL (by MariaDB)" } else { kind.name() };
+            (database_field(kind), label, self.ticked(database_field(kind)))
+        };
+        DatabaseKind::ALL.map(row).into()
+    }
+
     /// Whether a box is ticked.
     pub fn ticked(&self, name: &str) -> bool {
         self.texts.contains_key(name)
@@ -161,6 +171,16 @@ fn choices(all: impl IntoIterator<Item = (String, String)>, typed: &str) -> Vec<
     choices
 }
 
+/// The box that stands for a database; the first has the name that the predecessor's form gave it.
+fn database_field(kind: DatabaseKind) -> &'static str {
+    match kind {
+        DatabaseKind::Postgresql => "requires_db",
+        DatabaseKind::Mysql => "requires_db.mysql",
+        DatabaseKind::Mariadb => "requires_db.mariadb",
+        DatabaseKind::Redis => "requires_db.redis",
+    }
+}
+
 /// The request that a form makes, as JSON in the words of the API.
 pub fn request_json(texts: &Texts) -> Value {
     let typed = |name: &str| texts.get(name).map(String::as_str).filter(|text| !text.is_empty());
@@ -168,7 +188,8 @@ pub fn request_json(texts: &Texts) -> Value {
     let mut word = || words.next().unwrap_or_default().to_owned();
     let (language, framework, build_tool) = (word(), word(), word());
     let mut request = Map::new();
-    let requires_db = texts.contains_key("requires_db");
+    let kinds = DatabaseKind::ALL.into_iter().filter(|kind| texts.contains_key(database_field(*kind)));
+    let requires_db: Databases = kinds.collect();
     request.insert(
         "stack".into(),
         json!({"language": language, "framework": framework, "build_tool": build_tool, "requires_db": requires_db}),
@@ -178,7 +199,7 @@ pub fn request_json(texts: &Texts) -> Value {
     }
     request.insert("versions".into(), versions_json(typed("versions").unwrap_or_default()).into());
     request.insert("pipeline".into(), pipeline_json(texts));
-    for name in ["project", "branch", "commit"] {
+    for name in ["application", "project", "branch", "commit"] {
         if let Some(text) = typed(name) {
             request.insert(name.into(), text.into());
         }
@@ -245,6 +266,8 @@ mod tests {
         let form = texts(&[
             ("stack", "java/spring-boot/maven"),
             ("requires_db", "on"),
+            ("requires_db.redis", "on"),
+            ("application", "shop-web"),
             ("versions", "java=17, build_tool = 3.9"),
             ("run_secret_scan", "on"),
             ("secret_scan_mode", "custom"),
@@ -259,7 +282,10 @@ mod tests {
         ]);
         let (request, warnings) = request_of(&form).unwrap();
         assert_eq!(warnings, [""; 0]);
-        assert!(request.stack.requires_db);
+        assert_eq!(
+            (request.stack.requires_db.words().as_str(), request.application.as_deref()),
+            ("postgresql,redis", Some("shop-web"))
+        );
         assert_eq!((request.versions.get("java"), request.versions.get("build_tool")), (Some("17"), Some("3.9")));
         assert_eq!((request.project.as_deref(), request.folder.as_deref()), (Some("shop"), Some("complete")));
         let pipeline = request.pipeline.unwrap();

@@ -7,7 +7,10 @@ use axum::{
     http::{HeaderMap, StatusCode, header},
     response::Response,
 };
-use pipelinex_common::stage::{BUILT_IN, Switch};
+use pipelinex_common::{
+    database::Databases,
+    stage::{BUILT_IN, Switch},
+};
 use serde_json::Value;
 
 use askama::Template;
@@ -91,8 +94,10 @@ fn cli(request: &Value, git: Option<&str>, server: &str) -> String {
     if let Some(folder) = request["folder"].as_str() {
         line.push_str(&format!(" --folder {}", quoted(folder)));
     }
-    if stack["requires_db"] == true {
-        line.push_str(" --requires-db");
+    match serde_json::from_value::<Databases>(stack["requires_db"].clone()).unwrap_or_default() {
+        none if none.is_empty() => {}
+        one if one == true.into() => line.push_str(" --requires-db"),
+        several => line.push_str(&format!(" --requires-db={}", several.words())),
     }
     let versions = request["versions"].as_object().into_iter().flatten();
     let mut versions: Vec<String> =

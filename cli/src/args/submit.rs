@@ -3,7 +3,10 @@
 use std::path::PathBuf;
 
 use clap::{Args, builder::FalseyValueParser};
-use pipelinex_common::request::{JobRequest, Stack};
+use pipelinex_common::{
+    database::Databases,
+    request::{JobRequest, Stack},
+};
 
 use super::{ServerAddress, server::IntakeArgs, values};
 
@@ -42,9 +45,11 @@ pub struct ProjectArgs {
     #[arg(long, env = "PIPELINEX_FILE", value_name = "FILE")]
     #[arg(conflicts_with = "without_own_pipeline")]
     pub file: Option<String>,
-    /// Run the database of the stack beside the application while it is checked
-    #[arg(long, env = "PIPELINEX_REQUIRES_DB", value_parser = FalseyValueParser::new())]
-    pub requires_db: bool,
+    /// Run databases beside the tests and beside the application while it is checked: postgresql, mysql (served by a MariaDB),
+    /// mariadb, redis; several with commas; without a word postgresql
+    #[arg(long, env = "PIPELINEX_REQUIRES_DB", value_name = "DATABASE", num_args = 0..=1, require_equals = true)]
+    #[arg(default_missing_value = "postgresql", value_parser = values::databases)]
+    pub requires_db: Option<Databases>,
     /// Which of several applications that are built is started: a module or a file [default: the one there is]
     #[arg(long, env = "PIPELINEX_APPLICATION", value_name = "NAME")]
     pub application: Option<String>,

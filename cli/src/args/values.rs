@@ -9,6 +9,7 @@ use pipelinex_backend::{
 };
 use pipelinex_common::{
     access::{self, InvalidName},
+    database::{Databases, UnknownDatabase},
     policy::{self, AllowUnread, FailOn, UnknownWord},
     request::Stack,
     stack_files,
@@ -114,9 +115,18 @@ pub fn stack(text: &str) -> Result<Stack, String> {
             language: language.to_owned(),
             framework: framework.to_owned(),
             build_tool: build_tool.to_owned(),
-            requires_db: false,
+            requires_db: false.into(),
         }),
         _ => Err("a stack is language/framework/build tool, such as python/fastapi/uv".to_owned()),
+    }
+}
+
+/// `mysql,redis`; `true` and `false` as for a flag, and an empty text is none, as compose files write it.
+pub fn databases(text: &str) -> Result<Databases, UnknownDatabase> {
+    match text.trim().to_lowercase().as_str() {
+        "true" | "yes" | "on" | "1" => Ok(true.into()),
+        "false" | "no" | "off" | "0" => Ok(false.into()),
+        words => words.parse(),
     }
 }
 

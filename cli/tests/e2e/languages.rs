@@ -87,11 +87,22 @@ fn node_is_recognised_and_goes_through_all_stages() {
         // Whoever names a framework or a build tool gets the stack that takes any.
         let named = json!({"stack": {"language": "node", "framework": "express", "build_tool": "npm"}});
         let good = server.submit(zip_of(&example("node-express-npm")), &named).await;
+        let more = ["--requires-db=mysql,redis", "--only", "build,test,package,smoke-test"];
+        let databases = submit(world, &server, &example("node-databases"), &more).await;
 
         fails_its_test(&server, &failing, "greets by name").await;
         let status = goes_all_the_way(&server, &good, "node", 3).await;
         let made = json!(["pipelinex-package/greeter-1.0.0.tar.gz", "pipelinex-package/start"]);
         assert_eq!(step(&status, "PACKAGE")["artifacts"], made);
+        // Each step has databases of its own, which the drivers of the project find by their variables.
+        let status = server.end_of(&databases).await;
+        assert_eq!(status["execution"]["state"], "SUCCEEDED", "{status:#}");
+        assert_eq!(
+            (&step(&status, "TEST")["tests"]["tests"], &stage(&status, "SMOKE-TEST")["status"]),
+            (&json!(1), &json!("SUCCESS"))
+        );
+        let asked = (&status["job"]["stack"]["requires_db"], &status["job"]["warnings"]);
+        assert_eq!(asked, (&json!(["mysql", "redis"]), &json!([])));
         server.process.stop().await;
     });
 }

@@ -44,7 +44,7 @@ fn flags(command: &[&str]) -> BTreeMap<String, Option<String>> {
         let named =
             line.strip_prefix("--").or_else(|| Some(line.split_once(", --").filter(|(short, _)| short.len() == 2)?.1));
         if let Some(named) = named {
-            let flag = format!("--{}", named.split([' ', '=']).next().unwrap());
+            let flag = format!("--{}", named.split([' ', '=', '[']).next().unwrap());
             flags.insert(flag.clone(), String::new());
             current = Some(flag);
         } else if let Some(text) = current.as_ref().and_then(|flag| flags.get_mut(flag)) {

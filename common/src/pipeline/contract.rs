@@ -14,6 +14,7 @@ use super::{
     },
     yaml::{self, Node, Value},
 };
+use crate::database::DatabaseKind;
 
 /// Reads the file.
 pub(super) fn read(file: &str, text: &str, checks: &[&'static str]) -> Result<Contract, Rejected> {
@@ -272,8 +273,14 @@ fn mention(node: &Node, problems: &mut Problems<'_>) -> Option<Mention> {
     let any =
         fields::required(node, "any", MENTION.of, problems).and_then(|node| fields::texts(node, "`any`", problems));
     let unless = node.get("unless").map(|node| fields::texts(node, "`unless`", problems));
+    let kind = |text: &str| match text {
+        "true" => Some(Some(DatabaseKind::Postgresql)),
+        "false" => Some(None),
+        word => word.parse().ok().map(Some),
+    };
+    let kinds = "it names a database: postgresql, mysql, mariadb or redis";
     let without_database =
-        node.get("without_database").map(|node| fields::boolean(node, "`without_database`", problems));
+        node.get("without_database").map(|node| fields::parsed(node, "`without_database`", kinds, kind, problems));
     let warning = word(node, "warning", &MENTION, problems);
     let plain = |texts: Vec<At<String>>| texts.into_iter().map(|text| text.value).collect();
     Some(Mention {
@@ -281,7 +288,7 @@ fn mention(node: &Node, problems: &mut Problems<'_>) -> Option<Mention> {
         glob: glob?,
         any: plain(any?),
         unless: plain(unless.unwrap_or_default().unwrap_or_default()),
-        without_database: without_database.flatten().unwrap_or_default(),
+        without_database: without_database.flatten().flatten(),
         warning: warning?.value,
     })
 }

@@ -6,7 +6,7 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Serialize};
 
 pub use super::service::Service;
-use crate::{slug::Slug, stage::Switch};
+use crate::{database::DatabaseVariables, slug::Slug, stage::Switch};
 
 /// A pipeline, ready to be planned.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -73,7 +73,7 @@ pub struct Step {
     /// Whether the database that a job may ask for runs beside it, though it has no target, and the variables that tell it of that;
     /// `$PGHOST` and the like in them stand for the database's.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub database: Option<BTreeMap<String, String>>,
+    pub database: Option<DatabaseVariables>,
     /// The application that runs beside it.
     pub target: Option<Target>,
 }
@@ -212,7 +212,7 @@ pub struct Target {
     pub exists: Option<String>,
     /// Variables that tell it of its database, where it has one; `$PGHOST` and the like in them stand for the database's.
     #[serde(default)]
-    pub database: BTreeMap<String, String>,
+    pub database: DatabaseVariables,
 }
 
 /// A report with findings, as a step writes it.

@@ -1,7 +1,5 @@
 //! What is ours and not GitLab's: the hidden key `.pipelinex`, which GitLab ignores, so that one file serves both.
 
-use std::collections::BTreeMap;
-
 use super::{
     Trust,
     diagnostic::Code,
@@ -12,6 +10,7 @@ use super::{
     units,
     yaml::{Entry, Node, Value},
 };
+use crate::database::{DatabaseKind, DatabaseVariables};
 
 /// What `.pipelinex: jobs` says of one step.
 #[derive(Clone, Default)]
@@ -25,7 +24,7 @@ pub(crate) struct Ours {
     pub pids: Option<u64>,
     pub findings: Vec<FindingsReport>,
     pub advisories: bool,
-    pub database: Option<At<BTreeMap<String, String>>>,
+    pub database: Option<At<DatabaseVariables>>,
     pub target: Option<RawTarget>,
 }
 
@@ -57,8 +56,29 @@ pub(crate) fn jobs<'n>(node: &'n Node, trust: Trust, problems: &mut Problems<'_>
     jobs.entries()
 }
 
-fn plain_variables(node: &Node, problems: &mut Problems<'_>) -> BTreeMap<String, String> {
-    super::vars::read(node, problems).into_iter().map(|(name, variable)| (name, variable.value)).collect()
+/// Variables by the kind of the database whose they are; those that stand alone are PostgreSQL's, as in older files.
+fn database_variables(node: &Node, problems: &mut Problems<'_>) -> DatabaseVariables {
+    let mut all = DatabaseVariables::new();
+    let Value::Map(entries) = &node.value else {
+        fields::wrong_type(node, "`database`", "a mapping", problems);
+        return all;
+    };
+    let (of_kinds, alone): (Vec<Entry>, Vec<Entry>) =
+        entries.iter().cloned().partition(|entry| matches!(entry.value.value, Value::Map(_)));
+    let mut add = |kind, node: &Node, problems: &mut Problems<'_>| {
+        let variables = super::vars::read(node, problems).into_iter().map(|(name, variable)| (name, variable.value));
+        all.entry(kind).or_default().extend(variables);
+    };
+    if !alone.is_empty() {
+        add(DatabaseKind::Postgresql, &Node { at: node.at, value: Value::Map(alone) }, problems);
+    }
+    for entry in &of_kinds {
+        match entry.key.parse() {
+            Ok(kind) => add(kind, &entry.value, problems),
+            Err(unknown) => _ = problems.error(Code::UnknownKey, entry.key_at, format!("{unknown}")),
+        }
+    }
+    all
 }
 
 /// Reads what a project says of one of its steps: as little as changes nothing of what it is trusted with.
@@ -104,7 +124,7 @@ pub(crate) fn read(node: &Node, problems: &mut Problems<'_>) -> Ours {
         pids: node.get("pids").and_then(|n| parsed(n, "`pids`", "a number from 1 on", positive, problems)),
         findings: node.get("findings").map(|n| findings(n, problems)).unwrap_or_default(),
         advisories: node.get("advisories").and_then(|n| boolean(n, "`advisories`", problems)).unwrap_or_default(),
-        database: node.get("database").map(|n| At { value: plain_variables(n, problems), at: n.at }),
+        database: node.get("database").map(|n| At { value: database_variables(n, problems), at: n.at }),
         target: node.get("target").and_then(|n| target(n, problems)),
     }
 }
@@ -130,15 +150,15 @@ fn findings_report(node: &Node, problems: &mut Problems<'_>) -> Option<FindingsR
     Some(FindingsReport { format: format?, path: path? })
 }
 
-const ALIAS_SHAPE: &str =
-    "a host name of lower-case letters, digits and hyphens; `db` is taken, by the database of projects that want one";
+const ALIAS_SHAPE: &str = "a host name of lower-case letters, digits and hyphens; `db`, `mysql`, `mariadb` and `redis` are taken, by the databases of projects that want one";
 
 /// A host name that stands for the application alone on its network.
 fn host_name(text: &str) -> Option<String> {
     let allowed = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'-';
     let fits = (1..=63).contains(&text.len()) && text.bytes().all(allowed);
     let framed = !text.starts_with('-') && !text.ends_with('-') && !text.bytes().all(|byte| byte.is_ascii_digit());
-    (fits && framed && text != crate::database::ALIAS && text != "localhost").then(|| text.to_owned())
+    (fits && framed && !DatabaseKind::ALL.iter().any(|kind| kind.alias() == text) && text != "localhost")
+        .then(|| text.to_owned())
 }
 
 /// Where a target listens, unless its entry says otherwise.
@@ -176,7 +196,7 @@ fn target(node: &Node, problems: &mut Problems<'_>) -> Option<RawTarget> {
             .and_then(|n| parsed(n, "`startup`", "a time span is written like `60s` or `2m`", seconds, problems))
             .unwrap_or(STARTUP_BY_DEFAULT),
         exists: node.get("exists").and_then(|n| glob(n, "`exists`", problems)),
-        database: node.get("database").map(|n| plain_variables(n, problems)).unwrap_or_default(),
+        database: node.get("database").map(|n| database_variables(n, problems)).unwrap_or_default(),
     };
     Some(RawTarget { artifact_of, target })
 }

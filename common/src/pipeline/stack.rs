@@ -7,6 +7,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::{contract, diagnostic::Rejected};
+use crate::database::DatabaseKind;
 
 /// Language, framework and build tool, normalised: lower case, words joined by hyphens.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, JsonSchema)]
@@ -229,8 +230,8 @@ pub struct Mention {
     pub any: Vec<String>,
     /// Texts of which none may be there.
     pub unless: Vec<String>,
-    /// Whether it is only said where no database was asked for.
-    pub without_database: bool,
+    /// It is only said where this database was not asked for.
+    pub without_database: Option<DatabaseKind>,
     /// The warning.
     pub warning: String,
 }

@@ -19,7 +19,7 @@ pub fn metadata<'a>(job_id: JobId, stages: impl IntoIterator<Item = &'a str>) ->
         job_id,
         status: AdmissionStatus::Accepted,
         execution_state: JobState::Queued,
-        stack: Stack { language: word(), framework: word(), build_tool: word(), requires_db: false },
+        stack: Stack { language: word(), framework: word(), build_tool: word(), requires_db: false.into() },
         versions: Versions::default(),
         pipeline: Switches::default(),
         database: None,

@@ -1,7 +1,7 @@
 //! What jobs lack that an older program admitted: what their stack left to that program is data today, and a job keeps the
 //! files that it was admitted with.
 
-use pipelinex_common::pipeline::Pipeline;
+use pipelinex_common::{database::DatabaseKind, pipeline::Pipeline};
 
 /// The one stack of those programs told its application of the database by these.
 const DATABASE: [(&str, &str); 3] = [
@@ -15,7 +15,7 @@ pub fn complete(pipeline: &mut Pipeline) {
     for target in pipeline.steps.iter_mut().filter_map(|step| step.target.as_mut()) {
         let lacking = DATABASE.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned()));
         if target.database.is_empty() {
-            target.database.extend(lacking);
+            target.database.insert(DatabaseKind::Postgresql, lacking.collect());
         }
     }
 }

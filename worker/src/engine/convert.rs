@@ -238,7 +238,7 @@ mod tests {
     use std::path::PathBuf;
 
     use pipelinex_common::{
-        database::DatabaseConfig,
+        database::{DatabaseConfig, DatabaseKind},
         id::{InstanceId, JobId},
         layout::JobPaths,
         limits::StepLimits,
@@ -256,7 +256,7 @@ mod tests {
     struct Requests {
         step: serde_json::Value,
         application: Option<serde_json::Value>,
-        database: serde_json::Value,
+        databases: Vec<serde_json::Value>,
     }
 
     fn request(ours: &str, trees: TreeKind, volume_folders: bool) -> serde_json::Value {
@@ -292,9 +292,12 @@ mod tests {
         Requests {
             application: step.target.as_ref().map(|target| {
                 let producer = Slug::of("PACKAGE");
-                as_json(containers::application(&context, step, target, &producer, &spec, image(), Some(&database)))
+                let variables = database.client_environment(&true.into(), &target.database);
+                as_json(containers::application(&context, step, target, &producer, &spec, image(), variables))
             }),
-            database: as_json(containers::database(&context, &spec, image(), &database)),
+            databases: [DatabaseKind::Postgresql, DatabaseKind::Mariadb, DatabaseKind::Redis]
+                .map(|kind| as_json(containers::database(&context, &spec, image(), &database, kind)))
+                .into(),
             step: as_json(spec),
         }
     }
@@ -340,9 +343,9 @@ mod tests {
     }
 
     #[test]
-    fn application_and_database_are_hardened_like_a_step_but_for_this() {
+    fn application_and_databases_are_hardened_like_a_step_but_for_this() {
         let requests = requests(TARGET, TreeKind::Overlay, true);
-        for mut service in [requests.application.unwrap(), requests.database] {
+        for mut service in requests.application.into_iter().chain(requests.databases) {
             let mut found = BTreeMap::new();
             if let Some(launcher) = service["Cmd"].get_mut(2) {
                 *launcher = "the launcher".into();

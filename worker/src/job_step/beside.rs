@@ -1,6 +1,6 @@
 //! What is to run beside a step: the list of it, made of the definition and not started yet.
 
-use pipelinex_common::pipeline::model::Step;
+use pipelinex_common::{database::Databases, pipeline::model::Step};
 
 use super::JobSteps;
 use crate::{
@@ -23,18 +23,20 @@ impl JobSteps {
             return Ok(None);
         }
         let mut list = Vec::new();
-        if self.definition.requires_db && (step.target.is_some() || step.database.is_some()) {
-            let image = self.image_of(pipelinex_common::database::IMAGE, fresh).await?;
-            let spec = containers::database(context, spec, image, &self.worker.config.database);
-            list.push(Beside { role: Role::Database, spec });
+        let databases = (step.target.is_some() || step.database.is_some()).then_some(&self.definition.databases);
+        for kind in databases.into_iter().flat_map(Databases::iter) {
+            let image = self.image_of(kind.image(), fresh).await?;
+            let spec = containers::database(context, spec, image, &self.worker.config.database, kind);
+            list.push(Beside { role: Role::Database(kind), spec });
         }
         list.extend(self.own_services(step, spec, context, fresh).await?);
         if let Some(target) = &step.target {
             let made_of = self.definition.pipeline.steps.iter().find(|other| other.name == target.artifact_of);
             let (producer, image) = made_of.map_or((&step.slug, &step.image), |other| (&other.slug, &other.image));
             let image = self.image_of(target.image.as_ref().unwrap_or(image), fresh).await?;
-            let wanted = (!list.is_empty()).then_some(&self.worker.config.database);
-            let spec = containers::application(context, step, target, producer, spec, image, wanted);
+            let variables =
+                self.worker.config.database.client_environment(&self.definition.databases, &target.database);
+            let spec = containers::application(context, step, target, producer, spec, image, variables);
             list.push(Beside { role: Role::Application, spec });
         }
         Ok(Some(Services { engine: self.engine.clone(), list, holds: self.holds(), notes: Default::default() }))

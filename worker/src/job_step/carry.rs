@@ -169,7 +169,7 @@ impl JobSteps {
         let owner = self.definition.tree_owner(step);
         let mut spec = spec::container(&context, step, owner, image, &extras);
         if let Some(of_stack) = &step.database {
-            spec.env.extend(self.worker.config.database.client_environment(of_stack));
+            spec.env.extend(self.worker.config.database.client_environment(&self.definition.databases, of_stack));
         }
         if let Some(TakenUp { name, .. }) = adopted {
             // Its attempt is in its name, and in that of its own network.

@@ -1,7 +1,9 @@
 //! What the containers beside a step look like: values in, values out.
 
+use std::collections::BTreeMap;
+
 use pipelinex_common::{
-    database::{self, DatabaseConfig},
+    database::{DatabaseConfig, DatabaseKind},
     limits::MIB,
     pipeline::model::{Step, Target},
     slug::Slug,
@@ -19,10 +21,8 @@ use crate::{
 const DATABASE_MEMORY: u64 = 1024 * MIB;
 /// The largest database, in bytes.
 const DATABASE_FILES: u64 = 512 * MIB;
-/// Processes of a database: PostgreSQL has one for each of at most a hundred connections.
+/// Processes of a database, and threads: PostgreSQL and MariaDB have one for each of at most a hundred connections.
 const DATABASE_PIDS: u64 = 256;
-/// Where a database has its files: that of the published image, said so that no image decides it.
-const DATABASE_DIR: &str = "/var/lib/postgresql/data";
 
 /// The application beside the step whose container is `step_container`.
 pub fn application(
@@ -32,13 +32,13 @@ pub fn application(
     producer: &Slug,
     step_container: &ContainerSpec,
     image: String,
-    database: Option<&DatabaseConfig>,
+    of_databases: BTreeMap<String, String>,
 ) -> ContainerSpec {
     let mut env = spec::common_environment(context, step);
     let port = target.port.to_string();
     env.insert("APP_DIR".to_owned(), context.folder_dir());
     env.extend(["SERVER_PORT", "PORT"].map(|name| (name.to_owned(), port.clone())));
-    env.extend(database.iter().flat_map(|database| database.client_environment(&target.database)));
+    env.extend(of_databases);
     let artifacts = context.on_engine.inputs_of(&step.slug).join(producer.as_str());
     let limits = &context.limits;
     ContainerSpec {
@@ -63,27 +63,26 @@ pub fn application(
     }
 }
 
-/// The database beside the step whose container is `step_container`.
+/// A database beside the step whose container is `step_container`.
 pub fn database(
     context: &JobContext,
     step_container: &ContainerSpec,
     image: String,
     config: &DatabaseConfig,
+    kind: DatabaseKind,
 ) -> ContainerSpec {
-    let mut env = config.server_environment();
-    env.insert("PGDATA".to_owned(), DATABASE_DIR.to_owned());
-    let port = config.port.to_string();
-    // Over TCP: while an image sets its database up, it answers on a socket of its own.
-    let ready = ["pg_isready", "-h", "127.0.0.1", "-p", &port, "-U", &config.user, "-d", &config.name];
+    let mut env = config.server_environment(kind);
+    let (files, sockets) = folders(kind);
+    if kind == DatabaseKind::Postgresql {
+        env.insert("PGDATA".to_owned(), files.to_owned());
+    }
+    let sockets = sockets.map(|target| Scratch { target: target.to_owned(), bytes: MIB });
     let limits = &context.limits;
     ContainerSpec {
         image,
         program: Program::OfImage,
         env,
-        scratch: vec![
-            Scratch { target: DATABASE_DIR.to_owned(), bytes: DATABASE_FILES },
-            Scratch { target: "/var/run/postgresql".to_owned(), bytes: MIB },
-        ],
+        scratch: [Scratch { target: files.to_owned(), bytes: DATABASE_FILES }].into_iter().chain(sockets).collect(),
         limits: ContainerLimits {
             memory_bytes: limits.memory_bytes.min(DATABASE_MEMORY),
             milli_cpus: limits.milli_cpus,
@@ -91,8 +90,17 @@ pub fn database(
             tmp_bytes: limits.tmp_bytes.min(64 * MIB),
             open_files: context.open_files,
         },
-        health: Some(ready.map(str::to_owned).to_vec()),
-        ..beside(step_container, "db", &[database::ALIAS.to_owned()])
+        health: Some(config.ready(kind)),
+        ..beside(step_container, kind.alias(), &[kind.alias().to_owned()])
+    }
+}
+
+/// Where a database has its files, and its sockets: as in the published image, said so that no image decides it.
+fn folders(kind: DatabaseKind) -> (&'static str, Option<&'static str>) {
+    match kind {
+        DatabaseKind::Postgresql => ("/var/lib/postgresql/data", Some("/var/run/postgresql")),
+        DatabaseKind::Mysql | DatabaseKind::Mariadb => ("/var/lib/mysql", Some("/run/mysqld")),
+        DatabaseKind::Redis => ("/data", None),
     }
 }
 

@@ -116,7 +116,7 @@ impl Services {
     fn own(&self) -> impl Iterator<Item = (&str, &ContainerSpec)> {
         self.list.iter().filter_map(|beside| match &beside.role {
             Role::Own { alias, .. } => Some((alias.as_str(), &beside.spec)),
-            Role::Database | Role::Application => None,
+            Role::Database(_) | Role::Application => None,
         })
     }
 

@@ -26,7 +26,7 @@ fn told(stack: &str, folder: Option<&str>, files: &[&str]) -> String {
     let found = candidates(stacks.iter().map(|stack| &stack.contract), &files, |_| None);
     let mut words = stack.split('/').map(str::to_owned);
     let mut word = || words.next().unwrap_or_default();
-    let named = Stack { language: word(), framework: word(), build_tool: word(), requires_db: false };
+    let named = Stack { language: word(), framework: word(), build_tool: word(), requires_db: false.into() };
     let folder = folder.map(|folder| Folder::asked(folder).unwrap());
     let asked = Asked { stack: named.is_named().then_some(named), folder };
     match choose(&asked, &found, &stacks) {

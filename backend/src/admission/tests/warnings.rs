@@ -27,22 +27,24 @@ fn several_applications_are_named_with_what_is_started() {
 
 #[test]
 fn what_will_be_missed_while_the_job_runs_is_told_before() {
-    let told = |dependencies: &[&str], requires_db: bool| {
+    let told = |dependencies: &[&str], databases: &str| {
         let mut world = World::good();
         let list: String = dependencies.iter().map(|name| format!("<dependency>{name}</dependency>")).collect();
         world.write("pom.xml", POM.replace("<dependencies>", &format!("<dependencies>{list}")));
-        world.request.stack.requires_db = requires_db;
+        world.request.stack.requires_db = databases.parse().unwrap();
         world.accepted().warnings.join("; ")
     };
     let artifact = |name: &str| format!("<groupId>x</groupId><artifactId>{name}</artifactId>");
     let (postgres, h2, mysql) = (artifact("postgresql"), artifact("h2"), artifact("mysql-connector-j"));
-    assert!(told(&[&postgres], false).contains("with requires_db (--requires-db) one runs beside TEST"));
-    assert!(!told(&[&postgres], true).contains("--requires-db"));
-    assert_eq!(told(&[&postgres, &h2, &mysql], false), "", "with one in memory");
-    assert!(told(&[&mysql], true).contains("a database that no job can have beside it"));
+    assert!(told(&[&postgres], "").contains("with requires_db (--requires-db) one runs beside TEST"));
+    assert!(!told(&[&postgres], "postgresql").contains("--requires-db"));
+    assert_eq!(told(&[&postgres, &h2, &mysql], ""), "", "with one in memory");
+    assert!(told(&[&mysql], "postgresql,redis").contains("(--requires-db=mysql) a MariaDB runs in its place"));
+    assert!(!told(&[&mysql], "mysql").contains("--requires-db"));
+    assert!(told(&[&artifact("mssql-jdbc")], "mysql").contains("a database that no job can have beside it"));
     let docker = "<groupId>org.testcontainers</groupId><artifactId>junit-jupiter</artifactId>";
-    assert!(told(&[docker], false).contains("TEST has no Docker"));
-    assert!(told(&[&artifact("frontend-maven-plugin")], false).contains("BUILD must reach nodejs.org"));
+    assert!(told(&[docker], "").contains("TEST has no Docker"));
+    assert!(told(&[&artifact("frontend-maven-plugin")], "").contains("BUILD must reach nodejs.org"));
 }
 
 #[test]

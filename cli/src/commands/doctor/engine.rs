@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use pipelinex_common::database;
+use pipelinex_common::database::DatabaseKind;
 use pipelinex_worker::{
     StopOrders, Worker,
     config::WorkerConfig,
@@ -56,7 +56,9 @@ fn image_check(name: &str, image: &str, there: Result<bool, String>, of_all: boo
     let without = match name {
         _ if !of_all => Some("projects of the stack that names it cannot run without it"),
         "sca" => Some("stage SCA cannot run without it"),
-        database::IMAGE => Some("projects with requires_db cannot run SMOKE-TEST and DAST without it"),
+        name if DatabaseKind::ALL.iter().any(|kind| kind.image() == name) => Some(
+            "projects with requires_db cannot run TEST, SMOKE-TEST and DAST without it where they ask for this one",
+        ),
         _ => None,
     };
     match (there, without) {
@@ -145,8 +147,12 @@ mod tests {
     fn an_image_that_few_jobs_need_is_a_note_where_it_is_missing() {
         let check = |name: &str, there| image_check(name, "pipelinex/x:1", there, name != "node24-npm");
         assert_eq!(check("sca", Ok(true)), Check::ok("image", "sca: pipelinex/x:1"));
-        for (name, part) in [("sca", "stage SCA"), ("postgres", "requires_db"), ("node24-npm", "projects of the stack")]
-        {
+        for (name, part) in [
+            ("sca", "stage SCA"),
+            ("postgres", "requires_db"),
+            ("redis", "requires_db"),
+            ("node24-npm", "projects of the stack"),
+        ] {
             let missing = check(name, Ok(false));
             assert_eq!(
                 (missing.result, missing.found),

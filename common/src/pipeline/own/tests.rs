@@ -67,7 +67,7 @@ fn a_plan_that_wants_trust_is_not_believed() {
         &|step| step.tree = Some("unit".into()),
         &|step| step.switch = Some(Switch::SAST),
         &|step| step.advisories = true,
-        &|step| step.database = Some(BTreeMap::new()),
+        &|step| step.database = Some(Default::default()),
         &|step| step.network = Network::Internal,
         &|step| step.slug = Slug::of("unit"),
         &|step| step.name = "unit".into(),
