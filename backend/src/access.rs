@@ -6,16 +6,19 @@
 mod audit;
 mod book;
 pub mod entry;
+mod open;
 pub mod session;
 pub mod table;
 mod wrong;
 
+use std::{collections::BTreeMap, sync::Arc};
+
 use axum::{extract::FromRequestParts, http::request::Parts};
 pub use pipelinex_common::access::Right;
 use pipelinex_common::{
-    access::{Grant, Owner, home_project},
+    access::{DEFAULT_PROJECT, Grant, Owner, Role, home_project},
     metadata::Metadata,
-    store::{Job, StoreError, TokenRecord},
+    store::{Job, ProjectRecord, StoreError, TokenRecord},
 };
 
 pub use self::{book::Book, wrong::WrongTokens};
@@ -37,6 +40,10 @@ pub struct Principal {
     owner: Owner,
     /// What they may do; `None`: there are no accounts, and everything is anonymous's.
     grant: Option<Grant>,
+    /// What projects let them do that they are in, beside what their token says.
+    member: Arc<BTreeMap<String, Role>>,
+    /// The part of the token that is no secret, by which it is found again.
+    token: Option<String>,
 }
 
 impl<S: Send + Sync> FromRequestParts<S> for Principal {
@@ -50,17 +57,17 @@ impl<S: Send + Sync> FromRequestParts<S> for Principal {
 #[cfg(test)]
 impl Principal {
     pub(crate) fn of(owner: Owner) -> Self {
-        Self { owner, grant: None }
+        Self { owner, grant: None, member: Arc::default(), token: None }
     }
 }
 
 impl Principal {
     fn anonymous() -> Self {
-        Self { owner: Owner::anonymous(), grant: None }
+        Self { owner: Owner::anonymous(), grant: None, member: Arc::default(), token: None }
     }
 
-    fn with_token(token: &TokenRecord) -> Self {
-        Self { owner: token.owner(), grant: Some(token.grant.clone()) }
+    fn with_token(token: &TokenRecord, member: Arc<BTreeMap<String, Role>>) -> Self {
+        Self { owner: token.owner(), grant: Some(token.grant.clone()), member, token: Some(token.id.clone()) }
     }
 
     /// Whoever runs this program, and asks no server.
@@ -78,9 +85,51 @@ impl Principal {
         self.grant.as_ref()
     }
 
+    /// The projects that they are in, beside those of their token, and what each lets them do.
+    pub fn member_of(&self) -> &BTreeMap<String, Role> {
+        &self.member
+    }
+
     /// Whether they have that right at all, in whatever project.
     pub fn has(&self, right: Right) -> bool {
-        self.grant.as_ref().is_none_or(|grant| grant.role.has(right))
+        let in_a_project = || right.is_of_projects() && self.member.values().any(|role| role.has(right));
+        self.grant.as_ref().is_none_or(|grant| grant.role.has(right) || in_a_project())
+    }
+
+    fn may_in(&self, grant: &Grant, right: Right, project: &str) -> bool {
+        let as_member = || self.member.get(project).is_some_and(|role| role.has(right));
+        grant.may(right, project) || (right.is_of_projects() && as_member())
+    }
+
+    /// Whether they may see a project that somebody made; without accounts everybody sees all.
+    pub fn sees_project(&self, project: &str) -> bool {
+        self.grant.as_ref().is_none_or(|grant| self.may_in(grant, Right::See, project))
+    }
+
+    /// Lets those by who decide about a project: its owner, and whoever administers the server.
+    ///
+    /// # Errors
+    /// 403.
+    pub fn check_manages(&self, project: &ProjectRecord) -> Result<(), ApiError> {
+        self.check_named()?;
+        if project.owner == self.owner.as_str() || self.has(Right::Administer) {
+            return Ok(());
+        }
+        let detail = format!("members and settings of the project are its owner's to decide: {}", project.owner);
+        Err(ApiError::Forbidden { code: "no-right", detail })
+    }
+
+    /// Lets those by who are somebody.
+    ///
+    /// # Errors
+    /// 403 without accounts.
+    pub fn check_named(&self) -> Result<(), ApiError> {
+        if self.grant.is_some() {
+            return Ok(());
+        }
+        let detail = "this server has no accounts (--auth none), so nobody can be named who decides; on its own machine whoever \
+                      may write to its folder does, with --workspaces DIR";
+        Err(ApiError::Forbidden { code: "no-accounts", detail: detail.to_owned() })
     }
 
     /// Whether they may do this with a job of that owner and project. Without accounts each has all rights on what is theirs, and
@@ -88,7 +137,7 @@ impl Principal {
     pub fn may(&self, right: Right, owner: &Owner, project: &str) -> bool {
         match &self.grant {
             None => self.owner == *owner,
-            Some(grant) => grant.may(right, home_project(owner, project)),
+            Some(grant) => self.may_in(grant, right, home_project(owner, project)),
         }
     }
 
@@ -122,11 +171,16 @@ impl Principal {
     /// 403 for a project that they may not submit to.
     pub(crate) fn project_for(&self, asked: Option<&str>) -> Result<Option<String>, ApiError> {
         let Some(grant) = &self.grant else { return Ok(None) };
-        let project = asked.unwrap_or_else(|| grant.first_project());
-        if grant.may(Right::Submit, project) {
+        let of_token = grant.projects.iter().map(String::as_str).filter(|_| grant.role.has(Right::Submit));
+        let as_member =
+            self.member.iter().filter(|(_, role)| role.has(Right::Submit)).map(|(project, _)| project.as_str());
+        let mut yours: Vec<&str> = of_token.chain(as_member).collect();
+        let project = asked.or(yours.first().copied()).unwrap_or(DEFAULT_PROJECT);
+        if self.may_in(grant, Right::Submit, project) {
             return Ok(Some(project.to_owned()));
         }
-        let yours = grant.projects.join("`, `");
+        yours.dedup();
+        let yours = yours.join("`, `");
         let detail = format!("your token may not submit to the project `{project}`; it may to `{yours}`");
         Err(ApiError::Forbidden { code: "no-right", detail })
     }
@@ -165,10 +219,13 @@ mod tests {
     #[test]
     fn a_token_submits_to_its_projects_alone_and_to_the_first_where_nothing_is_said() {
         let grant = Grant { role: Role::Submitter, projects: vec!["shop".to_owned(), "site".to_owned()] };
-        let who = Principal { owner: Owner::named("ci"), grant: Some(grant) };
+        let member = [("tools".to_owned(), Role::Submitter), ("docs".to_owned(), Role::Viewer)].into();
+        let who = Principal { owner: Owner::named("ci"), grant: Some(grant), member: Arc::new(member), token: None };
         assert_eq!(who.project_for(None).unwrap().as_deref(), Some("shop"));
         assert_eq!(who.project_for(Some("site")).unwrap().as_deref(), Some("site"));
         assert!(matches!(who.project_for(Some("other")), Err(ApiError::Forbidden { code: "no-right", .. })));
+        assert_eq!(who.project_for(Some("tools")).unwrap().as_deref(), Some("tools"), "a project is its members'");
+        assert!(who.project_for(Some("docs")).is_err() && who.may(Right::See, &Owner::named("ada"), "docs"));
         assert!(who.may(Right::See, &Owner::named("ada"), "site"), "a project is its members'");
         assert!(!who.may(Right::See, &Owner::anonymous(), "site"), "what has no owner belongs to `default`");
     }

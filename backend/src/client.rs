@@ -43,7 +43,7 @@ impl From<Client> for IpAddr {
 pub struct Caller {
     /// Whose share of the places it uses.
     pub client: Client,
-    /// Whether the client spoke to a trusted proxy over TLS. This server itself speaks plain HTTP.
+    /// Whether the client came over TLS, to this server or to a trusted proxy.
     pub https: bool,
     /// Whether a trusted proxy passed the request on: its connections are not the client's.
     pub forwarded: bool,

@@ -1,6 +1,6 @@
 //! What the operator decides about the HTTP side. Read once, in `main`, and handed down.
 
-use std::{path::PathBuf, time::Duration};
+use std::{path::PathBuf, sync::Arc, time::Duration};
 
 use pipelinex_common::{
     database::DatabaseConfig,
@@ -14,6 +14,7 @@ use crate::{
     admission::OwnImages,
     client::TrustedProxies,
     intake::git::{GitProxy, Host},
+    tls::Tls,
 };
 
 /// How the HTTP side behaves. Every number has its unit in its name or its type.
@@ -30,6 +31,8 @@ pub struct Config {
     pub allowed_origins: Vec<String>,
     /// Proxies that are believed when they say for whom they ask.
     pub trusted_proxies: TrustedProxies,
+    /// TLS of the server's own; `None`: plain HTTP.
+    pub tls: Option<Arc<Tls>>,
     /// What no project can switch off.
     pub policy: Policy,
     /// Which images pipelines of projects' own may name; `None`: a worker of its own decides.
@@ -141,6 +144,7 @@ impl Config {
             allowed_hosts: vec!["pipelinex.test".to_owned()],
             allowed_origins: vec!["http://localhost:4200".to_owned()],
             trusted_proxies: TrustedProxies::default(),
+            tls: None,
             policy: Policy::default(),
             own_images: None,
             database: DatabaseConfig::default(),

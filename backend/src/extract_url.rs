@@ -7,6 +7,7 @@ use axum::{
 use bytes::BytesMut;
 use futures::TryStreamExt;
 use pipelinex_common::{
+    policy::Policy,
     request::{GitRequest, JobRequest, SecretScanMode},
     stage::Switch,
     store::Fingerprint,
@@ -90,7 +91,9 @@ pub async fn wish(app: &App, who: &Principal, client: Client, text: &[u8]) -> Re
     warnings.extend(forget_what_the_clone_says(&mut request));
     let place = app.slots.clones.take(client).map_err(|why| ApiError::too_many("clones", why))?;
     let staging = StagingGuard::new(app).await?;
-    let history = wants_history(app, &request);
+    let named = who.project_for(project.as_deref())?.unwrap_or_else(|| url.project());
+    let rules = app.read(move |store| Ok(store.project_rules(&named)?)).await?;
+    let history = wants_history(&app.config.policy.with_project(rules.as_ref()), &request);
     Ok(CloneWish {
         request,
         project,
@@ -165,13 +168,13 @@ fn forget_what_the_clone_says(request: &mut JobRequest) -> Vec<String> {
     said.map(|(name, _)| warning(name)).collect()
 }
 
-/// The history is fetched for the scan that looks through it, also where only the operator asks for that stage.
-fn wants_history(app: &App, request: &JobRequest) -> bool {
+/// The history is fetched for the scan that looks through it, also where only operator or project ask for that stage.
+fn wants_history(policy: &Policy, request: &JobRequest) -> bool {
     request.pipeline.as_ref().is_some_and(|switches| {
         let named = |names: &[String]| names.iter().any(|name| Switch::of_stage(name) == Switch::SECRETS);
         let asked = switches.is_on(&Switch::SECRETS) || named(&switches.only);
         let skipped = switches.skip.is_empty() || named(&switches.skip);
-        let scanned = asked || !skipped || app.config.policy.require.contains(&Switch::SECRETS);
+        let scanned = asked || !skipped || policy.require.contains(&Switch::SECRETS);
         scanned && switches.secret_scan_mode == SecretScanMode::Git
     })
 }

@@ -32,6 +32,9 @@ mod shares;
 mod spelling;
 pub mod stacks;
 mod submit;
+pub mod tls;
 mod unread;
 mod watching;
 mod web;
+
+pub use routes::{Unruled, router};

@@ -7,7 +7,10 @@ mod parameters;
 use std::sync::LazyLock;
 
 use indexmap::IndexMap;
-use pipelinex_common::request::{GitRequest, JobRequest};
+use pipelinex_common::{
+    request::{GitRequest, JobRequest},
+    store::ProjectChange,
+};
 use schemars::{SchemaGenerator, generate::SchemaSettings};
 use serde_json::{Map, Value, json};
 
@@ -21,7 +24,7 @@ use crate::{
     error::Envelope,
     extract::{FILE_PART, METADATA_PART},
     request::FileList,
-    routes::triage::Body as Deciding,
+    routes::{projects::NewProject, triage::Body as Deciding},
 };
 
 /// The document, made once.
@@ -74,6 +77,7 @@ fn tags() -> Value {
         tag("submit", "Hand in a project, or ask first what would become of it."),
         tag("jobs", "What is known of jobs, and what can be done with them."),
         tag("results", "What a job left: findings, tests, logs, artifacts, reports."),
+        tag("projects", "Who is in a project, and what it asks of its jobs."),
         tag("server", "The server itself."),
     ])
 }
@@ -189,6 +193,13 @@ impl Body {
             Self::Decision => {
                 json_of(plain::<Deciding>(), json!({"reason": "no danger here", "until": "2030-01-01T00:00:00Z"}))
             }
+            Self::NewProject => {
+                json_of(plain::<NewProject>(), json!({"name": "shop", "settings": {"fail-on": "high"}}))
+            }
+            Self::ProjectChange => json_of(
+                plain::<ProjectChange>(),
+                json!({"members": {"ada": "submitter", "bob": null}, "settings": {"require": "sast,sca"}}),
+            ),
             Self::Any => {
                 let mut content = upload();
                 let schema = json!({"anyOf": [with_request(plain::<FileList>()), git()]});

@@ -38,6 +38,7 @@ use crate::{
     patience::Patience,
     routes,
     shares::hold,
+    tls::{Channel, Tls},
     unread,
 };
 
@@ -73,6 +74,7 @@ pub async fn serve(app: App, listener: TcpListener, shutdown: CancellationToken)
     let server = Arc::new(Server {
         connections: Connections::new(limits.most),
         proxies: app.config.trusted_proxies.clone(),
+        tls: app.config.tls.clone(),
         refusal: closing_answer(ApiError::Unavailable { detail: detail.to_owned() }).await,
         refusals: Arc::new(Semaphore::new(REFUSALS)),
         router: routes::router(app.clone())?,
@@ -81,10 +83,12 @@ pub async fn serve(app: App, listener: TcpListener, shutdown: CancellationToken)
         limits,
     });
     let streams = app.closing.clone();
+    let certificates = server.tls.clone().map(|tls| tokio::spawn(tls.follow()));
     let sweeper = tokio::spawn(sweep(app));
     let ended = accept(&server, &listener, &tracker).await;
     drop(listener);
     sweeper.abort();
+    certificates.inspect(|task| task.abort());
     shutdown.cancel();
     streams.cancel();
     tracker.close();
@@ -99,6 +103,7 @@ pub async fn serve(app: App, listener: TcpListener, shutdown: CancellationToken)
 struct Server {
     connections: Arc<Connections>,
     proxies: TrustedProxies,
+    tls: Option<Arc<Tls>>,
     /// What one connection too many is told.
     refusal: Vec<u8>,
     refusals: Arc<Semaphore>,
@@ -153,6 +158,7 @@ impl Server {
         let closing = place.closing().clone();
         let stream = self.patient(stream);
         let client_side = stream.client_side();
+        let Some(stream) = self.secured(stream, &closing).await else { return };
         let service = service_fn(move |mut request: Request<Incoming>| {
             let (server, answering) = (Arc::clone(&server), place.answering());
             request.extensions_mut().insert(client_side.clone());
@@ -200,8 +206,30 @@ impl Server {
         }
     }
 
+    /// The connection, within TLS where the server speaks it. Hands are shaken in the time of a head and no longer, and whoever does
+    /// so slowly may lose the place to another as with a head that does not come.
+    async fn secured(&self, stream: PatientStream, closing: &CancellationToken) -> Option<Channel> {
+        let Some(tls) = &self.tls else { return Some(Channel::Plain(stream)) };
+        let shaken = timeout(self.limits.head_timeout, tls.acceptor().accept(stream));
+        let shaken = tokio::select! {
+            () = self.draining.cancelled() => return None,
+            () = closing.cancelled() => return None,
+            shaken = shaken => shaken,
+        };
+        match shaken {
+            Ok(Ok(stream)) => Some(Channel::Secure(Box::new(stream))),
+            Ok(Err(error)) => {
+                tracing::debug!(%error, "a connection that is no TLS, or not one that we speak");
+                None
+            }
+            Err(_) => None,
+        }
+    }
+
     async fn answer(&self, peer: IpAddr, mut request: Request<Incoming>) -> Result<Response, Infallible> {
-        let caller = self.proxies.caller(peer, request.headers());
+        let mut caller = self.proxies.caller(peer, request.headers());
+        // A proxy says how its client came; everybody else came to us.
+        caller.https |= self.tls.is_some() && !caller.forwarded;
         request.extensions_mut().insert(caller);
         unread::answer(self.router.clone(), request).await
     }
@@ -211,7 +239,8 @@ impl Server {
     }
 
     async fn refuse(self: Arc<Self>, mut stream: TcpStream, _place: OwnedSemaphorePermit) {
-        if stream.write_all(&self.refusal).await.is_ok() {
+        // Within TLS it could be told only after as much work as a connection takes.
+        if self.tls.is_none() && stream.write_all(&self.refusal).await.is_ok() {
             self.patient(stream).linger(Duration::from_secs(1)).await;
         }
     }

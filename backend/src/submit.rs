@@ -13,6 +13,7 @@ use pipelinex_common::{
     metadata::{AdmissionStatus, GitInfo, Metadata, SourceInfo, SourceKind},
     pipeline::own::Plan,
     request::{JobRequest, Stack},
+    rules::ProjectRules,
     state::JobState,
     store::{Staging, StoreError},
 };
@@ -28,6 +29,7 @@ use crate::{
     },
     again::Again,
     app::App,
+    config::Config,
     detection::{self, Detected},
     error::ApiError,
     extract::Upload,
@@ -93,6 +95,12 @@ struct Fetched {
     _place: Place,
 }
 
+impl Fetched {
+    fn project(&self) -> &str {
+        self.request.project.as_deref().unwrap_or(DEFAULT_PROJECT)
+    }
+}
+
 /// A submission that admission has let in and that is no job yet.
 pub struct Judged {
     fetched: Fetched,
@@ -100,6 +108,8 @@ pub struct Judged {
     pub verdict: Accepted,
     /// What runs, where the project brings its own pipeline.
     pub plan: Option<Plan>,
+    /// What its project asks of it beside the operator.
+    rules: Option<ProjectRules>,
 }
 
 /// Makes a job of a source.
@@ -117,10 +127,7 @@ pub async fn submit(app: &App, who: &Principal, source: Source, turn: Option<Tur
     let (app, owner, gone) = (app.clone(), who.owner().clone(), CancellationToken::new());
     let _told_when_the_client_goes = gone.clone().drop_guard();
     let line = async move {
-        let mut judged = judge(&app, source, &gone).await?;
-        if project.is_some() {
-            judged.fetched.request.project = project;
-        }
+        let judged = judge(&app, source, project, &gone).await?;
         let made = admit(&app, judged, owner, turn, gone).await?;
         ring(&app, made.metadata.job_id);
         Ok(made)
@@ -133,10 +140,10 @@ pub async fn submit(app: &App, who: &Principal, source: Source, turn: Option<Tur
 /// # Errors
 /// As those of [`submit`].
 pub async fn precheck(app: &App, who: &Principal, source: Source) -> Result<Judged, ApiError> {
-    who.project_for(source.project())?;
+    let project = who.project_for(source.project())?;
     let (app, gone) = (app.clone(), CancellationToken::new());
     let _told_when_the_client_goes = gone.clone().drop_guard();
-    tokio::spawn(async move { judge(&app, source, &gone).await }).await.map_err(ApiError::internal)?
+    tokio::spawn(async move { judge(&app, source, project, &gone).await }).await.map_err(ApiError::internal)?
 }
 
 /// What a source is taken for: no job, and nothing is kept.
@@ -188,16 +195,26 @@ async fn fetch<'a>(
     })
 }
 
-/// Fetches the project and looks at it.
-async fn judge(app: &App, source: Source, gone: &CancellationToken) -> Result<Judged, ApiError> {
+/// Fetches the project and looks at it, as one of this project where accounts decide that.
+async fn judge(
+    app: &App,
+    source: Source,
+    project: Option<String>,
+    gone: &CancellationToken,
+) -> Result<Judged, ApiError> {
     let (mut fetched, _place) = fetch(app, source, gone).await?;
+    if project.is_some() {
+        fetched.request.project = project;
+    }
     let app = app.clone();
     let work = move || {
         let source = fetched.staging.paths().source();
-        if let Some(own) = own::find(&source, &fetched.request, fetched.source.kind, &app.config)? {
-            return judge_own(&app, fetched, own);
+        let rules = app.store.project_rules(fetched.project())?;
+        let config = &Config { policy: app.config.policy.with_project(rules.as_ref()), ..Config::clone(&app.config) };
+        if let Some(own) = own::find(&source, &fetched.request, fetched.source.kind, config)? {
+            return Ok(Judged { rules, ..judge_own(&app, config, fetched, own)? });
         }
-        let admitted = admission::admit(&source, &fetched.request, fetched.source.kind, &app.stacks, &app.config)?;
+        let admitted = admission::admit(&source, &fetched.request, fetched.source.kind, &app.stacks, config)?;
         fetched.request = admitted.request;
         fetched.folder = admitted.folder;
         fetched.warnings.extend(admitted.warnings);
@@ -208,25 +225,25 @@ async fn judge(app: &App, source: Source, gone: &CancellationToken) -> Result<Ju
         if !verdict.warnings.is_empty() {
             verdict.status = AdmissionStatus::AcceptedWithIssues;
         }
-        Ok(Judged { fetched, verdict, plan: None })
+        Ok(Judged { fetched, verdict, plan: None, rules })
     };
     spawn_blocking(work).await.map_err(ApiError::internal)?
 }
 
 /// The verdict over a project that brings its own pipeline.
-fn judge_own(app: &App, mut fetched: Fetched, own: Own) -> Result<Judged, ApiError> {
+fn judge_own(app: &App, config: &Config, mut fetched: Fetched, own: Own) -> Result<Judged, ApiError> {
     let source = fetched.staging.paths().source();
     let recognised = admission::for_own(&source, &fetched.request, &app.stacks)?;
     let requires_db = fetched.request.stack.requires_db.clone();
     fetched.request.stack = Stack { requires_db, ..recognised.stack };
     fetched.request.versions = recognised.versions;
     let (folder, request, stack) = (recognised.folder, &fetched.request, app.stacks.find(&fetched.request.stack)?);
-    let mut verdict = own::admit(&own, &source, folder.as_ref(), request, fetched.source.kind, stack, &app.config)?;
+    let mut verdict = own::admit(&own, &source, folder.as_ref(), request, fetched.source.kind, stack, config)?;
     verdict.warnings.splice(0..0, fetched.warnings.iter().cloned());
     if !verdict.warnings.is_empty() {
         verdict.status = AdmissionStatus::AcceptedWithIssues;
     }
-    Ok(Judged { fetched, verdict, plan: Some(own.plan) })
+    Ok(Judged { fetched, verdict, plan: Some(own.plan), rules: None })
 }
 
 async fn unpack(app: &App, upload: Upload) -> Result<Fetched, ApiError> {
@@ -330,8 +347,7 @@ async fn admit(
         if let Some(plan) = &judged.plan {
             disk::place_json(&staging.paths().plan(), plan).map_err(StoreError::from)?;
         }
-        let project = judged.fetched.request.project.as_deref().unwrap_or(DEFAULT_PROJECT);
-        let run_number = app.store.next_run_number(&owner, project, &judged.verdict.pipeline_name)?;
+        let run_number = app.store.next_run_number(&owner, judged.fetched.project(), &judged.verdict.pipeline_name)?;
         if gone.is_cancelled() {
             return Err(ApiError::client_gone());
         }
@@ -378,7 +394,7 @@ impl Judged {
     }
 
     fn into_metadata(self, job_id: JobId, owner: Owner, run_number: u64, limits: IntakeLimits) -> Metadata {
-        let Self { fetched: Fetched { request, source, folder, retry_of, .. }, verdict, .. } = self;
+        let Self { fetched: Fetched { request, source, folder, retry_of, .. }, verdict, rules, .. } = self;
         let now = Timestamp::now();
         Metadata {
             job_id,
@@ -403,6 +419,7 @@ impl Judged {
             source,
             folder,
             limits,
+            rules,
             stages: verdict.stages,
         }
     }

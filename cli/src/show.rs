@@ -170,12 +170,18 @@ pub fn verdict(status: &Status, now: Timestamp) -> Line {
 pub fn job_table(rows: &[Listed], now: Timestamp) -> Vec<Line> {
     let run = |row: &Listed| row.run_number.map(|number| format!("#{number}")).unwrap_or_default();
     let age = |row: &Listed| row.created_at.map(|time| between(time, now)).unwrap_or_default();
-    let mut cells = vec![["ID", "PROJECT", "RUN", "STATE", "STAGE", "AGE"].map(str::to_owned)];
+    // Without accounts nobody in particular submits, and there is nothing to say.
+    let owners = rows.iter().any(|row| row.owner.is_some());
+    let mut cells = vec![["ID", "PROJECT", "RUN", "STATE", "STAGE", "AGE"].map(str::to_owned).to_vec()];
     cells.extend(rows.iter().map(|row| {
         let stage = if row.canceling { Some("to be canceled".to_owned()) } else { row.current_stage.clone() };
         let stage = stage.unwrap_or_default();
-        [row.id.clone(), cut(&row.project, 24), run(row), row.state.clone(), cut(&stage, STAGE_WIDTH_MAX), age(row)]
+        vec![row.id.clone(), cut(&row.project, 24), run(row), row.state.clone(), cut(&stage, STAGE_WIDTH_MAX), age(row)]
     }));
+    if owners {
+        cells[0].push("BY".to_owned());
+        cells[1..].iter_mut().zip(rows).for_each(|(cells, row)| cells.push(row.owner.clone().unwrap_or_default()));
+    }
     aligned(&cells, cell_style)
 }
 

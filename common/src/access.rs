@@ -71,6 +71,27 @@ pub fn check_name(name: &str) -> Result<(), InvalidName> {
     if fits { Ok(()) } else { Err(InvalidName) }
 }
 
+/// The longest name of a project, in bytes.
+const PROJECT_MAX: usize = 200;
+
+/// What no project is called.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("a project has a name of 1 to {PROJECT_MAX} visible characters, and no space around it")]
+pub struct InvalidProject;
+
+/// Checks the name of a project.
+///
+/// # Errors
+/// [`InvalidProject`].
+pub fn check_project(name: &str) -> Result<(), InvalidProject> {
+    let hides = |c: char| {
+        c.is_control()
+            || matches!(c, '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2060}'..='\u{2069}' | '\u{feff}')
+    };
+    let plain = !name.is_empty() && name.len() <= PROJECT_MAX && name.trim() == name && !name.chars().any(hides);
+    if plain { Ok(()) } else { Err(InvalidProject) }
+}
+
 /// What somebody wants.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Right {
@@ -94,6 +115,11 @@ impl Right {
     /// All of them.
     pub const ALL: [Self; 7] =
         [Self::See, Self::Cancel, Self::Retry, Self::Submit, Self::Triage, Self::Operate, Self::Administer];
+
+    /// Whether it is about what belongs to a project, and not about the server.
+    pub fn is_of_projects(self) -> bool {
+        !matches!(self, Self::Operate | Self::Administer)
+    }
 }
 
 /// What an account is for. Each may do what those before it may.
@@ -170,11 +196,6 @@ impl Grant {
     pub fn may(&self, right: Right, project: &str) -> bool {
         self.role.has(right) && (self.role == Role::Admin || self.projects.iter().any(|known| known == project))
     }
-
-    /// The project of a submission which names none.
-    pub fn first_project(&self) -> &str {
-        self.projects.first().map_or(DEFAULT_PROJECT, String::as_str)
-    }
 }
 
 /// The project whose members may see a job. What was submitted without an account belongs to `default`, whatever project it
@@ -205,7 +226,6 @@ mod tests {
             assert_eq!(grant(role).may(Right::See, "other"), role == Role::Admin, "{role}");
             assert_eq!(grant(role).may(Right::Submit, "other"), role == Role::Admin, "{role}");
         }
-        assert_eq!(grant(Role::Viewer).first_project(), "shop");
         assert_eq!(home_project(&Owner::anonymous(), "shop"), "default");
         assert_eq!(home_project(&Owner::named("ada"), "shop"), "shop");
     }

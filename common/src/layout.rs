@@ -66,6 +66,11 @@ impl Layout {
         self.access().join("sessions")
     }
 
+    /// One file for each project that somebody made.
+    pub fn project_records(&self) -> PathBuf {
+        self.access().join("projects")
+    }
+
     /// What people decided about findings, one file for each project.
     pub fn triage(&self) -> PathBuf {
         self.root.join(".triage")

@@ -24,6 +24,7 @@ pub mod policy;
 pub mod queue;
 pub mod request;
 pub mod room;
+pub mod rules;
 pub mod slug;
 pub mod stack_files;
 pub mod stage;

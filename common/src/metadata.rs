@@ -13,6 +13,7 @@ use crate::{
     id::JobId,
     limits::IntakeLimits,
     request::{Stack, Switches, Versions},
+    rules::ProjectRules,
     state::{JobState, Reason, StepState},
 };
 
@@ -68,6 +69,9 @@ pub struct Metadata {
     pub folder: Option<Folder>,
     /// The limits under which it was taken in.
     pub limits: IntakeLimits,
+    /// What its project asked of its jobs then, beside the operator; absent: nothing.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub rules: Option<ProjectRules>,
     /// The stages in the order in which they are shown.
     pub stages: Vec<PlannedStage>,
 }

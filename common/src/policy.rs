@@ -4,6 +4,7 @@ use std::{collections::BTreeSet, fmt, str::FromStr};
 
 use globset::{Glob, GlobBuilder, GlobSet, GlobSetBuilder};
 use pipelinex_findings::{FindingCounts, Severity};
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::{
@@ -34,6 +35,43 @@ pub struct Policy {
     /// What pipelines of projects' own may do.
     #[serde(default)]
     pub own: OwnRules,
+    /// What of all this the job's project asks for, and not the operator.
+    #[serde(default)]
+    pub of_project: OfProject,
+}
+
+/// Which rules are a project's own, so that whoever meets one is told whom to ask.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct OfProject {
+    /// Of the required stages these.
+    pub require: BTreeSet<Switch>,
+    /// The threshold of findings.
+    pub fail_on: bool,
+    /// That of new ones.
+    pub fail_on_new: bool,
+    /// That there are no pipelines of its own.
+    pub own_pipelines: bool,
+}
+
+impl Policy {
+    /// Whose wish a required stage is: the operator's or the project's.
+    pub fn who_requires(&self, switch: &Switch) -> &'static str {
+        whose(self.of_project.require.contains(switch))
+    }
+
+    /// Whose limit the threshold is.
+    pub fn who_limits(&self) -> &'static str {
+        whose(self.of_project.fail_on)
+    }
+
+    /// Whose limit that of new findings is.
+    pub fn who_limits_new(&self) -> &'static str {
+        whose(self.of_project.fail_on_new)
+    }
+}
+
+fn whose(of_project: bool) -> &'static str {
+    if of_project { "project" } else { "operator" }
 }
 
 /// Patterns of the files that a required scan may leave unread: `legacy/**`, `**/*.kt`. `*` stays within a folder.
@@ -71,7 +109,7 @@ fn unread_glob(pattern: &str) -> Result<Glob, globset::Error> {
 }
 
 /// From which severity on a finding fails its stage: `none`, `low`, `medium`, `high` or `critical`.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(transparent)]
 pub struct FailOn(Option<Severity>);
 
@@ -84,6 +122,15 @@ impl FailOn {
     /// Whether nothing is asked.
     pub fn is_none(self) -> bool {
         self.0.is_none()
+    }
+
+    /// Of two thresholds that on which more fails.
+    #[must_use]
+    pub fn stricter(self, other: Self) -> Self {
+        match (self.0, other.0) {
+            (Some(a), Some(b)) => Self(Some(a.min(b))),
+            (a, b) => Self(a.or(b)),
+        }
     }
 
     /// How many of these findings fail a stage, with the threshold; `None`: it passes.

@@ -43,7 +43,9 @@ pub struct Definition {
     pub selected: BTreeSet<Slug>,
     /// The modes of those scanners that have some, or why theirs cannot be used.
     pub modes: BTreeMap<Slug, Result<ScanMode, String>>,
-    /// The steps that the operator requires.
+    /// The operator's rules, and the project's where they are stricter.
+    pub policy: Policy,
+    /// The steps that these require.
     pub required: BTreeSet<Slug>,
     /// The databases that the application wants.
     pub databases: Databases,
@@ -54,11 +56,13 @@ pub struct Definition {
 }
 
 impl Definition {
-    /// Reads the definition of a job. The inner error ends the job: it cannot be run.
+    /// Reads the definition of a job, under the operator's rules and those that its project had when it was admitted: each holder
+    /// comes to the same. The inner error ends the job: it cannot be run.
     ///
     /// # Errors
     /// [`DiskError`].
     pub fn read(paths: &JobPaths, metadata: &Metadata, policy: &Policy) -> Result<Result<Self, Stop>, DiskError> {
+        let policy = &policy.with_project(metadata.rules.as_ref());
         let text = disk::read_file(&paths.definition(), DEFINITION_MAX)?.unwrap_or_default();
         let read = pipeline::read("pipeline.yml", &String::from_utf8_lossy(&text));
         let plan: Option<Plan> = disk::read_json(&paths.plan())?;
@@ -82,7 +86,8 @@ impl Definition {
     fn new(mut pipeline: Pipeline, metadata: &Metadata, policy: &Policy) -> Result<Self, Stop> {
         let of_switch = |switch: &Switch| pipeline.steps.iter().any(|step| step.selector() == *switch);
         if let Some(missing) = policy.require.iter().find(|switch| !of_switch(switch)) {
-            let message = format!("the operator requires {}, and this pipeline has no such stage", missing.stage());
+            let who = policy.who_requires(missing);
+            let message = format!("the {who} requires {}, and this pipeline has no such stage", missing.stage());
             return Err(Stop::new(Reason::PolicyGate, message));
         }
         // What was admitted is a wish; what the operator requires is added here, whoever left it out.
@@ -98,7 +103,8 @@ impl Definition {
             if let Some(mode) = modes::of(step, &metadata.pipeline).transpose() {
                 if required.contains(&step.slug) && matches!(mode, Ok(ScanMode::Custom(_))) {
                     let message = format!(
-                        "the operator requires {}, and a tool of the request's own could say anything",
+                        "the {} requires {}, and a tool of the request's own could say anything",
+                        policy.who_requires(&step.selector()),
                         step.stage
                     );
                     return Err(Stop::new(Reason::PolicyGate, message));
@@ -130,7 +136,7 @@ impl Definition {
                 step.database = None;
             }
         }
-        Ok(Self { selected, modes, required, databases, versions, folder, pipeline })
+        Ok(Self { selected, modes, policy: policy.clone(), required, databases, versions, folder, pipeline })
     }
 
     /// The step of this slug.
@@ -190,6 +196,7 @@ fn image_for(name: &str, versions: &BTreeMap<String, String>) -> String {
 mod tests {
     use pipelinex_common::{
         request::{CustomTool, SastMode},
+        rules::ProjectRules,
         testing::sample,
     };
 
@@ -222,6 +229,24 @@ mod tests {
         };
         assert!(of(&[Switch::BUILD]).is_ok());
         assert_eq!(of(&[Switch::SAST]).unwrap_err().reason, Reason::PolicyGate);
+    }
+
+    #[test]
+    fn what_the_project_asked_for_when_its_job_was_admitted_is_laid_over_the_operators_rules() {
+        let id = "01890a5d-ac96-774b-bcce-b302099a8057".parse().unwrap();
+        let dir = tempfile::tempdir().unwrap();
+        let paths = JobPaths::at(dir.path());
+        std::fs::create_dir(paths.pipelines()).unwrap();
+        std::fs::write(paths.definition(), TEXT).unwrap();
+        let mut rules = ProjectRules::default();
+        rules.set("require", "sast").unwrap();
+        rules.set("fail-on", "low").unwrap();
+        let metadata = Metadata { rules: Some(rules), ..sample::metadata(id, ["BUILD", "SAST", "SCA"]) };
+        let policy = Policy { fail_on: "high".parse().unwrap(), ..Policy::default() };
+        let read = Definition::read(&paths, &metadata, &policy).unwrap().unwrap();
+        assert_eq!((read.policy.fail_on.to_string(), read.policy.who_limits()), ("low".to_owned(), "project"));
+        assert_eq!(read.required, ["SAST"].map(Slug::of).into());
+        assert!(read.selected.contains(&Slug::of("SAST")));
     }
 
     #[test]

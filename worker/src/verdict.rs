@@ -287,7 +287,7 @@ pub struct Weighed {
     pub beside: Option<u64>,
 }
 
-/// Fails a step that succeeded, or whose failure would not count, for findings that the operator lets nobody pass with.
+/// Fails a step that succeeded, or whose failure would not count, for findings that operator or project let nobody pass with.
 pub fn gate(record: &mut StepRecord, weighed: &Weighed, policy: &Policy, allowed_to_fail: bool) {
     if record.status == StepState::Canceled || record.findings.is_none() {
         return;
@@ -297,7 +297,8 @@ pub fn gate(record: &mut StepRecord, weighed: &Weighed, policy: &Policy, allowed
     }
     let of_all = policy.fail_on.judge(&weighed.all).map(|(count, threshold)| {
         let threshold = threshold.as_str();
-        format!("{} of severity {threshold} or above, and the operator's limit is {threshold}", some(count, ""))
+        let (some, who) = (some(count, ""), policy.who_limits());
+        format!("{some} of severity {threshold} or above, and the {who}'s limit is {threshold}")
     });
     let of_new = || {
         let (count, threshold) = policy.fail_on_new.judge(&weighed.new)?;
@@ -306,10 +307,8 @@ pub fn gate(record: &mut StepRecord, weighed: &Weighed, policy: &Policy, allowed
             Some(run) => format!("that run #{run}, the last that passed, had not"),
             None => "and no run of this project and branch passed before".to_owned(),
         };
-        let new = some(count, "new ");
-        Some(format!(
-            "{new} of severity {threshold} or above {beside}; the operator's limit for new ones is {threshold}"
-        ))
+        let (new, who) = (some(count, "new "), policy.who_limits_new());
+        Some(format!("{new} of severity {threshold} or above {beside}; the {who}'s limit for new ones is {threshold}"))
     };
     if let Some(message) = of_all.or_else(of_new) {
         record.status = StepState::Failed;

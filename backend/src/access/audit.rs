@@ -13,6 +13,7 @@ use crate::{app::App, client::Caller};
 pub struct Wish {
     action: &'static str,
     job: Option<JobId>,
+    project: Option<String>,
     changes: bool,
 }
 
@@ -24,6 +25,9 @@ impl Wish {
             _ if path == "/api/job/cancel/{id}" => "cancel",
             "retry" | "again" => "retry",
             "upload" | "github" => "submit",
+            "projects" => "make project",
+            "{name}" if *method == Method::POST => "change project",
+            "remove" => "remove project",
             "login" => "sign in",
             "logout" => "sign out",
             _ if path == "/jobs" && *method == Method::POST => "submit",
@@ -33,7 +37,8 @@ impl Wish {
             _ => "see",
         };
         let job = uri.path().split('/').find_map(|part| part.parse().ok());
-        Self { action, job, changes: !method.is_safe() && action != "check" }
+        let project = project_in(uri.path());
+        Self { action, job, project, changes: !method.is_safe() && action != "check" }
     }
 
     /// The line that is due, if one is.
@@ -48,6 +53,7 @@ impl Wish {
             status => format!("refused: {}", status.as_u16()),
         };
         let made = response.headers().get(header::LOCATION).and_then(|made| made.to_str().ok());
+        let project = self.project.or_else(|| made.and_then(project_in));
         let made = made.and_then(|made| made.rsplit('/').next()?.parse().ok());
         let line = AuditLine {
             who: who.map(|who| who.owner().as_str().to_owned()),
@@ -56,11 +62,21 @@ impl Wish {
         };
         // Of a retry both are told: the path has the old one, the answer the new one.
         let mut line = line.about(self.job.or(made));
+        if line.to.is_none() {
+            line.to = project;
+        }
         if let (Some(old), Some(new)) = (self.job, made.filter(|made| Some(*made) != self.job)) {
             line.to = Some(format!("{old} as {new}"));
         }
         Some(line)
     }
+}
+
+/// The project of an address, as it is called.
+fn project_in(path: &str) -> Option<String> {
+    let name = path.strip_prefix("/api/projects/")?.split('/').next()?;
+    let name = percent_encoding::percent_decode_str(name).decode_utf8().ok()?;
+    Some(pipelinex_common::foreign::shown(&name).to_string()).filter(|name| !name.is_empty())
 }
 
 /// Writes a line. What cannot be written is told to the log: nobody is kept from canceling by a full disk.

@@ -1,13 +1,16 @@
-//! The tokens of the workspaces folder, in memory: read again as soon as the folder has changed, which is looked at several times
-//! a second. So a token that another process makes or revokes is known here well within a second.
+//! The tokens of the workspaces folder, and who is in which project, in memory: read again as soon as a folder of them has changed,
+//! which is looked at several times a second. So what another process makes, changes or revokes is known here well within a second.
 
 use std::{
-    collections::HashMap,
+    collections::{BTreeMap, HashMap},
     sync::{Arc, Mutex, PoisonError},
     time::{Duration, Instant, SystemTime},
 };
 
-use pipelinex_common::store::{Store, StoreError, TokenRecord};
+use pipelinex_common::{
+    access::Role,
+    store::{ProjectRecords, Store, StoreError, TokenRecord},
+};
 
 use crate::{app::App, error::ApiError};
 
@@ -17,8 +20,27 @@ const LOOK_EVERY: Duration = Duration::from_millis(250);
 /// the coarsest that we know of in two seconds.
 const SETTLED: i64 = 3;
 
-/// Tokens by the part that is no secret.
-pub type ById = HashMap<String, TokenRecord>;
+/// Tokens by the part that is no secret, and the projects that accounts are in.
+#[derive(Debug, Default)]
+pub struct Known {
+    by_id: HashMap<String, TokenRecord>,
+    member: HashMap<String, Arc<BTreeMap<String, Role>>>,
+}
+
+impl Known {
+    /// The token whose public part this is.
+    pub fn token(&self, id: &str) -> Option<&TokenRecord> {
+        self.by_id.get(id)
+    }
+
+    /// The projects that an account is in, and what each lets it do.
+    pub fn member(&self, account: &str) -> Arc<BTreeMap<String, Role>> {
+        self.member.get(account).cloned().unwrap_or_default()
+    }
+}
+
+/// When the two folders changed.
+type Changed = [(i64, i64); 2];
 
 /// What is known of the tokens.
 #[derive(Debug, Default)]
@@ -31,9 +53,9 @@ pub struct Book {
 #[derive(Clone, Debug)]
 struct Read {
     at: Instant,
-    /// The folder's time of change, from before it was read; `None` where it may change again without telling.
-    changed: Option<(i64, i64)>,
-    by_id: Arc<ById>,
+    /// The folders' times of change, from before they were read; `None` where they may change again without telling.
+    changed: Option<Changed>,
+    known: Arc<Known>,
 }
 
 impl Book {
@@ -41,13 +63,13 @@ impl Book {
     ///
     /// # Errors
     /// Those of the disk: nobody gets in while the folder cannot be read.
-    pub async fn tokens(&self, app: &App) -> Result<Arc<ById>, ApiError> {
+    pub async fn tokens(&self, app: &App) -> Result<Arc<Known>, ApiError> {
         if let Some(read) = self.fresh() {
-            return Ok(read.by_id);
+            return Ok(read.known);
         }
         let _alone = self.looking.lock().await;
         if let Some(read) = self.fresh() {
-            return Ok(read.by_id);
+            return Ok(read.known);
         }
         self.look(app).await
     }
@@ -56,16 +78,16 @@ impl Book {
     ///
     /// # Errors
     /// As those of [`Self::tokens`].
-    pub async fn tokens_now(&self, app: &App) -> Result<Arc<ById>, ApiError> {
+    pub async fn tokens_now(&self, app: &App) -> Result<Arc<Known>, ApiError> {
         let _alone = self.looking.lock().await;
         self.look(app).await
     }
 
-    async fn look(&self, app: &App) -> Result<Arc<ById>, ApiError> {
+    async fn look(&self, app: &App) -> Result<Arc<Known>, ApiError> {
         let before = self.last();
         let read = app.read(move |store| Ok(look(store, before)?)).await?;
         *self.read.lock().unwrap_or_else(PoisonError::into_inner) = Some(read.clone());
-        Ok(read.by_id)
+        Ok(read.known)
     }
 
     fn last(&self) -> Option<Read> {
@@ -79,8 +101,8 @@ impl Book {
 
 fn look(store: &Store, before: Option<Read>) -> Result<Read, StoreError> {
     let at = Instant::now();
-    let changed = store.tokens_changed()?;
-    let settled = seconds_now() - changed.0 >= SETTLED;
+    let changed = [store.tokens_changed()?, store.project_records_changed()?];
+    let settled = changed.iter().all(|changed| seconds_now() - changed.0 >= SETTLED);
     match before {
         Some(before) if before.changed == Some(changed) => Ok(Read { at, ..before }),
         _ => {
@@ -89,9 +111,25 @@ fn look(store: &Store, before: Option<Read>) -> Result<Read, StoreError> {
                 tracing::warn!(%error, "a token cannot be read: nobody gets in by it");
             }
             let by_id = tokens.known.into_iter().map(|token| (token.id.clone(), token)).collect();
-            Ok(Read { at, changed: settled.then_some(changed), by_id: Arc::new(by_id) })
+            let known = Known { by_id, member: members(store.project_records()?) };
+            Ok(Read { at, changed: settled.then_some(changed), known: Arc::new(known) })
         }
     }
+}
+
+/// The projects of each account.
+fn members(projects: ProjectRecords) -> HashMap<String, Arc<BTreeMap<String, Role>>> {
+    for error in &projects.unreadable {
+        tracing::warn!(%error, "a project cannot be read: nobody is a member of it, and nothing can be submitted to it");
+    }
+    let mut member: HashMap<String, BTreeMap<String, Role>> = HashMap::new();
+    for project in projects.known {
+        for account in project.members.keys().chain([&project.owner]) {
+            let Some(role) = project.role_of(account) else { continue };
+            member.entry(account.clone()).or_default().insert(project.name.clone(), role);
+        }
+    }
+    member.into_iter().map(|(account, projects)| (account, Arc::new(projects))).collect()
 }
 
 fn seconds_now() -> i64 {

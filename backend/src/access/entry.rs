@@ -15,8 +15,8 @@ use secrecy::{ExposeSecret, SecretString};
 use super::{
     Auth, Principal,
     audit::{self, Wish},
-    book::ById,
-    session, table,
+    book::Known,
+    open, session, table,
     table::Need,
     wrong::Verdict,
 };
@@ -40,7 +40,10 @@ pub async fn enter(State(app): State<App>, path: MatchedPath, mut request: Reque
             }
             let response = web::shown_to(who.clone(), next.run(request)).await;
             audit::write(&app, wish.line(who.as_ref(), caller, &response)).await;
-            response
+            match &who {
+                Some(who) => open::held(response, &app, who),
+                None => response,
+            }
         }
         Err(Refusal::Unknown) if web::may_sign_in(&method, &uri, &headers) => web::to_login(&uri),
         Err(Refusal::Unknown) => {
@@ -84,7 +87,10 @@ async fn find(
     }
     let who = match (app.config.auth, bearer(headers)?) {
         (Auth::None, _) => Principal::anonymous(),
-        (Auth::Token, Some(sent)) => Principal::with_token(&known(app, &sent, caller).await?),
+        (Auth::Token, Some(sent)) => {
+            let token = known(app, &sent, caller).await?;
+            Principal::with_token(&token, app.tokens.tokens(app).await?.member(&token.name))
+        }
         (Auth::Token, None) => in_session(app, method, headers, caller.https).await?.ok_or(Refusal::Unknown)?,
     };
     need.check(&who).map_err(|error| Refusal::Known(Some(who.clone()), error))?;
@@ -101,11 +107,11 @@ async fn in_session(
     let Some(secret) = session::cookie(headers, https) else { return Ok(None) };
     let Some(open) = app.read(move |store| Ok(store.session(secret.expose_secret())?)).await? else { return Ok(None) };
     let tokens = app.tokens.tokens(app).await?;
-    let Some(token) = tokens.get(&open.token_id).filter(|token| !token.has_expired(Timestamp::now())) else {
+    let Some(token) = tokens.token(&open.token_id).filter(|token| !token.has_expired(Timestamp::now())) else {
         return Ok(None);
     };
     session::check_site(method, headers)?;
-    Ok(Some(Principal::with_token(token)))
+    Ok(Some(Principal::with_token(token, tokens.member(&token.name))))
 }
 
 /// The account of a token.
@@ -127,10 +133,10 @@ pub async fn known(app: &App, sent: &SecretString, caller: Caller) -> Result<Tok
 }
 
 /// The token that was sent, if it is one of those that are known.
-fn check<'a>(sent: &SecretString, tokens: &'a ById) -> Option<&'a TokenRecord> {
+fn check<'a>(sent: &SecretString, tokens: &'a Known) -> Option<&'a TokenRecord> {
     use subtle::ConstantTimeEq;
     let (id, digest) = read_token(sent.expose_secret())?;
-    match tokens.get(id) {
+    match tokens.token(id) {
         Some(token) => token.is(&digest).then_some(token),
         None => {
             let _: bool = NOBODYS.as_bytes().ct_eq(digest.as_bytes()).into();

@@ -69,6 +69,12 @@ pub const TABLE: &[Row] = &[
     get("/api/jobs/{id}/events", SEE),
     get("/api/jobs/{id}/{stage}/logs", SEE),
     get("/api/jobs/{id}/{stage}/logs/stream", SEE),
+    get("/api/projects", SEE),
+    post("/api/projects", Need::Right(Right::Administer)),
+    get("/api/projects/{name}", SEE),
+    // Whoever is its owner, or administers the server: the handler asks.
+    post("/api/projects/{name}", Need::Account),
+    post("/api/projects/{name}/remove", Need::Right(Right::Administer)),
     get("/api/projects/{name}/badge.svg", SEE),
     post("/api/precheck", SUBMIT),
     post("/api/detect", SUBMIT),

@@ -33,8 +33,11 @@ pub fn problems(place: &Place, tool: Option<&CustomTool>, policy: &Policy) -> Ve
     let mut problems = Vec::new();
     if policy.require.contains(switch) {
         // A tool that always ends with 0 would switch the requirement off.
-        let message =
-            format!("the operator requires {}, with our tool and not with one of the request", switch.stage());
+        let message = format!(
+            "the {} requires {}, with our tool and not with one of the request",
+            policy.who_requires(switch),
+            switch.stage()
+        );
         let hint = format!("use {mode} `{instead}`");
         problems.push(Problem::at(Rule::CUSTOM_TOOL_REQUIRED, &format!("pipeline.{mode}"), message, hint));
     }

@@ -17,6 +17,7 @@ use pipelinex_common::{
         project, vars,
     },
     request::{JobRequest, Switches},
+    stage::Switch,
 };
 
 use super::{
@@ -77,7 +78,8 @@ pub fn find(
         return none(asked).map_err(Into::into);
     }
     if !config.policy.own.pipelines {
-        return Err(Refused::only(not_here(file)).into());
+        let refused = if config.policy.of_project.own_pipelines { not_in_this_project(file) } else { not_here(file) };
+        return Err(Refused::only(refused).into());
     }
     let files: BTreeSet<String> = beneath.walk(FILES_MAX)?.files.into_iter().map(|file| file.path).collect();
     let texts = texts(&beneath, text, &files)?;
@@ -132,6 +134,16 @@ fn not_here(file: &str) -> Problem {
     let hint = "run it on your machine with `pipelinex run`; or submit with --without-own-pipeline (`\"pipeline\": {\"own\": \
                 false}`) to have the project's stack run instead; or ask the operator, who would start the server with \
                 `--own-pipelines all`";
+    Problem::at(Rule::OWN_PIPELINE_OFF, file, message, hint)
+}
+
+fn not_in_this_project(file: &str) -> Problem {
+    let message = format!(
+        "the project brings a pipeline of its own in {}, and its settings on this server let none run",
+        shown(file)
+    );
+    let hint = "submit with --without-own-pipeline (`\"pipeline\": {\"own\": false}`) to have the project's stack run instead; or ask \
+                the owner of the project, whose setting is `own-pipelines=no`";
     Problem::at(Rule::OWN_PIPELINE_OFF, file, message, hint)
 }
 
@@ -224,11 +236,12 @@ pub fn admit(
     let combined = own::lay_in(found.plan.pipeline.clone(), &stack.pipeline, &config.policy.require);
     let combined = combined.map_err(|clash| {
         let message = format!(
-            "`{}` of the project's pipeline has the name of {}, which the operator requires of every job",
+            "`{}` of the project's pipeline has the name of {}, which the {} requires of every job",
             shown(&clash.own),
-            clash.required
+            clash.required,
+            config.policy.who_requires(&Switch::of_stage(&clash.required))
         );
-        let hint = "give that step or stage another name, or leave it out: the operator's is run anyway";
+        let hint = "give that step or stage another name, or leave it out: the required one is run anyway";
         Refused::only(Problem::at(Rule::REQUIRED_STAGE_TAKEN, &found.plan.file, message, hint))
     })?;
     let wanted = versions::wanted(&stack.contract, |at| facts.look(at));

@@ -164,8 +164,14 @@ fn require(policy: &Policy, pipeline: &Pipeline, selected: &mut Selected) {
         let stage = switch.stage();
         let mut of_stage = pipeline.steps.iter().filter(|step| step.selector() == *switch).peekable();
         if of_stage.peek().is_none() {
-            let message = format!("the operator requires {stage}, and this stack has no such stage");
-            let hint = "submit a stack that has it, or ask the operator, who named it with PIPELINEX_REQUIRE";
+            let who = policy.who_requires(switch);
+            let message = format!("the {who} requires {stage}, and this stack has no such stage");
+            let hint = match who {
+                "project" => {
+                    "submit a stack that has it, or ask the owner of the project, whose setting `require` names it"
+                }
+                _ => "submit a stack that has it, or ask the operator, who named it with PIPELINEX_REQUIRE",
+            };
             selected.problems.push(Problem::new(Rule::REQUIRED_STAGE_MISSING, message, hint));
             continue;
         }
@@ -176,7 +182,7 @@ fn require(policy: &Policy, pipeline: &Pipeline, selected: &mut Selected) {
         };
         if off {
             selected.switches.set(switch.clone(), true);
-            selected.warnings.push(format!("{stage} is required by the operator: turned on"));
+            selected.warnings.push(format!("{stage} is required by the {}: turned on", policy.who_requires(switch)));
         }
     }
 }

@@ -12,6 +12,7 @@ use crate::{
         job::JobPage,
         jobs::JobsPage,
         precheck::Precheck,
+        projects::{ProjectPage, ProjectsPage},
         status::StatusPage,
         test_cases::TestsPage,
         triage::Accepted,
@@ -36,6 +37,10 @@ pub enum Body {
     Any,
     /// What is decided about a finding.
     Decision,
+    /// A project that is to be.
+    NewProject,
+    /// What is to change of one.
+    ProjectChange,
 }
 
 /// What comes back where it is not refused.
@@ -243,6 +248,60 @@ pub const OPERATIONS: &[Operation] = &[
         summary: "List what was decided about findings of the job's project",
         answer: Answer::Json(200, of::<Accepted>),
         answered: "All decisions, also those whose time is over.",
+        ..READ
+    },
+    Operation {
+        id: "listProjects",
+        path: "/api/projects",
+        tag: "projects",
+        summary: "List the projects that somebody made and that you may see",
+        answer: Answer::Json(200, of::<ProjectsPage>),
+        answered: "The projects, with members and settings.",
+        refusals: &[401, 403],
+        ..READ
+    },
+    Operation {
+        id: "createProject",
+        method: "POST",
+        path: "/api/projects",
+        tag: "projects",
+        summary: "Make a project, which then has an owner, members and settings",
+        body: Body::NewProject,
+        answer: Answer::Json(201, of::<ProjectPage>),
+        answered: "The project; `Location` says where it is.",
+        refusals: &[400, 401, 403],
+        ..READ
+    },
+    Operation {
+        id: "getProject",
+        path: "/api/projects/{name}",
+        tag: "projects",
+        summary: "See a project: its owner, its members, its settings",
+        answer: Answer::Json(200, of::<ProjectPage>),
+        answered: "The project.",
+        refusals: &[401, 403, 404],
+        ..READ
+    },
+    Operation {
+        id: "changeProject",
+        method: "POST",
+        path: "/api/projects/{name}",
+        tag: "projects",
+        summary: "Change owner, members or settings of a project that you own",
+        body: Body::ProjectChange,
+        answer: Answer::Json(200, of::<ProjectPage>),
+        answered: "The project as it is now; jobs that were admitted before keep the settings of then.",
+        ..READ
+    },
+    Operation {
+        id: "removeProject",
+        method: "POST",
+        path: "/api/projects/{name}/remove",
+        tag: "projects",
+        summary: "Forget members and settings of a project; its jobs stay",
+        answer: Answer::Json(200, of::<ProjectPage>),
+        answered: "The project as it was.",
+        refusals: &[401, 403, 404],
         ..READ
     },
     Operation {

@@ -6,6 +6,7 @@ use axum::{
 };
 use jiff::Timestamp;
 use pipelinex_common::{
+    access::Owner,
     execution::{FindingCounts, TestCounts},
     headline::{self, Headline},
     id::JobId,
@@ -68,6 +69,8 @@ struct WholeRow {
     status: AdmissionStatus,
     stack: Stack,
     project: String,
+    /// Who submitted it.
+    owner: Owner,
     pipeline_name: String,
     run_number: u64,
     branch: Option<String>,
@@ -244,6 +247,7 @@ impl From<JobView> for WholeRow {
             status: metadata.status,
             stack: metadata.stack,
             project: metadata.project,
+            owner: metadata.owner,
             pipeline_name: metadata.pipeline_name,
             run_number: metadata.run_number,
             branch: metadata.branch,

@@ -18,6 +18,7 @@ mod metrics;
 mod openapi;
 mod path;
 pub(crate) mod precheck;
+pub(crate) mod projects;
 pub(crate) mod query;
 mod range;
 mod reports;
@@ -83,6 +84,11 @@ pub fn router(app: App) -> Result<Router, Unruled> {
         .get("/api/jobs/{id}/events", events::events)
         .get("/api/jobs/{id}/{stage}/logs", logs::logs)
         .get("/api/jobs/{id}/{stage}/logs/stream", log_stream::stream)
+        .get("/api/projects", projects::list)
+        .post("/api/projects", projects::create)
+        .get("/api/projects/{name}", projects::view)
+        .post("/api/projects/{name}", projects::change)
+        .post("/api/projects/{name}/remove", projects::remove)
         .get("/api/projects/{name}/badge.svg", badge::badge)
         .post("/api/precheck", precheck::precheck)
         .post("/api/detect", detect::detect);

@@ -4,6 +4,7 @@ use axum::{Json, extract::State};
 use indexmap::IndexMap;
 use jiff::Timestamp;
 use pipelinex_common::{
+    access::Owner,
     execution::{Execution, StageRecord},
     headline::{self, Headline},
     id::JobId,
@@ -33,6 +34,8 @@ struct JobPart {
     stack: Stack,
     versions: Versions,
     project: String,
+    /// Who submitted it.
+    owner: Owner,
     pipeline_name: String,
     run_number: u64,
     branch: Option<String>,
@@ -92,6 +95,7 @@ impl From<JobView> for StatusPage {
             stack: metadata.stack,
             versions: metadata.versions,
             project: metadata.project,
+            owner: metadata.owner,
             pipeline_name: metadata.pipeline_name,
             run_number: metadata.run_number,
             branch: metadata.branch,

@@ -74,6 +74,8 @@ struct WholeRow {
     commit: String,
     created: String,
     created_utc: String,
+    /// Who submitted it; empty without accounts.
+    by: String,
     took: String,
     began: String,
     tests: String,
@@ -213,6 +215,7 @@ impl WholeRow {
             commit: metadata.commit.unwrap_or_default().chars().take(7).collect(),
             created: words::ago(metadata.created_at, now),
             created_utc: words::at(metadata.created_at),
+            by: if metadata.owner.is_anonymous() { String::new() } else { metadata.owner.as_str().to_owned() },
             took: took.unwrap_or_default(),
             began: goes_on.map(|from| from.to_string()).unwrap_or_default(),
             tests: headline::tests(&execution.stages).map(|counts| counts.words()).unwrap_or_default(),

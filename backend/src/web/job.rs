@@ -26,7 +26,7 @@ use self::stage::StageView;
 use super::{
     PageError,
     icons::{icon, state},
-    lines::{Lines, host_of},
+    lines::{Lines, server_of},
     words::{self, severity_class},
 };
 use crate::{
@@ -96,15 +96,15 @@ pub async fn page(
     path: Result<JobPath, ApiError>,
 ) -> Result<Response, PageError> {
     let JobPath(id) = path?;
-    let host = host_of(&headers);
+    let server = server_of(&app, &headers);
     let store = app.store.clone();
     let decides = who.grant().is_some() && who.has(Right::Triage);
-    let drawn = app.read_job(&who, id, move |job| draw(&store, job, &host)).await?;
+    let drawn = app.read_job(&who, id, move |job| draw(&store, job, &server)).await?;
     let drawn = JobPage { decides, ..drawn };
     Ok(super::page(StatusCode::OK, &drawn))
 }
 
-fn draw(store: &Store, job: &Job, host: &str) -> Result<JobPage, ApiError> {
+fn draw(store: &Store, job: &Job, server: &str) -> Result<JobPage, ApiError> {
     let JobView { metadata, execution, cancel_wished, quarantine } = job.view().map_err(ApiError::broken)?;
     let now = Timestamp::now();
     let first_bad =
@@ -162,7 +162,7 @@ fn draw(store: &Store, job: &Job, host: &str) -> Result<JobPage, ApiError> {
         accepted: page_counts.set_aside.accepted,
         more_findings,
         warnings,
-        lines: Lines::new(&request, host),
+        lines: Lines::new(&request, server),
         metadata,
     })
 }

@@ -30,13 +30,12 @@ pub struct Lines {
 
 impl Lines {
     /// The lines that send what is typed to the server which the browser calls by this name.
-    pub fn of_form(texts: &form::Texts, host: &str) -> Self {
-        Self::new(&form::git_json(texts).unwrap_or_else(|| form::request_json(texts)), host)
+    pub fn of_form(texts: &form::Texts, server: &str) -> Self {
+        Self::new(&form::git_json(texts).unwrap_or_else(|| form::request_json(texts)), server)
     }
 
     /// The lines that make this request; one with an address is for a clone.
-    pub fn new(request: &Value, host: &str) -> Self {
-        let server = format!("http://{host}");
+    pub fn new(request: &Value, server: &str) -> Self {
         let git = request["github_url"].as_str();
         let curl = match git {
             Some(_) => format!(
@@ -48,23 +47,24 @@ impl Lines {
                 quoted(&request.to_string())
             ),
         };
-        Self { curl, cli: cli(request, git, &server) }
+        Self { curl, cli: cli(request, git, server) }
     }
 }
 
 /// The lines for what is typed at the moment.
 pub async fn lines(
-    State(_): State<App>,
+    State(app): State<App>,
     headers: HeaderMap,
     Query(texts): Query<BTreeMap<String, String>>,
 ) -> Response {
-    page(StatusCode::OK, &Lines::of_form(&texts, &host_of(&headers)))
+    page(StatusCode::OK, &Lines::of_form(&texts, &server_of(&app, &headers)))
 }
 
-/// The name by which the browser calls this server; the guard has let it pass.
-pub fn host_of(headers: &HeaderMap) -> String {
+/// The address by which the browser calls this server; the guard has let its name pass.
+pub fn server_of(app: &App, headers: &HeaderMap) -> String {
     let host = headers.get(header::HOST).and_then(|host| host.to_str().ok());
-    host.unwrap_or("127.0.0.1:8000").to_owned()
+    let scheme = if app.config.tls.is_some() { "https" } else { "http" };
+    format!("{scheme}://{}", host.unwrap_or("127.0.0.1:8000"))
 }
 
 fn cli(request: &Value, git: Option<&str>, server: &str) -> String {
@@ -137,7 +137,7 @@ mod tests {
     fn a_quote_in_a_name_does_not_end_the_word() {
         let request = json!({"stack": {"language": "java", "framework": "spring-boot", "build_tool": "maven"},
             "versions": {"java": "17", "build_tool": "3.9"}, "pipeline": {"run_build": true}, "project": "it's; rm -rf ~"});
-        let lines = Lines::new(&request, "ci.test:8000");
+        let lines = Lines::new(&request, "http://ci.test:8000");
         assert_eq!(
             lines.cli,
             "pipelinex submit . --wait --server http://ci.test:8000 --stack java/spring-boot/maven --versions build_tool=3.9,java=17 \

@@ -13,7 +13,7 @@ use pipelinex_common::{folder::Folder, limits::MIB, metadata::PlannedStage, pipe
 use super::{
     form::{self, Form, Texts},
     icons::{icon, state},
-    lines::{Lines, host_of},
+    lines::{Lines, server_of},
     page,
 };
 use crate::{
@@ -70,7 +70,7 @@ pub async fn form_page(
 pub fn draw(app: &App, headers: &HeaderMap, texts: Texts, verdict: Option<Verdict>, status: StatusCode) -> Response {
     let form = Form::new(app, texts.clone());
     let shown = if texts.contains_key("stack") { texts.clone() } else { as_sent(&form) };
-    let lines = Lines::of_form(&shown, &host_of(headers));
+    let lines = Lines::of_form(&shown, &server_of(app, headers));
     let limits = &app.config.intake;
     let limits = format!(
         "A ZIP of at most {} MiB, unpacked at most {} MiB in {} files, {} folders deep.",

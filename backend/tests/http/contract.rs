@@ -10,13 +10,13 @@ use crate::{
 };
 
 /// The document of a server, and the answers that were compared with it.
-struct Contract {
+pub struct Contract {
     document: Value,
     compared: Vec<String>,
 }
 
 impl Contract {
-    async fn of(server: &TestServer) -> Self {
+    pub async fn of(server: &TestServer) -> Self {
         let answer = server.get("/api/openapi.json").await;
         assert_eq!((answer.status, answer.header("content-type")), (200, "application/json"));
         assert_eq!(answer.body, server.get("/openapi.json").await.body, "at both addresses");
@@ -24,7 +24,7 @@ impl Contract {
     }
 
     /// Compares an answer with what the document says of that call.
-    fn compare(&mut self, method: &str, path: &str, answer: &Answer) {
+    pub fn compare(&mut self, method: &str, path: &str, answer: &Answer) {
         let responses = &self.document["paths"][path][method]["responses"];
         let mut said = &responses[answer.status.to_string()];
         if said.is_null() {
@@ -96,7 +96,7 @@ async fn every_answer_in_json_is_as_the_document_says() {
     contract.compare("post", "/api/jobs/upload", &server.post_form("/api/jobs/upload", b"--".to_vec()).await);
     contract.compare("get", "/api/jobs", &server.get("/api/jobs?colour=red").await);
     contract.compare("get", "/api/jobs/{id}", &server.get("/api/jobs/0190a1b2-c3d4-7e5f-8a9b-0c1d2e3f4a5b").await);
-    for path in ["/api/whoami", "/health", "/readyz"] {
+    for path in ["/api/whoami", "/api/projects", "/health", "/readyz"] {
         contract.get(&server, path, "").await;
     }
 
@@ -106,11 +106,15 @@ async fn every_answer_in_json_is_as_the_document_says() {
         let json = good.1["content"]["application/json"]["schema"].is_object();
         json.then(|| format!("{} {method} {path}", good.0))
     };
-    // Decisions take accounts: their bodies are read in the story of findings.
+    // Decisions and projects take accounts: their bodies are read in the stories of findings and of projects.
     let without = [
         "201 post /api/jobs/github",
         "200 post /api/jobs/{id}/findings/{fingerprint}/accept",
         "200 post /api/jobs/{id}/findings/{fingerprint}/revoke",
+        "201 post /api/projects",
+        "200 get /api/projects/{name}",
+        "200 post /api/projects/{name}",
+        "200 post /api/projects/{name}/remove",
     ];
     for (path, methods) in contract.document["paths"].as_object().unwrap() {
         for (method, operation) in methods.as_object().unwrap() {

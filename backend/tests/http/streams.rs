@@ -2,15 +2,22 @@
 
 use std::{fs::OpenOptions, io::Write, time::Duration};
 
+use jiff::Timestamp;
 use pipelinex_common::{
+    access::{Grant, Role},
     slug::Slug,
     state::{JobState, Reason, StepState},
-    store::Job,
+    store::{Job, NewToken},
 };
+use secrecy::ExposeSecret;
 use serde_json::{Value, json};
 use tokio::time::timeout;
 
-use crate::{answers::Worker, support::TestServer};
+use crate::{
+    access::{submit, token, with_accounts},
+    answers::Worker,
+    support::TestServer,
+};
 
 /// A stream that is being read.
 struct Reading {
@@ -225,4 +232,34 @@ async fn parts_of_a_log_are_read_by_lines_and_searched() {
         server.get(&format!("{url}?{query}")).await.assert_problem(400, "query");
     }
     server.stop().await;
+}
+
+#[tokio::test]
+async fn an_open_stream_ends_with_its_token_and_that_of_another_goes_on() {
+    let server = with_accounts().await;
+    let [first, second] = ["first", "second"].map(|name| token(&server.store, name, Role::Submitter, &["shop"]));
+    let made = submit(&server, &first, None).await.json();
+    let job = server.store.job(made["job_id"].as_str().unwrap().parse().unwrap()).unwrap();
+    let expires_at = Some(Timestamp::now() + Duration::from_secs(2));
+    let grant = Grant { role: Role::Viewer, projects: vec!["shop".to_owned()] };
+    let short = NewToken { name: "short".to_owned(), grant, expires_at };
+    let short = server.store.create_token(short).unwrap().unwrap().1.expose_secret().to_owned();
+    let mut streams = Vec::new();
+    for token in [&first, &short, &second] {
+        let request = server.client.get(server.url(&format!("/api/jobs/{}/events", job.id()))).bearer_auth(token);
+        let mut reading = Reading { response: request.send().await.unwrap(), buffer: String::new() };
+        assert_eq!(reading.next().await.unwrap().event, "state");
+        streams.push(reading);
+    }
+    server.store.revoke_token("first").unwrap();
+    assert_eq!(streams[0].next().await, None, "it was revoked");
+    assert_eq!(streams[1].next().await, None, "it has run out");
+    Worker::take(&job).finish(JobState::Succeeded, None, None);
+    while let Some(event) = streams[2].next().await {
+        if event.event == "eof" {
+            server.stop().await;
+            return;
+        }
+    }
+    panic!("the stream of a token that is good ended before the job");
 }

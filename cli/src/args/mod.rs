@@ -3,6 +3,7 @@
 mod db;
 mod job_ref;
 mod local;
+mod projects;
 mod server;
 mod submit;
 mod token;
@@ -18,6 +19,7 @@ pub use self::{
     db::DbCommand,
     job_ref::JobRef,
     local::{CheckFormat, InitArgs, LocalArgs, PlanFormat, RunArgs},
+    projects::{ProjectCommand, ProjectPlace},
     server::{AuthMode, BackendArgs, CommonServerArgs, KeepArgs, LogFormat, WorkerArgs},
     submit::{DetectArgs, GitArgs, ProjectArgs},
     token::{AuditCommand, TokenCommand, TokenPlace},
@@ -260,6 +262,9 @@ pub enum Command {
     /// Who may use a server that runs with --auth token: create, list, revoke
     #[command(subcommand)]
     Token(TokenCommand),
+    /// Who is in a project and what it asks of its jobs: create, list, set, members, rm
+    #[command(subcommand)]
+    Project(ProjectCommand),
     /// Who did what to which job from where, and who was refused: tail
     #[command(subcommand)]
     Audit(AuditCommand),

@@ -118,6 +118,7 @@ impl PolicyArgs {
                 pipelines: self.own_pipelines == OwnPipelines::All,
                 network: self.own_network == OwnNetwork::Egress,
             },
+            ..Policy::default()
         }
     }
 }
@@ -215,6 +216,12 @@ pub struct BackendArgs {
     #[arg(long, env = "PIPELINEX_TRUSTED_PROXIES", value_name = "CIDR", value_delimiter = ',')]
     #[arg(value_parser = values::network)]
     pub trusted_proxies: Vec<Option<Network>>,
+    /// A PEM file with the server's certificate and those above it: it then speaks TLS, and nothing else. Read again when it changes
+    #[arg(long, env = "PIPELINEX_TLS_CERT", value_name = "FILE", requires = "tls_key")]
+    pub tls_cert: Option<PathBuf>,
+    /// The PEM file with the key of that certificate
+    #[arg(long, env = "PIPELINEX_TLS_KEY", value_name = "FILE", requires = "tls_cert")]
+    pub tls_key: Option<PathBuf>,
     #[command(flatten)]
     pub intake: IntakeArgs,
     #[command(flatten)]

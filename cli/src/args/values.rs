@@ -8,10 +8,11 @@ use pipelinex_backend::{
     intake::git::{Host, InvalidHost},
 };
 use pipelinex_common::{
-    access::{self, InvalidName},
+    access::{self, InvalidName, InvalidProject, Role},
     database::{Databases, UnknownDatabase},
     policy::{self, AllowUnread, FailOn, UnknownWord},
     request::Stack,
+    rules::ProjectRules,
     stack_files,
     stage::Switch,
 };
@@ -77,9 +78,26 @@ pub fn account(text: &str) -> Result<String, InvalidName> {
 }
 
 /// The name of a project, as a request may have it.
-pub fn project(text: &str) -> Result<String, String> {
-    let plain = !text.is_empty() && text.len() <= 200 && text.trim() == text && !text.chars().any(char::is_control);
-    if plain { Ok(text.to_owned()) } else { Err("a project has a name of 1 to 200 visible characters".to_owned()) }
+pub fn project(text: &str) -> Result<String, InvalidProject> {
+    access::check_project(text).map(|()| text.to_owned())
+}
+
+/// `fail-on=high`.
+pub fn setting(text: &str) -> Result<(String, String), String> {
+    let (name, value) = text.split_once('=').ok_or("a setting is written NAME=VALUE, such as fail-on=high")?;
+    ProjectRules::default().set(name, value).map_err(|error| error.to_string())?;
+    Ok((name.to_owned(), value.to_owned()))
+}
+
+/// `ada=submitter`; `ada=none` for somebody who is to be no member any more.
+pub fn member(text: &str) -> Result<(String, Option<Role>), String> {
+    let (name, role) = text.split_once('=').ok_or("a member is written ACCOUNT=ROLE, such as ada=submitter")?;
+    let role = match role {
+        "none" => None,
+        "viewer" | "submitter" | "operator" => role.parse().ok(),
+        _ => return Err("a member is viewer, submitter, operator, or none".to_owned()),
+    };
+    Ok((account(name).map_err(|error| error.to_string())?, role))
 }
 
 /// Takes anything, so that no error ever repeats it.

@@ -4,6 +4,7 @@
 use indexmap::IndexMap;
 use jiff::Timestamp;
 use pipelinex_common::{
+    access::Owner,
     execution::{FindingCounts, StageRecord, TestCounts},
     findings::{Finding, diff::Standing},
     id::JobId,
@@ -51,6 +52,12 @@ pub struct JobHead {
     pub id: JobId,
     /// When it was admitted.
     pub created_at: Timestamp,
+    /// What it belongs to.
+    #[serde(default)]
+    pub project: String,
+    /// Who submitted it.
+    #[serde(default)]
+    pub owner: Owner,
 }
 
 /// What has become of a job.
@@ -208,6 +215,8 @@ pub struct Listed {
     pub id: String,
     /// What it belongs to.
     pub project: String,
+    /// Who submitted it; absent where there are no accounts.
+    pub owner: Option<String>,
     /// Its number among the runs of its project.
     pub run_number: Option<u64>,
     /// What it is in, as the server spells it.
@@ -237,6 +246,7 @@ impl Listed {
             canceling: goes_on && find("cancel_wished").is_some_and(|wished| wished == true),
             id: text("job_id").unwrap_or_else(|| "?".to_owned()),
             project: text("project").unwrap_or_default(),
+            owner: text("owner").filter(|owner| owner != Owner::anonymous().as_str()),
             run_number: find("run_number").and_then(Value::as_u64),
             state: if broken.is_some() { "BROKEN".to_owned() } else { text("state").unwrap_or_else(|| "?".to_owned()) },
             current_stage: text("current_stage"),

@@ -208,6 +208,29 @@ impl Client {
         self.json(self.get(&format!("/api/jobs/{id}/accepted"))).await
     }
 
+    /// All projects that somebody made, or one of them; with a body one is made or changed. What it is then, as the server wrote it.
+    pub async fn project(&self, name: Option<&str>, body: Option<&Value>) -> Result<Value, ClientError> {
+        let url = self.project_url(name.as_slice());
+        let request = match body {
+            Some(body) => self.request(Method::POST, url).json(body),
+            None => self.request(Method::GET, url),
+        };
+        self.json(request).await
+    }
+
+    /// Forgets a project; what it was, as the server wrote it.
+    pub async fn remove_project(&self, name: &str) -> Result<Value, ClientError> {
+        self.json(self.request(Method::POST, self.project_url(&[name, "remove"]))).await
+    }
+
+    fn project_url(&self, rest: &[&str]) -> Url {
+        let mut url = self.endpoint("/api/projects");
+        if let Ok(mut path) = url.path_segments_mut() {
+            path.extend(rest);
+        }
+        url
+    }
+
     fn finding(&self, id: JobId, fingerprint: &str, verb: &str) -> Url {
         let mut url = self.endpoint(&format!("/api/jobs/{id}/findings"));
         if let Ok(mut path) = url.path_segments_mut() {

@@ -23,6 +23,10 @@ pub async fn status(client: &Client, out: &Output, id: JobId, watch: bool) -> Re
         return Ok(Exit::Passed);
     }
     out.data(show::verdict(&status, Timestamp::now()))?;
+    // Without accounts nobody in particular submits.
+    if !status.job.owner.is_anonymous() {
+        out.data(format!("submitted by {} to {}", status.job.owner.as_str(), status.job.project))?;
+    }
     let width = show::stage_width(&status.execution);
     for (name, stage) in &status.execution.stages {
         out.data(show::stage_row(name, stage, width))?;

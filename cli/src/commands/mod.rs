@@ -19,6 +19,7 @@ mod list;
 mod login;
 mod logs;
 mod plan;
+mod projects;
 mod reports;
 mod run;
 mod serve;
@@ -36,7 +37,7 @@ use tokio::runtime::{Builder, Runtime};
 
 use self::settings::Settings;
 use crate::{
-    args::{AuditCommand, Cli, Command, DbCommand, JobRef, ServerAddress},
+    args::{AuditCommand, Cli, Command, DbCommand, JobRef, ProjectPlace, ServerAddress},
     client::{Client, Wanted},
     exit::Exit,
     failure::Failure,
@@ -139,6 +140,13 @@ pub fn run(cli: Cli, out: &Output) -> Result<Exit, Failure> {
             interruptible(audit::tail(out, workspaces.as_deref(), lines, follow))
         }
         Command::Token(command) => token::token(out, command),
+        Command::Project(command) => {
+            let ProjectPlace { workspaces, server } = command.place().clone();
+            match workspaces {
+                Some(folder) => projects::here(out, &folder, command),
+                None => interruptible(projects::there(&connect(&server, ca_certs)?, out, command)),
+            }
+        }
         Command::Login { server } => interruptible(login::login(connect(&server, ca_certs)?, out)),
         Command::Logout { server } => login::logout(&connect(&server, ca_certs)?, out),
         Command::Whoami { server } => interruptible(login::whoami(&connect(&server, ca_certs)?, out)),

@@ -101,7 +101,8 @@ impl Api {
         })?;
         // Said after the port was taken, so that who reads it can connect; the port may have been ours to choose.
         let address = listener.local_addr().unwrap_or(args.listen);
-        tracing::info!(%address, "listening on http://{address}");
+        let scheme = if config.tls.is_some() { "https" } else { "http" };
+        tracing::info!(%address, "listening on {scheme}://{address}");
         if !address.ip().is_loopback() && args.auth == AuthMode::None {
             tracing::warn!(%address, "not a loopback address: whoever reaches it may submit jobs, and so may steps with a way out");
         }

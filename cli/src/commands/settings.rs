@@ -3,6 +3,7 @@
 use std::{
     env,
     path::{Path, PathBuf},
+    sync::Arc,
 };
 
 use anyhow::Context;
@@ -10,6 +11,7 @@ use pipelinex_backend::{
     client::TrustedProxies,
     config::{Config, GitConfig},
     stacks::Stacks,
+    tls::Tls,
 };
 use pipelinex_common::{
     database::DatabaseConfig,
@@ -110,6 +112,7 @@ impl Settings {
             allowed_hosts,
             allowed_origins: given(&args.allowed_origins),
             trusted_proxies: TrustedProxies(args.trusted_proxies.iter().copied().flatten().collect()),
+            tls: tls(args)?,
             policy: self.policy.clone(),
             database: self.database.clone(),
             min_free: self.min_free.clone(),
@@ -182,6 +185,12 @@ fn check_open(args: &BackendArgs) -> Result<(), Failure> {
 /// The workspaces folder: the one that was named, or the usual one.
 pub fn workspaces(named: Option<&Path>) -> Result<PathBuf, Failure> {
     named.map_or_else(default_workspaces, |path| Ok(path.to_owned()))
+}
+
+/// Certificate and key, where both are named; clap refuses one alone.
+fn tls(args: &BackendArgs) -> Result<Option<Arc<Tls>>, Failure> {
+    let (Some(certificate), Some(key)) = (&args.tls_cert, &args.tls_key) else { return Ok(None) };
+    Tls::load(certificate, key).map(Some).map_err(|error| Failure::usage(format!("--tls-cert, --tls-key: {error}")))
 }
 
 /// Where runs without a server are kept: the folder that was named, or one of the user's own, which no server looks at.

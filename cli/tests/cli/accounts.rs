@@ -106,6 +106,46 @@ fn login_keeps_a_token_that_works_for_its_server_alone_and_the_variable_counts_m
     assert_eq!(said(at_home(&["list"], &server.url()).output().unwrap()).code, 4);
 }
 
+#[test]
+fn a_project_is_made_and_changed_in_the_folder_or_over_a_server() {
+    let dir = tempfile::tempdir().unwrap();
+    let project = |args: &[&str]| run(&[&["project"], args, &["--workspaces", dir.path().to_str().unwrap()]].concat());
+    let made = project(&["create", "shop", "fail-on=high", "require=sca,sast", "--owner", "ada"]);
+    assert_eq!(made.code, 0, "{}", made.err);
+    assert_eq!(made.err, "the project shop of ada is made; fail-on=high require=sast,sca\n");
+    let members = project(&["members", "shop", "ci=submitter", "eve=viewer"]);
+    assert_eq!(members.out, "ACCOUNT  ROLE\nada      owner\nci       submitter\neve      viewer\n", "{}", members.err);
+    assert!(!project(&["members", "shop", "eve=none"]).out.contains("eve"));
+    let changed = project(&["set", "shop", "fail-on=none", "own-pipelines=no", "--owner", "bob"]);
+    assert_eq!(changed.err, "the project shop of bob is changed; require=sast,sca own-pipelines=no\n");
+    let list = project(&["list"]);
+    assert!(list.out.contains("shop     bob    ci       require=sast,sca own-pipelines=no"), "{}", list.out);
+    let document: Value = serde_json::from_str(&project(&["list", "--json"]).out).unwrap();
+    assert_eq!(document["projects"][0]["members"], json!({"ci": "submitter"}));
+    for (args, said) in [
+        (&["create", "shop", "--owner", "eve"][..], "already"),
+        (&["create", "other"], "--owner"),
+        (&["create", "other", "gate=high"], "no setting of a project"),
+        (&["members", "shop", "x=admin"], "viewer, submitter, operator"),
+        (&["set", "shop"], "SETTING"),
+        (&["set", "nothing", "fail-on=low"], "nobody made a project nothing"),
+    ] {
+        let refused = project(args);
+        assert!(refused.code == 64 && refused.err.contains(said), "{args:?}: {}", refused.err);
+    }
+    assert_eq!(project(&["rm", "shop"]).err, "the project shop of bob is forgotten; its jobs stay\n");
+    assert_eq!(project(&["rm", "shop"]).code, 64);
+
+    let server = Fake::start(|asked| {
+        assert_eq!((asked.method.as_str(), asked.target.as_str()), ("POST", "/api/projects/acme%2Fshop"));
+        let body: Value = serde_json::from_slice(&asked.body).unwrap();
+        assert_eq!(body, json!({"members": {"ci": "viewer", "eve": null}}));
+        Reply::json(200, &json!({"name": "acme/shop", "owner": "ada", "members": {"ci": "viewer"}, "settings": {}}))
+    });
+    let told = run(&["project", "members", "acme/shop", "ci=viewer", "eve=none", "--server", &server.url()]);
+    assert_eq!((told.code, told.out.lines().count()), (0, 3), "{}", told.err);
+}
+
 fn mode(path: &Path) -> u32 {
     std::fs::metadata(path).unwrap().permissions().mode() & 0o777
 }

@@ -15,6 +15,7 @@ mod projects;
 mod quarantine;
 mod read;
 mod record;
+mod registry;
 mod reserve;
 mod retention;
 mod sessions;
@@ -42,6 +43,7 @@ pub use projects::{ProjectKey, Run};
 pub use quarantine::{Quarantine, QuarantineKind};
 pub use read::{Job, JobView, Snapshot};
 pub use record::AttemptRecord;
+pub use registry::{InvalidChange, MEMBERS_MAX, ProjectChange, ProjectRecord, ProjectRecords};
 pub use retention::{Because, EndedJob, Keep, surplus};
 pub use sessions::{IDLE, LONGEST, SessionRecord};
 pub use staging::Staging;
@@ -94,9 +96,9 @@ impl Store {
         let derived = [runs, layout.report_archives(), layout.projects()];
         let work = [layout.staging(), layout.trash(), layout.keys(), layout.index(), layout.spare()];
         let audit = layout.root().join(".audit");
-        let access =
-            [layout.access(), layout.tokens(), layout.revoked_tokens(), layout.sessions(), audit, layout.triage()];
-        for folder in work.into_iter().chain(derived).chain(access) {
+        let access = [layout.access(), layout.tokens(), layout.revoked_tokens(), layout.sessions()];
+        let decided = [layout.project_records(), layout.triage(), audit];
+        for folder in work.into_iter().chain(derived).chain(access).chain(decided) {
             let fresh = !folder.exists();
             disk::make_dir(&folder, 0o750)?;
             if fresh {

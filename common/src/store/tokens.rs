@@ -140,7 +140,15 @@ impl Store {
         if !matches!(made, Ok(true)) {
             let _ = fs::remove_file(&temp);
         }
-        Ok(made?.then(|| (record, SecretString::from(token))))
+        let made = made?;
+        self.keep_access_folders()?;
+        Ok(made.then(|| (record, SecretString::from(token))))
+    }
+
+    /// The folders above what is kept for good: nobody waits for them when they are made.
+    pub(super) fn keep_access_folders(&self) -> Result<(), StoreError> {
+        disk::sync_dir(&self.layout.access())?;
+        Ok(disk::sync_dir(self.layout.root())?)
     }
 
     /// All tokens that are not revoked, also those whose time is over.
@@ -191,7 +199,7 @@ impl Store {
 }
 
 /// The files of a folder that are whole.
-fn files_of(folder: &Path) -> Result<Vec<PathBuf>, StoreError> {
+pub(super) fn files_of(folder: &Path) -> Result<Vec<PathBuf>, StoreError> {
     let mut files = Vec::new();
     for entry in fs::read_dir(folder).map_err(DiskError::io("list", folder))? {
         let entry = entry.map_err(DiskError::io("list", folder))?;

@@ -37,6 +37,7 @@ pub fn metadata<'a>(job_id: JobId, stages: impl IntoIterator<Item = &'a str>) ->
         source: SourceInfo { kind: SourceKind::Zip, sha256: None, sent_bytes: 0, files: 0, bytes: 0, git: None },
         folder: None,
         limits: IntakeLimits::default(),
+        rules: None,
         stages: stages.into_iter().map(|name| PlannedStage { name: name.to_owned(), selected: true }).collect(),
     }
 }

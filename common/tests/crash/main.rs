@@ -6,6 +6,7 @@
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on says so")]
 #![allow(clippy::print_stdout, reason = "says how much was looked at")]
 
+mod access;
 mod disk;
 mod trace;
 
@@ -101,11 +102,15 @@ fn end(status: StepState) -> StepEnd {
 
 /// What the process asks of the disk, with a call that fails where one is named; and whether it came to its end.
 fn recorded(failing: Option<&str>) -> (bool, Vec<Call>) {
+    recorded_of("writing_a_job", failing)
+}
+
+fn recorded_of(story: &str, failing: Option<&str>) -> (bool, Vec<Call>) {
     let dir = tempfile::tempdir().unwrap();
     let root = dir.path().join("workspaces");
     fs::create_dir(&root).unwrap();
     let mut program = Command::new(std::env::current_exe().unwrap());
-    program.args(["--exact", "writing_a_job", "--test-threads=1", "--nocapture"]).env(ROOT, &root);
+    program.args(["--exact", story, "--test-threads=1", "--nocapture"]).env(ROOT, &root);
     let log = dir.path().join("strace");
     let mut traced = traced(&program, &log, failing);
     let status = traced.stdout(Stdio::null()).stderr(Stdio::null()).status();
@@ -158,6 +163,10 @@ fn scratch() -> tempfile::TempDir {
 
 /// Judges every state after every call: how many there were, and the first that is not as it should be.
 fn replayed(calls: &[Call]) -> (usize, Option<String>) {
+    replayed_by(calls, judge)
+}
+
+fn replayed_by(calls: &[Call], judge: fn(&Tree, &[&str]) -> Result<(), String>) -> (usize, Option<String>) {
     let (disk, mut seen, mut states) = (Disk::new(calls), HashSet::new(), 0);
     for cut in 0..=calls.len() {
         let told: Vec<&str> = calls[..cut]

@@ -11,6 +11,7 @@ use pipelinex_common::{
         vars,
     },
     policy::Policy,
+    stage::Switch,
     state::Reason,
 };
 
@@ -22,7 +23,10 @@ use crate::step::Stop;
 /// Why the job cannot be run.
 pub(super) fn laid_in(plan: Plan, built_in: &Pipeline, metadata: &Metadata, policy: &Policy) -> Result<Pipeline, Stop> {
     if !policy.own.pipelines {
-        let message = "this worker runs no pipelines of projects' own (--own-pipelines all lets it)";
+        let message = match policy.of_project.own_pipelines {
+            true => "the project's settings let no pipeline of its own run (own-pipelines=no)",
+            false => "this worker runs no pipelines of projects' own (--own-pipelines all lets it)",
+        };
         return Err(Stop::new(Reason::PolicyGate, message.to_owned()));
     }
     let mut pipeline = plan.pipeline;
@@ -44,8 +48,10 @@ pub(super) fn laid_in(plan: Plan, built_in: &Pipeline, metadata: &Metadata, poli
     }
     own::lay_in(pipeline, built_in, &policy.require).map_err(|clash| {
         let message = format!(
-            "`{}` of the project's pipeline is the name of {}, which the operator requires",
-            clash.own, clash.required
+            "`{}` of the project's pipeline is the name of {}, which the {} requires",
+            clash.own,
+            clash.required,
+            policy.who_requires(&Switch::of_stage(&clash.required))
         );
         Stop::new(Reason::PolicyGate, message)
     })

@@ -89,7 +89,7 @@ impl JobSteps {
         notes.into_iter().for_each(|note| collected.warn(note));
         let weighed = self.weigh(step, &mut collected);
         verdict::apply(&mut record, &collected, voice);
-        let (policy, required) = (&self.worker.config.policy, self.definition.required.contains(&step.slug));
+        let (policy, required) = (&self.definition.policy, self.definition.required.contains(&step.slug));
         verdict::cover(&mut record, &mut collected, &policy.allow_unread, required);
         verdict::judge_tests(&mut record, &collected, policy.allow_failing_tests);
         verdict::nothing_to_do(&mut record, &collected);

@@ -32,7 +32,7 @@ impl JobSteps {
         let mut set_aside = counted.set_aside;
         set_aside.accepted = accepted.len() as u64;
         collected.findings = Some(FindingCounts { set_aside, ..findings::count(&open) });
-        let policy = &self.worker.config.policy;
+        let policy = &self.definition.policy;
         let weighed = if policy.pass_accepted { open } else { open.into_iter().chain(accepted).collect() };
         let (new, beside) = if policy.fail_on_new.is_none() {
             <_>::default()
