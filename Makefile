@@ -2,7 +2,7 @@
 # clone; images, up, stages, rules and demo-cold need a Docker engine besides, and the rest what `make setup` installs.
 SHELL := /bin/bash
 
-.PHONY: help setup images test bench faults demo demo-cold up fmt lint check stages rules projects contract
+.PHONY: help setup images test bench faults demo demo-cold up fmt lint check stages rules projects contract load
 help: ## list the targets
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 16
 
@@ -39,6 +39,9 @@ rules: ## precision and recall of each SAST rule, on the engine that docker reac
 
 projects: ## projects as people have them, each run to its end, as a table; PIPELINEX_PROJECTS=DIR: real ones, from clones in DIR
 	dev/projects.sh
+
+load: ## as many wrong tokens as this machine can send, and one right client beside them; prints how long that one waits
+	dev/load.sh
 
 contract: ## the API against its own OpenAPI document, by schemathesis (from PyPI)
 	dev/contract.sh

@@ -95,6 +95,7 @@ fn no_flag_and_no_variable_of_the_page_is_invented() {
     let mut known: Vec<String> = COMMANDS.iter().flat_map(|command| flags(&[command]).into_keys()).collect();
     known.extend(["import", "update", "info"].iter().flat_map(|command| flags(&["db", command]).into_keys()));
     known.extend(["create", "list", "revoke"].iter().flat_map(|command| flags(&["token", command]).into_keys()));
+    known.extend(["create", "list", "set"].iter().flat_map(|command| flags(&["project", command]).into_keys()));
     known.extend(flags(&["audit", "tail"]).into_keys());
     // Those of other programs.
     known.extend(["--release", "--package", "--detach", "--build"].map(str::to_owned));
@@ -114,7 +115,16 @@ fn no_flag_and_no_variable_of_the_page_is_invented() {
 #[test]
 fn every_setting_can_be_given_to_docker_compose_unless_it_is_a_path_or_set_there() {
     // Paths need a mount as well, and an engine another file.
-    let others = ["--workspaces", "--pipelines", "--ca-certs", "--git-tokens", "--docker-host", "--engine-workspaces"];
+    let others = [
+        "--workspaces",
+        "--pipelines",
+        "--ca-certs",
+        "--git-tokens",
+        "--docker-host",
+        "--engine-workspaces",
+        "--tls-cert",
+        "--tls-key",
+    ];
     let set = ["--listen", "--redis-url", "--health-file", "--open-to-network"];
     let compose = std::fs::read_to_string(root().join("docker-compose.yml")).unwrap();
     let given: Vec<&str> = compose.lines().filter_map(|line| line.trim().strip_suffix(':')).collect();
