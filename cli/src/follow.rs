@@ -3,7 +3,7 @@
 
 use std::{io, time::Duration};
 
-use pipelinex_common::id::JobId;
+use pipelinex_common::{execution::StageRecord, id::JobId};
 use tokio::time::{Instant, sleep};
 
 use crate::{
@@ -17,13 +17,33 @@ use crate::{
 pub struct Tail {
     id: JobId,
     stage: String,
+    /// What says more than the stage which log it is.
+    query: Vec<(&'static str, String)>,
     offset: u64,
+    /// How many tries were over when it was read last.
+    tries: usize,
 }
 
 impl Tail {
     /// The log of a stage, from its beginning.
     pub fn new(id: JobId, stage: &str) -> Self {
-        Self { id, stage: stage.to_owned(), offset: 0 }
+        Self { id, stage: stage.to_owned(), query: Vec::new(), offset: 0, tries: 0 }
+    }
+
+    /// That of one step, or of one try.
+    pub fn of(mut self, step: Option<&str>, number: Option<u32>) -> Self {
+        self.query.extend(step.map(|step| ("step", step.to_owned())));
+        self.query.extend(number.map(|number| ("try", number.to_string())));
+        self
+    }
+
+    /// The log of a step begins anew with each try. Where several steps share a stage, its log is that of them all.
+    pub fn follow_tries(&mut self, stage: &StageRecord) {
+        let tries = stage.steps.values().map(|step| step.tries.len()).sum();
+        if self.tries != tries && stage.steps.len() == 1 && self.query.is_empty() {
+            self.offset = 0;
+        }
+        self.tries = tries;
     }
 
     /// Takes all that is there now. What was taken before an error stays taken: the next pull goes on behind it.
@@ -33,7 +53,7 @@ impl Tail {
         mut take: impl FnMut(&[u8]) -> io::Result<()>,
     ) -> Result<u64, Failure> {
         let before = self.offset;
-        let Some(mut body) = client.log(self.id, &self.stage, self.offset).await? else { return Ok(0) };
+        let Some(mut body) = client.log(self.id, (&self.stage, &self.query), self.offset).await? else { return Ok(0) };
         while let Some(piece) = body.next().await? {
             self.offset += piece.len() as u64;
             take(&piece)?;

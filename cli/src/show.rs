@@ -65,6 +65,7 @@ pub fn step_row(record: &StepRecord, width: usize) -> Line {
         remarks.push(format!("{reason}: {}", record.message));
     }
     remarks.extend(record.allow_failure.then(|| "it may fail".to_owned()));
+    remarks.extend(record.number.map(|number| format!("try {number}")));
     remarks.extend(record.tests.as_ref().map(|tests| tests.words()));
     line.column(Style::Plain, &time, 10).text(remarks.join(", "))
 }

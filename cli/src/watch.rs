@@ -135,6 +135,7 @@ impl<'a> Watch<'a> {
             if !mem::replace(&mut self.seen(name).started, true) && !ended {
                 self.stage_event(name, stage)?;
             }
+            self.seen(name).tail.follow_tries(stage);
             something_happened = self.pull(name).await? > 0;
         }
         if ended {

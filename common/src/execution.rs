@@ -121,6 +121,12 @@ pub struct StepRecord {
     /// The attempt it ran in.
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub attempt: Option<u32>,
+    /// Which try it is, where there was one before it.
+    #[serde(rename = "try", skip_serializing_if = "Option::is_none", default)]
+    pub number: Option<u32>,
+    /// The tries before that one: `retry` had another follow each.
+    #[serde(skip_serializing_if = "Vec::is_empty", default)]
+    pub tries: Vec<TryRecord>,
     /// The runner image it ran in.
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub image: Option<String>,
@@ -202,6 +208,8 @@ impl StepRecord {
             exit_code: None,
             allow_failure: false,
             attempt: None,
+            number: None,
+            tries: Vec::new(),
             image: None,
             image_id: None,
             started_at: None,
@@ -216,6 +224,49 @@ impl StepRecord {
             skipped: None,
             artifacts: Vec::new(),
             warnings: Vec::new(),
+        }
+    }
+}
+
+/// How a try of a step ended that was followed by another.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub struct TryRecord {
+    /// Its number, from 1 on.
+    #[serde(rename = "try")]
+    pub number: u32,
+    /// What it came to.
+    pub status: StepState,
+    /// Why.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub reason: Option<Reason>,
+    /// One sentence for a person.
+    pub message: String,
+    /// The exit code of its container, read from the engine.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub exit_code: Option<i64>,
+    /// When its time began.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub started_at: Option<Timestamp>,
+    /// When its container had ended.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub finished_at: Option<Timestamp>,
+    /// Between the two, in milliseconds.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub duration_ms: Option<u64>,
+}
+
+impl TryRecord {
+    /// What a record comes to, as the try of this number.
+    pub fn of(number: u32, record: &StepRecord) -> Self {
+        Self {
+            number,
+            status: record.status,
+            reason: record.reason,
+            message: record.message.clone(),
+            exit_code: record.exit_code,
+            started_at: record.started_at,
+            finished_at: record.finished_at,
+            duration_ms: record.duration_ms,
         }
     }
 }

@@ -199,6 +199,51 @@ impl JobPaths {
         self.ends().join(format!("{step}.json"))
     }
 
+    /// Tries of steps that were followed by another.
+    pub fn tries(&self) -> PathBuf {
+        self.root.join("tries")
+    }
+
+    /// Those of one step.
+    pub fn tries_of(&self, step: &Slug) -> PathBuf {
+        self.tries().join(step.as_str())
+    }
+
+    /// Everything of one such try.
+    pub fn try_folder(&self, step: &Slug, number: u32) -> PathBuf {
+        self.tries_of(step).join(number.to_string())
+    }
+
+    /// How it ended.
+    pub fn try_end(&self, step: &Slug, number: u32) -> PathBuf {
+        self.try_folder(step, number).join("end.json")
+    }
+
+    /// When it began.
+    pub fn try_start(&self, step: &Slug, number: u32) -> PathBuf {
+        self.try_folder(step, number).join("start.json")
+    }
+
+    /// What it printed.
+    pub fn try_log(&self, step: &Slug, number: u32) -> PathBuf {
+        self.try_folder(step, number).join("log")
+    }
+
+    /// The end of its log, where that was too long to store.
+    pub fn try_tail(&self, step: &Slug, number: u32) -> PathBuf {
+        self.try_folder(step, number).join("tail")
+    }
+
+    /// Its reports.
+    pub fn try_reports(&self, step: &Slug, number: u32) -> PathBuf {
+        self.try_folder(step, number).join("reports")
+    }
+
+    /// Its artifacts.
+    pub fn try_artifacts(&self, step: &Slug, number: u32) -> PathBuf {
+        self.try_folder(step, number).join("artifacts")
+    }
+
     /// The attempts that were begun.
     pub fn attempts(&self) -> PathBuf {
         self.root.join("attempts")

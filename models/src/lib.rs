@@ -22,6 +22,7 @@
 //! | `PutLogAside` | `worker/src/job_step/lost.rs` |
 //! | `Holds` | `Claim::holds`, wherever `worker/src/{run,step,job_step}.rs` asks it |
 //! | `Create`, `NotTooLate`, `TakeLog`, `Start`, `Inspect`, `DiscardLog`, `RemoveUnstarted`, `Settled`, `StopContainer` | `worker/src/step.rs`, `step/following.rs`, and for what a former holder left unstarted `job_step/taken_up.rs` |
+//! | `RecordTry`, `PutTryAside` | `Running::take_in` in `worker/src/run/records.rs`, `JobSteps::clear_earlier_try` in `worker/src/job_step/tries.rs`, with `common/src/store/tries.rs` |
 //! | `RecordEnd` | `Job::record_end`, with the renames of `worker/src/collect.rs`, which are exclusive in the same way |
 //! | `RemoveContainer`, `Sweep` | `worker/src/job_step.rs`, `worker/src/sweep.rs` |
 //! | `Finish` | `Job::finish` |

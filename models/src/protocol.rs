@@ -45,6 +45,12 @@ pub struct Guards {
     pub left_first: bool,
     /// Whoever finds neither container nor log looks for the end of the step before it makes the container anew.
     pub end_before_anew: bool,
+    /// A try's log is put with it once: what lies under the log's name after that is the next try's.
+    pub aside_once: bool,
+    /// The end of a try is looked for after the containers are, as that of a step is.
+    pub tries_last: bool,
+    /// The end of a try is durable before its container goes.
+    pub try_first: bool,
     /// A holder draws the job as RUNNING before it looks whether somebody wishes for its end, not after that.
     pub draw_first: bool,
 }
@@ -67,6 +73,9 @@ impl Default for Guards {
             held_when_told: true,
             left_first: true,
             end_before_anew: true,
+            aside_once: true,
+            tries_last: true,
+            try_first: true,
             draw_first: true,
         }
     }
@@ -112,7 +121,7 @@ impl Model for Protocol {
                 let worker = &mut world.workers[usize::from(number)];
                 worker.at = at.unwrap_or(At::Idle);
                 if matches!(worker.at, At::Idle | At::Done) {
-                    (worker.claim, worker.told) = (0, false);
+                    (worker.claim, worker.tries, worker.told) = (0, 0, false);
                 }
             }
             None => self.strike(&mut world, action),

@@ -9,6 +9,8 @@ pub use self::{at::At, seen::Seen};
 pub const BUDGET: u8 = 2;
 /// More than the budget: attempts that are begun to learn that it is spent, each by a worker that dies over it.
 pub(crate) const NAMES: usize = BUDGET as usize + 4;
+/// Tries that a step can have.
+pub(crate) const TRIES: usize = 2;
 
 /// A moment.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
@@ -19,6 +21,12 @@ pub struct World {
     pub attempts: u8,
     /// There is a log of the step.
     pub log: bool,
+    /// The first try of the step is one that another follows, once its container has ended by itself.
+    pub flaky: bool,
+    /// `tries/STEP/1/end.json`: the claim that recorded it,
+    pub tried: Option<u8>,
+    /// and whether the log of that try was put with it.
+    pub aside: bool,
     /// `ends/STEP.json`: the claim that recorded it.
     pub end: Option<u8>,
     /// `final.json`: the claim that created it,
@@ -29,8 +37,8 @@ pub struct World {
     pub wish: Wish,
     /// state.json says RUNNING.
     pub drawn: bool,
-    /// The containers of the step by name, which is their attempt.
-    pub containers: [Option<Container>; NAMES],
+    /// The containers of the step by name, which is their try and attempt.
+    pub containers: [Option<Container>; NAMES * TRIES],
     /// Ids that the engine has given away.
     pub ids: u8,
     /// The workers.
@@ -110,6 +118,8 @@ pub struct Worker {
     pub claim: u8,
     /// It has a bell that it took from the queue and did not look into yet.
     pub bell: bool,
+    /// How many tries it knows to be over.
+    pub tries: u8,
     /// It knows that the job is to be canceled, and ends what it took up.
     pub told: bool,
     /// Where it stands.
@@ -130,17 +140,20 @@ pub enum Life {
 impl World {
     /// A job that was admitted, two workers, and what fate may do. `rings`: the backend lives for so long that it may ring.
     pub fn new(fate: Fate, rings: bool) -> Self {
-        let worker = Worker { life: Life::Alive, claim: 0, bell: false, told: false, at: At::Idle };
+        let worker = Worker { life: Life::Alive, claim: 0, bell: false, tries: 0, told: false, at: At::Idle };
         Self {
             claims: Vec::new(),
             attempts: 0,
             log: false,
+            flaky: false,
+            tried: None,
+            aside: false,
             end: None,
             ended: None,
             canceled: false,
             wish: Wish::None,
             drawn: false,
-            containers: [None; NAMES],
+            containers: [None; NAMES * TRIES],
             ids: 0,
             workers: [worker; 2],
             queue: Queue { to_ring: rings, waiting: 0 },
@@ -154,7 +167,7 @@ impl World {
         self.see_cut_off(number);
         let worker = &mut self.workers[usize::from(number)];
         self.seen.bell_lost |= worker.bell;
-        *worker = Worker { life: Life::Dead, claim: 0, bell: false, told: false, at: At::Idle };
+        *worker = Worker { life: Life::Dead, claim: 0, bell: false, tries: 0, told: false, at: At::Idle };
     }
 
     /// Whether a worker who looks at the job now would find that another holds it.
@@ -163,9 +176,25 @@ impl World {
         latest > 0 && !self.is_still(latest)
     }
 
-    /// The container of an attempt.
-    pub fn container(&mut self, attempt: u8) -> &mut Option<Container> {
-        &mut self.containers[usize::from(attempt) - 1]
+    /// The same of a step whose first try fails, and has another follow.
+    pub fn flaky(self) -> Self {
+        Self { flaky: true, ..self }
+    }
+
+    /// The name that a worker gives to the container of an attempt, in the try that it knows to be under way.
+    pub fn name(&self, number: u8, attempt: u8) -> u8 {
+        attempt + self.workers[usize::from(number)].tries * NAMES as u8
+    }
+
+    /// The container of a name.
+    pub fn container(&mut self, name: u8) -> &mut Option<Container> {
+        &mut self.containers[usize::from(name) - 1]
+    }
+
+    /// The latest attempt that has a container in a try, once `over` tries are; 0 for none.
+    pub fn found(&mut self, attempt: u8, over: u8) -> u8 {
+        let names = (1..=attempt.min(NAMES as u8)).rev();
+        names.into_iter().find(|a| self.container(a + over * NAMES as u8).is_some()).unwrap_or(0)
     }
 
     /// Whether a claim's holder does nothing: its lock is free, or its heartbeat stands still.
@@ -176,8 +205,8 @@ impl World {
 
     /// The engine removes a container by its id, unless that runs. One that was started meanwhile and has ended goes too, and how it
     /// ended with it: a loss like any other.
-    pub fn remove_unstarted(&mut self, attempt: u8, id: u8) {
-        let gone = self.container(attempt).take_if(|c| c.id == id && c.phase != Phase::Running);
+    pub fn remove_unstarted(&mut self, name: u8, id: u8) {
+        let gone = self.container(name).take_if(|c| c.id == id && c.phase != Phase::Running);
         self.seen.lost += u8::from(gone.is_some_and(|c| c.phase == Phase::Exited));
     }
 }

@@ -76,6 +76,14 @@ fn a_wish_to_cancel_is_granted_whoever_dies_over_it() {
     holds_always(all, rung(bells), &[names::UNBEGUN, names::STOPPED, names::UNHEARD, names::IN_VAIN]);
 }
 
+#[test]
+fn a_try_that_another_follows_is_neither_lost_nor_doubled() {
+    let all = Guards::default();
+    holds_always(all, unrung(fate(1, 1, 0)).flaky(), &[names::ENDS, names::TRIED, names::OVERTAKEN]);
+    holds_always(all, unrung(fate(2, 0, 1)).flaky(), &[names::ENDS, names::TRIED, names::LOST]);
+    holds_always(all, unrung(Fate { wishes: 1, ..fate(1, 1, 0) }).flaky(), &[names::ENDS, names::STOPPED]);
+}
+
 /// Without a guard, the check finds the promise broken. With it, one of the tests above has found it kept under this very fate, or
 /// under one that may do more.
 fn breaks(guards: Guards, beginning: World, promise: &'static str) {
@@ -108,6 +116,10 @@ fn each_guard_is_missed_when_it_is_taken_out() {
     breaks(Guards { end_last: false, ..all }, begun, names::NO_LATE_START);
     breaks(Guards { left_first: false, ..all }, unrung(fate(0, 2, 1)), names::NO_LATE_START);
     breaks(Guards { end_before_anew: false, ..all }, unrung(fate(1, 2, 0)), names::NO_LATE_START);
+    let flaky = unrung(fate(1, 1, 0)).flaky();
+    breaks(Guards { tries_last: false, ..all }, flaky.clone(), names::NO_LATE_START);
+    breaks(Guards { try_first: false, ..all }, flaky.clone(), names::ATTEMPTS);
+    breaks(Guards { aside_once: false, ..all }, flaky, names::ATTEMPTS);
     breaks(Guards { held_when_told: false, ..all }, wished.clone(), names::ATTEMPTS);
     breaks(Guards { draw_first: false, ..all }, wished, names::QUEUED);
 }

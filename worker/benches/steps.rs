@@ -226,6 +226,7 @@ impl Bench {
             instance: self.store.instance().clone(),
             job: JobId::generate(),
             attempt: 1,
+            number: 1,
             on_engine: paths.clone(),
             trees: TreeKind::Overlay,
             volume_folders: false,

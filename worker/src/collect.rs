@@ -52,6 +52,8 @@ pub struct Collector<'a> {
     pub folder: Option<&'a Folder>,
     /// Where its reports belong, below `reports/`.
     pub reports_to: PathBuf,
+    /// Where its artifacts belong.
+    pub artifacts_to: PathBuf,
     /// What may be collected.
     pub limits: &'a StepLimits,
     /// The number of the claim.
@@ -104,7 +106,7 @@ impl Collector<'_> {
         pipelinex_common::fault_point!("worker.mid-collect");
         let artifacts = aside.join("artifacts");
         if artifacts.exists() {
-            publish(&artifacts, &self.paths.artifacts_of(&self.step.slug))?;
+            publish(&artifacts, &self.artifacts_to)?;
         }
         fs::remove_dir_all(&aside).map_err(DiskError::io("remove", &aside))
     }

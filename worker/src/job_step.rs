@@ -8,6 +8,7 @@ mod lost;
 mod ready;
 mod record;
 mod taken_up;
+mod tries;
 mod watched;
 mod weighed;
 
@@ -24,11 +25,11 @@ use std::{
 use jiff::Timestamp;
 use pipelinex_common::{
     clock::Stamp,
-    execution::StepRecord,
+    execution::{StepRecord, TryRecord},
     layout::JobPaths,
     pipeline::model::Step,
     slug::Slug,
-    store::{Claim, Job},
+    store::{Claim, Job, shown_tries},
 };
 use tokio::{
     sync::{OnceCell, OwnedSemaphorePermit, watch},
@@ -86,6 +87,10 @@ pub struct JobSteps {
     claim_number: u64,
     /// Containers of a former holder that nobody has taken up yet.
     adopted: Mutex<BTreeMap<Slug, String>>,
+    /// Containers that it left of tries that are over.
+    over: Mutex<Vec<String>>,
+    /// Tries of steps that are over, and followed by another.
+    tries: Mutex<BTreeMap<Slug, Vec<TryRecord>>>,
     /// What a former holder left beside its steps.
     beside: Mutex<Vec<(Slug, String)>>,
     /// What each step has on the engine for itself alone.
@@ -118,6 +123,7 @@ impl JobSteps {
             instance: worker.store.instance().clone(),
             job: job.id(),
             attempt: left.attempt,
+            number: 1,
             on_engine: JobPaths::at(site.workspaces.join(job.id().to_string())),
             // What a former holder began with decides: half of a job's trees would else be somewhere else.
             trees: tree::begun_with(job.paths()).unwrap_or(site.trees),
@@ -143,6 +149,8 @@ impl JobSteps {
             claim: claim.0,
             claim_number: claim.1,
             adopted: Mutex::new(left.running),
+            over: Mutex::new(left.over),
+            tries: Mutex::new(left.tries.iter().map(|(step, tries)| (step.clone(), shown_tries(tries))).collect()),
             beside: Mutex::new(left.beside),
             made: Mutex::default(),
             volume: OnceCell::new(),
@@ -258,8 +266,10 @@ impl JobSteps {
 
     /// Removes what a step has on the engine in the background; its end is on disk.
     pub fn remove_container(self: &Arc<Self>, step: &Slug) {
+        // Taken now: what the next try has is remembered under the same name.
+        let Some(made) = lock(&self.made).remove(step) else { return };
         let (me, step) = (self.clone(), step.clone());
-        let removal = async move { me.remove_all_of(&step).await };
+        let removal = async move { me.remove_made(&step, &made).await };
         lock(&self.removals).spawn_on(removal, &self.worker.runtime);
     }
 
@@ -267,7 +277,7 @@ impl JobSteps {
     /// and what was to run beside those and beside steps that have no container. One of them may have been made by a holder that
     /// sleeps right before its start, and nothing is started once the job has ended.
     pub fn remove_left<T>(&self, ended: &BTreeMap<Slug, T>) {
-        let mut left: Vec<String> = Vec::new();
+        let mut left: Vec<String> = std::mem::take(&mut *lock(&self.over));
         let mut adopted = lock(&self.adopted);
         left.extend(adopted.extract_if(.., |step, _| ended.contains_key(step)).map(|(_, name)| name));
         left.extend(lock(&self.beside).drain(..).filter(|(step, _)| !adopted.contains_key(step)).map(|(_, name)| name));
@@ -282,8 +292,14 @@ impl JobSteps {
     }
 
     async fn remove_all_of(&self, step: &Slug) {
-        let Some(made) = lock(&self.made).remove(step) else { return };
-        if let Err(error) = self.engine.remove(&made).await {
+        let made = lock(&self.made).remove(step);
+        if let Some(made) = made {
+            self.remove_made(step, &made).await;
+        }
+    }
+
+    async fn remove_made(&self, step: &Slug, made: &Belongings) {
+        if let Err(error) = self.engine.remove(made).await {
             tracing::warn!(job = %self.context.job, %step, %error, "a container could not be removed; the sweeper tries again");
         }
     }

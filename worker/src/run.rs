@@ -202,6 +202,11 @@ impl<'a> Running<'a> {
 
     /// What a former holder left, and what people wish for, before anything is started.
     fn take_up(&mut self) -> Result<(), RunError> {
+        for slug in self.steps.tried() {
+            if !self.ended.contains_key(&slug) {
+                self.put_open(&slug);
+            }
+        }
         // Drawn before the look: whoever wished for the end, and then saw the job QUEUED, was in time.
         self.job.draw_state(&self.board.draw())?;
         self.steps.remove_left(&self.ended);
@@ -273,7 +278,8 @@ impl<'a> Running<'a> {
             self.put_running(slug, Timestamp::now());
         } else {
             let places = self.worker.config.parallel_steps;
-            self.board.put(slug, StepRecord::waiting_for_place(&step.name, places));
+            let record = self.with_tries(slug, StepRecord::waiting_for_place(&step.name, places));
+            self.board.put(slug, record);
         }
         self.running.insert(slug.clone());
         let (steps, step, events) = (self.steps.clone(), step.clone(), self.events.0.clone());
@@ -306,6 +312,7 @@ impl<'a> Running<'a> {
         let mut record = StepRecord::bare(&step.name, StepState::Running, None, "running");
         record.started_at = Some(since);
         record.attempt = Some(self.steps.attempt());
+        let record = self.with_tries(slug, record);
         self.board.put(slug, record);
     }
 

@@ -3,7 +3,10 @@
 
 mod step;
 
-use std::{collections::BTreeMap, path::PathBuf};
+use std::{
+    collections::{BTreeMap, HashMap},
+    path::PathBuf,
+};
 
 use pipelinex_common::{
     folder::Folder,
@@ -47,7 +50,7 @@ pub const CA_DIR: &str = "/etc/pipelinex/ca";
 /// One container: of a step, or of what runs beside it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ContainerSpec {
-    /// `pipelinex-<job>-a<attempt>-<step>`, and for what runs beside a step the same with `.app`, `.db` or `.svcN`.
+    /// `pipelinex-<job>-a<attempt>-t<try>-<step>`, and for what runs beside a step the same with `.app`, `.db` or `.svcN`.
     pub name: String,
     /// The id of an image, or a full reference.
     pub image: String,
@@ -182,6 +185,8 @@ pub struct JobContext {
     pub job: JobId,
     /// The attempt.
     pub attempt: u32,
+    /// The try of the step; 1 for what serves the whole job.
+    pub number: u32,
     /// The job's files as the engine's host sees them.
     pub on_engine: JobPaths,
     /// How trees are made.
@@ -211,7 +216,7 @@ impl JobContext {
 
     /// Name of the container of a step.
     pub fn container_name(&self, step: &Slug) -> String {
-        format!("pipelinex-{}-a{}-{step}", self.job, self.attempt)
+        format!("pipelinex-{}-a{}-t{}-{step}", self.job, self.attempt, self.number)
     }
 
     /// Name of the volume that the outbox is bound to.
@@ -247,6 +252,7 @@ impl JobContext {
             (LABEL_INSTANCE, self.instance.as_str().to_owned()),
             (LABEL_JOB, self.job.to_string()),
             (LABEL_ATTEMPT, self.attempt.to_string()),
+            (LABEL_TRY, self.number.to_string()),
             (LABEL_CREATED, jiff::Timestamp::now().as_second().to_string()),
         ]
         .into_iter()
@@ -261,9 +267,30 @@ pub const LABEL_INSTANCE: &str = "pipelinex.instance";
 pub const LABEL_JOB: &str = "pipelinex.job";
 /// Label: the attempt.
 pub const LABEL_ATTEMPT: &str = "pipelinex.attempt";
+/// Label: the try of the step.
+pub const LABEL_TRY: &str = "pipelinex.try";
 /// Label: the step.
 pub const LABEL_STEP: &str = "pipelinex.step";
 /// Label of what runs beside a step: `app`, `db` or `svcN`.
 pub const LABEL_SERVICE: &str = "pipelinex.service";
 /// Label: when it was made, in seconds since 1970.
 pub const LABEL_CREATED: &str = "pipelinex.created";
+
+/// The attempt and the try that a container is of. One that an older program made says no try: it is the first.
+pub fn attempt_and_try(labels: &HashMap<String, String>) -> Option<(u32, u32)> {
+    let number = labels.get(LABEL_TRY).map_or(Some(1), |number| number.parse().ok())?;
+    Some((labels.get(LABEL_ATTEMPT)?.parse().ok()?, number))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_container_that_an_older_program_made_is_of_the_first_try() {
+        let labels = |of: &[(&str, &str)]| of.iter().map(|(k, v)| ((*k).to_owned(), (*v).to_owned())).collect();
+        assert_eq!(attempt_and_try(&labels(&[(LABEL_ATTEMPT, "2")])), Some((2, 1)));
+        assert_eq!(attempt_and_try(&labels(&[(LABEL_ATTEMPT, "2"), (LABEL_TRY, "3")])), Some((2, 3)));
+        assert_eq!(attempt_and_try(&labels(&[(LABEL_ATTEMPT, "2"), (LABEL_TRY, "x")])), None);
+    }
+}

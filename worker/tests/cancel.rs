@@ -48,7 +48,7 @@ async fn running_containers(world: &World, names: &[String]) -> usize {
 }
 
 fn name(job: &Job, step: &str) -> String {
-    format!("pipelinex-{}-a1-{step}", job.id())
+    format!("pipelinex-{}-a1-t1-{step}", job.id())
 }
 
 fn assert_canceled(end: &Execution) {

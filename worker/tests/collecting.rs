@@ -70,6 +70,7 @@ impl Place {
             tree_owner: &self.step.slug,
             trees: TreeKind::Copy,
             reports_to: self.published(),
+            artifacts_to: self.paths.artifacts_of(&self.step.slug),
             limits: &self.limits,
             claim: 1,
             voice: Voice::Project,

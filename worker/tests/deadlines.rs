@@ -38,7 +38,7 @@ async fn left_alone(world: &World) -> Job {
 
 /// Waits until the container of the only step has ended.
 async fn has_ended(world: &World, job: &Job) {
-    let name = format!("pipelinex-{}-a1-s", job.id());
+    let name = format!("pipelinex-{}-a1-t1-s", job.id());
     let ended = async || world.engine.inspect(&name).await.unwrap().filter(|status| status.phase == Phase::Ended);
     until("the container has ended", ended).await;
 }

@@ -14,7 +14,7 @@ use pipelinex_worker::engine::Phase;
 use support::{story, text, until};
 
 fn container_of(job: &Job, attempt: u32, step: &str) -> String {
-    format!("pipelinex-{}-a{attempt}-{step}", job.id())
+    format!("pipelinex-{}-a{attempt}-t1-{step}", job.id())
 }
 
 fn log(job: &Job, name: &str) -> String {

@@ -81,7 +81,7 @@ S: {stage: S, image: java17-maven, script: ["trap 'exit 0' TERM; echo begun; whi
             begun(&job, "S").await;
             working.stop().await;
             // What a holder does that dies right after it.
-            let container = format!("pipelinex-{}-a1-s", job.id());
+            let container = format!("pipelinex-{}-a1-t1-s", job.id());
             world.engine.stop(&container, std::time::Duration::from_secs(10)).await.unwrap();
             if wished {
                 assert_eq!(job.wish_cancel("by a test").unwrap(), Wished::Durable);

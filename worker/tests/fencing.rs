@@ -141,7 +141,7 @@ fn wherever_a_holder_was_stopped_it_does_nothing_more_once_it_is_overtaken() {
         let definition = "stages: [S]\nS: {stage: S, image: scan, script: ['echo once; mkdir -p \"$REPORTS_DIR/s\"; echo it > \"$REPORTS_DIR/s/note\"']}\n";
         for (point, made) in STOPS {
             let job = world.submit(definition, &[]);
-            let name = format!("pipelinex-{}-a1-s", job.id());
+            let name = format!("pipelinex-{}-a1-t1-s", job.id());
             let holder = Holder::start(world, None, &format!("{point}=1*stop"));
             holder.stops().await;
             // Claimed by somebody who does nothing, so that whatever changes was the older holder's doing.
@@ -178,7 +178,7 @@ fn what_a_holder_made_too_late_it_removes() {
         // The job is over and cleaned up after, and now its first holder asks the engine for a container of it.
         holder.signal(Signal::CONT);
         holder.lets_go(&job).await;
-        let name = format!("pipelinex-{}-a1-s", job.id());
+        let name = format!("pipelinex-{}-a1-t1-s", job.id());
         assert!(world.engine.inspect(&name).await.unwrap().is_none());
         assert_eq!(text(job.paths().log(&Slug::of("S"))).matches("\nonce\n").count(), 1);
     });

@@ -17,7 +17,7 @@ count: {stage: S, image: scan, script: ["for i in $(seq 300); do echo line $i; s
 "#;
 
 fn container_of(job: &Job, attempt: u32, step: &str) -> String {
-    format!("pipelinex-{}-a{attempt}-{step}", job.id())
+    format!("pipelinex-{}-a{attempt}-t1-{step}", job.id())
 }
 
 #[test]

@@ -173,7 +173,7 @@ fn a_container_goes_when_its_step_has_ended_or_a_later_attempt_has_one_and_never
             let mut labels = labels(&ours, Some(job.id()), 7200);
             labels.insert(LABEL_STEP.to_owned(), step.to_owned());
             labels.insert(LABEL_ATTEMPT.to_owned(), attempt.to_string());
-            (format!("pipelinex-{}-a{attempt}-{step}", job.id()), labels)
+            (format!("pipelinex-{}-a{attempt}-t1-{step}", job.id()), labels)
         };
         let made = [of("lives", 1), of("ended", 1), of("again", 1), of("again", 2)];
         for (name, labels) in made.clone() {

@@ -99,7 +99,7 @@ fn say_go(job: &Job) {
 }
 
 fn name(job: &Job, attempt: u32, service: &str) -> String {
-    format!("pipelinex-{}-a{attempt}-smoke-test{service}", job.id())
+    format!("pipelinex-{}-a{attempt}-t1-smoke-test{service}", job.id())
 }
 
 /// Waits until the checks have said so.
@@ -256,6 +256,7 @@ fn context(world: &World, job: &Job) -> JobContext {
         instance: world.store.instance().clone(),
         job: job.id(),
         attempt: 1,
+        number: 1,
         on_engine: job.paths().clone(),
         trees: TreeKind::Overlay,
         volume_folders: false,

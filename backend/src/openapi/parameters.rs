@@ -87,6 +87,11 @@ const IN_QUERIES: &[Parameter] = &[
     ("q", || json!({"type": "string", "pattern": "\\S"}), "A text to look for, in any letter case."),
     ("offset", number, "Where to begin, in bytes of the stored log."),
     ("step", text, "One step of a stage that has several."),
+    (
+        "try",
+        || json!({"type": "integer", "minimum": 1, "maximum": 100}),
+        "One try of a step that had several; else the last one.",
+    ),
     ("tail", || json!({"type": "integer", "minimum": 1, "maximum": 100_000}), "The last so many lines."),
     (
         "lines",

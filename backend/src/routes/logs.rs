@@ -13,7 +13,6 @@ use axum::{
 };
 use pipelinex_common::{
     execution::{Execution, StageRecord},
-    foreign::{Beneath, ForeignError},
     slug::Slug,
     state::StepState,
     store::Job,
@@ -24,6 +23,7 @@ use serde_json::json;
 use super::{
     LOG_COMPLETE, NEXT_OFFSET,
     download::{self, Asked, Download, ETag},
+    log_files::{Chosen, choose, open},
     log_window::{self, Found, TAIL_MAX},
     path::StagePath,
 };
@@ -38,6 +38,9 @@ pub struct Wish {
     offset: u64,
     /// One step of a stage that has several.
     step: Option<String>,
+    /// One try of a step that had several; the last one where nothing is said.
+    #[serde(rename = "try")]
+    number: Option<u32>,
     /// The last so many lines.
     tail: Option<usize>,
     /// A range of lines, from 1, both ends included: `3-17`, `3-`.
@@ -114,7 +117,8 @@ pub async fn logs(
     wish: Result<Query<Wish>, QueryRejection>,
     asked: Asked,
 ) -> Result<Response, ApiError> {
-    let takes = "the query takes `step` and one of `offset` (bytes), `tail` (lines), `lines` (3-17) and `q`";
+    let takes =
+        "the query takes `step`, `try` (a number) and one of `offset` (bytes), `tail` (lines), `lines` (3-17) and `q`";
     let Query(wish) = wish.map_err(|_| malformed(takes))?;
     let part = wish.part()?;
     let place = asked.place(&app)?;
@@ -146,8 +150,8 @@ fn find(job: &Job, asked: &str, wish: &Wish, part: &Part) -> Result<Excerpt, Api
     // Read before the files are looked at: a stage that has ended by now prints nothing more.
     let execution = job.view().map_err(ApiError::broken)?.execution;
     let (name, stage) = stage_of(&execution, asked)?;
-    let steps = choose(name, stage, wish.step.as_deref())?;
-    let complete = execution.state.is_final() || stage.status.is_final() || steps.iter().all(|step| step.1);
+    let steps = choose(name, stage, wish.step.as_deref(), wish.number)?;
+    let complete = execution.state.is_final() || stage.status.is_final() || steps.iter().all(|step| step.ended);
     if steps.len() > 1 && !complete && !matches!(part, Part::From(0)) {
         return Err(malformed("several steps of this stage print at the same time: say which with `step`"));
     }
@@ -163,7 +167,9 @@ fn find(job: &Job, asked: &str, wish: &Wish, part: &Part) -> Result<Excerpt, Api
     };
     cut(&mut files, begin, end)?;
     let slug = Slug::of(name);
-    let file_name = if wish.step.is_some() { format!("{slug}-{}.log", steps[0].0) } else { format!("{slug}.log") };
+    let of_try = wish.number.map(|number| format!("-try-{number}")).unwrap_or_default();
+    let of_step = wish.step.as_ref().map(|_| format!("-{}", steps[0].step)).unwrap_or_default();
+    let file_name = format!("{slug}{of_step}{of_try}.log");
     let address = format!("{}/{file_name}?{begin}-{end}", job.id());
     // Only a job that has ended has logs that nobody writes to.
     let etag = execution.state.is_final().then(|| ETag::of_files(&address, &files)).transpose()?;
@@ -206,8 +212,9 @@ pub struct Source {
     step: Slug,
     /// Whether nothing will follow.
     pub ended: bool,
-    /// Which attempt prints it.
+    /// How often its containers were lost or a try of it was followed by another, and once: what prints it.
     pub attempt: u32,
+    number: u32,
 }
 
 /// The log of a stage that has one step, or of the step that is named.
@@ -217,14 +224,14 @@ pub struct Source {
 pub fn one_source(job: &Job, asked: &str, step: Option<&str>) -> Result<Source, ApiError> {
     let execution = job.view().map_err(ApiError::broken)?.execution;
     let (name, stage) = stage_of(&execution, asked)?;
-    let steps = choose(name, stage, step)?;
+    let steps = choose(name, stage, step, None)?;
     if steps.len() > 1 {
-        let names: Vec<_> = steps.iter().map(|(step, _)| step.as_str()).collect();
+        let names: Vec<_> = steps.iter().map(|chosen| chosen.step.as_str()).collect();
         let detail = format!("{name} has several steps: say which with `step`, one of {}", names.join(", "));
         return Err(malformed(&detail));
     }
-    let step = steps[0].0.clone();
-    Source { stage: name.to_owned(), step, ended: false, attempt: 1 }.again(job)
+    let step = steps[0].step.clone();
+    Source { stage: name.to_owned(), step, ended: false, attempt: 1, number: 1 }.again(job)
 }
 
 impl Source {
@@ -237,8 +244,15 @@ impl Source {
         let (_, stage) = stage_of(&execution, &self.stage)?;
         let step = stage.steps.get(&self.step);
         self.ended = execution.state.is_final() || step.map_or(stage.status.is_final(), |step| step.status.is_final());
-        self.attempt = step.and_then(|step| step.attempt).unwrap_or(self.attempt).max(1);
+        self.number = step.and_then(|step| step.number).unwrap_or(1);
+        // Either rises by one at a time, so the sum is another each time that the text begins anew.
+        let attempt = step.and_then(|step| step.attempt).unwrap_or(1).max(1);
+        self.attempt = (attempt + self.number - 1).max(self.attempt);
         Ok(self)
+    }
+
+    fn chosen(&self) -> Chosen {
+        Chosen { step: self.step.clone(), ended: self.ended, number: self.number, is_last: true }
     }
 
     /// How many lines end before an offset.
@@ -246,7 +260,7 @@ impl Source {
     /// # Errors
     /// Those of the system.
     pub fn lines_before(&self, job: &Job, offset: u64) -> Result<u64, ApiError> {
-        let mut files = open(job, &[(self.step.clone(), self.ended)], self.ended)?;
+        let mut files = open(job, &[self.chosen()], self.ended)?;
         cut(&mut files, 0, offset)?;
         log_window::newlines(&files).map_err(ApiError::io)
     }
@@ -256,7 +270,7 @@ impl Source {
     /// # Errors
     /// Those of the system.
     pub fn read(&self, job: &Job, offset: u64, most: usize) -> Result<Vec<u8>, ApiError> {
-        let mut files = open(job, &[(self.step.clone(), self.ended)], self.ended)?;
+        let mut files = open(job, &[self.chosen()], self.ended)?;
         download::skip(&mut files, offset)?;
         let mut bytes = Vec::new();
         for (file, left) in &mut files {
@@ -265,45 +279,4 @@ impl Source {
         }
         Ok(bytes)
     }
-}
-
-/// The steps whose logs make up the answer, each with whether it has ended.
-fn choose(name: &str, stage: &StageRecord, step: Option<&str>) -> Result<Vec<(Slug, bool)>, ApiError> {
-    let mut steps: Vec<_> = stage.steps.iter().map(|(slug, step)| (slug.clone(), step.status.is_final())).collect();
-    if steps.is_empty() {
-        // Nobody has drawn the steps yet: a built-in stage has one, of its own name.
-        steps.push((Slug::of(name), false));
-    }
-    if let Some(asked) = step {
-        steps.retain(|(slug, _)| slug.as_str().eq_ignore_ascii_case(asked));
-    }
-    if steps.is_empty() {
-        let names: Vec<_> = stage.steps.keys().map(Slug::as_str).collect();
-        return Err(not_found(format!("{name} has no such step; it has {}", names.join(", "))));
-    }
-    Ok(steps)
-}
-
-/// The files of the steps. The kept tail of a log that was too long follows it once its step has ended.
-fn open(job: &Job, steps: &[(Slug, bool)], complete: bool) -> Result<Vec<(File, u64)>, ApiError> {
-    let folder = match Beneath::open(&job.paths().logs()) {
-        Ok(folder) => folder,
-        Err(ForeignError::Missing(_)) => return Ok(Vec::new()),
-        Err(error) => return Err(error.into()),
-    };
-    let mut files = Vec::new();
-    for (slug, ended) in steps {
-        let endings: &[&str] = if *ended || complete { &["log", "tail"] } else { &["log"] };
-        for ending in endings {
-            match folder.file(&format!("{slug}.{ending}")) {
-                Ok(file) => {
-                    let bytes = file.metadata().map_err(ApiError::io)?.len();
-                    files.push((file, bytes));
-                }
-                Err(ForeignError::Missing(_)) => {}
-                Err(error) => return Err(error.into()),
-            }
-        }
-    }
-    Ok(files)
 }

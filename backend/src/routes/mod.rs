@@ -11,6 +11,7 @@ mod github;
 pub(crate) mod health;
 pub(crate) mod job;
 pub(crate) mod jobs;
+mod log_files;
 mod log_stream;
 pub(crate) mod log_window;
 mod logs;

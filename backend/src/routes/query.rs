@@ -14,7 +14,7 @@ const TAKEN: [(&str, &[&str]); 12] = [
     ("/api/jobs", &["state", "project", "branch", "limit", "cursor"]),
     ("/api/jobs/{id}/findings", &["severity", "stage", "tool", "state", "baseline", "format"]),
     ("/api/jobs/{id}/tests", &["state", "q", "limit", "cursor"]),
-    ("/api/jobs/{id}/{stage}/logs", &["offset", "step", "tail", "lines", "q", "context"]),
+    ("/api/jobs/{id}/{stage}/logs", &["offset", "step", "try", "tail", "lines", "q", "context"]),
     ("/api/jobs/{id}/{stage}/logs/stream", &["offset", "step", "drawn"]),
     ("/", &["state", "project", "branch", "q", "cursor"]),
     ("/jobs", &["state", "project", "branch", "q", "cursor", "alone"]),

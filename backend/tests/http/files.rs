@@ -3,7 +3,7 @@
 use std::{collections::BTreeMap, io::Read};
 
 use pipelinex_common::{
-    execution::StepRecord,
+    execution::{StepEnd, StepRecord, TryRecord},
     slug::Slug,
     state::{JobState, Reason, StepState},
 };
@@ -82,6 +82,37 @@ async fn the_logs_of_several_steps_are_read_one_by_one_or_together_once_all_have
     std::fs::write(job.paths().log_tail(&Slug::of("unit")), "(cut) tail\n").unwrap();
     draw(StepState::Success);
     assert_log(&server.get(&url("?offset=2")).await, "e\n(cut) tail\ntwo\n", "19", "true");
+    server.stop().await;
+}
+
+#[tokio::test]
+async fn the_log_of_each_try_is_read_by_its_number_and_the_last_one_without() {
+    let server = TestServer::start().await;
+    let job = server.job().await;
+    let url = |query: &str| format!("/api/jobs/{}/build/logs{query}", job.id());
+    let (mut worker, slug) = (Worker::take(&job), Slug::of("build"));
+    let failed = StepRecord::bare("BUILD", StepState::Failed, None, "code 75");
+    let end = StepEnd { schema: 1, stage: "BUILD".to_owned(), claim: 1, record: failed.clone() };
+    worker.log("BUILD", "first\n");
+    job.record_try(&slug, 1, &end).unwrap();
+    let stage = worker.execution.stages.get_mut("BUILD").unwrap();
+    stage.status = StepState::Running;
+    let mut record = StepRecord::bare("BUILD", StepState::Running, None, "running");
+    (record.number, record.tries) = (Some(2), vec![TryRecord::of(1, &failed)]);
+    stage.steps.insert(slug.clone(), record);
+    worker.job.draw_state(&worker.execution).unwrap();
+    // The log of the first try has not made way yet: it is not taken for the second's.
+    assert_log(&server.get(&url("")).await, "", "0", "false");
+    assert_log(&server.get(&url("?try=1")).await, "first\n", "6", "true");
+    job.put_try_aside(&slug, 1).unwrap();
+    worker.log("BUILD", "second\n");
+    assert_log(&server.get(&url("")).await, "second\n", "7", "false");
+    assert_log(&server.get(&url("?try=2")).await, "second\n", "7", "false");
+    assert_log(&server.get(&url("?try=1")).await, "first\n", "6", "true");
+    server.get(&url("?try=3")).await.assert_problem(404, "not-found");
+    server.get(&url("?try=x")).await.assert_problem(400, "query");
+    let page = server.get(&format!("/jobs/{}", job.id())).await.text();
+    assert!(page.contains("try 1: code 75") && page.contains("logs?step=build&#38;try=1"), "{page}");
     server.stop().await;
 }
 

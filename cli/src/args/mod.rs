@@ -156,6 +156,12 @@ pub enum Command {
         id: JobRef,
         /// BUILD, TEST ..., in any letter case
         stage: Option<String>,
+        /// Only of this step, where the stage has several
+        #[arg(long, env = "PIPELINEX_STEP", requires = "stage")]
+        step: Option<String>,
+        /// Of this try, where the step had several; else of the last
+        #[arg(long = "try", env = "PIPELINEX_TRY", value_name = "N", requires = "stage", conflicts_with = "follow", value_parser = clap::value_parser!(u32).range(1..))]
+        number: Option<u32>,
         /// Only of the stages that failed
         #[arg(long, env = "PIPELINEX_FAILED", conflicts_with_all = ["stage", "follow"], value_parser = FalseyValueParser::new())]
         failed: bool,

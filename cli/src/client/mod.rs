@@ -142,12 +142,17 @@ impl Client {
     }
 
     /// The log of a stage from an offset on; `None` when there is nothing at that place, or not yet.
-    pub async fn log(&self, id: JobId, stage: &str, offset: u64) -> Result<Option<Body>, ClientError> {
+    pub async fn log(
+        &self,
+        id: JobId,
+        (stage, query): (&str, &[(&str, String)]),
+        offset: u64,
+    ) -> Result<Option<Body>, ClientError> {
         let mut url = self.endpoint(&format!("/api/jobs/{id}/"));
         if let Ok(mut path) = url.path_segments_mut() {
             path.pop_if_empty().extend([stage, "logs"]);
         }
-        url.query_pairs_mut().append_pair("offset", &offset.to_string());
+        url.query_pairs_mut().append_pair("offset", &offset.to_string()).extend_pairs(query);
         match self.answer(self.request(Method::GET, url)).await {
             Ok(response) => Ok(Some(Body { response, url: self.url.clone() })),
             Err(ClientError::Answered(problem)) if matches!(problem.status, 404 | 409 | 416) => Ok(None),

@@ -25,6 +25,10 @@ const SHORT_PATIENCE: Duration = Duration::from_secs(30);
 pub struct Wanted {
     /// That of this stage; `None`: of all.
     pub stage: Option<String>,
+    /// That of one of its steps.
+    pub step: Option<String>,
+    /// That of one try of it; `None`: of the last.
+    pub number: Option<u32>,
     /// Of those alone that failed.
     pub failed: bool,
     /// Also what comes.
@@ -51,7 +55,7 @@ pub async fn logs(client: &Client, out: &Output, id: JobId, wanted: &Wanted) -> 
     let mut tail = None;
     let mut greeted = false;
     loop {
-        let looked = look(client, id, stage, &mut tail, &mut printer).await;
+        let looked = look(client, id, (stage, wanted), &mut tail, &mut printer).await;
         let Some(look) = patience.bear(looked, tail.is_some(), out).await? else { continue };
         if !greeted && let Some(remark) = look.remark {
             out.say(remark);
@@ -77,7 +81,7 @@ struct Look {
 async fn look(
     client: &Client,
     id: JobId,
-    stage: &str,
+    (stage, wanted): (&str, &Wanted),
     tail: &mut Option<Tail>,
     printer: &mut Printer<'_>,
 ) -> Result<Look, Failure> {
@@ -89,7 +93,9 @@ async fn look(
         _ if ended => format!("{name} was never started"),
         _ => format!("{name} has not started yet"),
     });
-    let tail = tail.get_or_insert_with(|| Tail::new(id, name));
+    let new = || Tail::new(id, name).of(wanted.step.as_deref(), wanted.number);
+    let tail = tail.get_or_insert_with(new);
+    tail.follow_tries(record);
     let taken = if has_started(record) { tail.pull(client, |piece| printer.print(piece)).await? } else { 0 };
     Ok(Look { taken, ended, remark })
 }

@@ -91,8 +91,8 @@ pub fn run(cli: Cli, out: &Output) -> Result<Exit, Failure> {
             };
             told.map(|()| Exit::Passed).map_err(Failure::from)
         }
-        Command::Logs { id, stage, failed, follow, server } => {
-            let wanted = logs::Wanted { stage, failed, follow };
+        Command::Logs { id, stage, step, number, failed, follow, server } => {
+            let wanted = logs::Wanted { stage, step, number, failed, follow };
             of_job(&server, ca_certs, id, async |client, id| logs::logs(client, out, id, &wanted).await)
         }
         Command::List { state, project, branch, limit, server } => {

@@ -78,6 +78,7 @@ async fn here(world: &World) {
     assert!(refused.code == 4 && refused.err.contains("`workflow: rules` lets no pipeline run here"), "{refused:?}");
     assert_eq!(run(world, "after-script", &[]).await.code, 0);
 
+    retry(world).await;
     services(world).await;
     let ran = run(world, "include", &[]).await;
     assert_eq!(
@@ -95,6 +96,22 @@ async fn here(world: &World) {
     );
     assert!(ran.out.contains("failed: broken: the script ended with code 7\n  ┃ $ exit 7\n"), "{}", ran.out);
     assert!(ran.err.contains("run only this again: pipelinex run") && ran.err.contains("--step broken"), "{}", ran.err);
+}
+
+/// A step that passes in its second try, whose artifacts count; and one whose code is none to try again for.
+async fn retry(world: &World) {
+    let ran = run(world, "retry", &["--follow"]).await;
+    assert_eq!(ran.code, 0, "{ran:?}");
+    let (folder, end) = latest(world);
+    assert_eq!(ends(&end), "fetch=SUCCESS use=SUCCESS broken=FAILED(script_failure)");
+    let fetch = &end.stages["build"].steps[0];
+    let first: Vec<_> = fetch.tries.iter().map(|over| (over.number, over.exit_code)).collect();
+    assert_eq!((fetch.number, first), (Some(2), vec![(1, Some(75))]));
+    assert_eq!(text(folder.join("artifacts/fetch/fetched.txt")), "try 2\n");
+    assert!(text(folder.join("logs/use.log")).ends_with("\ntry 2\n"));
+    assert!(ran.out.contains("try 1: the script ended with code 75; try 2 follows"), "{}", ran.out);
+    // Each try was followed, the second from its own beginning.
+    assert_eq!(ran.out.matches("fetch  ┃ $ echo \"try $PIPELINEX_TRY\" > fetched.txt").count(), 2, "{}", ran.out);
 }
 
 /// A database and a web server beside a step; and one that cannot start, which is told with its last words.

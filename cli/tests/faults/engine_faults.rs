@@ -21,13 +21,13 @@ const HELD: &str = "echo begun\nmkdir -p made \"$REPORTS_DIR/${STAGE,,}\"\necho 
     [ \"$STAGE\" != BUILD ] || until [ -e \"$REPORTS_DIR/go\" ]; do sleep 0.05; done\necho done\n";
 
 /// Requests about the containers of steps, in both of their forms: by the name in the query, and by the name in the path.
-const CREATE: &str = "/containers/create?*-a1-";
-const STEP: &str = "/containers/pipelinex-*-a1-";
-const ATTACH: &str = "/containers/pipelinex-*-a1-*/attach";
-const START: &str = "/containers/pipelinex-*-a1-*/start";
-const WAIT: &str = "/containers/pipelinex-*-a1-*/wait";
-const LOGS: &str = "/containers/pipelinex-*-a1-*/logs";
-const INSPECT: &str = "/containers/pipelinex-*-a1-*/json";
+const CREATE: &str = "/containers/create?*-a1-t1-";
+const STEP: &str = "/containers/pipelinex-*-a1-t1-";
+const ATTACH: &str = "/containers/pipelinex-*-a1-t1-*/attach";
+const START: &str = "/containers/pipelinex-*-a1-t1-*/start";
+const WAIT: &str = "/containers/pipelinex-*-a1-t1-*/wait";
+const LOGS: &str = "/containers/pipelinex-*-a1-t1-*/logs";
+const INSPECT: &str = "/containers/pipelinex-*-a1-t1-*/json";
 
 fn socket() -> String {
     let host = std::env::var("DOCKER_HOST").unwrap_or_default();
@@ -183,8 +183,8 @@ fn a_container_that_somebody_removes_is_lost_and_run_again_until_the_budget_is_s
         let worker = trial.worker("", &["--attempts", "2"]);
         let id = trial.submit(&backend, HELD).await;
         printed(trial.world, &id, "begun").await;
-        removed(&mut trial, &format!("pipelinex-{id}-a1-build")).await;
-        let second = format!("pipelinex-{id}-a2-build");
+        removed(&mut trial, &format!("pipelinex-{id}-a1-t1-build")).await;
+        let second = format!("pipelinex-{id}-a2-t1-build");
         let lasting = async || trial.world.belongings().await.containers.contains(&second).then_some(());
         until("it is run again", lasting).await;
         printed(trial.world, &id, "begun").await;
@@ -195,7 +195,7 @@ fn a_container_that_somebody_removes_is_lost_and_run_again_until_the_budget_is_s
 
         let hopeless = trial.submit(&backend, HELD).await;
         for attempt in 1..=2 {
-            let name = format!("pipelinex-{hopeless}-a{attempt}-build");
+            let name = format!("pipelinex-{hopeless}-a{attempt}-t1-build");
             until("it runs", async || trial.world.belongings().await.containers.contains(&name).then_some(())).await;
             printed(trial.world, &hopeless, "begun").await;
             removed(&mut trial, &name).await;
@@ -227,7 +227,7 @@ fn a_container_that_somebody_pauses_holds_its_job_no_longer_than_its_time() {
         let worker = trial.worker("", &["--step-timeout", "5s"]);
         let id = trial.submit(&backend, HELD).await;
         printed(trial.world, &id, "begun").await;
-        let container = format!("pipelinex-{id}-a1-build");
+        let container = format!("pipelinex-{id}-a1-t1-build");
         trial.fault("container paused", &container);
         // A busy machine does not always get all of its processes to stand still at once.
         until("it is paused", async || paused(&container).then_some(())).await;

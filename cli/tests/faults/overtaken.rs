@@ -66,10 +66,10 @@ fn what_an_ended_step_left_on_the_engine_is_removed_before_its_job_ends() {
         let (mut trial, engine, backend) = over_fake(world).await;
         let id = trial.submit(&backend, QUICK).await;
         dies_at(&mut trial, "worker.end-recorded").await;
-        let left = format!("pipelinex-{id}-a1-build");
+        let left = format!("pipelinex-{id}-a1-t1-build");
         assert_eq!(engine.containers(&id), [left.as_str()]);
         // An application beside a step that has no container yet.
-        let beside = format!("pipelinex-{id}-a1-test.app");
+        let beside = format!("pipelinex-{id}-a1-t1-test.app");
         let instance = text(trial.world.workspaces.join(".instance"));
         let labels = json!({LABEL_INSTANCE: instance.trim(), LABEL_JOB: id, LABEL_STEP: "test", LABEL_SERVICE: "app"});
         engine.made(&beside, &labels);

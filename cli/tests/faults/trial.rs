@@ -33,13 +33,18 @@ const TWO_STEPS: &str = "
 stages: [BUILD, TEST]
 default: {image: scan}
 BUILD: {stage: BUILD, script: [bash run.sh], artifacts: {paths: [made/*]}}
-TEST: {stage: TEST, needs: [BUILD], script: [bash run.sh]}
+TEST: {stage: TEST, needs: [BUILD], retry: {max: 1, exit_codes: [75]}, script: [bash run.sh]}
 .pipelinex: {jobs: {BUILD: {tree: BUILD, memory: 128m}, TEST: {tree: BUILD, memory: 128m}}}
 ";
 
 /// Prints a word at its beginning and at its end, and leaves an artifact and a report.
 pub const QUICK: &str = "echo begun\nmkdir -p made \"$REPORTS_DIR/${STAGE,,}\"\necho thing > made/$STAGE\n\
     echo note > \"$REPORTS_DIR/${STAGE,,}/note.txt\"\nsleep 0.3\necho done\n";
+
+/// The same, with a first try of TEST that fails.
+pub fn flaky() -> String {
+    format!("{QUICK}test \"$STAGE$PIPELINEX_TRY\" != TEST1 || exit 75\n")
+}
 
 /// What is judged at the end.
 pub struct Trial<'w> {

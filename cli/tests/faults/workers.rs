@@ -8,15 +8,19 @@ use secrecy::ExposeSecret;
 use crate::{
     figures::{chance, times},
     server::{Process, Server},
-    trial::{QUICK, Trial, ran_once},
+    trial::{self, QUICK, Trial, ran_once},
     world::{names, story, until},
 };
 
 /// Open jobs that are kept under way while workers die.
 const UNDER_WAY: usize = 6;
 
+/// A try has its end on record and another follows it; and that one is about to begin.
+const TRY_RECORDED: &str = "worker.try-recorded";
+const BETWEEN_TRIES: &str = "worker.between-tries";
+
 /// In the order of a job's way. `worker.bell` is reached by a message alone, the others in any case.
-const POINTS: [&str; 10] = [
+const POINTS: [&str; 12] = [
     "worker.bell",
     "worker.claimed",
     "worker.created",
@@ -25,6 +29,8 @@ const POINTS: [&str; 10] = [
     "worker.mid-collect",
     "worker.end-recorded",
     "worker.between-steps",
+    TRY_RECORDED,
+    BETWEEN_TRIES,
     "worker.before-final",
     "worker.after-final",
 ];
@@ -69,14 +75,15 @@ fn a_worker_killed_at_each_named_place_loses_and_doubles_nothing() {
             for point in POINTS {
                 let mut worker = trial.worker(&format!("{point}=kill"), &["--redis-url", &url]);
                 // A fresh job comes past every place, whatever those before it have behind them.
-                trial.submit(&backend, QUICK).await;
+                let flaky = [TRY_RECORDED, BETWEEN_TRIES].contains(&point);
+                trial.submit(&backend, &if flaky { trial::flaky() } else { QUICK.to_owned() }).await;
                 until(&format!("it dies at {point}, round {round}"), async || worker.child.try_wait().unwrap()).await;
                 assert!(died_at(&trial, worker.child.id(), point), "it ended elsewhere: {}", worker.log());
                 trial.faults += 1;
             }
         }
         let last = trial.worker("", &["--redis-url", &url]);
-        trial.judged("worker, `kill -9` at each of 10 named places", "SUCCEEDED", "").await;
+        trial.judged("worker, `kill -9` at each of 12 named places", "SUCCEEDED", "").await;
         each_ran_once(&trial);
         last.stop().await;
         backend.process.stop().await;

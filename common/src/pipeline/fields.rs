@@ -89,6 +89,13 @@ pub(crate) fn integer<N: std::str::FromStr>(node: &Node, what: &str, problems: &
     number
 }
 
+/// A list of whole numbers, or one by itself; `what`: one of them.
+pub(crate) fn integers<N: std::str::FromStr>(node: &Node, what: &str, problems: &mut Problems<'_>) -> Option<Vec<N>> {
+    let one = std::slice::from_ref(node);
+    let items = if let Value::List(items) = &node.value { items.as_slice() } else { one };
+    items.iter().map(|item| integer(item, what, problems)).collect()
+}
+
 /// The items of a list.
 pub(crate) fn list<'n>(node: &'n Node, what: &str, problems: &mut Problems<'_>) -> Option<&'n [Node]> {
     match &node.value {

@@ -26,8 +26,9 @@ pub(crate) const DEFAULT: Keys = Keys {
         "tags",
         "interruptible",
         "cache",
+        "retry",
     ],
-    planned: &["hooks", "id_tokens", "identity", "retry"],
+    planned: &["hooks", "id_tokens", "identity"],
 };
 
 /// A step.
@@ -56,6 +57,7 @@ pub(crate) const STEP: Keys = Keys {
         "cache",
         "only",
         "except",
+        "retry",
     ],
     planned: &[
         "coverage",
@@ -68,7 +70,6 @@ pub(crate) const STEP: Keys = Keys {
         "publish",
         "release",
         "resource_group",
-        "retry",
         "run",
         "secrets",
         "start_in",
@@ -103,6 +104,9 @@ pub(crate) const NEED: Keys = Keys {
 
 /// `allow_failure` in its long form.
 pub(crate) const ALLOW_FAILURE: Keys = Keys { of: "`allow_failure`", known: &["exit_codes"], planned: &[] };
+
+/// `retry` in its long form.
+pub(crate) const RETRY: Keys = Keys { of: "`retry`", known: &["max", "when", "exit_codes"], planned: &[] };
 
 /// `artifacts`.
 pub(crate) const ARTIFACTS: Keys = Keys {
@@ -253,7 +257,6 @@ pub(crate) fn instead_of(key: &str) -> Option<&'static str> {
         }
         "spec" => "it is for a file that another one includes",
         "trigger" => "one job has one pipeline: write the steps of the other into this file",
-        "retry" => "repeat the command in the script: `for try in 1 2 3; do COMMAND && break; done`",
         "environment" | "release" | "pages" => "nothing is deployed from here: leave it out, and do so in the script",
         "coverage" => "print the figure in the script; it is not read from the log",
         "secrets" | "id_tokens" => "there is no vault to ask: set a variable with `-e NAME=VALUE`",

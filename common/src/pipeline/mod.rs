@@ -30,6 +30,7 @@ pub mod project;
 mod reference;
 
 mod resolve;
+mod retry;
 mod rules;
 pub mod select;
 mod service;

@@ -5,7 +5,10 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
-pub use super::service::Service;
+pub use super::{
+    retry::{Retry, RetryOn},
+    service::Service,
+};
 use crate::{database::DatabaseVariables, slug::Slug, stage::Switch};
 
 /// A pipeline, ready to be planned.
@@ -50,6 +53,9 @@ pub struct Step {
     pub allow_failure: AllowFailure,
     /// Wall-clock limit in seconds; `None`: the operator's.
     pub timeout_seconds: Option<u64>,
+    /// After which failures it is tried again; `None`: after none.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub retry: Option<Retry>,
     /// What is collected from its tree.
     pub artifacts: Artifacts,
     /// Whether it runs project code.

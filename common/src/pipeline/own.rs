@@ -6,6 +6,7 @@ use serde::{Deserialize, Serialize};
 
 use super::{
     model::{AllowFailure, Network, Pipeline, Service, Step, StepKind, When},
+    retry,
     service::{self, SERVICES_MAX},
 };
 use crate::{disk::Versioned, slug::Slug, stage::Switch};
@@ -77,6 +78,9 @@ pub fn check(pipeline: &Pipeline) -> Result<(), String> {
         };
         if step.services.len() > SERVICES_MAX || step.services.iter().any(unheard_of) {
             return Err(format!("step {name} has services that no reader would have let through"));
+        }
+        if step.retry.as_ref().is_some_and(|retry| retry.max > retry::MAX) {
+            return Err(format!("step {name} is tried more often than any reader would have let through"));
         }
         if trusted {
             return Err(format!("step {name} wants what only built-in steps have"));

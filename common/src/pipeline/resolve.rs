@@ -232,6 +232,7 @@ fn model(step: &RawStep, slug: Slug) -> Option<Step> {
         when: step.when.unwrap_or_default(),
         allow_failure: step.allow_failure.clone().unwrap_or_default(),
         timeout_seconds: step.timeout_seconds,
+        retry: step.retry.clone(),
         artifacts: step.artifacts.clone(),
         kind: step.ours.kind,
         network: step.ours.network,

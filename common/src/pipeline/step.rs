@@ -7,10 +7,11 @@ use super::{
     fields::{self, globs, list, mapping, one_of, text, wrong_type},
     keys,
     matrix::{self, Parallel, Row},
-    model::{AllowFailure, Artifacts, ArtifactsWhen, When},
+    model::{AllowFailure, Artifacts, ArtifactsWhen, Retry, When},
     only::{self, Refs},
     ours::Ours,
     problems::{At, Problems, quoted},
+    retry,
     rules::{self, RawRule},
     service::{self, RawService, Service},
     units,
@@ -47,6 +48,7 @@ pub(crate) struct RawStep {
     pub when: Option<When>,
     pub allow_failure: Option<AllowFailure>,
     pub timeout_seconds: Option<u64>,
+    pub retry: Option<Retry>,
     pub artifacts: Artifacts,
     pub ours: Ours,
 }
@@ -126,6 +128,7 @@ pub(crate) fn read(name: At<String>, node: &Node, ours: Ours, problems: &mut Pro
         when,
         allow_failure: node.get("allow_failure").and_then(|n| read_allow_failure(n, problems)),
         timeout_seconds: node.get("timeout").and_then(|node| read_timeout(node, problems)),
+        retry: node.get("retry").and_then(|node| retry::read(node, problems)),
         artifacts: node.get("artifacts").map(|node| read_artifacts(node, problems)).unwrap_or_default(),
         name,
         ours,
@@ -252,10 +255,7 @@ pub(crate) fn read_allow_failure(node: &Node, problems: &mut Problems<'_>) -> Op
     if let Value::Map(_) = &node.value {
         mapping(node, &keys::ALLOW_FAILURE, problems);
         let codes = fields::required(node, "exit_codes", "`allow_failure`", problems)?;
-        let one = std::slice::from_ref(codes);
-        let items = if let Value::List(items) = &codes.value { items.as_slice() } else { one };
-        let codes = items.iter().map(|code| fields::integer(code, "an exit code", problems)).collect::<Option<_>>();
-        return codes.map(AllowFailure::ExitCodes);
+        return fields::integers(codes, "an exit code", problems).map(AllowFailure::ExitCodes);
     }
     let allowed = fields::boolean(node, "`allow_failure`", problems)?;
     Some(if allowed { AllowFailure::Yes } else { AllowFailure::No })

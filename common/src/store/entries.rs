@@ -11,13 +11,14 @@ use crate::disk::DiskError;
 pub const DEFINITION_MAX: u64 = 1024 * 1024;
 
 /// Names that the worker makes: found before the worker made them, they are a forgery.
-const WORKERS_OWN: [&str; 13] = [
+const WORKERS_OWN: [&str; 14] = [
     "final.json",
     "claims",
     "ends",
     "attempts",
     "handling",
     "starts",
+    "tries",
     "logs",
     "reports",
     "artifacts",

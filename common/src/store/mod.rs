@@ -24,6 +24,7 @@ mod staging;
 mod takeover;
 mod tokens;
 mod triage;
+mod tries;
 mod wish;
 
 use std::{path::Path, sync::Arc};
@@ -49,6 +50,7 @@ pub use sessions::{IDLE, LONGEST, SessionRecord};
 pub use staging::Staging;
 pub use tokens::{NewToken, TokenRecord, Tokens, read_token};
 pub use triage::{Deciding, Decision, REASON_MAX, Triage, Undecided, Verdict};
+pub use tries::shown as shown_tries;
 pub use wish::{CancelWish, Wished};
 
 use crate::{

@@ -128,6 +128,7 @@ impl Job {
         for name in names(&self.paths().ends())?.iter().filter(|name| name.ends_with(".json")) {
             disk::read_json::<StepEnd>(&self.paths().ends().join(name))?;
         }
+        self.all_tries()?;
         Ok(())
     }
 

@@ -61,18 +61,21 @@ pub struct Container<'a> {
     pub job: &'a str,
     /// The attempt.
     pub attempt: u64,
+    /// The try.
+    pub number: u64,
     /// The step.
     pub step: &'a str,
 }
 
 impl<'a> Container<'a> {
-    /// `pipelinex-<job>-a<attempt>-<step>`; `None` for anything else, also for what runs beside a step.
+    /// `pipelinex-<job>-a<attempt>-t<try>-<step>`; `None` for anything else, also for what runs beside a step.
     pub fn named(name: &'a str) -> Option<Self> {
         let (job, rest) = name.strip_prefix("pipelinex-")?.split_at_checked(36)?;
         job.parse::<JobId>().ok()?;
-        let (attempt, step) = rest.strip_prefix("-a")?.split_once('-')?;
+        let (attempt, rest) = rest.strip_prefix("-a")?.split_once('-')?;
+        let (number, step) = rest.strip_prefix('t')?.split_once('-')?;
         (!step.contains('.')).then_some(())?;
-        Some(Self { job, attempt: attempt.parse().ok()?, step })
+        Some(Self { job, attempt: attempt.parse().ok()?, number: number.parse().ok()?, step })
     }
 }
 
@@ -164,7 +167,7 @@ fn every_admitted_job_has_one_end(evidence: &Evidence, events: &[&Event], found:
 fn claims_and_attempts_rise(events: &[&Event], found: &mut Found) {
     let (mut claims, mut latest) = (BTreeSet::new(), HashMap::new());
     let mut attempts: HashMap<&str, u64> = HashMap::new();
-    let mut of_steps: HashMap<(&str, &str), u64> = HashMap::new();
+    let mut of_steps: HashMap<(&str, &str), (u64, u64)> = HashMap::new();
     for event in events {
         match event.name.as_str() {
             "claim" => {
@@ -186,12 +189,15 @@ fn claims_and_attempts_rise(events: &[&Event], found: &mut Found) {
             "container" if event.text("action") == "start" => {
                 let Some(container) = Container::named(event.text("container")) else { continue };
                 let last = of_steps.entry((container.job, container.step)).or_default();
-                if container.attempt < *last {
-                    let Container { step, attempt, .. } = container;
-                    let how = format!("{step} ran in attempt {attempt} after attempt {last}");
+                let Container { step, attempt, number, .. } = container;
+                if attempt < last.0 {
+                    let how = format!("{step} ran in attempt {attempt} after attempt {}", last.0);
+                    found.add(Kind::Disorder, container.job, how);
+                } else if number < last.1 {
+                    let how = format!("{step} had try {number} after try {}", last.1);
                     found.add(Kind::Disorder, container.job, how);
                 }
-                *last = container.attempt;
+                *last = (attempt, number);
             }
             _ => {}
         }

@@ -31,6 +31,8 @@ pub enum Action {
     RemoveUnstarted(u8),
     StopContainer(u8),
     Settled(u8),
+    RecordTry(u8),
+    PutTryAside(u8),
     RecordEnd(u8),
     RemoveContainer(u8),
     Finish(u8),
@@ -63,7 +65,11 @@ impl Protocol {
             // Its watch looks each second: at whatever moment that matters.
             let listens = matches!(
                 worker.at,
-                At::BeforeRetry { .. } | At::BeforeCreate { .. } | At::BeforeStart { .. } | At::Following { .. }
+                At::BeforeRetry { .. }
+                    | At::BeforeCreate { .. }
+                    | At::BeforeStart { .. }
+                    | At::BeforeLogAside { .. }
+                    | At::Following { .. }
             );
             calls.extend((listens && world.wish != Wish::None).then_some(Action::SeeWish(number)));
         }
@@ -98,6 +104,8 @@ impl Protocol {
             | At::BeforeStart { .. }
             | At::BeforeRemoveUnstarted { .. }
             | At::BeforeStop { .. }
+            | At::BeforeTry { .. }
+            | At::BeforeLogAside { .. }
             | At::BeforeRecord { .. }
             | At::BeforeFinish => Action::Holds(number),
             At::ToPutAside { .. } => Action::PutLogAside(number),
@@ -111,14 +119,17 @@ impl Protocol {
             At::Following { attempt } => {
                 let running = |c: &Container| c.phase == Phase::Running;
                 // Told already, it does not wait for the end; its watch tells it.
-                if worker.told || world.containers[usize::from(attempt) - 1].as_ref().is_some_and(running) {
+                let name = world.name(number, attempt);
+                if worker.told || world.containers[usize::from(name) - 1].as_ref().is_some_and(running) {
                     return None;
                 }
                 Action::Settled(number)
             }
             At::ToStop { .. } => Action::StopContainer(number),
             At::ToRecord { .. } => Action::RecordEnd(number),
-            At::ToRemove { .. } => Action::RemoveContainer(number),
+            At::ToTry { .. } => Action::RecordTry(number),
+            At::ToLogAside { .. } => Action::PutTryAside(number),
+            At::ToRemove { .. } | At::ToRemoveOver { .. } | At::ToClear { .. } => Action::RemoveContainer(number),
             At::ToFinish { .. } => Action::Finish(number),
             At::ToSweep => Action::Sweep(number),
             At::Done => return None,

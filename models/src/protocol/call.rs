@@ -1,7 +1,7 @@
 //! Where a worker stands after a call: from a bell or a pass to the claim, from there to what is to be run, and the end.
 
 use super::Protocol;
-use crate::world::{At, BUDGET, Life, NAMES, Wish, World};
+use crate::world::{At, BUDGET, Life, NAMES, TRIES, Wish, World};
 
 impl Protocol {
     /// Whether a worker finds that it still holds the job.
@@ -15,6 +15,9 @@ impl Protocol {
         match world.workers[usize::from(number)].at {
             At::Idle | At::SawOpen | At::SawDead { .. } | At::Linked => self.claim(world, number),
             At::Held | At::SawUnbegun | At::ToList { .. } | At::Listed { .. } => self.prepare(world, number),
+            At::ToRemoveOver { .. } => self.prepare(world, number),
+            At::BeforeTry { .. } | At::ToTry { .. } | At::ToClear { .. } => self.next_try(world, number),
+            At::BeforeLogAside { .. } | At::ToLogAside { .. } => self.next_try(world, number),
             At::ToDraw { .. } | At::Drawn { .. } => self.take_up(world, number),
             At::BeforeRetry { .. } | At::ToLookAtEnd { .. } | At::ToBegin { .. } => self.try_again(world, number),
             At::BeforeAside { .. } | At::ToPutAside { .. } => self.try_again(world, number),
@@ -89,14 +92,69 @@ impl Protocol {
             At::SawUnbegun if world.wish != Wish::None => At::BeforeFinish,
             At::SawUnbegun => At::ToBegin { after: 0 },
             At::ToList { attempt } => {
-                let found = (1..=attempt.min(NAMES as u8)).rev().find(|a| world.container(*a).is_some());
-                At::Listed { attempt, found: found.unwrap_or(0) }
+                if !self.guards.tries_last {
+                    world.workers[usize::from(number)].tries = u8::from(world.tried.is_some());
+                }
+                At::Listed { attempt, first: world.found(attempt, 0), second: world.found(attempt, 1) }
             }
-            At::Listed { found, .. } if found > 0 && self.guards.left_first && world.end.is_some() => {
-                At::ToRemove { attempt: found }
+            At::Listed { attempt, first, second } => {
+                if self.guards.tries_last {
+                    world.workers[usize::from(number)].tries = u8::from(world.tried.is_some());
+                }
+                let over = world.workers[usize::from(number)].tries > 0;
+                let found = if over { second } else { first };
+                match (over && first > 0).then_some(first) {
+                    Some(over) if self.guards.left_first => At::ToRemoveOver { attempt, found, over },
+                    _ => self.looked_at_end(world, attempt, found, number),
+                }
             }
-            At::Listed { .. } if self.guards.end_last && world.end.is_some() => At::BeforeFinish,
-            At::Listed { attempt, found } => At::ToDraw { attempt, found, lost: found == 0 && world.log },
+            At::ToRemoveOver { attempt, found, over } => {
+                *world.container(over) = None;
+                self.looked_at_end(world, attempt, found, number)
+            }
+            _ => return None,
+        })
+    }
+
+    fn looked_at_end(&self, world: &World, attempt: u8, found: u8, number: u8) -> At {
+        // Under the log's name may still lie that of the try before.
+        let is_of_this_try = world.workers[usize::from(number)].tries == 0 || world.aside;
+        match world.end {
+            Some(_) if found > 0 && self.guards.left_first => At::ToRemove { attempt: found },
+            Some(_) if self.guards.end_last => At::BeforeFinish,
+            _ => At::ToDraw { attempt, found, lost: found == 0 && world.log && is_of_this_try },
+        }
+    }
+
+    /// A try is on record, and the next one starts clean: what the one before left goes, its container first and its log last of all.
+    fn next_try(&self, world: &mut World, number: u8) -> Option<At> {
+        let mine = world.workers[usize::from(number)].claim;
+        let holds = self.holds(world, number);
+        Some(match world.workers[usize::from(number)].at {
+            At::BeforeTry { attempt } => {
+                if holds && !self.guards.try_first {
+                    let name = world.name(number, attempt);
+                    *world.container(name) = None;
+                }
+                holds.then_some(At::ToTry { attempt })?
+            }
+            At::ToTry { attempt } => {
+                world.tried = world.tried.or(Some(mine));
+                At::ToClear { attempt }
+            }
+            At::ToClear { attempt } => {
+                let name = world.name(number, attempt);
+                *world.container(name) = None;
+                world.workers[usize::from(number)].tries = 1;
+                At::BeforeLogAside { attempt }
+            }
+            At::BeforeLogAside { attempt } => holds.then_some(At::ToLogAside { attempt })?,
+            At::ToLogAside { attempt } => {
+                if !world.aside || !self.guards.aside_once {
+                    (world.aside, world.log) = (true, false);
+                }
+                At::BeforeCreate { attempt }
+            }
             _ => return None,
         })
     }
@@ -115,6 +173,10 @@ impl Protocol {
             // What was lost ends as CANCELED, and what was never begun as SKIPPED.
             At::Drawn { attempt, found: 0, .. } if told => At::BeforeRecord { attempt },
             At::Drawn { attempt, lost: true, .. } => At::BeforeRetry { after: attempt },
+            // The holder before died over making way for this try.
+            At::Drawn { attempt, found: 0, .. } if world.workers[usize::from(number)].tries > 0 && !world.aside => {
+                At::BeforeLogAside { attempt }
+            }
             At::Drawn { attempt, found: 0, .. } => At::BeforeCreate { attempt },
             At::Drawn { found, .. } => At::ToInspect { attempt: found },
             _ => return None,
@@ -160,7 +222,8 @@ impl Protocol {
                 At::ToRemove { attempt }
             }
             At::ToRemove { attempt } => {
-                *world.container(attempt) = None;
+                let name = world.name(number, attempt);
+                *world.container(name) = None;
                 At::BeforeFinish
             }
             _ => return None,
@@ -181,7 +244,7 @@ impl Protocol {
                 At::ToSweep
             }
             At::ToSweep => {
-                world.containers = Default::default();
+                world.containers = [None; NAMES * TRIES];
                 At::Done
             }
             _ => return None,

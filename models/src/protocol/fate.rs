@@ -1,7 +1,7 @@
 //! What happens to workers, containers and bells, and what people do.
 
 use super::{Action, Protocol};
-use crate::world::{At, Container, Life, NAMES, Phase, Wish, World};
+use crate::world::{At, Container, Life, NAMES, Phase, TRIES, Wish, World};
 
 impl Protocol {
     /// What fate may do.
@@ -21,7 +21,7 @@ impl Protocol {
                 Life::Dead => actions.push(Action::Restart(number)),
             }
         }
-        for attempt in 1..=NAMES as u8 {
+        for attempt in 1..=(NAMES * TRIES) as u8 {
             match world.containers[usize::from(attempt) - 1] {
                 Some(Container { phase: Phase::Running, .. }) => {
                     actions.push(Action::Exit(attempt));

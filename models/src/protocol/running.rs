@@ -12,6 +12,7 @@ impl Protocol {
             At::BeforeStart { attempt, id } if self.guards.held_when_told => At::BeforeRemoveUnstarted { attempt, id },
             At::BeforeRetry { after: attempt } | At::BeforeCreate { attempt } => At::BeforeRecord { attempt },
             At::BeforeStart { attempt, id } => At::ToRemoveUnstarted { attempt, id },
+            At::BeforeLogAside { attempt } => At::BeforeRecord { attempt },
             At::Following { attempt } => At::BeforeStop { attempt },
             at => at,
         };
@@ -23,8 +24,8 @@ impl Protocol {
         Some(match world.workers[usize::from(number)].at {
             At::BeforeCreate { attempt } => holds.then_some(At::ToCreate { attempt })?,
             At::ToCreate { attempt } => {
-                let id = world.ids + 1;
-                match world.container(attempt) {
+                let (id, name) = (world.ids + 1, world.name(number, attempt));
+                match world.container(name) {
                     Some(_) => At::ToInspect { attempt },
                     free => {
                         *free = Some(Container { id, phase: Phase::Created });
@@ -35,7 +36,8 @@ impl Protocol {
             }
             At::Made { attempt, id } if holds || !self.guards.not_too_late => At::BeforeLog { attempt, id },
             At::Made { attempt, id } => {
-                world.remove_unstarted(attempt, id);
+                let name = world.name(number, attempt);
+                world.remove_unstarted(name, id);
                 return None;
             }
             _ => return None,
@@ -52,12 +54,12 @@ impl Protocol {
             }
             At::BeforeStart { attempt, id } => holds.then_some(At::ToStart { attempt, id })?,
             At::ToStart { attempt, id } => {
-                let by_id = self.guards.start_by_id;
-                match world.container(attempt).filter(|c| !by_id || c.id == id) {
+                let (by_id, name) = (self.guards.start_by_id, world.name(number, attempt));
+                match world.container(name).filter(|c| !by_id || c.id == id) {
                     None => At::BeforeRetry { after: attempt },
                     Some(container) => {
                         if container.phase != Phase::Running {
-                            world.see_start(attempt, container.phase);
+                            world.see_start(name, container.phase);
                         }
                         At::Following { attempt }
                     }
@@ -71,7 +73,7 @@ impl Protocol {
     pub(super) fn look_at_left(&self, world: &mut World, number: u8) -> Option<At> {
         let (holds, told) = (self.holds(world, number), world.workers[usize::from(number)].told);
         Some(match world.workers[usize::from(number)].at {
-            At::ToInspect { attempt } => match world.containers[usize::from(attempt) - 1] {
+            At::ToInspect { attempt } => match world.containers[usize::from(world.name(number, attempt)) - 1] {
                 // Told to end it, whether it was lost or never began.
                 None if told => At::BeforeRecord { attempt },
                 // Made in time and removed as if too late: it never ran, so nothing was lost.
@@ -102,7 +104,8 @@ impl Protocol {
                 At::ToRemoveUnstarted { attempt, id }
             }
             At::ToRemoveUnstarted { attempt, id } => {
-                world.remove_unstarted(attempt, id);
+                let name = world.name(number, attempt);
+                world.remove_unstarted(name, id);
                 match world.workers[usize::from(number)].told {
                     true => At::ToInspect { attempt },
                     false => At::BeforeCreate { attempt },
@@ -120,13 +123,15 @@ impl Protocol {
                 world.log |= holds;
                 holds.then_some(At::Following { attempt })?
             }
-            At::Following { attempt } => match world.container(attempt) {
+            At::Following { attempt } => match world.containers[usize::from(world.name(number, attempt)) - 1] {
                 None => At::BeforeRetry { after: attempt },
+                Some(_) if world.flaky && world.workers[usize::from(number)].tries == 0 => At::BeforeTry { attempt },
                 Some(_) => At::BeforeRecord { attempt },
             },
             At::BeforeStop { attempt } => holds.then_some(At::ToStop { attempt })?,
             At::ToStop { attempt } => {
-                if let Some(container) = world.container(attempt).as_mut().filter(|c| c.phase == Phase::Running) {
+                let name = world.name(number, attempt);
+                if let Some(container) = world.container(name).as_mut().filter(|c| c.phase == Phase::Running) {
                     container.phase = Phase::Exited;
                     world.seen.stopped = true;
                 }

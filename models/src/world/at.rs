@@ -16,10 +16,17 @@ pub enum At {
     ToList {
         attempt: u8,
     },
-    /// With the attempt whose container was found; 0 for none.
+    /// With the attempts whose containers were found, of the first try and of the second; 0 for none.
     Listed {
         attempt: u8,
+        first: u8,
+        second: u8,
+    },
+    /// A container of a try that is over was found.
+    ToRemoveOver {
+        attempt: u8,
         found: u8,
+        over: u8,
     },
     /// And whether it had one that is gone.
     ToDraw {
@@ -98,6 +105,22 @@ pub enum At {
         attempt: u8,
     },
     ToStop {
+        attempt: u8,
+    },
+    /// A try has ended that another follows.
+    BeforeTry {
+        attempt: u8,
+    },
+    ToTry {
+        attempt: u8,
+    },
+    ToClear {
+        attempt: u8,
+    },
+    BeforeLogAside {
+        attempt: u8,
+    },
+    ToLogAside {
         attempt: u8,
     },
     BeforeRecord {

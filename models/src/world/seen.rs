@@ -1,6 +1,6 @@
 //! What an observer has seen, and how what happens looks to one.
 
-use super::{At, BUDGET, Container, Phase, Wish, World};
+use super::{At, BUDGET, Container, NAMES, Phase, Wish, World};
 
 /// What an observer has seen who forgets nothing.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
@@ -19,6 +19,8 @@ pub struct Seen {
     pub attempts_wrong: bool,
     /// Two workers held one claim.
     pub shared_claim: bool,
+    /// A container of the second try was started.
+    pub second: bool,
     /// Containers that were lost.
     pub lost: u8,
     /// Workers that crashed or were overtaken between a loss and the moment at which the log of what was lost is out of the way.
@@ -39,12 +41,17 @@ pub struct Seen {
 
 impl World {
     /// A start of a container: what an observer makes of it.
-    pub fn see_start(&mut self, attempt: u8, before: Phase) {
+    pub fn see_start(&mut self, name: u8, before: Phase) {
+        let second = usize::from(name) > NAMES;
+        self.seen.second |= second;
+        // What is true of a step and its end is of a try and its end.
+        self.seen.late_start |= !second && self.tried.is_some() && self.seen.lost == 0;
+        self.seen.late_start |= second && self.tried.is_none();
         // A container that somebody took away is made up for, even if a holder that slept through it records its end after all.
         self.seen.late_start |= self.ended.is_some() || (self.end.is_some() && self.seen.lost == 0);
         self.seen.started_again |= before == Phase::Exited;
         self.seen.word_broken |= self.wish == Wish::ToldQueued;
-        if let Some(container) = self.container(attempt) {
+        if let Some(container) = self.container(name) {
             container.phase = Phase::Running;
         }
         let running = self.containers.iter().flatten().filter(|c| c.phase == Phase::Running).count();

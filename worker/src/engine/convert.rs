@@ -275,6 +275,7 @@ mod tests {
             instance: InstanceId::parse(&"0".repeat(32)).unwrap(),
             job,
             attempt: 1,
+            number: 1,
             on_engine: JobPaths::at("/workspaces/JOB"),
             trees,
             volume_folders,

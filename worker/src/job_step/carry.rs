@@ -81,6 +81,7 @@ impl JobSteps {
             if let Some(Err(reason)) = self.definition.modes.get(&step.slug) {
                 return Ok(Carried::ran(Ran::not_begun(Stop::new(Reason::ToolError, reason))));
             }
+            self.clear_earlier_try(step).await?;
             if let Some(record) = self.nothing_to_start(step)? {
                 return Ok(Carried::Skipped(Box::new(record)));
             }
@@ -155,7 +156,7 @@ impl JobSteps {
         mut extras: Extras,
     ) -> Result<Prepared, StepError> {
         let fresh = adopted.is_none();
-        let context = JobContext { attempt, ..self.context.clone() };
+        let context = JobContext { attempt, number: self.number_of(&step.slug), ..self.context.clone() };
         let found = adopted.as_ref().and_then(|adopted| adopted.found.as_ref());
         let live = found.is_none_or(|status| status.phase != Phase::Ended);
         let (began, overran) = (self.began(step, found)?, self.overran(step, found)?);

@@ -73,13 +73,14 @@ impl JobSteps {
             .as_ref()
             .filter(|_| step.target.is_some())
             .map(|folder| causes::end_of(&folder.join(services::APPLICATION_LOG)));
-        let collector = Collector {
+        let mut collector = Collector {
             paths: &self.paths,
             step,
             tree_owner: self.definition.tree_owner(step),
             trees: self.context.trees,
             folder: self.definition.folder.as_ref(),
             reports_to: self.reports_to(step),
+            artifacts_to: self.paths.artifacts_of(&step.slug),
             limits: &self.worker.config.limits,
             claim: self.claim_number,
             voice,
@@ -99,6 +100,12 @@ impl JobSteps {
         // Gathering may have taken its time.
         if !lock(&self.claim).holds() {
             return Ok(None);
+        }
+        if self.is_followed(step, &record) {
+            let number = self.number_of(&step.slug);
+            self.job.make_try_folder(&step.slug, number)?;
+            collector.reports_to = self.paths.try_reports(&step.slug, number);
+            collector.artifacts_to = self.paths.try_artifacts(&step.slug, number);
         }
         collector.publish(&record, &collected)?;
         Ok(Some(record))

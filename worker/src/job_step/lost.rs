@@ -1,5 +1,7 @@
 //! A step whose container is gone: the next attempt, with nothing of the lost one in its way.
 
+use std::path::PathBuf;
+
 use pipelinex_common::{
     disk::DiskError,
     pipeline::model::Step,
@@ -45,14 +47,9 @@ impl JobSteps {
     /// the same one.
     fn clear_lost(&self, step: &Step, tree_owner: Option<&Slug>) -> Result<(), StoreError> {
         let paths = &self.paths;
-        let own = [
-            paths.outbox_of(&step.slug),
-            paths.inputs_of(&step.slug),
-            self.reports_to(step),
-            paths.artifacts_of(&step.slug),
-        ];
-        let tree = tree_owner.map(|owner| paths.tree(owner));
-        for folder in own.into_iter().chain(tree).filter(|folder| folder.exists()) {
+        // What of a try is published where another follows it, and has no end there: it is not over.
+        let of_try = paths.try_folder(&step.slug, self.number_of(&step.slug));
+        for folder in self.left_by(step, tree_owner).chain(of_try.exists().then_some(of_try)) {
             self.worker.store.throw_away(&folder)?;
         }
         match std::fs::remove_file(paths.log_tail(&step.slug)) {
@@ -61,6 +58,19 @@ impl JobSteps {
             }
             _ => Ok(()),
         }
+    }
+
+    /// The folders that are the step's own, as far as they are there.
+    pub(super) fn left_by(&self, step: &Step, tree_owner: Option<&Slug>) -> impl Iterator<Item = PathBuf> + use<> {
+        let paths = &self.paths;
+        let own = [
+            paths.outbox_of(&step.slug),
+            paths.inputs_of(&step.slug),
+            self.reports_to(step),
+            paths.artifacts_of(&step.slug),
+        ];
+        let tree = tree_owner.map(|owner| paths.tree(owner));
+        own.into_iter().chain(tree).filter(|folder| folder.exists())
     }
 
     /// A container that is gone took the rest of its log along: what there is stays, under the number of the attempt after it.

@@ -2,7 +2,7 @@
 
 use pipelinex_common::{
     disk::Versioned,
-    execution::{StepEnd, StepRecord},
+    execution::{StepEnd, StepRecord, TryRecord},
     pipeline::plan::SkipReason,
     slug::Slug,
     state::{Reason, StepState},
@@ -30,6 +30,9 @@ impl Running<'_> {
             return Ok(());
         }
         self.running.remove(slug);
+        if self.definition.step(slug).is_some_and(|step| self.steps.is_followed(step, &record)) {
+            return self.take_in_try(slug, record);
+        }
         let too_much = record.reason == Some(Reason::DiskLimit);
         self.record(slug, record)?;
         pipelinex_common::fault_point!("worker.end-recorded");
@@ -42,20 +45,64 @@ impl Running<'_> {
         Ok(())
     }
 
-    pub(super) fn record(&mut self, slug: &Slug, mut record: StepRecord) -> Result<(), RunError> {
-        let step = self.definition.step(slug);
-        record.allow_failure = step.is_some_and(|step| outcome::is_allowed(step, &record));
-        let stage = step.map(|step| step.stage.clone()).unwrap_or_default();
-        let end = StepEnd { schema: StepEnd::SCHEMA, stage, claim: self.claim, record };
-        let recorded = match self.job.record_end(slug, &end) {
+    /// A try is over, and another follows: its end is durable before anything of it goes.
+    fn take_in_try(&mut self, slug: &Slug, record: StepRecord) -> Result<(), RunError> {
+        let number = self.steps.number_of(slug);
+        let end = self.end_of_step(slug, record);
+        let won = self.written(slug, || self.job.record_try(slug, number, &end))?;
+        pipelinex_common::fault_point!("worker.try-recorded");
+        let stands = if won { None } else { self.job.tries_of(slug)?.into_iter().nth(number as usize - 1) };
+        let over = TryRecord::of(number, &stands.unwrap_or(end).record);
+        tracing::info!(job = %self.job.id(), step = %slug, number, "a try of a step failed, and another follows");
+        self.steps.count_try(slug, over);
+        if let Some(stop) = self.stop.clone() {
+            return self.record_ended(slug, &stop);
+        }
+        self.put_open(slug);
+        Ok(())
+    }
+
+    /// A step that waits, with the tries that it had.
+    pub(super) fn put_open(&mut self, slug: &Slug) {
+        let Some(name) = self.definition.step(slug).map(|step| step.name.clone()) else { return };
+        let record = self.with_tries(slug, StepRecord::pending(name));
+        self.board.put(slug, record);
+    }
+
+    /// The record with the tries before it.
+    pub(super) fn with_tries(&self, slug: &Slug, record: StepRecord) -> StepRecord {
+        let tries = self.steps.tries_of(slug);
+        let number = (!tries.is_empty()).then(|| self.steps.number_of(slug));
+        StepRecord { number, tries, ..record }
+    }
+
+    fn end_of_step(&self, slug: &Slug, record: StepRecord) -> StepEnd {
+        let stage = self.definition.step(slug).map(|step| step.stage.clone()).unwrap_or_default();
+        StepEnd { schema: StepEnd::SCHEMA, stage, claim: self.claim, record: self.with_tries(slug, record) }
+    }
+
+    /// Writes the end of a step or try, where need be into the space of what was thrown away.
+    fn written(&self, slug: &Slug, write: impl Fn() -> Result<bool, StoreError>) -> Result<bool, StoreError> {
+        match write() {
             // Its reserve is used up as well. What was thrown away is needed by nobody.
             Err(StoreError::Disk(full)) if full.is_full() => {
                 tracing::warn!(job = %self.job.id(), step = %slug, %full, "the end of a step finds no space: emptying the trash");
                 let emptied = self.worker.store.empty_trash();
-                self.job.record_end(slug, &end).inspect_err(|_| tracing::warn!(?emptied, "still no space"))?
+                write().inspect_err(|_| tracing::warn!(?emptied, "still no space"))
             }
-            recorded => recorded?,
-        };
+            written => written,
+        }
+    }
+
+    pub(super) fn record(&mut self, slug: &Slug, mut record: StepRecord) -> Result<(), RunError> {
+        record.allow_failure = self.definition.step(slug).is_some_and(|step| outcome::is_allowed(step, &record));
+        let mut end = self.end_of_step(slug, record);
+        // It has run, though not in this try.
+        if end.record.number.is_some() && end.record.status == StepState::Skipped {
+            let canceled = end.record.reason == Some(Reason::CanceledByUser);
+            end.record.status = if canceled { StepState::Canceled } else { StepState::Failed };
+        }
+        let recorded = self.written(slug, || self.job.record_end(slug, &end))?;
         let record = if recorded {
             end.record
         } else {

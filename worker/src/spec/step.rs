@@ -128,6 +128,7 @@ fn environment(context: &JobContext, step: &Step, extras: &Extras) -> BTreeMap<S
     set("REPORTS_DIR", REPORTS_DIR);
     set("STAGE", &step.stage);
     set("STEP", &step.name);
+    set("PIPELINEX_TRY", &context.number.to_string());
     if step.kind == StepKind::Normal {
         set("APP_DIR", &context.folder_dir());
         set("CACHE_DIR", CACHE_DIR);

@@ -17,7 +17,7 @@ use serde::Serialize;
 
 use crate::{
     engine::{Engine, EngineError, Kind, Thing},
-    spec::{LABEL_ATTEMPT, LABEL_CREATED, LABEL_INSTANCE, LABEL_JOB, LABEL_SERVICE, LABEL_STEP},
+    spec::{self, LABEL_CREATED, LABEL_INSTANCE, LABEL_JOB, LABEL_SERVICE, LABEL_STEP},
     tree::LABEL_PROBE,
 };
 
@@ -137,13 +137,14 @@ fn fate(store: &Store, id: JobId) -> Fate {
 /// Which container of which step: the step's own, or one that runs beside it.
 type Place<'a> = (JobId, &'a str, Option<&'a str>);
 
-fn place_of(thing: &Thing) -> Option<(Place<'_>, u32)> {
+/// And in which attempt and try.
+fn place_of(thing: &Thing) -> Option<(Place<'_>, (u32, u32))> {
     let label = |key: &str| thing.labels.get(key).map(String::as_str);
     let place = (job_of(thing)?, label(LABEL_STEP)?, label(LABEL_SERVICE));
-    (thing.kind == Kind::Container).then_some((place, label(LABEL_ATTEMPT)?.parse().ok()?))
+    (thing.kind == Kind::Container).then_some((place, spec::attempt_and_try(&thing.labels)?))
 }
 
-fn latest_attempts(things: &[Thing]) -> BTreeMap<Place<'_>, u32> {
+fn latest_attempts(things: &[Thing]) -> BTreeMap<Place<'_>, (u32, u32)> {
     let mut latest = BTreeMap::new();
     for (place, attempt) in things.iter().filter_map(place_of) {
         let most = latest.entry(place).or_insert(attempt);
@@ -152,7 +153,7 @@ fn latest_attempts(things: &[Thing]) -> BTreeMap<Place<'_>, u32> {
     latest
 }
 
-fn why(thing: &Thing, fate: Option<&Fate>, latest: &BTreeMap<Place<'_>, u32>) -> Option<Why> {
+fn why(thing: &Thing, fate: Option<&Fate>, latest: &BTreeMap<Place<'_>, (u32, u32)>) -> Option<Why> {
     match fate {
         None => Some(Why::NoJob),
         Some(Fate::Ended) => Some(Why::JobEnded),

@@ -31,7 +31,9 @@ pub struct LogPart {
 
 /// The shown part of the log of a stage's first step.
 pub fn part(job: &Job, stage: &StageRecord, slug: &str, open: bool, failed: bool) -> Option<LogPart> {
-    let (step, _) = stage.steps.first()?;
+    let (step, record) = stage.steps.first()?;
+    // Until the log of the try before has made way, this one has none.
+    job.is_put_aside(step, record.number.map_or(0, |number| number - 1)).then_some(())?;
     let mut file = Beneath::open(&job.paths().logs()).ok()?.file(&format!("{step}.log")).ok()?;
     let bytes = file.metadata().ok()?.len();
     let start = bytes.saturating_sub(LOOKED_AT);

@@ -3,7 +3,7 @@
 use jiff::Timestamp;
 use pipelinex_common::{
     coverage,
-    execution::{StageRecord, StepRecord},
+    execution::{StageRecord, StepRecord, TryRecord},
     slug::Slug,
     state::{Reason, StepState},
     store::Job,
@@ -31,6 +31,8 @@ pub struct StageView {
     pub unread: Vec<String>,
     pub artifacts: Vec<(String, String)>,
     pub warnings: Vec<String>,
+    /// Tries before the last one: what each came to, and the query that names its log.
+    pub tries: Vec<(String, String)>,
     pub has_log: bool,
     pub running: bool,
     pub open: bool,
@@ -91,6 +93,7 @@ impl StageView {
             unread: coverage::lines(stage),
             artifacts: artifacts.collect(),
             warnings: stage.steps.values().flat_map(|step| step.warnings.clone()).collect(),
+            tries: tries(stage),
             has_log,
             running: stage.status == StepState::Running,
             open,
@@ -99,6 +102,19 @@ impl StageView {
             slug,
         }
     }
+}
+
+fn tries(stage: &StageRecord) -> Vec<(String, String)> {
+    let several = stage.steps.len() > 1;
+    let of_step = |(slug, step): (&Slug, &StepRecord)| {
+        let (name, slug) = (if several { format!("{}: ", step.name) } else { String::new() }, slug.clone());
+        let line = move |one: &TryRecord| {
+            let took = one.duration_ms.map(|took| format!(" after {}", words::span(took))).unwrap_or_default();
+            (format!("{name}try {}{took}: {}", one.number, one.message), format!("step={slug}&try={}", one.number))
+        };
+        step.tries.iter().map(line).collect::<Vec<_>>()
+    };
+    stage.steps.iter().flat_map(of_step).collect()
 }
 
 fn told(stage: &StageRecord) -> Vec<String> {

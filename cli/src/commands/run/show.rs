@@ -4,6 +4,7 @@ use std::{
     collections::HashMap,
     fs::File,
     io::{Read, Seek, SeekFrom},
+    path::Path,
 };
 
 use pipelinex_common::{
@@ -39,6 +40,8 @@ pub struct Show<'a> {
     args: &'a RunArgs,
     seen: HashMap<Slug, StepState>,
     logs: HashMap<Slug, Log>,
+    /// Tries of each step that were told of.
+    tries: HashMap<Slug, usize>,
     width: usize,
 }
 
@@ -47,12 +50,14 @@ pub struct Show<'a> {
 struct Log {
     printed: u64,
     partial: Vec<u8>,
+    /// How many tries were over by then.
+    tries: usize,
 }
 
 impl<'a> Show<'a> {
     /// Nothing was shown yet.
     pub fn new(out: &'a Output, job: &'a Job, metadata: &'a Metadata, args: &'a RunArgs) -> Self {
-        Self { out, job, metadata, args, seen: HashMap::new(), logs: HashMap::new(), width: 0 }
+        Self { out, job, metadata, args, seen: HashMap::new(), logs: HashMap::new(), tries: HashMap::new(), width: 0 }
     }
 
     /// What is run, and what a person should know of it.
@@ -82,8 +87,9 @@ impl<'a> Show<'a> {
                 if new && record.status == StepState::Running {
                     self.row(slug, record)?;
                 }
-                self.follow(slug, &record.name, record.status.is_final() && new)?;
+                self.follow(slug, record, record.status.is_final() && new)?;
             }
+            self.tries(slug, record)?;
             let told = match record.status {
                 StepState::Pending => false,
                 StepState::Running => !self.args.follow && self.out.json(),
@@ -106,10 +112,38 @@ impl<'a> Show<'a> {
         Ok(())
     }
 
+    /// Tells of tries that another follows.
+    fn tries(&mut self, slug: &Slug, record: &StepRecord) -> Result<(), Failure> {
+        let told = self.tries.entry(slug.clone()).or_default();
+        let from = std::mem::replace(told, record.tries.len());
+        for over in record.tries.iter().skip(from).filter(|_| !self.out.json()) {
+            let line =
+                Line::new().text(" ").add(Style::Warn, "AGAIN").text(" ").column(Style::Bold, &record.name, self.width);
+            let next = over.number + 1;
+            self.out.data(line.text(format!("  try {}: {}; try {next} follows", over.number, over.message)))?;
+        }
+        Ok(())
+    }
+
     /// Prints what a step has printed since the last look, whole lines only until its end.
-    fn follow(&mut self, slug: &Slug, name: &str, ended: bool) -> Result<(), Failure> {
+    fn follow(&mut self, slug: &Slug, record: &StepRecord, ended: bool) -> Result<(), Failure> {
+        let (paths, last) = (self.job.paths().clone(), record.tries.len());
+        let printed = self.logs.entry(slug.clone()).or_default().tries;
+        // What is left of the tries that are over comes first, each from its own file.
+        for number in printed..last {
+            let number = u32::try_from(number + 1).unwrap_or(u32::MAX);
+            if !self.job.is_put_aside(slug, number) {
+                return Ok(());
+            }
+            self.print(slug, &record.name, &paths.try_log(slug, number), true)?;
+            self.logs.insert(slug.clone(), Log { tries: number as usize, ..Log::default() });
+        }
+        self.print(slug, &record.name, &paths.log(slug), ended)
+    }
+
+    fn print(&mut self, slug: &Slug, name: &str, from: &Path, ended: bool) -> Result<(), Failure> {
         let log = self.logs.entry(slug.clone()).or_default();
-        if let Ok(mut file) = File::open(self.job.paths().log(slug))
+        if let Ok(mut file) = File::open(from)
             && file.seek(SeekFrom::Start(log.printed)).is_ok()
             && let Ok(read) = file.read_to_end(&mut log.partial)
         {

@@ -210,6 +210,7 @@ fn any_step(count: usize) -> impl Strategy<Value = Step> {
             when,
             allow_failure,
             timeout_seconds: None,
+            retry: None,
             artifacts: Artifacts::default(),
             kind: StepKind::Normal,
             network: Network::None,

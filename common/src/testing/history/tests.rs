@@ -12,17 +12,17 @@ answered job=J
 fault what=engine how=Refused
 claim job=J claim=1
 attempt job=J attempt=1
-create container=pipelinex-J-a1-build
-container action=start container=pipelinex-J-a1-build
+create container=pipelinex-J-a1-t1-build
+container action=start container=pipelinex-J-a1-t1-build
 claim job=J claim=2
-container action=die container=pipelinex-J-a1-build
+container action=die container=pipelinex-J-a1-t1-build
 end job=J step=build won=true
-container action=start container=pipelinex-J-a1-test
+container action=start container=pipelinex-J-a1-t1-test
 engine-stopped
 attempt job=J attempt=2
-container action=start container=pipelinex-J-a2-test.db
-container action=start container=pipelinex-J-a2-test
-container action=die container=pipelinex-J-a2-test
+container action=start container=pipelinex-J-a2-t1-test.db
+container action=start container=pipelinex-J-a2-t1-test
+container action=die container=pipelinex-J-a2-t1-test
 end job=J step=test won=true
 end job=J step=test won=false
 final job=J state=SUCCEEDED won=true
@@ -139,7 +139,7 @@ fn an_attempt_that_does_not_rise_is_seen() {
 
 #[test]
 fn a_container_of_an_old_attempt_is_seen() {
-    let start = "container action=start container=pipelinex-J-a1-again";
+    let start = "container action=start container=pipelinex-J-a1-t1-again";
     let forged = evidence(&HONEST.replacen(
         "engine-stopped",
         &format!("{}\nengine-stopped\n{start}", start.replace("a1", "a2")),
@@ -150,29 +150,30 @@ fn a_container_of_an_old_attempt_is_seen() {
 
 #[test]
 fn two_containers_of_one_step_are_seen() {
-    let start = "container action=start container=pipelinex-J-a2-build";
-    let forged = with(start, "container action=start container=pipelinex-J-a1-build");
-    let how = format!("pipelinex-{JOB}-a2-build ran beside pipelinex-{JOB}-a1-build");
+    let start = "container action=start container=pipelinex-J-a2-t1-build";
+    let forged = with(start, "container action=start container=pipelinex-J-a1-t1-build");
+    let how = format!("pipelinex-{JOB}-a2-t1-build ran beside pipelinex-{JOB}-a1-t1-build");
     assert_eq!(forged, [(Kind::Doubled, how)]);
 }
 
 #[test]
 fn a_container_that_is_started_twice_is_seen() {
-    let start = "container action=start container=pipelinex-J-a1-build";
-    let forged = with(start, "container action=die container=pipelinex-J-a1-build");
-    assert_eq!(forged, [(Kind::Doubled, format!("pipelinex-{JOB}-a1-build was started twice"))]);
+    let start = "container action=start container=pipelinex-J-a1-t1-build";
+    let forged = with(start, "container action=die container=pipelinex-J-a1-t1-build");
+    assert_eq!(forged, [(Kind::Doubled, format!("pipelinex-{JOB}-a1-t1-build was started twice"))]);
 }
 
 #[test]
 fn a_start_after_the_end_of_the_step_is_seen() {
-    let forged = with("container action=start container=pipelinex-J-a2-build", "engine-stopped");
-    assert_eq!(forged, [(Kind::Doubled, format!("pipelinex-{JOB}-a2-build was started after the step's end"))]);
+    let forged = with("container action=start container=pipelinex-J-a2-t1-build", "engine-stopped");
+    assert_eq!(forged, [(Kind::Doubled, format!("pipelinex-{JOB}-a2-t1-build was started after the step's end"))]);
 }
 
 #[test]
 fn a_start_after_the_end_of_the_job_is_seen() {
-    let forged = with("container action=start container=pipelinex-J-a2-late", "final job=J state=SUCCEEDED won=true");
-    assert_eq!(forged, [(Kind::Doubled, format!("pipelinex-{JOB}-a2-late was started after the job's end"))]);
+    let forged =
+        with("container action=start container=pipelinex-J-a2-t1-late", "final job=J state=SUCCEEDED won=true");
+    assert_eq!(forged, [(Kind::Doubled, format!("pipelinex-{JOB}-a2-t1-late was started after the job's end"))]);
 }
 
 #[test]
