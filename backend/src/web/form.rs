@@ -20,11 +20,12 @@ const TOOLS: [(&str, &str); 2] = [("secret_custom", "secret_scan_mode"), ("sast_
 /// The page of the form, and what is put into it: fields have their names from there.
 const PAGES: [&str; 2] = [include_str!("../../templates/new.html"), include_str!("../../templates/verdict.html")];
 
-/// Whether the form has a field of that name. Each stage has one, and which stages there are the stacks say.
+/// Whether the form has a field of that name. Each database has one, and each stage; which stages there are the stacks say.
 pub fn is_field(name: &str) -> bool {
     let fields = |page: &'static str| page.split("name=\"").skip(1).filter_map(|rest| rest.split('"').next());
     let mut written = PAGES.into_iter().flat_map(fields);
-    name.parse::<Switch>().is_ok() || written.any(|field| field == name)
+    let of_database = DatabaseKind::ALL.into_iter().any(|kind| database_field(kind) == name);
+    of_database || name.parse::<Switch>().is_ok() || written.any(|field| field == name)
 }
 
 /// The form as a page shows it.
@@ -52,13 +53,13 @@ pub struct Choice {
     pub chosen: bool,
 }
 
-/// One stage to turn on.
+/// One box to tick: a stage, or a database.
 pub struct StageChoice {
     /// The field of the request.
     pub field: String,
     /// Its name.
     pub name: String,
-    /// What it does.
+    /// What it does, or is.
     pub help: String,
     /// Whether it is on.
     pub on: bool,
@@ -107,11 +108,13 @@ impl Form {
         self.stages.iter().map(|stage| stage.field.as_str()).collect::<Vec<_>>().join(" ")
     }
 
-    /// The boxes for databases: field, name, and whether it is ticked.
-    pub fn databases(&self) -> Vec<(&'static str, &'static str, bool)> {
-        let row = |kind: DatabaseKind| {
-            let label = if kind == DatabaseKind::Mysql { "MySQL (by MariaDB)" } else { kind.name() };
-            (database_field(kind), label, self.ticked(database_field(kind)))
+    /// The boxes for databases.
+    pub fn databases(&self) -> Vec<StageChoice> {
+        let row = |kind: DatabaseKind| StageChoice {
+            field: database_field(kind).to_owned(),
+            name: kind.name().to_owned(),
+            help: if kind == DatabaseKind::Mysql { "a MariaDB in its place" } else { "beside it, empty" }.to_owned(),
+            on: self.ticked(database_field(kind)),
         };
         DatabaseKind::ALL.map(row).into()
     }
@@ -280,6 +283,8 @@ mod tests {
             ("folder", ""),
             ("picked", "complete"),
         ]);
+        assert!(form.keys().all(|field| is_field(field)), "the server takes all of them: {form:?}");
+        assert!(!is_field("requires_db.oracle"));
         let (request, warnings) = request_of(&form).unwrap();
         assert_eq!(warnings, [""; 0]);
         assert_eq!(
