@@ -5,6 +5,7 @@
 
 mod artifacts;
 mod budget;
+pub(crate) mod dotenv;
 mod findings;
 mod junit;
 mod lines;
@@ -36,7 +37,7 @@ const PARSED_MAX: u64 = 32 * 1024 * 1024;
 /// How many entries are looked at for each file that may be collected: a tree has many more files than are kept.
 const ENTRIES_PER_FILE: usize = 50;
 /// Names below a stage's report folder that are ours.
-const OURS: [&str; 3] = ["result.json", "findings.json", "junit"];
+const OURS: [&str; 4] = ["result.json", "findings.json", "junit", dotenv::FILE];
 
 /// What a step is collected with.
 pub struct Collector<'a> {
@@ -79,6 +80,7 @@ impl Collector<'_> {
         if self.step.kind == StepKind::Normal {
             self.gather_from_tree(&aside, succeeded, &mut collected)?;
             self.gather_tests(&aside, succeeded, &mut collected)?;
+            self.gather_variables(&aside.join("reports"), succeeded, &mut collected)?;
         }
         self.read_findings(&aside.join("reports"), succeeded, &mut collected)?;
         if collected.copied > 0 {

@@ -53,6 +53,8 @@ pub struct Definition {
     pub versions: BTreeMap<String, String>,
     /// The folder of the project that is built; `None`: its top.
     pub folder: Option<Folder>,
+    /// The variables that were given with the submission: nothing counts above them.
+    pub given: BTreeSet<String>,
 }
 
 impl Definition {
@@ -136,7 +138,8 @@ impl Definition {
                 step.database = None;
             }
         }
-        Ok(Self { selected, modes, policy: policy.clone(), required, databases, versions, folder, pipeline })
+        let given = metadata.pipeline.variables.keys().cloned().collect();
+        Ok(Self { selected, modes, policy: policy.clone(), required, databases, versions, folder, given, pipeline })
     }
 
     /// The step of this slug.

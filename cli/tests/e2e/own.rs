@@ -79,6 +79,13 @@ async fn here(world: &World) {
     assert_eq!(run(world, "after-script", &[]).await.code, 0);
 
     retry(world).await;
+    for (channel, more) in [("nightly", &[][..]), ("beta", &["-e", "CHANNEL=beta", "-e", "EXPECTED=beta"])] {
+        let ran = run(world, "dotenv", more).await;
+        assert_eq!(ran.code, 0, "{channel}: {ran:?}");
+        let left = text(latest(world).0.join("reports/build/dotenv.env"));
+        assert_eq!(left, "CHANNEL=nightly\nVERSION=1.2.4\n", "{channel}: what a step left stays what it left");
+    }
+
     services(world).await;
     let ran = run(world, "include", &[]).await;
     assert_eq!(

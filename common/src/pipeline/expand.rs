@@ -157,8 +157,8 @@ fn put_in(step: &mut RawStep, variables: &Variables, problems: &mut Problems<'_>
             problems.error(Code::InvalidValue, image.at, message);
         }
     }
-    let Artifacts { paths, exclude, junit, .. } = &mut step.artifacts;
-    for glob in paths.iter_mut().chain(exclude).chain(junit) {
+    let Artifacts { paths, exclude, junit, dotenv, .. } = &mut step.artifacts;
+    for glob in paths.iter_mut().chain(exclude).chain(junit).chain(dotenv) {
         if glob.contains('$') {
             let written = At { value: glob.clone(), at: step.name.at };
             let put = vars::expand(&written, "a path of `artifacts`", &values, problems);

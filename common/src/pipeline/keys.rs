@@ -121,7 +121,7 @@ pub(crate) const ARTIFACTS_WITHOUT_EFFECT: &[&str] = &["name", "expose_as", "pub
 /// `artifacts: reports`.
 pub(crate) const REPORTS: Keys = Keys {
     of: "`artifacts: reports`",
-    known: &["junit"],
+    known: &["junit", "dotenv"],
     planned: &[
         "accessibility",
         "annotations",
@@ -134,7 +134,6 @@ pub(crate) const REPORTS: Keys = Keys {
         "cyclonedx",
         "dast",
         "dependency_scanning",
-        "dotenv",
         "load_performance",
         "metrics",
         "performance",
@@ -262,7 +261,6 @@ pub(crate) fn instead_of(key: &str) -> Option<&'static str> {
         "secrets" | "id_tokens" => "there is no vault to ask: set a variable with `-e NAME=VALUE`",
         "resource_group" => "jobs of one project may run at the same time: leave it out",
         "start_in" => "leave it out: a step runs as soon as it may",
-        "dotenv" => "write the file among `paths`, and read it in the later script: `. ./values.env`",
         "untracked" => "name what is kept with `paths`",
         _ => return None,
     })

@@ -9,6 +9,7 @@ pub mod context;
 mod contract;
 pub mod detect;
 pub mod diagnostic;
+pub mod dotenv;
 mod expand;
 mod expr;
 mod extends;

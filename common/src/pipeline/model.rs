@@ -157,6 +157,9 @@ pub struct Artifacts {
     pub when: ArtifactsWhen,
     /// Globs of JUnit XML reports.
     pub junit: Vec<String>,
+    /// Globs of files with variables for the steps that get its artifacts.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub dotenv: Vec<String>,
 }
 
 /// After which ends of a step its artifacts are collected.

@@ -301,7 +301,8 @@ fn read_artifacts(node: &Node, problems: &mut Problems<'_>) -> Artifacts {
     let paths = node.get("paths").and_then(|node| glob_list(node, "`paths`", problems)).unwrap_or_default();
     let exclude = node.get("exclude").and_then(|node| glob_list(node, "`exclude`", problems)).unwrap_or_default();
     let reports = node.get("reports").filter(|reports| mapping(reports, &keys::REPORTS, problems));
-    let junit = reports.and_then(|reports| reports.get("junit")).and_then(|node| globs(node, "`junit`", problems));
+    let mut report = |key, what| reports.and_then(|all| all.get(key)).and_then(|node| globs(node, what, problems));
+    let (junit, dotenv) = (report("junit", "`junit`"), report("dotenv", "`dotenv`"));
     for key in keys::ARTIFACTS_WITHOUT_EFFECT {
         if let Some(entry) = node.entries().iter().find(|entry| entry.key == *key) {
             let message =
@@ -318,7 +319,8 @@ fn read_artifacts(node: &Node, problems: &mut Problems<'_>) -> Artifacts {
         ("always", ArtifactsWhen::Always),
     ];
     let when = node.get("when").and_then(|node| one_of(node, "`artifacts: when`", &choices, problems));
-    Artifacts { paths, exclude, when: when.unwrap_or_default(), junit: junit.unwrap_or_default() }
+    let (junit, dotenv) = (junit.unwrap_or_default(), dotenv.unwrap_or_default());
+    Artifacts { paths, exclude, when: when.unwrap_or_default(), junit, dotenv }
 }
 
 /// Artifacts live as long as their job, which the operator decides.

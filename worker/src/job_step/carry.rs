@@ -1,6 +1,6 @@
 //! A step's container from what it needs to its end, with what runs beside it.
 
-use std::{path::PathBuf, sync::Arc, time::Instant};
+use std::{borrow::Cow, path::PathBuf, sync::Arc, time::Instant};
 
 use pipelinex_common::{
     execution::StepRecord,
@@ -12,7 +12,7 @@ use tokio::time::timeout_at;
 
 use super::{JobSteps, taken_up::TakenUp};
 use crate::{
-    advisories,
+    advisories, collect,
     engine::{Belongings, Phase},
     home, inputs, lock,
     modes::ScanMode,
@@ -73,6 +73,7 @@ impl JobSteps {
         let adopted = self.take_up(step).await?;
         let fresh = adopted.is_none();
         let mut extras = Extras { mode: self.mode(step).cloned(), ..Extras::default() };
+        let step = &self.with_variables_left(step)?;
         if fresh {
             // Looked for after the containers were: another may have ended it while we slept, and removed its container and log.
             if let Some(end) = self.job.end_of(&step.slug).map_err(TreeError::from)? {
@@ -110,6 +111,21 @@ impl JobSteps {
         let peak = sampler.peak();
         let image_id = Some(prepared.spec.image);
         Ok(Carried::ran(Ran { ending, image_id, services: prepared.services, peak }))
+    }
+
+    /// The step with the variables that those have left whose artifacts it gets, the later ones above the earlier, all above its own
+    /// and below those that were given with the submission, as in GitLab.
+    fn with_variables_left<'a>(&self, step: &'a Step) -> Result<Cow<'a, Step>, StepError> {
+        let steps = &self.definition.pipeline.steps;
+        let mut step = Cow::Borrowed(step);
+        for producer in inputs::laid(&self.definition.pipeline, &step) {
+            let leaves = steps.iter().find(|other| other.slug == producer && !other.artifacts.dotenv.is_empty());
+            let Some(producer) = leaves else { continue };
+            let left = collect::dotenv::left(&self.reports_to(producer)).map_err(TreeError::from)?;
+            let left = left.into_iter().filter(|(name, _)| !self.definition.given.contains(name));
+            step.to_mut().variables.extend(left);
+        }
+        Ok(step)
     }
 
     /// The record of a step whose target is to be made of artifacts that the project does not have: a library starts nothing.

@@ -80,7 +80,7 @@ fn every_mistake_is_told_at_its_place() {
         ("a:\n  image: i\n  script: x\n  variables: {A: {value: x, description: y}}\n", "PX003 4:29"),
         ("a:\n  image: i\n  script: x\n  inherit: {defaults: false}\n", "PX003 4:13"),
         ("a:\n  image: i\n  script: x\n  inherit: {variables: maybe}\n", "PX005 4:24"),
-        ("a:\n  image: i\n  script: x\n  artifacts: {reports: {dotenv: x}}\n", "PX004 4:25"),
+        ("a:\n  image: i\n  script: x\n  artifacts: {reports: {metrics: x}}\n", "PX004 4:25"),
         ("a:\n  image: i\n  script: x\n  artifacts: {paths: x}\n", "PX005 4:22"),
         ("a:\n  image: i\n  script: x\n  artifacts: {paths: [/etc]}\n", "PX006 4:23"),
         ("a:\n  image: i\n  script: x\n  artifacts: {expire_in: soon}\n", "PX008 4:26"),
