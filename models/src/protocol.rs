@@ -45,12 +45,8 @@ pub struct Guards {
     pub left_first: bool,
     /// Whoever finds neither container nor log looks for the end of the step before it makes the container anew.
     pub end_before_anew: bool,
-    /// A try's log is put with it once: what lies under the log's name after that is the next try's.
-    pub aside_once: bool,
-    /// The end of a try is looked for after the containers are, as that of a step is.
-    pub tries_last: bool,
-    /// The end of a try is durable before its container goes.
-    pub try_first: bool,
+    /// Whoever misses a container looks whether its try has ended since, as for the end of the step.
+    pub try_anew: bool,
     /// A holder draws the job as RUNNING before it looks whether somebody wishes for its end, not after that.
     pub draw_first: bool,
 }
@@ -73,9 +69,7 @@ impl Default for Guards {
             held_when_told: true,
             left_first: true,
             end_before_anew: true,
-            aside_once: true,
-            tries_last: true,
-            try_first: true,
+            try_anew: true,
             draw_first: true,
         }
     }

@@ -117,9 +117,7 @@ fn each_guard_is_missed_when_it_is_taken_out() {
     breaks(Guards { left_first: false, ..all }, unrung(fate(0, 2, 1)), names::NO_LATE_START);
     breaks(Guards { end_before_anew: false, ..all }, unrung(fate(1, 2, 0)), names::NO_LATE_START);
     let flaky = unrung(fate(1, 1, 0)).flaky();
-    breaks(Guards { tries_last: false, ..all }, flaky.clone(), names::NO_LATE_START);
-    breaks(Guards { try_first: false, ..all }, flaky.clone(), names::ATTEMPTS);
-    breaks(Guards { aside_once: false, ..all }, flaky, names::ATTEMPTS);
+    breaks(Guards { try_anew: false, ..all }, flaky, names::NO_LATE_START);
     breaks(Guards { held_when_told: false, ..all }, wished.clone(), names::ATTEMPTS);
     breaks(Guards { draw_first: false, ..all }, wished, names::QUEUED);
 }

@@ -92,15 +92,10 @@ impl Protocol {
             At::SawUnbegun if world.wish != Wish::None => At::BeforeFinish,
             At::SawUnbegun => At::ToBegin { after: 0 },
             At::ToList { attempt } => {
-                if !self.guards.tries_last {
-                    world.workers[usize::from(number)].tries = u8::from(world.tried.is_some());
-                }
                 At::Listed { attempt, first: world.found(attempt, 0), second: world.found(attempt, 1) }
             }
             At::Listed { attempt, first, second } => {
-                if self.guards.tries_last {
-                    world.workers[usize::from(number)].tries = u8::from(world.tried.is_some());
-                }
+                world.workers[usize::from(number)].tries = u8::from(world.tried.is_some());
                 let over = world.workers[usize::from(number)].tries > 0;
                 let found = if over { second } else { first };
                 match (over && first > 0).then_some(first) {
@@ -126,18 +121,17 @@ impl Protocol {
         }
     }
 
+    /// Whether a try is over that a worker believes to be under way.
+    pub(super) fn misses_a_try(&self, world: &World, number: u8) -> bool {
+        self.guards.try_anew && world.tried.is_some() && world.workers[usize::from(number)].tries == 0
+    }
+
     /// A try is on record, and the next one starts clean: what the one before left goes, its container first and its log last of all.
     fn next_try(&self, world: &mut World, number: u8) -> Option<At> {
         let mine = world.workers[usize::from(number)].claim;
         let holds = self.holds(world, number);
         Some(match world.workers[usize::from(number)].at {
-            At::BeforeTry { attempt } => {
-                if holds && !self.guards.try_first {
-                    let name = world.name(number, attempt);
-                    *world.container(name) = None;
-                }
-                holds.then_some(At::ToTry { attempt })?
-            }
+            At::BeforeTry { attempt } => holds.then_some(At::ToTry { attempt })?,
             At::ToTry { attempt } => {
                 world.tried = world.tried.or(Some(mine));
                 At::ToClear { attempt }
@@ -150,7 +144,7 @@ impl Protocol {
             }
             At::BeforeLogAside { attempt } => holds.then_some(At::ToLogAside { attempt })?,
             At::ToLogAside { attempt } => {
-                if !world.aside || !self.guards.aside_once {
+                if !world.aside {
                     (world.aside, world.log) = (true, false);
                 }
                 At::BeforeCreate { attempt }
@@ -189,6 +183,11 @@ impl Protocol {
         Some(match world.workers[usize::from(number)].at {
             At::BeforeRetry { after } => holds.then_some(At::ToLookAtEnd { after })?,
             At::ToLookAtEnd { .. } if self.guards.end_last && world.end.is_some() => At::BeforeFinish,
+            // An older holder recorded the try, and only then removed its container.
+            At::ToLookAtEnd { after } if self.misses_a_try(world, number) => {
+                world.workers[usize::from(number)].tries = 1;
+                At::BeforeLogAside { attempt: after }
+            }
             At::ToLookAtEnd { after } => At::ToBegin { after },
             At::ToBegin { after } => {
                 let attempt = if self.guards.named_attempt { after + 1 } else { world.attempts + 1 };

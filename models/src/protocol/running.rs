@@ -87,6 +87,8 @@ impl Protocol {
             },
             // The log may have been discarded by a holder that slept over it, and the end be on disk.
             At::ToMakeAnew { .. } if self.guards.end_before_anew && world.end.is_some() => At::BeforeFinish,
+            // Let go of: whoever takes the job up again finds the try.
+            At::ToMakeAnew { .. } if self.misses_a_try(world, number) => return None,
             At::ToMakeAnew { attempt } => At::BeforeCreate { attempt },
             At::BeforeRemoveUnstarted { attempt, id } if self.guards.log_first => {
                 holds.then_some(At::ToDiscardLog { attempt, id })?

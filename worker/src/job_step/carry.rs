@@ -79,6 +79,10 @@ impl JobSteps {
             if let Some(end) = self.job.end_of(&step.slug).map_err(TreeError::from)? {
                 return Ok(Carried::Skipped(Box::new(end.record)));
             }
+            // So it may have ended the try: whoever takes the job up again finds that.
+            if self.job.tries_of(&step.slug).map_err(TreeError::from)?.len() >= self.number_of(&step.slug) as usize {
+                return Err(StepError::NotMine);
+            }
             if let Some(Err(reason)) = self.definition.modes.get(&step.slug) {
                 return Ok(Carried::ran(Ran::not_begun(Stop::new(Reason::ToolError, reason))));
             }

@@ -129,6 +129,14 @@ impl Running<'_> {
             self.put_end(slug, end.record);
             return Ok(());
         }
+        let tries = self.job.tries_of(slug)?;
+        if let Some(end) = tries.get(self.steps.tries_of(slug).len()) {
+            // The same with a try that another follows.
+            self.running.remove(slug);
+            self.steps.count_try(slug, TryRecord::of(self.steps.number_of(slug), &end.record));
+            self.put_open(slug);
+            return Ok(());
+        }
         tracing::warn!(job = %self.job.id(), step = %slug, "the container of a step is gone");
         let definition = self.definition.clone();
         let Some(step) = definition.step(slug) else { return Ok(()) };
