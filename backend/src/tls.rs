@@ -135,7 +135,7 @@ fn read(certificate: &Path, key: &Path) -> Result<Arc<ServerConfig>, TlsError> {
 }
 
 /// A connection to a client.
-pub enum Channel {
+pub(crate) enum Channel {
     /// As it is.
     Plain(PatientStream),
     /// Within TLS.
