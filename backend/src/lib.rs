@@ -22,6 +22,7 @@ mod metrics;
 mod once;
 mod openapi;
 mod patience;
+mod play;
 mod report_store;
 mod report_zip;
 pub mod request;

@@ -177,6 +177,10 @@ pub struct StepRecord {
 pub enum Waiting {
     /// A place: as many steps run as the worker may run at the same time.
     Place,
+    /// Somebody who starts it.
+    Manual,
+    /// Its time.
+    Delayed,
 }
 
 impl StepRecord {

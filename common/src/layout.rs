@@ -274,6 +274,32 @@ impl JobPaths {
         self.wishes().join("cancel.json")
     }
 
+    /// The wish to start a step that waits for it.
+    pub fn play_wish(&self, step: &Slug) -> PathBuf {
+        self.wishes().join(format!("play-{step}.json"))
+    }
+
+    /// Steps that wait for a person or for their time.
+    pub fn waits(&self) -> PathBuf {
+        self.root.join("waits")
+    }
+
+    /// That one step waits.
+    pub fn wait(&self, step: &Slug) -> PathBuf {
+        // A dot no slug has: the names beside these are ours.
+        self.waits().join(format!("step.{step}.json"))
+    }
+
+    /// That the holder of this claim let go of the job for all that was left waits.
+    pub fn parked(&self, claim: u64) -> PathBuf {
+        self.waits().join(format!("parked-{claim}.json"))
+    }
+
+    /// That somebody took it up again.
+    pub fn resumed(&self, claim: u64) -> PathBuf {
+        self.waits().join(format!("resumed-{claim}.json"))
+    }
+
     /// What was submitted.
     pub fn source(&self) -> PathBuf {
         self.root.join("source")

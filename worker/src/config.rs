@@ -31,6 +31,8 @@ pub struct WorkerConfig {
     pub database: DatabaseConfig,
     /// The longest that one job may run, all its attempts together.
     pub job_timeout: Duration,
+    /// How long a step that is started by hand, and that others wait for, waits for somebody who does.
+    pub manual_timeout: Duration,
     /// Attempts a job has, counting from 1, when its containers are lost.
     pub attempt_budget: u32,
     /// Pause between two looks over all folders.
@@ -81,6 +83,7 @@ impl Default for WorkerConfig {
             policy: Policy::default(),
             database: DatabaseConfig::default(),
             job_timeout: Duration::from_secs(60 * 60),
+            manual_timeout: Duration::from_secs(7 * 24 * 60 * 60),
             attempt_budget: 3,
             reconcile_every: Duration::from_secs(5),
             ca_certs: None,

@@ -10,6 +10,7 @@ mod error;
 mod outcome;
 mod records;
 mod stopping;
+mod waiting;
 
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -18,6 +19,7 @@ use std::{
 
 use jiff::Timestamp;
 use pipelinex_common::{
+    clock::Stamp,
     disk::DiskError,
     execution::{Execution, StepRecord},
     metadata::Metadata,
@@ -32,6 +34,7 @@ use tokio::{
 };
 use tokio_util::sync::CancellationToken;
 
+use self::waiting::Told;
 pub use self::{ends::end_poisoned, error::RunError};
 use crate::{
     Worker,
@@ -51,8 +54,20 @@ pub enum Left {
     Finished,
     /// It goes on without us: we were told to stop, or another holds it.
     Open,
+    /// All that is left of it waits for a person or for its time: it goes on then.
+    Waiting,
     /// The process that was started for it alone let go of it, or died over nothing of its data: it is tried again later.
     Apart,
+}
+
+/// What the plan leaves to do.
+enum Round {
+    /// Nothing any more.
+    Done,
+    /// Nothing but these steps, which wait.
+    Waits(Vec<Slug>),
+    /// Steps run, or the plan has more to say.
+    UnderWay,
 }
 
 /// What the loop over a job is told.
@@ -139,6 +154,8 @@ struct Running<'a> {
     claim: u64,
     /// Steps whose containers were lost under a former holder, in that attempt.
     lost: (u32, Vec<Slug>),
+    /// Steps that wait to be started by hand or for their time, since when.
+    waits: BTreeMap<Slug, Stamp>,
     /// When the job's time is over.
     deadline: Instant,
     /// Why the job is ended before its steps have.
@@ -195,6 +212,7 @@ impl<'a> Running<'a> {
             hold,
             claim,
             lost,
+            waits: BTreeMap::new(),
             deadline,
             stop,
         }))
@@ -225,13 +243,26 @@ impl<'a> Running<'a> {
             if self.overtaken() {
                 return Ok(Left::Open);
             }
-            let done = if self.stop.is_none() { self.go_on()? } else { self.running.is_empty() };
-            if done {
-                return self.finish();
+            let round = match self.stop {
+                None => self.go_on()?,
+                Some(_) if self.running.is_empty() => Round::Done,
+                Some(_) => Round::UnderWay,
+            };
+            match round {
+                Round::Done => return self.finish(),
+                Round::Waits(held) => match self.park(&held)? {
+                    Some(left) => return Ok(left),
+                    None => continue,
+                },
+                Round::UnderWay => {}
             }
             // Once a round, while what was started is under way: the drawing keeps nobody waiting.
             self.job.draw_state(&self.board.draw())?;
-            let Some(event) = self.worker.runtime.block_on(self.events.1.recv()) else { return Ok(Left::Open) };
+            let event = match self.told() {
+                Some(Told::Event(event)) => event,
+                Some(Told::Freed) => continue,
+                None => return Ok(Left::Open),
+            };
             match event {
                 Event::Stop(stop) => self.stop(stop),
                 Event::Step(StepReport::Began(slug, at)) => self.began(&slug, at),
@@ -246,11 +277,18 @@ impl<'a> Running<'a> {
         }
     }
 
-    /// Starts and skips what the plan says; `true` once nothing is left to do.
-    fn go_on(&mut self) -> Result<bool, RunError> {
+    /// Starts and skips what the plan says.
+    fn go_on(&mut self) -> Result<Round, RunError> {
         let definition = self.definition.clone();
         let planning = self.job.handling(self.claim, Place::Plan);
-        let next = plan::next(&definition.pipeline, &definition.selected, &self.ended, &self.running);
+        let next = loop {
+            let (pipeline, selected) = (&definition.pipeline, &definition.selected);
+            let next = plan::next(pipeline, selected, &self.ended, &self.running, &self.freed());
+            // One that waits since before this holder may be due already.
+            if !self.hold(&next.hold)? {
+                break next;
+            }
+        };
         drop(planning);
         for (slug, reason) in &next.skip {
             self.skip(slug, reason)?;
@@ -258,7 +296,11 @@ impl<'a> Running<'a> {
         for slug in &next.start {
             self.start(slug)?;
         }
-        Ok(next.done)
+        Ok(match self.running.is_empty() {
+            _ if next.done => Round::Done,
+            true => Round::Waits(next.hold),
+            false => Round::UnderWay,
+        })
     }
 
     /// Whether another holds the job by now, or has ended it.

@@ -1,6 +1,6 @@
 //! One job alone, run by the process of whoever wants it: no passes over folders, no queue, and nobody else's jobs.
 
-use std::{panic::resume_unwind, sync::Arc};
+use std::{panic::resume_unwind, sync::Arc, time::Duration};
 
 use pipelinex_common::{id::JobId, store::Store};
 use tokio::sync::{Notify, oneshot};
@@ -11,6 +11,9 @@ use crate::{
     config::WorkerConfig,
     run::{Left, run_job},
 };
+
+/// Pause between two looks at a job all of whose steps wait.
+const LOOK_EVERY: Duration = Duration::from_millis(200);
 
 /// Claims a job and runs it to its end, or until it is told to let go. `bell` is rung when its wishes are worth a look. Call it inside
 /// of a tokio runtime of several threads.
@@ -40,12 +43,19 @@ pub async fn run(
 }
 
 fn run_here(worker: &Arc<Worker>, id: JobId, bell: &Arc<Notify>) -> Result<(), String> {
-    let claimed = worker.claim(id).map_err(|error| error.to_string())?;
-    let Some((engine, job, claim)) = claimed else {
-        return Err("the job is held by another process".to_owned());
-    };
-    match run_job(worker, engine, &job, claim, bell).map_err(|error| error.to_string())? {
-        Left::Finished => Ok(()),
-        Left::Open | Left::Apart => Err("the job was let go of before its end".to_owned()),
+    loop {
+        let claimed = worker.claim(id).map_err(|error| error.to_string())?;
+        let Some((engine, job, claim)) = claimed else {
+            return Err("the job is held by another process".to_owned());
+        };
+        match run_job(worker, engine, &job, claim, bell).map_err(|error| error.to_string())? {
+            Left::Finished => return Ok(()),
+            Left::Waiting => {
+                while job.is_parked() {
+                    std::thread::sleep(LOOK_EVERY);
+                }
+            }
+            Left::Open | Left::Apart => return Err("the job was let go of before its end".to_owned()),
+        }
     }
 }

@@ -24,6 +24,7 @@ impl Wish {
             "cancel" => "cancel",
             _ if path == "/api/job/cancel/{id}" => "cancel",
             "retry" | "again" => "retry",
+            "play" => "play",
             "upload" | "github" => "submit",
             "projects" => "make project",
             "{name}" if *method == Method::POST => "change project",

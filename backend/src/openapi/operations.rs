@@ -11,6 +11,7 @@ use crate::{
         health::{Health, Readiness},
         job::JobPage,
         jobs::JobsPage,
+        play::Playing,
         precheck::Precheck,
         projects::{ProjectPage, ProjectsPage},
         status::StatusPage,
@@ -191,6 +192,14 @@ pub const OPERATIONS: &[Operation] = &[
         summary: "Cancel a job, at the predecessor's address and in its words",
         answer: Answer::Json(202, of::<SeedCanceling>),
         answered: "The wish is recorded.",
+        ..CANCEL
+    },
+    Operation {
+        id: "playStep",
+        path: "/api/jobs/{id}/steps/{step}/play",
+        summary: "Start a step that waits to be started by hand, or for its time",
+        answer: Answer::Json(202, of::<Playing>),
+        answered: "The wish is recorded; it holds even if every program dies now.",
         ..CANCEL
     },
     Operation {

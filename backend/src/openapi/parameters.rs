@@ -33,7 +33,8 @@ const IN_PATHS: [Parameter; 6] = [
 ];
 
 /// What is meant at one address only, before what is meant at all others.
-const AT: [(&str, Parameter); 5] = [
+const AT: [(&str, Parameter); 6] = [
+    ("/api/jobs/{id}/steps/{step}/play", ("step", text, "The step, by its slug or its written name.")),
     ("/api/jobs", ("cursor", || json!({"type": "string", "pattern": ID}), "The `next` of the page before.")),
     (
         "/api/jobs/{id}/findings",
@@ -109,7 +110,11 @@ const IN_QUERIES: &[Parameter] = &[
 /// Those of an address.
 pub fn path_parameters(path: &str) -> impl Iterator<Item = Value> {
     let named = |name: &str| path.contains(&format!("{{{name}}}")) || path.contains(&format!("{{*{name}}}"));
-    IN_PATHS.iter().filter(move |(name, ..)| named(name)).map(|parameter| describe(parameter, "path"))
+    let of = path.to_owned();
+    IN_PATHS.iter().filter(move |(name, ..)| named(name)).map(move |parameter| {
+        let here = AT.iter().find(|(at, (name, ..))| *at == of && *name == parameter.0);
+        describe(here.map_or(parameter, |(_, parameter)| parameter), "path")
+    })
 }
 
 /// Those behind `?`. One that is described nowhere has its name alone; a test finds it.

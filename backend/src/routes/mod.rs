@@ -18,6 +18,7 @@ mod logs;
 mod metrics;
 mod openapi;
 mod path;
+pub(crate) mod play;
 pub(crate) mod precheck;
 pub(crate) mod projects;
 pub(crate) mod query;
@@ -35,7 +36,7 @@ pub(crate) mod whoami;
 use self::rows::Routes;
 pub use self::{
     findings::gather as gather_findings,
-    path::{JobPath, ProjectPath},
+    path::{JobPath, ProjectPath, StepPath},
     rows::Unruled,
 };
 
@@ -74,6 +75,7 @@ pub fn router(app: App) -> Result<Router, Unruled> {
         .post("/api/jobs/{id}/cancel", cancel::cancel)
         .post("/api/job/cancel/{id}", cancel::seed)
         .post("/api/jobs/{id}/retry", retry::retry)
+        .post("/api/jobs/{id}/steps/{step}/play", play::play)
         .get("/api/jobs/{id}/reports", reports::reports)
         .get("/api/jobs/{id}/findings", findings::findings)
         .post("/api/jobs/{id}/findings/{fingerprint}/accept", triage::accept)

@@ -50,6 +50,18 @@ impl<S: Send + Sync> FromRequestParts<S> for FindingPath {
 /// The job and the stage of a path; the stage in any letter case.
 pub struct StagePath(pub JobId, pub String);
 
+/// The job and the step of a path, by its slug or its written name.
+pub struct StepPath(pub JobId, pub String);
+
+impl<S: Send + Sync> FromRequestParts<S> for StepPath {
+    type Rejection = ApiError;
+
+    async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, ApiError> {
+        let id = parameter(parts, state, "id").await?.parse()?;
+        Ok(Self(id, parameter(parts, state, "step").await?))
+    }
+}
+
 impl<S: Send + Sync> FromRequestParts<S> for JobPath {
     type Rejection = ApiError;
 

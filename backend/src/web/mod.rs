@@ -51,6 +51,7 @@ pub fn routes(routes: Routes) -> Routes {
         .get("/jobs/{id}/tests", test_page::page)
         .post("/jobs/{id}/again", submit::again)
         .post("/jobs/{id}/cancel", submit::cancel)
+        .post("/jobs/{id}/steps/{step}/play", submit::play)
         .get("/docs/api", api_page::page)
         .post("/jobs/{id}/accept", triage::accept)
         .get("/login", login::form)

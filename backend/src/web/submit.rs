@@ -24,7 +24,7 @@ use crate::{
     extract::PageForm,
     extract_url::{self, CloneWish},
     linger::ClientSide,
-    routes::JobPath,
+    routes::{JobPath, StepPath},
     submit::{self, Judged, Source},
 };
 
@@ -104,6 +104,21 @@ pub async fn cancel(
     let JobPath(id) = path?;
     match crate::cancel::cancel(&app, &who, id, "on its page").await {
         Ok(_) | Err(ApiError::Ended { .. }) => {
+            Ok((StatusCode::SEE_OTHER, [(header::LOCATION, format!("/jobs/{id}"))]).into_response())
+        }
+        Err(error) => Err(error.into()),
+    }
+}
+
+/// `POST /jobs/{id}/steps/{step}/play`: the page then says what is going on, also when somebody else was quicker.
+pub async fn play(
+    State(app): State<App>,
+    who: Principal,
+    path: Result<StepPath, ApiError>,
+) -> Result<Response, PageError> {
+    let StepPath(id, step) = path?;
+    match crate::play::play(&app, &who, id, step).await {
+        Ok(_) | Err(ApiError::Ended { .. } | ApiError::NotYet { .. }) => {
             Ok((StatusCode::SEE_OTHER, [(header::LOCATION, format!("/jobs/{id}"))]).into_response())
         }
         Err(error) => Err(error.into()),

@@ -63,6 +63,9 @@ pub struct RunArgs {
     pub local: LocalArgs,
     #[command(flatten)]
     pub intake: IntakeArgs,
+    /// Start this step, which is started by hand, as soon as it could run; without it it is left out, and what waits for it
+    #[arg(long = "play", env = "PIPELINEX_PLAY", value_name = "STEP")]
+    pub play: Vec<String>,
     /// Print what would run, and run nothing
     #[arg(long, env = "PIPELINEX_DRY_RUN", value_parser = FalseyValueParser::new())]
     pub dry_run: bool,

@@ -142,6 +142,14 @@ pub enum Command {
         #[command(flatten)]
         server: ServerAddress,
     },
+    /// Start a step that waits to be started by hand, or for its time
+    Play {
+        id: JobRef,
+        /// The step, by its name or its slug
+        step: String,
+        #[command(flatten)]
+        server: ServerAddress,
+    },
     /// Make a job once more: a new one of the same source and request; prints its id
     Retry {
         id: JobRef,

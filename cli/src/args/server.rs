@@ -334,6 +334,9 @@ pub struct WorkerArgs {
     /// The longest that one job may run, all its attempts together [default: 60m]
     #[arg(long, env = "PIPELINEX_JOB_TIMEOUT", value_name = "TIME", value_parser = values::duration)]
     pub job_timeout: Option<Duration>,
+    /// How long a step that is started by hand, and that others wait for, waits for somebody who does [default: 7d]
+    #[arg(long, env = "PIPELINEX_MANUAL_TIMEOUT", value_name = "TIME", value_parser = values::lifetime)]
+    pub manual_timeout: Option<Duration>,
     /// When asked to stop, finish the jobs that run first and take no others; a second signal leaves them to the next worker
     #[arg(long, env = "PIPELINEX_DRAIN", value_parser = FalseyValueParser::new())]
     pub drain: bool,

@@ -121,6 +121,15 @@ impl Client {
         self.json(self.request(Method::POST, self.endpoint(&format!("/api/jobs/{id}/cancel")))).await
     }
 
+    /// Wishes that a step be started that waits for it; the answer as the server wrote it.
+    pub async fn play(&self, id: JobId, step: &str) -> Result<Value, ClientError> {
+        let mut url = self.endpoint(&format!("/api/jobs/{id}/steps"));
+        if let Ok(mut path) = url.path_segments_mut() {
+            path.extend([step, "play"]);
+        }
+        self.json(self.request(Method::POST, url)).await
+    }
+
     /// Makes a job once more; the metadata of the new one as the server wrote it.
     pub async fn retry(&self, id: JobId) -> Result<Value, ClientError> {
         self.json(self.request(Method::POST, self.endpoint(&format!("/api/jobs/{id}/retry")))).await

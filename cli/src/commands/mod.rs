@@ -19,6 +19,7 @@ mod list;
 mod login;
 mod logs;
 mod plan;
+mod play;
 mod projects;
 mod reports;
 mod run;
@@ -78,6 +79,9 @@ pub fn run(cli: Cli, out: &Output) -> Result<Exit, Failure> {
         }
         Command::Cancel { id, server } => {
             of_job(&server, ca_certs, id, async |client, id| cancel::cancel(client, out, id).await)
+        }
+        Command::Play { id, step, server } => {
+            of_job(&server, ca_certs, id, async |client, id| play::play(client, out, id, &step).await)
         }
         Command::Retry { id, wait, server } => {
             of_job(&server, ca_certs, id, async |client, id| submit::retry(client, out, id, wait).await)

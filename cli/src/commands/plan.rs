@@ -8,7 +8,7 @@ use pipelinex_common::{
         Diagnostic, Pipeline,
         model::{AllowFailure, Step, When},
         own,
-        plan::{self, Ended, StepOutcome},
+        plan::{self, Ended, Freed, StepOutcome},
         select::{self, Wanted},
     },
     request::JobRequest,
@@ -107,7 +107,9 @@ fn selected(pipeline: &Pipeline, args: &LocalArgs) -> Result<BTreeSet<Slug>, Fai
 fn waves(pipeline: &Pipeline, selected: &BTreeSet<Slug>) -> Vec<Vec<Slug>> {
     let (mut ended, mut waves) = (BTreeMap::new(), Vec::new());
     loop {
-        let next = plan::next(pipeline, selected, &ended, &BTreeSet::new());
+        // Those that wait are shown where they come, and what they wait for beside them.
+        let freed = Freed { start: selected.clone(), ..Freed::default() };
+        let next = plan::next(pipeline, selected, &ended, &BTreeSet::new(), &freed);
         let end = |outcome| Ended { outcome, exit_code: None };
         ended.extend(next.skip.into_iter().map(|(slug, _)| (slug, end(StepOutcome::Skipped))));
         if next.start.is_empty() {
@@ -141,7 +143,7 @@ fn text(found: &Found, selected: &BTreeSet<Slug>, waves: &[Vec<Slug>]) -> Vec<Li
             _ if !selected.contains(&step.slug) => "not selected",
             When::Manual => "by hand",
             When::OnFailure => "when something failed",
-            When::OnSuccess | When::Always => "never: what it needs does not run",
+            When::OnSuccess | When::Delayed | When::Always => "never: what it needs does not run",
         };
         let line = Line::new().add(Style::Dim, "  -").text("  ").column(Style::Dim, &step.stage, stage_width);
         lines.push(line.column(Style::Dim, &step.name, width).add(Style::Dim, why));
@@ -155,8 +157,11 @@ fn remarks(step: &Step) -> String {
     if !needs.is_empty() {
         remarks.push(format!("needs {}", needs.join(", ")));
     }
-    if step.when == When::Always {
-        remarks.push("always".to_owned());
+    match step.when {
+        When::Always => remarks.push("always".to_owned()),
+        When::Manual => remarks.push("by hand".to_owned()),
+        When::Delayed => remarks.extend(step.start_in_seconds.map(|seconds| format!("{seconds} s later"))),
+        When::OnSuccess | When::OnFailure => {}
     }
     match &step.allow_failure {
         AllowFailure::No => {}

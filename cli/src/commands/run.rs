@@ -3,7 +3,7 @@
 
 mod show;
 
-use std::{path::Path, sync::Arc};
+use std::{path::Path, sync::Arc, time::Duration};
 
 use pipelinex_backend::{
     config::Config,
@@ -12,8 +12,12 @@ use pipelinex_backend::{
     stacks::Stacks,
 };
 use pipelinex_common::{
+    disk,
     metadata::Metadata,
-    pipeline::own::OwnRules,
+    pipeline::{
+        model::{Step, When},
+        own::{OwnRules, Plan},
+    },
     policy::Policy,
     store::{Job, Keep, Store},
 };
@@ -32,11 +36,11 @@ use crate::{
 };
 
 /// Pause between two looks at how the steps stand.
-const LOOK_EVERY: std::time::Duration = std::time::Duration::from_millis(100);
+const LOOK_EVERY: Duration = Duration::from_millis(100);
 /// How many runs are kept.
 const RUNS_KEPT: usize = 20;
 /// How old what is left of a run that was killed must be before it is removed.
-const GRACE: std::time::Duration = std::time::Duration::from_secs(60 * 60);
+const GRACE: Duration = Duration::from_secs(60 * 60);
 
 /// Runs a project; its end is ours.
 pub async fn run(out: &Output, args: RunArgs, ca_certs: Option<&Path>) -> Result<Exit, Failure> {
@@ -55,6 +59,7 @@ pub async fn run(out: &Output, args: RunArgs, ca_certs: Option<&Path>) -> Result
     let worker = worker(&args, &stacks, ca_certs);
     let metadata = admitted(&store, stacks, &args).await?;
     let job = store.job(metadata.job_id).map_err(|error| Failure::errored(error.to_string()))?;
+    start_by_hand(&store, &job, &args.play)?;
     let show = Show::new(out, &job, &metadata, &args);
     show.admitted()?;
     let exit = to_the_end(out, show, &store, &job, worker).await?;
@@ -77,6 +82,8 @@ fn worker(args: &RunArgs, stacks: &Stacks, ca_certs: Option<&Path>) -> WorkerCon
         allowed_images: vec!["*".to_owned()],
         policy: policy(),
         ca_certs: ca_certs.map(Path::to_owned),
+        // Nobody is there who would start a step later: `--play` says so before.
+        manual_timeout: Duration::ZERO,
         docker_host: args.docker_host.clone(),
         ..default
     }
@@ -84,6 +91,26 @@ fn worker(args: &RunArgs, stacks: &Stacks, ca_certs: Option<&Path>) -> WorkerCon
 
 fn policy() -> Policy {
     Policy { own: OwnRules { pipelines: true, network: true }, ..Policy::default() }
+}
+
+/// Wishes for the steps that are to be started by hand, before anything runs.
+fn start_by_hand(store: &Store, job: &Job, names: &[String]) -> Result<(), Failure> {
+    let errored = |error: &dyn std::fmt::Display| Failure::errored(error.to_string());
+    let plan: Option<Plan> = disk::read_json(&job.paths().plan()).map_err(|error| errored(&error))?;
+    let steps = plan.map(|plan| plan.pipeline.steps).unwrap_or_default();
+    for name in names {
+        let waits = |step: &&Step| matches!(step.when, When::Manual | When::Delayed);
+        let named = |step: &&Step| step.name == *name || step.slug.as_str() == name;
+        let Some(step) = steps.iter().filter(waits).find(named) else {
+            // Nothing of it has run.
+            store.throw_away(job.paths().root()).map_err(|error| errored(&error))?;
+            let all: Vec<&str> = steps.iter().filter(waits).map(|step| step.name.as_str()).collect();
+            let has = if all.is_empty() { "none is".to_owned() } else { format!("these are: {}", all.join(", ")) };
+            return Err(Failure::usage(format!("--play: {name} is no step that is started by hand; {has}")));
+        };
+        job.wish_play(&step.slug).map_err(|error| errored(&error))?;
+    }
+    Ok(())
 }
 
 /// A copy of the project, as a job.

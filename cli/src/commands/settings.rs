@@ -143,6 +143,7 @@ impl Settings {
             policy: self.policy.clone(),
             database: self.database.clone(),
             job_timeout: args.job_timeout.unwrap_or(default.job_timeout),
+            manual_timeout: args.manual_timeout.unwrap_or(default.manual_timeout),
             attempt_budget: args.attempts,
             reconcile_every: args.reconcile_every,
             ca_certs: self.ca_certs.clone(),

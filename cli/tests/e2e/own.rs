@@ -86,6 +86,7 @@ async fn here(world: &World) {
         assert_eq!(left, "CHANNEL=nightly\nVERSION=1.2.4\n", "{channel}: what a step left stays what it left");
     }
 
+    by_hand(world).await;
     services(world).await;
     let ran = run(world, "include", &[]).await;
     assert_eq!(
@@ -119,6 +120,22 @@ async fn retry(world: &World) {
     assert!(ran.out.contains("try 1: the script ended with code 75; try 2 follows"), "{}", ran.out);
     // Each try was followed, the second from its own beginning.
     assert_eq!(ran.out.matches("fetch  ┃ $ echo \"try $PIPELINEX_TRY\" > fetched.txt").count(), 2, "{}", ran.out);
+}
+
+/// Steps that are started by hand, or later: left out here, or started with the run; on a server this is the worker's own story.
+async fn by_hand(world: &World) {
+    let ran = run(world, "manual", &[]).await;
+    assert_eq!(ran.code, 0, "{ran:?}");
+    let left_out = "build=SUCCESS production=SKIPPED(manual_not_run) preview=SKIPPED(manual_not_run) tell=SKIPPED(dependency_failed)";
+    assert_eq!(ends(&latest(world).1), left_out);
+    assert!(ran.err.contains("production is started by hand, and was left out; with it: pipelinex run"), "{}", ran.err);
+    let ran = run(world, "manual", &["--play", "production"]).await;
+    assert_eq!(ran.code, 0, "{ran:?}");
+    assert!(ends(&latest(world).1).ends_with("production=SUCCESS preview=SKIPPED(manual_not_run) tell=SUCCESS"));
+    let unknown = run(world, "manual", &["--play", "build"]).await;
+    assert!(unknown.code == 2 && unknown.err.contains("these are: production, preview"), "{unknown:?}");
+    let ran = run(world, "delayed", &[]).await;
+    assert_eq!((ran.code, ends(&latest(world).1).as_str()), (0, "start=SUCCESS look=SUCCESS"), "{ran:?}");
 }
 
 /// A database and a web server beside a step; and one that cannot start, which is told with its last words.

@@ -8,7 +8,7 @@ use super::{
     context::{self, Context, PROJECT_DIR},
     diagnostic::Code,
     matrix::{self, Instance},
-    model::Artifacts,
+    model::{Artifacts, When},
     parse::RawFile,
     problems::{At, Problems, quoted},
     resolve::stage_of,
@@ -126,6 +126,10 @@ fn one(
     let mut step = RawStep {
         name,
         when: Some(when),
+        start_in_seconds: rule
+            .and_then(|rule| rule.start_in_seconds)
+            .or(step.start_in_seconds)
+            .filter(|_| when == When::Delayed),
         allow_failure: Some(allow_failure),
         rules: None,
         parallel: None,

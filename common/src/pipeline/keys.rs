@@ -58,6 +58,8 @@ pub(crate) const STEP: Keys = Keys {
         "only",
         "except",
         "retry",
+        "manual_confirmation",
+        "start_in",
     ],
     planned: &[
         "coverage",
@@ -65,14 +67,12 @@ pub(crate) const STEP: Keys = Keys {
         "hooks",
         "id_tokens",
         "identity",
-        "manual_confirmation",
         "pages",
         "publish",
         "release",
         "resource_group",
         "run",
         "secrets",
-        "start_in",
         "trigger",
     ],
 };
@@ -200,8 +200,8 @@ pub(crate) const WORKFLOW: Keys = Keys { of: "`workflow`", known: &["rules", "na
 /// A rule of a step.
 pub(crate) const RULE: Keys = Keys {
     of: "a rule",
-    known: &["if", "exists", "changes", "when", "allow_failure", "variables", "needs"],
-    planned: &["start_in", "interruptible"],
+    known: &["if", "exists", "changes", "when", "allow_failure", "variables", "needs", "start_in"],
+    planned: &["interruptible"],
 };
 
 /// `only` and `except` in their long form.
@@ -260,7 +260,6 @@ pub(crate) fn instead_of(key: &str) -> Option<&'static str> {
         "coverage" => "print the figure in the script; it is not read from the log",
         "secrets" | "id_tokens" => "there is no vault to ask: set a variable with `-e NAME=VALUE`",
         "resource_group" => "jobs of one project may run at the same time: leave it out",
-        "start_in" => "leave it out: a step runs as soon as it may",
         "untracked" => "name what is kept with `paths`",
         _ => return None,
     })

@@ -49,6 +49,12 @@ pub struct Step {
     pub dependencies: Option<Vec<String>>,
     /// Under which condition it runs.
     pub when: When,
+    /// What whoever starts it by hand is asked.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub manual_confirmation: Option<String>,
+    /// How long it waits once it could run, in seconds, with `when: delayed`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub start_in_seconds: Option<u64>,
     /// Which failures do not fail the job.
     pub allow_failure: AllowFailure,
     /// Wall-clock limit in seconds; `None`: the operator's.
@@ -118,8 +124,10 @@ pub enum When {
     OnFailure,
     /// In any case.
     Always,
-    /// Only by hand, which no job can do yet: it is skipped.
+    /// Everything needed succeeded, and somebody starts it by hand.
     Manual,
+    /// Everything needed succeeded, and its time has come.
+    Delayed,
 }
 
 /// Which failures of a step count.

@@ -8,6 +8,7 @@ use super::{
     model::{AllowFailure, Network, Pipeline, Service, Step, StepKind, When},
     retry,
     service::{self, SERVICES_MAX},
+    step::START_IN_MAX,
 };
 use crate::{disk::Versioned, slug::Slug, stage::Switch};
 
@@ -82,6 +83,11 @@ pub fn check(pipeline: &Pipeline) -> Result<(), String> {
         if step.retry.as_ref().is_some_and(|retry| retry.max > retry::MAX) {
             return Err(format!("step {name} is tried more often than any reader would have let through"));
         }
+        if step.start_in_seconds.is_some_and(|seconds| seconds > START_IN_MAX)
+            || (step.when == When::Delayed) != step.start_in_seconds.is_some()
+        {
+            return Err(format!("step {name} waits for no time that any reader would have let through"));
+        }
         if trusted {
             return Err(format!("step {name} wants what only built-in steps have"));
         }
@@ -134,7 +140,7 @@ pub fn lay_in(mut own: Pipeline, built_in: &Pipeline, require: &BTreeSet<Switch>
         // Those that are not laid in are as if they had not been selected.
         let needs = step.needs.take().unwrap_or_default();
         step.needs = Some(needs.into_iter().filter(|need| laid.contains(need.step.as_str())).collect());
-        step.when = When::OnSuccess;
+        (step.when, step.start_in_seconds) = (When::OnSuccess, None);
         step.allow_failure = AllowFailure::No;
         // A switch says that the step is the operator's: only these have one.
         step.switch = Some(step.selector());
@@ -175,7 +181,7 @@ pub fn only(mut pipeline: Pipeline, names: &[String], with_needs: bool) -> Resul
         step.needs.iter_mut().for_each(|needs| needs.retain(|need| keep(&need.step)));
         step.dependencies.iter_mut().for_each(|names| names.retain(keep));
         // Whoever asks for a step by name wants it to run.
-        step.when = When::OnSuccess;
+        (step.when, step.start_in_seconds) = (When::OnSuccess, None);
     }
     let used: BTreeSet<&String> = pipeline.steps.iter().map(|step| &step.stage).collect();
     pipeline.stages = pipeline.stages.iter().filter(|stage| used.contains(stage)).cloned().collect();

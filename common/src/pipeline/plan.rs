@@ -39,6 +39,15 @@ pub enum StepOutcome {
     Canceled,
 }
 
+/// Which of the steps that wait for a person or for a time may go on.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Freed {
+    /// They were started by hand, or their time has come.
+    pub start: BTreeSet<Slug>,
+    /// Nobody started them in the time for that.
+    pub late: BTreeSet<Slug>,
+}
+
 /// What to do now.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Next {
@@ -46,6 +55,9 @@ pub struct Next {
     pub start: Vec<Slug>,
     /// Steps that will not run, with the reason; to be recorded as ended. Those that follow from these are in it too.
     pub skip: Vec<(Slug, SkipReason)>,
+    /// Steps that could run, and wait to be started by hand or for their time. While there is one that others wait for, a job whose
+    /// steps have all ended is not done.
+    pub hold: Vec<Slug>,
     /// Once `skip` is recorded, nothing is left to start and nothing is running.
     pub done: bool,
 }
@@ -79,12 +91,24 @@ pub fn next(
     selected: &BTreeSet<Slug>,
     ended: &BTreeMap<Slug, Ended>,
     running: &BTreeSet<Slug>,
+    freed: &Freed,
 ) -> Next {
     let mut board = Board::new(pipeline, selected, ended, running);
     let mut next = Next::default();
-    // A skip may decide others, which may stand before it in the file.
-    while board.pass(&mut next) {}
+    // A skip may decide others, which may stand before it in the file; so may a step that waits and keeps nobody.
+    while board.pass(&mut next, freed) {}
     board.hold_shared_trees(&mut next);
+    let idle = next.start.is_empty() && board.running == 0;
+    if idle && board.holds().any(|index| board.keeps_others(index)) {
+        next.hold = board.holds().map(|index| pipeline.steps[index].slug.clone()).collect();
+        return next;
+    }
+    if idle && board.skip_the_held(&mut next) {
+        // The job would end: nobody starts these any more, and what needs them is decided.
+        while board.pass(&mut next, freed) {}
+        board.hold_shared_trees(&mut next);
+    }
+    next.hold = board.holds().map(|index| pipeline.steps[index].slug.clone()).collect();
     let waiting: Vec<usize> = board.open().collect();
     if next.start.is_empty() && board.running == 0 && !waiting.is_empty() {
         // Only steps in a circle wait for ever. No file that was checked has one; a job must end all the same.
@@ -94,7 +118,7 @@ pub fn next(
             board.states[index] = State::Ended(SKIPPED);
         }
     }
-    next.done = next.start.is_empty() && board.running == 0;
+    next.done = next.start.is_empty() && board.running == 0 && next.hold.is_empty();
     next
 }
 

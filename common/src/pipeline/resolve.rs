@@ -230,6 +230,8 @@ fn model(step: &RawStep, slug: Slug) -> Option<Step> {
         needs: step.needs.as_ref().map(|needs| needs.iter().map(need).collect()),
         dependencies: step.dependencies.as_ref().map(|names| names.iter().map(|name| name.value.clone()).collect()),
         when: step.when.unwrap_or_default(),
+        manual_confirmation: step.manual_confirmation.clone(),
+        start_in_seconds: step.start_in_seconds,
         allow_failure: step.allow_failure.clone().unwrap_or_default(),
         timeout_seconds: step.timeout_seconds,
         retry: step.retry.clone(),

@@ -34,6 +34,7 @@ pub(crate) struct RawRule {
     pub condition: Option<Expr>,
     pub exists: Option<Vec<At<String>>>,
     pub when: Option<RuleWhen>,
+    pub start_in_seconds: Option<u64>,
     pub allow_failure: Option<AllowFailure>,
     pub variables: Variables,
     pub needs: Option<Vec<RawNeed>>,
@@ -81,10 +82,18 @@ fn read_rule(node: &Node, keys: &fields::Keys, problems: &mut Problems<'_>) -> O
         condition: node.get("if").and_then(|node| read_condition(node, problems)),
         exists: node.get("exists").and_then(|node| patterns(node, "`exists`", problems)),
         when,
+        start_in_seconds: step::read_start_in(node, of_rule(when), problems),
         allow_failure: node.get("allow_failure").and_then(|node| step::read_allow_failure(node, problems)),
         variables: node.get("variables").map(|node| vars::read(node, problems)).unwrap_or_default(),
         needs: node.get("needs").and_then(|node| step::read_needs(node, problems)),
     })
+}
+
+fn of_rule(when: Option<RuleWhen>) -> Option<When> {
+    match when {
+        Some(RuleWhen::Run(when)) => Some(when),
+        Some(RuleWhen::Never) | None => None,
+    }
 }
 
 fn read_when(node: &Node, keys: &fields::Keys, problems: &mut Problems<'_>) -> Option<RuleWhen> {

@@ -19,6 +19,9 @@ use super::{
     yaml::{Node, Value},
 };
 
+/// The longest that a step can be delayed, in seconds: GitLab's limit.
+pub(crate) const START_IN_MAX: u64 = 7 * 24 * 60 * 60;
+
 /// A step as it is written, templates and defaults laid below it.
 #[derive(Clone)]
 pub(crate) struct RawStep {
@@ -46,6 +49,9 @@ pub(crate) struct RawStep {
     pub parallel: Option<Parallel>,
     /// `None`: it does not say.
     pub when: Option<When>,
+    /// What is asked before it is started by hand.
+    pub manual_confirmation: Option<String>,
+    pub start_in_seconds: Option<u64>,
     pub allow_failure: Option<AllowFailure>,
     pub timeout_seconds: Option<u64>,
     pub retry: Option<Retry>,
@@ -126,6 +132,8 @@ pub(crate) fn read(name: At<String>, node: &Node, ours: Ours, problems: &mut Pro
         refs: only::read(node, problems),
         parallel: node.get("parallel").and_then(|node| matrix::read(node, problems)),
         when,
+        manual_confirmation: read_confirmation(node, problems),
+        start_in_seconds: read_start_in(node, when, problems),
         allow_failure: node.get("allow_failure").and_then(|n| read_allow_failure(n, problems)),
         timeout_seconds: node.get("timeout").and_then(|node| read_timeout(node, problems)),
         retry: node.get("retry").and_then(|node| retry::read(node, problems)),
@@ -233,13 +241,11 @@ fn check_image(image: &Node, problems: &mut Problems<'_>) {
 
 pub(crate) fn read_when(node: &Node, problems: &mut Problems<'_>) -> Option<When> {
     if let Value::Scalar { text, .. } = &node.value
-        && matches!(text.as_str(), "delayed" | "never")
+        && text == "never"
     {
-        let help = match text.as_str() {
-            "never" => "it is for `rules`; a step that never runs can be left out, or named with a leading dot",
-            _ => "write `when: manual`, or leave it out to have the step run at once",
-        };
-        problems.error(Code::NotSupported, node.at, format!("`when: {text}` is not supported here")).help(help);
+        problems
+            .error(Code::NotSupported, node.at, "`when: never` is not supported here")
+            .help("it is for `rules`; a step that never runs can be left out, or named with a leading dot");
         return None;
     }
     let choices = [
@@ -247,8 +253,39 @@ pub(crate) fn read_when(node: &Node, problems: &mut Problems<'_>) -> Option<When
         ("on_failure", When::OnFailure),
         ("always", When::Always),
         ("manual", When::Manual),
+        ("delayed", When::Delayed),
     ];
     one_of(node, "`when`", &choices, problems)
+}
+
+fn read_confirmation(step: &Node, problems: &mut Problems<'_>) -> Option<String> {
+    text(step.get("manual_confirmation")?, "`manual_confirmation`", problems).map(|text| text.value)
+}
+
+/// The time that a step or rule with `when: delayed` names; GitLab wants it there and nowhere else.
+pub(crate) fn read_start_in(node: &Node, when: Option<When>, problems: &mut Problems<'_>) -> Option<u64> {
+    let delayed = when == Some(When::Delayed);
+    let Some(written) = node.get("start_in") else {
+        if delayed {
+            let at = node.get("when").map_or(node.at, |when| when.at);
+            problems
+                .error(Code::MissingKey, at, "`when: delayed` has no `start_in` beside it")
+                .help("write for how long it waits, such as `start_in: 30 minutes`");
+        }
+        return None;
+    };
+    if !delayed {
+        problems
+            .error(Code::InvalidValue, written.at, "`start_in` stands beside `when: delayed` alone")
+            .help("write `when: delayed`, or leave `start_in` out");
+        return None;
+    }
+    let seconds = read_timeout_as(written, "`start_in`", problems)?;
+    if !(1..=START_IN_MAX).contains(&seconds) {
+        problems.error(Code::InvalidValue, written.at, "`start_in` is at least one second, and at most a week");
+        return None;
+    }
+    Some(seconds)
 }
 
 pub(crate) fn read_allow_failure(node: &Node, problems: &mut Problems<'_>) -> Option<AllowFailure> {

@@ -11,7 +11,7 @@ use crate::disk::DiskError;
 pub const DEFINITION_MAX: u64 = 1024 * 1024;
 
 /// Names that the worker makes: found before the worker made them, they are a forgery.
-const WORKERS_OWN: [&str; 14] = [
+const WORKERS_OWN: [&str; 15] = [
     "final.json",
     "claims",
     "ends",
@@ -19,6 +19,7 @@ const WORKERS_OWN: [&str; 14] = [
     "handling",
     "starts",
     "tries",
+    "waits",
     "logs",
     "reports",
     "artifacts",

@@ -25,6 +25,7 @@ mod takeover;
 mod tokens;
 mod triage;
 mod tries;
+mod waits;
 mod wish;
 
 use std::{path::Path, sync::Arc};
@@ -51,6 +52,7 @@ pub use staging::Staging;
 pub use tokens::{NewToken, TokenRecord, Tokens, read_token};
 pub use triage::{Deciding, Decision, REASON_MAX, Triage, Undecided, Verdict};
 pub use tries::shown as shown_tries;
+pub use waits::WaitRecord;
 pub use wish::{CancelWish, Wished};
 
 use crate::{

@@ -71,6 +71,10 @@ impl Worker {
         if !self.stop.takes_work() || (self.desk.has_ended(id) && !self.is_open(id)) {
             return Err(slot);
         }
+        // Nothing of it is to be done before somebody wishes for it or a time has come.
+        if self.store.job(id).is_ok_and(|job| job.is_parked()) {
+            return Err(slot);
+        }
         let bell = match lock(&self.desk.mine).entry(id) {
             Entry::Occupied(_) => return Err(slot),
             Entry::Vacant(free) => free.insert(Arc::default()).clone(),
@@ -143,7 +147,7 @@ impl Worker {
         }));
         match ran {
             Ok(Ok(Left::Finished)) => _ = lock(&self.desk.ended).insert(id),
-            Ok(Ok(Left::Open)) => {}
+            Ok(Ok(Left::Open | Left::Waiting)) => {}
             Ok(Ok(Left::Apart)) => lock(&self.desk.put_off).for_a_while(id),
             Ok(Err(error)) => self.put_off(id, &error),
             Err(_) => {

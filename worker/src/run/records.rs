@@ -17,7 +17,7 @@ impl Running<'_> {
         let (reason, message) = match reason {
             SkipReason::NotSelected => (Reason::NotSelected, "not selected".to_owned()),
             SkipReason::DependencyFailed { step } => (Reason::DependencyFailed, format!("{step} did not succeed")),
-            SkipReason::ManualNotRun => (Reason::ManualNotRun, "it is started by hand".to_owned()),
+            SkipReason::ManualNotRun => (Reason::ManualNotRun, "it is started by hand, and nobody did".to_owned()),
         };
         let record = StepRecord::bare(&step.name, StepState::Skipped, Some(reason), message);
         self.record(slug, record)

@@ -86,7 +86,7 @@ pub(super) fn deadline(
     metadata: &Metadata,
     definition: &Definition,
 ) -> Result<Instant, RunError> {
-    let limit = worker.config.job_timeout;
+    let (limit, waited) = (worker.config.job_timeout, job.resume()?);
     let first = job.first_attempt()?;
     let Some((began, under)) = first.and_then(|first| Some((first.clock?, first.engine))) else {
         return Ok(Instant::now() + limit);
@@ -101,7 +101,8 @@ pub(super) fn deadline(
             began.until_of_job(&Stamp::now(), &known)
         }
     };
-    Ok(Instant::now() + limit.saturating_sub(elapsed))
+    // What nobody held because all of it waited is none of the job's time.
+    Ok(Instant::now() + limit.saturating_sub(elapsed.saturating_sub(waited)))
 }
 
 impl Running<'_> {

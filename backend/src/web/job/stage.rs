@@ -3,7 +3,7 @@
 use jiff::Timestamp;
 use pipelinex_common::{
     coverage,
-    execution::{StageRecord, StepRecord, TryRecord},
+    execution::{StageRecord, StepRecord, TryRecord, Waiting},
     slug::Slug,
     state::{Reason, StepState},
     store::Job,
@@ -33,6 +33,8 @@ pub struct StageView {
     pub warnings: Vec<String>,
     /// Tries before the last one: what each came to, and the query that names its log.
     pub tries: Vec<(String, String)>,
+    /// Steps that wait to be started by hand or for their time: slug, name and what they wait for.
+    pub plays: Vec<(String, String, String)>,
     pub has_log: bool,
     pub running: bool,
     pub open: bool,
@@ -94,6 +96,7 @@ impl StageView {
             artifacts: artifacts.collect(),
             warnings: stage.steps.values().flat_map(|step| step.warnings.clone()).collect(),
             tries: tries(stage),
+            plays: stage.steps.iter().filter_map(plays).collect(),
             has_log,
             running: stage.status == StepState::Running,
             open,
@@ -102,6 +105,11 @@ impl StageView {
             slug,
         }
     }
+}
+
+fn plays((slug, step): (&Slug, &StepRecord)) -> Option<(String, String, String)> {
+    let waits = matches!(step.waiting, Some(Waiting::Manual | Waiting::Delayed));
+    waits.then(|| (slug.to_string(), step.name.clone(), step.message.clone()))
 }
 
 fn tries(stage: &StageRecord) -> Vec<(String, String)> {

@@ -184,6 +184,10 @@ impl<'a> Show<'a> {
         for (slug, record) in steps().filter(|(_, record)| failed(record)) {
             self.failure(slug, record)?;
         }
+        for (_, record) in steps().filter(|(_, record)| record.reason == Some(Reason::ManualNotRun)) {
+            let again = format!("{} --play {}", self.again(None), quoted(&record.name));
+            self.out.say(format!("{} is started by hand, and was left out; with it: {again}", record.name));
+        }
         execution.warnings.iter().for_each(|text| self.out.say(show::warning(text)));
         self.out.data(Line::new())?;
         self.out.data(verdict(&execution))?;
@@ -200,7 +204,7 @@ impl<'a> Show<'a> {
             self.out.data(Line::new().add(Style::Dim, "  ┃ ").text(line))?;
         }
         record.warnings.iter().for_each(|text| self.out.say(show::warning(text)));
-        self.out.say(format!("run only this again: {}", self.again(record)));
+        self.out.say(format!("run only this again: {}", self.again(Some(record))));
         Ok(())
     }
 
@@ -218,8 +222,8 @@ impl<'a> Show<'a> {
         lines[lines.len().saturating_sub(LAST_LINES)..].iter().map(|line| (*line).to_owned()).collect()
     }
 
-    /// The command that runs a step alone; of a built-in pipeline its stage, for its steps share their tree.
-    fn again(&self, record: &StepRecord) -> String {
+    /// The command that runs all of it again, or a step alone; of a built-in pipeline its stage, for its steps share their tree.
+    fn again(&self, alone: Option<&StepRecord>) -> String {
         let local = &self.args.local;
         let mut words = vec!["pipelinex run".to_owned()];
         if local.path.as_os_str() != "." {
@@ -228,7 +232,8 @@ impl<'a> Show<'a> {
         words.extend(local.file.as_ref().map(|file| format!("--file {}", quoted(file))));
         words.extend(local.env.iter().map(|(name, value)| format!("-e {}", quoted(&format!("{name}={value}")))));
         let own = self.job.paths().plan().exists();
-        words.push(format!("{} {}", if own { "--step" } else { "--stage" }, quoted(&record.name)));
+        words
+            .extend(alone.map(|record| format!("{} {}", if own { "--step" } else { "--stage" }, quoted(&record.name))));
         words.join(" ")
     }
 }

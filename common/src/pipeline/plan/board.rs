@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
-use super::{Ended, Next, SKIPPED, SkipReason, StepOutcome, counts_as_failure};
+use super::{Ended, Freed, Next, SKIPPED, SkipReason, StepOutcome, counts_as_failure};
 use crate::{
     pipeline::model::{AllowFailure, Pipeline, Step, When},
     slug::Slug,
@@ -12,6 +12,8 @@ use crate::{
 pub(super) enum State {
     /// Not decided yet.
     Open,
+    /// It could run, and waits to be started by hand or for its time.
+    Held,
     /// To be started by this call.
     Starting,
     Running,
@@ -45,6 +47,7 @@ impl Summary {
 enum Verdict {
     Wait,
     Start,
+    Hold,
     Skip(SkipReason),
 }
 
@@ -93,30 +96,66 @@ impl<'p> Board<'p> {
         (0..self.states.len()).filter(|index| self.states[*index] == State::Open)
     }
 
-    /// Decides each open step once; true if something was skipped, which may decide others.
-    pub fn pass(&mut self, next: &mut Next) -> bool {
+    /// Steps that wait to be started by hand or for their time.
+    pub fn holds(&self) -> impl Iterator<Item = usize> + '_ {
+        (0..self.states.len()).filter(|index| self.states[*index] == State::Held)
+    }
+
+    /// Whether later steps wait until a step that is held has ended. One by hand that may fail keeps nobody but those that need it by
+    /// name.
+    pub fn keeps_others(&self, index: usize) -> bool {
+        let step = &self.pipeline.steps[index];
+        step.when != When::Manual || step.allow_failure != AllowFailure::Yes
+    }
+
+    /// Skips every step that is held; true if there was one.
+    pub fn skip_the_held(&mut self, next: &mut Next) -> bool {
+        let held: Vec<usize> = self.holds().collect();
+        for index in &held {
+            self.states[*index] = State::Ended(SKIPPED);
+            next.skip.push((self.pipeline.steps[*index].slug.clone(), SkipReason::ManualNotRun));
+        }
+        !held.is_empty()
+    }
+
+    /// Decides each open step once; true if something was skipped or is held, which may decide others.
+    pub fn pass(&mut self, next: &mut Next, freed: &Freed) -> bool {
         let stages = self.stage_summaries();
-        let skipped_before = next.skip.len();
+        let mut decides = false;
         for index in self.open().collect::<Vec<_>>() {
-            match self.judge(index, &stages) {
+            match self.judge(index, &stages, freed) {
                 Verdict::Wait => {}
                 Verdict::Start => self.states[index] = State::Starting,
+                Verdict::Hold => {
+                    self.states[index] = State::Held;
+                    decides = true;
+                }
                 Verdict::Skip(reason) => {
                     self.states[index] = State::Ended(SKIPPED);
                     next.skip.push((self.pipeline.steps[index].slug.clone(), reason));
+                    decides = true;
                 }
             }
         }
-        next.skip.len() > skipped_before
+        decides
     }
 
-    fn judge(&self, index: usize, stages: &[Summary]) -> Verdict {
+    fn judge(&self, index: usize, stages: &[Summary], freed: &Freed) -> Verdict {
+        let step = &self.pipeline.steps[index];
+        match self.judge_at_once(index, stages) {
+            Verdict::Start if !matches!(step.when, When::Manual | When::Delayed) => Verdict::Start,
+            Verdict::Start if freed.start.contains(&step.slug) => Verdict::Start,
+            Verdict::Start if freed.late.contains(&step.slug) => Verdict::Skip(SkipReason::ManualNotRun),
+            Verdict::Start => Verdict::Hold,
+            other => other,
+        }
+    }
+
+    /// As if nothing had to be started by hand or waited for its time.
+    fn judge_at_once(&self, index: usize, stages: &[Summary]) -> Verdict {
         let step = &self.pipeline.steps[index];
         if !self.selected[index] {
             return Verdict::Skip(SkipReason::NotSelected);
-        }
-        if step.when == When::Manual {
-            return Verdict::Skip(SkipReason::ManualNotRun);
         }
         let summary = match self.summary(index, stages) {
             Ok(summary) => summary,
@@ -126,9 +165,9 @@ impl<'p> Board<'p> {
         // GitLab's order of questions; a step that runs in any case waits all the same until what it needs has ended.
         let canceled = if summary.failed.is_none() { summary.canceled } else { None };
         let blocked = match step.when {
-            When::OnSuccess => summary.failed.or(summary.blocked),
+            When::OnSuccess | When::Manual | When::Delayed => summary.failed.or(summary.blocked),
             When::OnFailure => summary.skipped,
-            When::Always | When::Manual => None,
+            When::Always => None,
         };
         match (step.when, blocked) {
             (_, Some(other)) => Verdict::Skip(self.because_of(other)),
@@ -156,7 +195,7 @@ impl<'p> Board<'p> {
         for need in needs {
             match self.by_name.get(need.step.as_str()).filter(|needed| self.selected[**needed]) {
                 Some(needed) => summary.add(self.of_need(*needed)),
-                None if need.optional || step.when != When::OnSuccess => {}
+                None if need.optional || matches!(step.when, When::OnFailure | When::Always) => {}
                 None => return Err(&need.step),
             }
         }
@@ -167,6 +206,7 @@ impl<'p> Board<'p> {
     fn of_need(&self, index: usize) -> Summary {
         let skipped = matches!(self.states[index], State::Ended(Ended { outcome: StepOutcome::Skipped, .. }));
         let mut summary = self.of_earlier(index);
+        summary.waiting |= self.states[index] == State::Held;
         summary.blocked = summary.blocked.or(skipped.then_some(index));
         summary.skipped = skipped.then_some(index);
         summary
@@ -176,13 +216,16 @@ impl<'p> Board<'p> {
     /// of a pipeline must not end it. One by hand that is not allowed to fail does.
     fn of_earlier(&self, index: usize) -> Summary {
         let step = &self.pipeline.steps[index];
+        if self.states[index] == State::Held && !self.keeps_others(index) {
+            return Summary::default();
+        }
         let State::Ended(end) = self.states[index] else {
             return Summary { waiting: true, ..Summary::default() };
         };
         let (failed, blocked) = match end.outcome {
             StepOutcome::Success => (false, false),
             StepOutcome::Failed | StepOutcome::Refused => (counts_as_failure(step, end), false),
-            StepOutcome::Skipped => (false, step.when == When::Manual && step.allow_failure == AllowFailure::No),
+            StepOutcome::Skipped => (false, step.when == When::Manual && step.allow_failure != AllowFailure::Yes),
             StepOutcome::Canceled => (false, true),
         };
         let canceled = end.outcome == StepOutcome::Canceled;

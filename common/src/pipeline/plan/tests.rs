@@ -23,21 +23,37 @@ fn end(word: &str) -> Ended {
     Ended { outcome, exit_code }
 }
 
-/// What is next, as one line: `a` starts, `-a` is skipped, `-a(b)` because of b, `.` all done.
+/// The same with steps that were started by hand, or were not in time (`late `).
+fn told_with(text: &str, ended: &[(&str, &str)], freed: &[&str]) -> String {
+    let pipeline = pipeline(&format!("{ALL}{text}"));
+    let selected = pipeline.steps.iter().map(|step| step.slug.clone()).collect();
+    let ended = ended.iter().map(|(name, word)| (Slug::of(name), end(word))).collect();
+    let (late, start): (Vec<&str>, Vec<&str>) = freed.iter().partition(|name| name.starts_with("late "));
+    let late = late.iter().map(|name| Slug::of(&name[5..])).collect();
+    let freed = Freed { start: start.iter().map(|name| Slug::of(name)).collect(), late };
+    line(&next(&pipeline, &selected, &ended, &BTreeSet::new(), &freed))
+}
+
+/// What is next, as one line: `?a` waits, `a` starts, `-a` is skipped, `-a(b)` because of b, `.` all done.
 fn told(text: &str, unselected: &[&str], ended: &[(&str, &str)], running: &[&str]) -> String {
     let pipeline = pipeline(text);
     let slug = |name: &str| Slug::of(name);
     let off: BTreeSet<Slug> = unselected.iter().map(|name| slug(name)).collect();
     let selected = pipeline.steps.iter().map(|step| step.slug.clone()).filter(|slug| !off.contains(slug)).collect();
     let ended = ended.iter().map(|(name, word)| (slug(name), end(word))).collect();
-    let next = next(&pipeline, &selected, &ended, &running.iter().map(|name| slug(name)).collect());
+    let running = running.iter().map(|name| slug(name)).collect();
+    line(&next(&pipeline, &selected, &ended, &running, &Freed::default()))
+}
+
+fn line(next: &Next) -> String {
     let skip = next.skip.iter().map(|(slug, reason)| match reason {
         SkipReason::DependencyFailed { step } => format!("-{slug}({step})"),
         SkipReason::NotSelected => format!("-{slug}"),
         SkipReason::ManualNotRun => format!("-{slug}(manual)"),
     });
     let done = next.done.then(|| ".".to_owned());
-    next.start.iter().map(Slug::to_string).chain(skip).chain(done).collect::<Vec<_>>().join(" ")
+    let hold = next.hold.iter().map(|slug| format!("?{slug}"));
+    next.start.iter().map(Slug::to_string).chain(hold).chain(skip).chain(done).collect::<Vec<_>>().join(" ")
 }
 
 /// What has ended, and how.
@@ -128,12 +144,12 @@ fn conditions() {
         ),
         ("a: {stage: one, script: x}\nb: {stage: two, script: x, when: always, needs: [a]}\n", &["a"], &[], "b -a"),
         // By hand.
-        ("a: {stage: one, script: x, when: manual}\nb: {stage: two, script: x}\n", &[], &[], "b -a(manual)"),
+        ("a: {stage: one, script: x, when: manual}\nb: {stage: two, script: x}\n", &[], &[], "b ?a"),
         (
             "a: {stage: one, script: x, when: manual, allow_failure: false}\nb: {stage: two, script: x}\n",
             &[],
             &[],
-            "-a(manual) -b(a) .",
+            "?a",
         ),
         (
             "a: {stage: one, script: x, when: manual}\nb: {stage: two, script: x, needs: [a]}\n",
@@ -153,6 +169,42 @@ fn conditions() {
     ];
     for (text, unselected, ended, expected) in cases {
         assert_eq!(told(&format!("{ALL}{text}"), unselected, ended, &[]), *expected, "{text} {ended:?}");
+    }
+}
+
+#[test]
+fn steps_by_hand_and_delayed_ones() {
+    const MANUAL: &str = "a: {stage: one, script: x}\nb: {stage: two, script: x, when: manual, allow_failure: false}\n\
+                          c: {stage: three, script: x}\nd: {stage: three, script: x, when: on_failure}\n";
+    const OPTIONAL: &str = "a: {stage: one, script: x}\nb: {stage: two, script: x, when: manual}\n\
+                            c: {stage: three, script: x}\nd: {stage: three, script: x, needs: [b]}\n";
+    const DELAYED: &str = "a: {stage: one, script: x}\nb: {stage: two, script: x, when: delayed, start_in: 1 hour}\n\
+                           c: {stage: three, script: x}\n";
+    let cases: &[(&str, Ends<'_>, &[&str], &str)] = &[
+        // One that others wait for: it is not ready, waits, is started, is too late.
+        (MANUAL, &[], &[], "a"),
+        (MANUAL, &[("a", "ok")], &[], "?b"),
+        (MANUAL, &[("a", "ok")], &["b"], "b"),
+        (MANUAL, &[("a", "ok")], &["late b"], "-b(manual) -c(b) -d ."),
+        (MANUAL, &[("a", "1")], &[], "d -b(a) -c(a)"),
+        (MANUAL, &[("a", "ok"), ("b", "ok")], &[], "c -d"),
+        // One that keeps nobody but who needs it, and is left out when nothing else is left.
+        (OPTIONAL, &[("a", "ok")], &[], "c ?b"),
+        (OPTIONAL, &[("a", "ok")], &["b"], "b"),
+        (OPTIONAL, &[("a", "ok"), ("c", "ok")], &[], "-b(manual) -d(b) ."),
+        (OPTIONAL, &[("a", "ok"), ("b", "ok"), ("c", "ok")], &[], "d"),
+        (DELAYED, &[("a", "ok")], &[], "?b"),
+        (DELAYED, &[("a", "ok")], &["b"], "b"),
+        // What waits beside one that others wait for stays, also when nothing runs.
+        (
+            "a: {stage: one, script: x, when: manual}\nb: {stage: one, script: x, when: delayed, start_in: 1 day}\n",
+            &[],
+            &[],
+            "?a ?b",
+        ),
+    ];
+    for (text, ended, freed, expected) in cases {
+        assert_eq!(told_with(text, ended, freed), *expected, "{text} {ended:?} {freed:?}");
     }
 }
 
@@ -179,7 +231,7 @@ fn planning_five_hundred_steps_is_cheap() {
     let selected = pipeline.steps.iter().map(|step| step.slug.clone()).collect();
     let begin = std::time::Instant::now();
     for _ in 0..100 {
-        assert_eq!(next(&pipeline, &selected, &BTreeMap::new(), &BTreeSet::new()).start.len(), 167);
+        assert_eq!(next(&pipeline, &selected, &BTreeMap::new(), &BTreeSet::new(), &Freed::default()).start.len(), 167);
     }
     assert!(begin.elapsed().as_secs() < 30, "{:?} for 100 rounds", begin.elapsed());
 }
@@ -191,7 +243,7 @@ fn any_step(count: usize) -> impl Strategy<Value = Step> {
         optional,
         artifacts: true,
     });
-    let when = prop_oneof![4 => Just(When::OnSuccess), 1 => Just(When::OnFailure), 1 => Just(When::Always), 1 => Just(When::Manual)];
+    let when = prop_oneof![4 => Just(When::OnSuccess), 1 => Just(When::OnFailure), 1 => Just(When::Always), 1 => Just(When::Manual), 1 => Just(When::Delayed)];
     let allow = prop_oneof![3 => Just(AllowFailure::No), 1 => Just(AllowFailure::Yes), 1 => Just(AllowFailure::ExitCodes(vec![1]))];
     let needs = prop::option::of(prop::collection::vec(need, 0..3));
     (needs, when, allow, 0..4_usize, prop::option::of(0..count)).prop_map(
@@ -209,6 +261,8 @@ fn any_step(count: usize) -> impl Strategy<Value = Step> {
             dependencies: None,
             when,
             allow_failure,
+            manual_confirmation: None,
+            start_in_seconds: None,
             timeout_seconds: None,
             retry: None,
             artifacts: Artifacts::default(),
@@ -244,12 +298,15 @@ struct Play<'p> {
     ended: BTreeMap<Slug, Ended>,
     running: BTreeSet<Slug>,
     started: BTreeSet<Slug>,
+    freed: Freed,
+    held: Vec<Slug>,
 }
 
 impl Play<'_> {
     fn round(&mut self) -> bool {
-        let next = next(self.pipeline, &self.selected, &self.ended, &self.running);
-        assert_eq!(next, super::next(self.pipeline, &self.selected, &self.ended, &self.running));
+        let next = next(self.pipeline, &self.selected, &self.ended, &self.running, &self.freed);
+        assert_eq!(next, super::next(self.pipeline, &self.selected, &self.ended, &self.running, &self.freed));
+        self.held.clone_from(&next.hold);
         for slug in &next.start {
             assert!(self.started.insert(slug.clone()), "{slug} started twice");
             assert!(self.selected.contains(slug) && !self.ended.contains_key(slug));
@@ -280,6 +337,13 @@ impl Play<'_> {
         assert!(!steps.iter().any(|other| shares(&other)), "{slug} shares its tree with a running step");
     }
 
+    /// A person starts one of those that wait, or comes too late for it.
+    fn free_one(&mut self, dice: usize) {
+        let slug = self.held[dice % self.held.len()].clone();
+        let free = if dice % 3 == 0 { &mut self.freed.late } else { &mut self.freed.start };
+        free.insert(slug);
+    }
+
     fn end_one(&mut self, dice: usize) {
         let slug = self.running.iter().nth(dice % self.running.len()).unwrap().clone();
         self.running.remove(&slug);
@@ -292,13 +356,19 @@ proptest! {
     #![proptest_config(ProptestConfig { cases: 2000, failure_persistence: None, ..ProptestConfig::default() })]
 
     #[test]
-    fn every_job_ends(pipeline in any_pipeline(), off in prop::collection::vec(any::<bool>(), 8), dice in prop::collection::vec(0..1000_usize, 9)) {
+    fn every_job_ends(pipeline in any_pipeline(), off in prop::collection::vec(any::<bool>(), 8), dice in prop::collection::vec(0..1000_usize, 18)) {
         let on = pipeline.steps.iter().zip(off).filter(|(_, off)| !off).map(|(step, _)| step.slug.clone()).collect();
-        let mut play = Play { pipeline: &pipeline, selected: on, ended: BTreeMap::new(), running: BTreeSet::new(), started: BTreeSet::new() };
+        let mut play = Play { pipeline: &pipeline, selected: on, ended: BTreeMap::new(), running: BTreeSet::new(), started: BTreeSet::new(), freed: Freed::default(), held: Vec::new() };
         let mut dice = dice.into_iter();
         while !play.round() {
-            prop_assert!(!play.running.is_empty(), "nothing runs and it is not done");
-            play.end_one(dice.next().expect("no more rounds than steps"));
+            let thrown = dice.next().expect("no more rounds than twice the steps");
+            match play.running.is_empty() {
+                true => {
+                    prop_assert!(!play.held.is_empty(), "nothing runs or waits, and it is not done");
+                    play.free_one(thrown);
+                }
+                false => play.end_one(thrown),
+            }
         }
         prop_assert_eq!(play.ended.len(), pipeline.steps.len());
         prop_assert!(play.running.is_empty());
