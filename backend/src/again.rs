@@ -9,6 +9,7 @@ use pipelinex_common::{
     id::JobId,
     metadata::{Metadata, SourceInfo},
     request::JobRequest,
+    state::JobState,
     store::{Copying, Job, Links, TreeError, Whose, copy_tree},
 };
 use tokio::task::spawn_blocking;
@@ -27,6 +28,8 @@ use crate::{
 pub struct Again {
     /// The old job.
     pub of: JobId,
+    /// Whether only what did not succeed there is run.
+    pub failed: bool,
     /// What it was asked for.
     pub request: JobRequest,
     /// What was submitted then.
@@ -46,18 +49,20 @@ pub async fn run_again(
     app: &App,
     who: &Principal,
     client: Client,
-    id: JobId,
+    (id, failed): (JobId, bool),
     turn: Option<Turn>,
 ) -> Result<Made, ApiError> {
     let (app, who) = (app.clone(), who.clone());
-    let line = async move { submit::submit(&app, &who, Again::of(&app, &who, client, id).await?.into(), turn).await };
+    let line = async move {
+        submit::submit(&app, &who, Again::of(&app, &who, client, (id, failed)).await?.into(), turn).await
+    };
     tokio::spawn(line).await.map_err(ApiError::internal)?
 }
 
 impl Again {
-    async fn of(app: &App, who: &Principal, client: Client, id: JobId) -> Result<Self, ApiError> {
+    async fn of(app: &App, who: &Principal, client: Client, (id, failed): (JobId, bool)) -> Result<Self, ApiError> {
         let place = app.slots.uploads.take(client).map_err(|why| ApiError::too_many("submissions", why))?;
-        let metadata = app.with_job(who, Right::Retry, id, ended).await?;
+        let metadata = app.with_job(who, Right::Retry, id, move |job| ended(job, failed)).await?;
         let staging = StagingGuard::new(app).await?;
         let (from, to) = (app.store.layout().job(id).source(), staging.paths().source());
         // It takes a place of those who write, not of those who read.
@@ -70,12 +75,16 @@ impl Again {
         let folder = Some(folder.map_or_else(|| TOP.to_owned(), String::from));
         let (pipeline, project) = (Some(pipeline), Some(project));
         let request = JobRequest { stack, folder, versions, pipeline, application, project, branch, commit };
-        Ok(Self { of: id, request, source, staging, place })
+        Ok(Self { of: id, failed, request, source, staging, place })
     }
 }
 
-fn ended(job: &Job) -> Result<Metadata, ApiError> {
+fn ended(job: &Job, failed: bool) -> Result<Metadata, ApiError> {
     let view = job.view().map_err(ApiError::broken)?;
+    if failed && view.execution.state == JobState::Succeeded {
+        let detail = "nothing of the job failed; without `failed` all of it is run again".to_owned();
+        return Err(ApiError::NotYet { detail });
+    }
     if view.execution.state.is_final() {
         return Ok(view.metadata);
     }

@@ -91,6 +91,8 @@ struct Fetched {
     folder: Option<Folder>,
     /// The job that this one is once more.
     retry_of: Option<JobId>,
+    /// Whether that one's successful steps are taken over.
+    retry_failed: bool,
     /// Held until this has become a job or nothing.
     _place: Place,
 }
@@ -180,7 +182,7 @@ async fn fetch<'a>(
             (fetched, app.slots.intakes.acquire().await.map_err(ApiError::internal)?)
         }
         Source::Again(again) => {
-            let Again { of, request, source, staging, place } = *again;
+            let Again { of, failed, request, source, staging, place } = *again;
             let fetched = Fetched {
                 request,
                 warnings: Vec::new(),
@@ -188,6 +190,7 @@ async fn fetch<'a>(
                 source,
                 folder: None,
                 retry_of: Some(of),
+                retry_failed: failed,
                 _place: place,
             };
             (fetched, app.slots.intakes.acquire().await.map_err(ApiError::internal)?)
@@ -269,6 +272,7 @@ async fn unpack(app: &App, upload: Upload) -> Result<Fetched, ApiError> {
         source,
         folder: None,
         retry_of: None,
+        retry_failed: false,
         _place: upload.place,
     })
 }
@@ -322,7 +326,8 @@ async fn clone(app: &App, wish: CloneWish, gone: &CancellationToken) -> Result<F
         bytes: cloned.bytes,
         git: Some(GitInfo { url: wish.url.project(), git_ref: wish.git_ref, history: wish.history }),
     };
-    Ok(Fetched { request, warnings, staging: wish.staging, source, folder: None, retry_of: None, _place: wish.place })
+    let (staging, _place) = (wish.staging, wish.place);
+    Ok(Fetched { request, warnings, staging, source, folder: None, retry_of: None, retry_failed: false, _place })
 }
 
 async fn make_dir(path: PathBuf) -> Result<(), ApiError> {
@@ -394,7 +399,8 @@ impl Judged {
     }
 
     fn into_metadata(self, job_id: JobId, owner: Owner, run_number: u64, limits: IntakeLimits) -> Metadata {
-        let Self { fetched: Fetched { request, source, folder, retry_of, .. }, verdict, rules, .. } = self;
+        let Self { fetched: Fetched { request, source, folder, retry_of, retry_failed, .. }, verdict, rules, .. } =
+            self;
         let now = Timestamp::now();
         Metadata {
             job_id,
@@ -415,6 +421,7 @@ impl Judged {
             commit: request.commit,
             run_number,
             retry_of,
+            retry_failed,
             owner,
             source,
             folder,

@@ -12,6 +12,7 @@ use serde::{Deserialize, Serialize};
 use crate::{
     coverage::{Scanned, Skipped},
     disk::Versioned,
+    id::JobId,
     pipeline::causes::KnownCause,
     slug::Slug,
     state::{JobState, Reason, StepState},
@@ -127,6 +128,9 @@ pub struct StepRecord {
     /// The tries before that one: `retry` had another follow each.
     #[serde(skip_serializing_if = "Vec::is_empty", default)]
     pub tries: Vec<TryRecord>,
+    /// The job in which it ran, where that is another: this job took it over (`retry --failed`).
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub from_job: Option<JobId>,
     /// The runner image it ran in.
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub image: Option<String>,
@@ -212,6 +216,7 @@ impl StepRecord {
             exit_code: None,
             allow_failure: false,
             attempt: None,
+            from_job: None,
             number: None,
             tries: Vec::new(),
             image: None,

@@ -59,6 +59,9 @@ pub struct Metadata {
     /// The job that this one is once more.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub retry_of: Option<JobId>,
+    /// Steps that succeeded there are taken over, and the rest is run.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub retry_failed: bool,
     /// Whose it is.
     #[serde(default, deserialize_with = "crate::access::read_owner")]
     pub owner: Owner,

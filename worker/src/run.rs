@@ -7,6 +7,7 @@
 mod beat;
 mod ends;
 mod error;
+mod handed_on;
 mod outcome;
 mod records;
 mod stopping;
@@ -182,6 +183,7 @@ impl<'a> Running<'a> {
         drop(planning);
         let left = worker.runtime.block_on(take_up::find(&engine, &worker.store, job, &claim))?;
         let planning = job.handling(number, Place::Plan);
+        handed_on::take_over(worker, job, metadata, &definition, number)?;
         let mut board = Board::new(metadata, &definition.pipeline, started_at, number);
         let mut ended = BTreeMap::new();
         for step in &definition.pipeline.steps {

@@ -23,7 +23,7 @@ impl Wish {
         let action = match path.rsplit('/').next().unwrap_or_default() {
             "cancel" => "cancel",
             _ if path == "/api/job/cancel/{id}" => "cancel",
-            "retry" | "again" => "retry",
+            "retry" | "again" | "failed" => "retry",
             "play" => "play",
             "upload" | "github" => "submit",
             "projects" => "make project",

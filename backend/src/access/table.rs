@@ -90,6 +90,7 @@ pub const TABLE: &[Row] = &[
     get("/projects/{name}", SEE),
     get("/jobs/{id}/tests", SEE),
     post("/jobs/{id}/again", RETRY),
+    post("/jobs/{id}/again/failed", RETRY),
     post("/jobs/{id}/cancel", CANCEL),
     post("/jobs/{id}/steps/{step}/play", RETRY),
     post("/jobs/{id}/accept", TRIAGE),

@@ -104,6 +104,7 @@ const IN_QUERIES: &[Parameter] = &[
         || json!({"type": "integer", "minimum": 0, "maximum": 20}),
         "How many lines around each that `q` finds.",
     ),
+    ("failed", yes, "Only what did not succeed is run; successful steps are taken over with their artifacts."),
     ("drawn", yes, "With the HTML of each line, as the page shows it."),
 ];
 

@@ -9,9 +9,10 @@ use axum::{
 use crate::{error::ApiError, web};
 
 /// The addresses that take something. What is typed into the form is taken by the pages that show it.
-const TAKEN: [(&str, &[&str]); 12] = [
+const TAKEN: [(&str, &[&str]); 13] = [
     ("/login", &["to"]),
     ("/api/jobs", &["state", "project", "branch", "limit", "cursor"]),
+    ("/api/jobs/{id}/retry", &["failed"]),
     ("/api/jobs/{id}/findings", &["severity", "stage", "tool", "state", "baseline", "format"]),
     ("/api/jobs/{id}/tests", &["state", "q", "limit", "cursor"]),
     ("/api/jobs/{id}/{stage}/logs", &["offset", "step", "try", "tail", "lines", "q", "context"]),

@@ -81,6 +81,13 @@ struct JobPage {
     lines: Lines,
 }
 
+impl JobPage {
+    /// Whether there is something that failed, and something besides that need not be run again.
+    fn has_failed(&self) -> bool {
+        self.stages.iter().any(|stage| stage.failed) && self.stages.len() > 1
+    }
+}
+
 /// Findings that stand alike beside the run before.
 struct Group {
     title: &'static str,

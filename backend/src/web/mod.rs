@@ -50,6 +50,7 @@ pub fn routes(routes: Routes) -> Routes {
         .get("/projects/{name}", project::page)
         .get("/jobs/{id}/tests", test_page::page)
         .post("/jobs/{id}/again", submit::again)
+        .post("/jobs/{id}/again/failed", submit::failed_again)
         .post("/jobs/{id}/cancel", submit::cancel)
         .post("/jobs/{id}/steps/{step}/play", submit::play)
         .get("/docs/api", api_page::page)

@@ -91,7 +91,19 @@ pub async fn again(
     path: Result<JobPath, ApiError>,
 ) -> Result<Response, PageError> {
     let JobPath(id) = path?;
-    let made = run_again(&app, &who, caller.client, id, None).await?;
+    let made = run_again(&app, &who, caller.client, (id, false), None).await?;
+    Ok((StatusCode::SEE_OTHER, [(header::LOCATION, format!("/jobs/{}", made.metadata.job_id))]).into_response())
+}
+
+/// `POST /jobs/{id}/again/failed`: the same for what failed.
+pub async fn failed_again(
+    State(app): State<App>,
+    who: Principal,
+    caller: Caller,
+    path: Result<JobPath, ApiError>,
+) -> Result<Response, PageError> {
+    let JobPath(id) = path?;
+    let made = run_again(&app, &who, caller.client, (id, true), None).await?;
     Ok((StatusCode::SEE_OTHER, [(header::LOCATION, format!("/jobs/{}", made.metadata.job_id))]).into_response())
 }
 

@@ -153,6 +153,9 @@ pub enum Command {
     /// Make a job once more: a new one of the same source and request; prints its id
     Retry {
         id: JobRef,
+        /// Run only what did not succeed; the other steps are taken over with their reports and artifacts
+        #[arg(long, env = "PIPELINEX_FAILED", value_parser = FalseyValueParser::new())]
+        failed: bool,
         /// Follow the new job to its end, and end with its exit code
         #[arg(long, short, env = "PIPELINEX_WAIT", value_parser = FalseyValueParser::new())]
         wait: bool,

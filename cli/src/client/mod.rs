@@ -131,8 +131,13 @@ impl Client {
     }
 
     /// Makes a job once more; the metadata of the new one as the server wrote it.
-    pub async fn retry(&self, id: JobId) -> Result<Value, ClientError> {
-        self.json(self.request(Method::POST, self.endpoint(&format!("/api/jobs/{id}/retry")))).await
+    /// `failed`: only what did not succeed is run.
+    pub async fn retry(&self, id: JobId, failed: bool) -> Result<Value, ClientError> {
+        let mut url = self.endpoint(&format!("/api/jobs/{id}/retry"));
+        if failed {
+            url.query_pairs_mut().append_pair("failed", "true");
+        }
+        self.json(self.request(Method::POST, url)).await
     }
 
     /// A page of jobs, newest first; `cursor` is the `next` of the page before.

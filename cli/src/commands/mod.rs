@@ -83,8 +83,8 @@ pub fn run(cli: Cli, out: &Output) -> Result<Exit, Failure> {
         Command::Play { id, step, server } => {
             of_job(&server, ca_certs, id, async |client, id| play::play(client, out, id, &step).await)
         }
-        Command::Retry { id, wait, server } => {
-            of_job(&server, ca_certs, id, async |client, id| submit::retry(client, out, id, wait).await)
+        Command::Retry { id, failed, wait, server } => {
+            of_job(&server, ca_certs, id, async |client, id| submit::retry(client, out, id, failed, wait).await)
         }
         Command::Version => {
             let version = env!("PIPELINEX_VERSION");

@@ -36,9 +36,9 @@ pub async fn submit(
     told(client, out, answer, wait).await
 }
 
-/// Makes a job once more; with `wait` the verdict on the new one is ours.
-pub async fn retry(client: &Client, out: &Output, id: JobId, wait: bool) -> Result<Exit, Failure> {
-    told(client, out, client.retry(id).await, wait).await
+/// Makes a job once more, or what `failed` of it; with `wait` the verdict on the new one is ours.
+pub async fn retry(client: &Client, out: &Output, id: JobId, failed: bool, wait: bool) -> Result<Exit, Failure> {
+    told(client, out, client.retry(id, failed).await, wait).await
 }
 
 /// Tells of the job that was made, or why there is none.

@@ -33,6 +33,7 @@ pub fn metadata<'a>(job_id: JobId, stages: impl IntoIterator<Item = &'a str>) ->
         commit: None,
         run_number: 1,
         retry_of: None,
+        retry_failed: false,
         owner: Owner::anonymous(),
         source: SourceInfo { kind: SourceKind::Zip, sha256: None, sent_bytes: 0, files: 0, bytes: 0, git: None },
         folder: None,
