@@ -43,7 +43,8 @@ fn wish(job: &Job, asked: &str) -> Result<(Slug, String), ApiError> {
     };
     let waits = matches!(record.waiting, Some(Waiting::Manual | Waiting::Delayed));
     // Whoever asks again is told the same, until it runs.
-    if !waits && !(record.status == StepState::Pending && job.is_play_wished(slug)) {
+    let is_asked_for = record.status == StepState::Pending && job.is_play_wished(slug);
+    if !waits && !is_asked_for {
         let detail = format!("{} does not wait to be started: {}", record.name, record.message);
         return Err(ApiError::NotYet { detail });
     }

@@ -1,5 +1,7 @@
 //! Stories about steps that wait to be started by hand or for their time, and about jobs in which nothing else is left.
 
+#![expect(clippy::unwrap_used, reason = "a test that cannot go on says so")]
+
 mod support;
 
 use std::time::Duration;

@@ -340,7 +340,7 @@ impl Play<'_> {
     /// A person starts one of those that wait, or comes too late for it.
     fn free_one(&mut self, dice: usize) {
         let slug = self.held[dice % self.held.len()].clone();
-        let free = if dice % 3 == 0 { &mut self.freed.late } else { &mut self.freed.start };
+        let free = if dice.is_multiple_of(3) { &mut self.freed.late } else { &mut self.freed.start };
         free.insert(slug);
     }
 
