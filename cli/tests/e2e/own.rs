@@ -133,7 +133,7 @@ async fn by_hand(world: &World) {
     assert_eq!(ran.code, 0, "{ran:?}");
     assert!(ends(&latest(world).1).ends_with("production=SUCCESS preview=SKIPPED(manual_not_run) tell=SUCCESS"));
     let unknown = run(world, "manual", &["--play", "build"]).await;
-    assert!(unknown.code == 2 && unknown.err.contains("these are: production, preview"), "{unknown:?}");
+    assert!(unknown.code == 64 && unknown.err.contains("these are: production, preview"), "{unknown:?}");
     let ran = run(world, "delayed", &[]).await;
     assert_eq!((ran.code, ends(&latest(world).1).as_str()), (0, "start=SUCCESS look=SUCCESS"), "{ran:?}");
 }
