@@ -1,7 +1,7 @@
 //! The bodies that clients of the predecessors read, before, during and after a run, pinned by checked-in pages.
 
 use pipelinex_common::{
-    execution::{Execution, StepEnd, StepRecord},
+    execution::{Execution, StepEnd, StepRecord, Waiting},
     id::JobId,
     slug::Slug,
     state::{JobState, Reason, StepState},
@@ -46,6 +46,14 @@ impl<'a> Worker<'a> {
         }
         stage.steps.insert(slug, step);
         self.execution.current_stage = (status == StepState::Running).then(|| name.to_owned());
+        self.job.draw_state(&self.execution).unwrap();
+    }
+
+    /// A step waits to be started by hand.
+    pub fn waits(&mut self, name: &str) {
+        let step = StepRecord::bare(name, StepState::Pending, None, "waits to be started by hand");
+        let step = StepRecord { waiting: Some(Waiting::Manual), ..step };
+        self.execution.stages.get_mut(name).unwrap().steps.insert(Slug::of(name), step);
         self.job.draw_state(&self.execution).unwrap();
     }
 

@@ -71,7 +71,15 @@ async fn every_answer_in_json_is_as_the_document_says() {
     compare_job(&mut contract).await;
 
     let mut worker = Worker::take(&job);
+    let play = async |contract: &mut Contract, status: u16| {
+        let answer = server.send(server.client.post(server.url(&format!("/api/jobs/{id}/steps/build/play")))).await;
+        assert_eq!(answer.status, status, "{}", answer.text());
+        contract.compare("post", "/api/jobs/{id}/steps/{step}/play", &answer);
+    };
+    worker.waits("BUILD");
+    play(&mut contract, 202).await;
     worker.stage("BUILD", StepState::Running, None, "runs");
+    play(&mut contract, 409).await;
     compare_job(&mut contract).await;
     worker.stage("BUILD", StepState::Success, None, "built");
     tested(&mut worker);

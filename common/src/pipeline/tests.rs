@@ -137,7 +137,7 @@ fn each_fault_has_its_code() {
         ("a: {image: i, script: x, rules: []}\n", NothingToRun),
         ("include: x.yml\na: {image: i, script: x}\n", BadInclude),
         ("image: i\ndefault: {image: j}\na: {script: x}\n", DuplicateKey),
-        ("a: {image: i, script: x, when: delayed}\n", NotSupported),
+        ("a: {image: i, script: x, when: delayed}\n", MissingKey),
         ("a: {image: i, script: !reference [.x, script]}\n", BadReference),
         ("a: {image: i, script: x, variables: {N: {value: 1, options: [1]}}}\n", UnknownKey),
         ("stagse: [a]\na: {image: i, script: x}\n", UnknownKey),
@@ -291,7 +291,7 @@ help: did you mean `environment`?
 p.yml:5:3: error[PX003]: unknown key `colour` in a step
 5 |   colour: red
   |   ^^^^^^
-help: a step has: stage, image, services, script, before_script, after_script, variables, needs, when, allow_failure, timeout, artifacts, extends, rules, parallel, dependencies, inherit, tags, interruptible, cache, only, except, retry
+help: a step has: stage, image, services, script, before_script, after_script, variables, needs, when, allow_failure, timeout, artifacts, extends, rules, parallel, dependencies, inherit, tags, interruptible, cache, only, except, retry, manual_confirmation, start_in
 
 ## typo in the key of needs
 p.yml:6:3: error[PX003]: unknown key `need` in a step
