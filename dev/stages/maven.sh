@@ -49,7 +49,7 @@ expect "modules: PACKAGE names all that can be started" message package '^packag
 starting
 expect "modules: of two nobody guesses" grep -q 'several applications: core/target/core-1.0.0-exec.jar, web/target/web-1.0.0.jar; name the module' "$work/log"
 starting --env APPLICATION=web
-expect "modules: the one that is named is started" grep -q '^java .* -jar web/target/web-1.0.0.jar --server.port=8080' "$work/log"
+expect "modules: the one that is named is started" grep -q '^java .* -jar /home/runner/app/web/target/web-1.0.0.jar --server.port=8080' "$work/log"
 starting --env APPLICATION=none
 expect "modules: a name that means none is told" grep -q '`none` is no application of this build' "$work/log"
 sed -i 's|<build>.*</build>||; /<build>/,/<\/build>/d' "$job/app/core/pom.xml" "$job/app/web/pom.xml"
