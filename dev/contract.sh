@@ -19,13 +19,7 @@ tools=${PIPELINEX_CACHE:-$HOME/.cache/pipelinex}/contract
 cargo build --quiet --package pipelinex
 "${CARGO_TARGET_DIR:-target}/debug/pipelinex" backend --workspaces "$work/workspaces" --listen 127.0.0.1:0 --redis-url redis://127.0.0.1:1 >"$work/log" 2>&1 &
 server=$!
-address=
-for _ in $(seq 100); do
-  address=$(sed -n 's|.*listening on \(http://[0-9.:]*\).*|\1|p' "$work/log")
-  [ -z "$address" ] || break
-  sleep 0.1
-done
-[ -n "$address" ] || { cat "$work/log"; exit 1; }
+address=$(address_in "$work/log")
 curl -fsS "$address/api/openapi.json" -o "$work/openapi.json"
 "$tools/bin/openapi-spec-validator" "$work/openapi.json"
 # A job of the real kind, for what is asked of jobs; one whose id is made up is asked for by the checks themselves.

@@ -31,3 +31,15 @@ engine_with_images() {
   use_engine "$1"
   "$root/runner-images/build.sh" ${2:+--copy-from "$2"} usual
 }
+
+# address_in LOG: where a server that writes this log says it listens; waits for that up to ten seconds.
+address_in() {
+  local address
+  for _ in $(seq 100); do
+    address=$(sed -n 's|.*listening on \(http://[0-9.:]*\).*|\1|p' "$1")
+    [ -z "$address" ] || { echo "$address"; return; }
+    sleep 0.1
+  done
+  cat "$1" >&2
+  return 1
+}

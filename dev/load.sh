@@ -19,12 +19,6 @@ fi
 token=$("$PIPELINEX" --quiet token create --role viewer --name load --workspaces "$work/workspaces")
 "$PIPELINEX" backend --auth token --workspaces "$work/workspaces" --listen 127.0.0.1:0 >"$work/log" 2>&1 &
 server=$!
-port=
-for _ in $(seq 100); do
-  port=$(sed -n 's|.*listening on http://[0-9.]*:\([0-9]*\).*|\1|p' "$work/log")
-  [ -z "$port" ] || break
-  sleep 0.1
-done
-[ -n "$port" ] || { cat "$work/log"; exit 1; }
-TOKEN=$token PORT=$port SECONDS_OF_LOAD=${SECONDS_OF_LOAD:-10} python3 dev/load.py
+address=$(address_in "$work/log")
+TOKEN=$token PORT=${address##*:} SECONDS_OF_LOAD=${SECONDS_OF_LOAD:-10} python3 dev/load.py
 kill -0 "$server" || { cat "$work/log"; exit 1; }

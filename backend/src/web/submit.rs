@@ -90,9 +90,7 @@ pub async fn again(
     caller: Caller,
     path: Result<JobPath, ApiError>,
 ) -> Result<Response, PageError> {
-    let JobPath(id) = path?;
-    let made = run_again(&app, &who, caller.client, (id, false), None).await?;
-    Ok((StatusCode::SEE_OTHER, [(header::LOCATION, format!("/jobs/{}", made.metadata.job_id))]).into_response())
+    new_job(&app, &who, caller, path, false).await
 }
 
 /// `POST /jobs/{id}/again/failed`: the same for what failed.
@@ -102,8 +100,19 @@ pub async fn failed_again(
     caller: Caller,
     path: Result<JobPath, ApiError>,
 ) -> Result<Response, PageError> {
+    new_job(&app, &who, caller, path, true).await
+}
+
+/// Makes the new job and leads to its page.
+async fn new_job(
+    app: &App,
+    who: &Principal,
+    caller: Caller,
+    path: Result<JobPath, ApiError>,
+    failed: bool,
+) -> Result<Response, PageError> {
     let JobPath(id) = path?;
-    let made = run_again(&app, &who, caller.client, (id, true), None).await?;
+    let made = run_again(app, who, caller.client, (id, failed), None).await?;
     Ok((StatusCode::SEE_OTHER, [(header::LOCATION, format!("/jobs/{}", made.metadata.job_id))]).into_response())
 }
 
