@@ -4,8 +4,8 @@
 set -euo pipefail
 # shellcheck source=../global/serve.sh
 . "$PIPELINES_DIR/global/serve.sh"
-# shellcheck source=../global/maven/application.sh
-. "$PIPELINES_DIR/global/maven/application.sh"
+# shellcheck source=../global/java/application.sh
+. "$PIPELINES_DIR/global/java/application.sh"
 
 choose_application
 # Where frameworks look for port and address; what goes by none of them is found where it listens.

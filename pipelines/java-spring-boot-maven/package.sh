@@ -5,8 +5,8 @@ set -euo pipefail
 . "$PIPELINES_DIR/global/lib.sh"
 # shellcheck source=../global/maven/maven.sh
 . "$PIPELINES_DIR/global/maven/maven.sh"
-# shellcheck source=../global/maven/application.sh
-. "$PIPELINES_DIR/global/maven/application.sh"
+# shellcheck source=../global/java/application.sh
+. "$PIPELINES_DIR/global/java/application.sh"
 begin_stage
 
 cd "$APP_DIR"

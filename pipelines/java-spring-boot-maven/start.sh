@@ -2,8 +2,8 @@
 # Starts the packaged application for SMOKE-TEST and DAST. It runs in a container of its own that has the artifacts
 # of PACKAGE at $APP_DIR; what it prints is kept as app.log. Only a file that PACKAGE wrote down is started.
 set -euo pipefail
-# shellcheck source=../global/maven/application.sh
-. "$PIPELINES_DIR/global/maven/application.sh"
+# shellcheck source=../global/java/application.sh
+. "$PIPELINES_DIR/global/java/application.sh"
 
 choose_application
 # A short life gains nothing from the JVM's second compiler, nor from a collector with threads of its own. The port and

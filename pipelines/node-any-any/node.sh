@@ -3,19 +3,23 @@
 
 # What installers keep goes into the cache of the job's tree.
 : "${CACHE_DIR:?the worker sets it}"
-export npm_config_cache="$CACHE_DIR/npm" npm_config_store_dir="$CACHE_DIR/pnpm"
+export npm_config_cache="$CACHE_DIR/npm"
 export npm_config_update_notifier=false npm_config_fund=false npm_config_audit=false npm_config_progress=false
-# No installer fetches another version of itself: in TEST there is nowhere to fetch it from.
-export npm_config_manage_package_manager_versions=false npm_config_package_manager_strict=false
+# No installer fetches another version of itself: in TEST there is nowhere to fetch it from. pnpm hears this from Corepack's variables
+# alone where one of its scripts calls it again, as it takes npm's out of the environment of scripts.
+export COREPACK_ROOT=/opt COREPACK_ENABLE_STRICT=0
 export YARN_CACHE_FOLDER="$CACHE_DIR/yarn" YARN_GLOBAL_FOLDER="$CACHE_DIR/yarn-global" YARN_ENABLE_GLOBAL_CACHE=false
 export YARN_ENABLE_TELEMETRY=0 YARN_ENABLE_PROGRESS_BARS=0
-export NO_COLOR=1 HUSKY=0 NEXT_TELEMETRY_DISABLED=1 NG_CLI_ANALYTICS=false
+export HUSKY=0 NEXT_TELEMETRY_DISABLED=1 NG_CLI_ANALYTICS=false
 
 # project QUESTION: what stands in the files of the project; see project.mjs.
 project() { node "$PIPELINES_DIR/project.mjs" "$@"; }
 
 # installer: npm, pnpm, yarn1 or yarn4; packageManager decides, then the lock file.
 manager=$(cd "$APP_DIR" && project manager) || manager=broken
+
+# npm warns of what only pnpm knows.
+[ "$manager" != pnpm ] || export npm_config_store_dir="$CACHE_DIR/pnpm" npm_config_package_manager_strict=false
 
 # yarn_4 ARGUMENT...: the project's own, where it brings one.
 yarn_4() {

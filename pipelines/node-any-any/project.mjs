@@ -37,14 +37,24 @@ function test() {
   return scripts[found] && !scripts[found].includes("no test specified") ? found : undefined;
 }
 
-// What runs the tests, as far as arguments behind the script reach it: those go to its last command.
+// All that the script of the tests runs, as far as scripts call each other.
+function reached() {
+  const seen = new Set();
+  const look = (name) => {
+    if (seen.has(name) || !scripts[name]) return;
+    seen.add(name);
+    const calls = /\b(?:npm run|npm run-script|pnpm run|pnpm|yarn run|yarn|run-s|run-p|npm-run-all) ([^&|;]*)/g;
+    for (const call of scripts[name].matchAll(calls)) call[1].split(/\s+/).forEach(look);
+  };
+  look(test() ?? "");
+  return [...seen].map((name) => scripts[name]).join("\n");
+}
+
+// What runs the tests: `node` takes its flags from the environment, wherever it stands; Jest wants a reporter that most do not bring.
 function runner() {
-  const last = (scripts[test()] ?? "").split(/&&|\|\||;|\|/).pop();
-  if (/\bvitest\b/.test(last)) return "vitest";
-  if (/\bjest\b|\breact-scripts test\b/.test(last)) return "jest";
-  if (/\bmocha\b/.test(last)) return "mocha";
-  // Node takes its flags from the environment, wherever it stands.
-  return /\bnode\b[^&|;]*\s--test\b/.test(scripts[test()] ?? "") ? "node" : "other";
+  if (/\bnode\b[^&|;\n]*\s--test\b/.test(reached())) return "node";
+  const jest = /\bjest\b|\breact-scripts test\b/.test(reached()) || is("node_modules/jest") || is("node_modules/react-scripts");
+  return jest ? "jest" : "other";
 }
 
 const LISTENS = /\.listen\(|\bcreateServer\(|\bserve\(|@hono\/node-server|fastify/;

@@ -9,7 +9,7 @@ package=$APP_DIR/pipelinex-package
 archives=("$package"/*.tar.gz)
 unpack "${archives[0]}"
 export NODE_ENV=production npm_config_cache=/tmp/npm npm_config_update_notifier=false PATH="$PWD/node_modules/.bin:$PATH"
-export npm_config_manage_package_manager_versions=false YARN_ENABLE_GLOBAL_CACHE=false YARN_GLOBAL_FOLDER=/tmp/yarn
+export COREPACK_ROOT=/opt COREPACK_ENABLE_STRICT=0 YARN_ENABLE_GLOBAL_CACHE=false YARN_GLOBAL_FOLDER=/tmp/yarn
 read -r kind rest <"$package/start"
 case $kind in
   static) serve "python3 -m http.server --bind 0.0.0.0 $PORT" ;;

@@ -1,7 +1,8 @@
 #!/usr/bin/env bash
 # TEST: runs the tests without a network, and makes the runner write JUnit XML to .pipelinex-junit.
 #
-# The project's own script decides which runner it is, and its own installer runs it; only the report is added.
+# The project's own script runs as it is, by its own installer: what adds the report is in the environment (report.cjs), so that it is
+# made wherever the runner is called, in a script of a script or in each member of a workspace.
 set -euo pipefail
 # shellcheck source=../global/lib.sh
 . "$PIPELINES_DIR/global/lib.sh"
@@ -16,27 +17,16 @@ reports=.pipelinex-junit
 rm -rf "$reports"
 mkdir "$reports"
 
+options="--require=$PIPELINES_DIR/report.cjs"
+# These would be one file for all who write it, so they are set where Node runs tests and not for every process that might.
+[ "$(project runner)" != node ] ||
+  options+=" --test-reporter=spec --test-reporter-destination=stdout --test-reporter=junit --test-reporter-destination=$PWD/$reports/junit.xml"
+jest=$PWD/node_modules/jest-junit
+[ -d "$jest" ] || jest=$CACHE_DIR/test-tools/node_modules/jest-junit
+[ ! -d "$jest" ] || export PIPELINEX_JEST_JUNIT=$jest
+export PIPELINEX_JUNIT=$PWD/$reports JEST_JUNIT_OUTPUT_DIR=$PWD/$reports JEST_JUNIT_UNIQUE_OUTPUT_NAME=true
 code=0
-case $(project runner) in
-  vitest) run_script "$script" --run --reporter=default --reporter=junit --outputFile.junit="$reports/junit.xml" || code=$? ;;
-  jest)
-    reporter=jest-junit
-    [ -d node_modules/jest-junit ] || reporter=$CACHE_DIR/test-tools/node_modules/jest-junit
-    export JEST_JUNIT_OUTPUT_DIR="$PWD/$reports" JEST_JUNIT_OUTPUT_NAME=junit.xml
-    if [ "$reporter" = jest-junit ] || [ -d "$reporter" ]; then
-      run_script "$script" --ci --reporters=default --reporters="$reporter" || code=$?
-    else
-      run_script "$script" --ci || code=$?
-    fi
-    ;;
-  mocha) run_script "$script" --reporter xunit --reporter-option output="$reports/junit.xml" || code=$? ;;
-  node)
-    # Node takes these from the environment, so the project's own command stays as it is.
-    NODE_OPTIONS="${NODE_OPTIONS:-} --test-reporter=spec --test-reporter-destination=stdout --test-reporter=junit --test-reporter-destination=$PWD/$reports/junit.xml" \
-      run_script "$script" || code=$?
-    ;;
-  other) run_script "$script" || code=$? ;;
-esac
+NODE_OPTIONS="${NODE_OPTIONS:-} $options" run_script "$script" || code=$?
 # Only detail for people: the worker counts the tests itself, from the same file.
 count() { cat "$reports"/*.xml 2>/dev/null | grep -o "$1" | wc -l || true; }
 if compgen -G "$reports/*.xml" >/dev/null; then

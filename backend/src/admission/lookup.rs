@@ -1,6 +1,7 @@
 //! A value at a place in a file of a project, as contracts name places: content in, text out.
 
 use pipelinex_common::pipeline::stack::Place;
+use regex::Regex;
 
 use super::values::Tree;
 
@@ -9,6 +10,7 @@ pub fn at(file: &str, content: &[u8], place: &Place) -> Option<String> {
     let text = match place {
         Place::FirstLine => plain_lines(content)?.next()?.to_owned(),
         Place::Row(word) => plain_lines(content)?.find_map(|line| rest_of_row(line, word))?,
+        Place::Pattern(pattern) => matched(content, pattern)?,
         Place::Path(keys) if file.ends_with(".properties") => property(content, &keys.join("."))?,
         Place::Path(keys) => Tree::read(file, content).ok()?.at(keys.iter().map(String::as_str))?,
     };
@@ -33,6 +35,12 @@ fn rest_of_row(line: &str, word: &str) -> Option<String> {
     (words.next()? == word).then(|| words.next().map(str::to_owned)).flatten()
 }
 
+/// The first group of the first match.
+fn matched(content: &[u8], pattern: &str) -> Option<String> {
+    let found = Regex::new(pattern).ok()?.captures(std::str::from_utf8(content).ok()?)?;
+    Some(found.get(1)?.as_str().to_owned())
+}
+
 fn property(content: &[u8], key: &str) -> Option<String> {
     let text = std::str::from_utf8(content).ok()?;
     let lines = text.lines().map(str::trim).filter(|line| !line.starts_with(['#', '!']));
@@ -48,6 +56,7 @@ mod tests {
     fn a_value_is_found_where_each_tool_keeps_it() {
         let path = |keys: &[&str]| Place::Path(keys.iter().map(|key| (*key).to_owned()).collect());
         let row = |word: &str| Place::Row(word.to_owned());
+        let toolchain = Place::Pattern(r"JavaLanguageVersion\.of\((\d+)\)".to_owned());
         let pom = "<project><properties><java.version>21</java.version></properties></project>";
         for (file, content, place, expected) in [
             (".nvmrc", "\u{feff}# which\n\nv22.3.0 # ours\n", Place::FirstLine, Some("v22.3.0")),
@@ -67,6 +76,8 @@ mod tests {
             ),
             ("rust-toolchain.toml", "[toolchain]\nchannel = \"1.80\"", path(&["toolchain", "channel"]), Some("1.80")),
             ("gradle.properties", "# x=1\njava.version = 17\n", path(&["java", "version"]), Some("17")),
+            ("build.gradle", "languageVersion = JavaLanguageVersion.of(21)", toolchain.clone(), Some("21")),
+            ("build.gradle", "sourceCompatibility = '17'", toolchain, None),
             (".nvmrc", "\u{0}\u{fffd}", Place::FirstLine, Some("\u{0}\u{fffd}")),
         ] {
             assert_eq!(at(file, content.as_bytes(), &place).as_deref(), expected, "{file}: {content}");

@@ -175,6 +175,8 @@ pub enum Place {
     Row(String),
     /// The value at these keys.
     Path(Vec<String>),
+    /// The first group of the first match of this regular expression.
+    Pattern(String),
 }
 
 /// Something that a file of a project says.
@@ -424,6 +426,7 @@ help: did you mean `maven-java-version`?
             \x20   - {file: go.mod, row: go, means: at_least, level: warning}\n\
             \x20   - {file: pom.xml, path: [project, properties, java.version]}\n\
             \x20   - {file: package.json, path: engines.node}\n\
+            \x20   - {file: build.gradle, pattern: 'of\\((\\d+)\\)'}\n\
             detect: {fallback: true, tells: {manager: [{file: go.sum, says: modules}]}}\n\
             applies: {SCA: [go.sum]}\n";
         let contract = read("c.yml", text, &[]).unwrap();
@@ -433,6 +436,12 @@ help: did you mean `maven-java-version`?
         let path =
             |n: usize| if let Place::Path(keys) = &from[n].lookup.place { keys.join("|") } else { String::new() };
         assert_eq!((path(2).as_str(), path(3).as_str()), ("project|properties|java.version", "engines|node"));
+        assert_eq!(from[4].lookup.place, Place::Pattern(r"of\((\d+)\)".into()));
+        for (wrong, said) in [(r"of\((\d+", "no regular expression"), (r"of\(\d+\)", "one group, which is the value")]
+        {
+            let bad = text.replace(r"of\((\d+)\)", wrong);
+            assert!(read("c.yml", &bad, &[]).unwrap_err().to_string().contains(said), "{wrong}");
+        }
         assert_eq!(contract.tells["manager"][0].says.as_deref(), Some("modules"));
         assert!(contract.fallback && contract.applies["SCA"] == ["go.sum"]);
         assert_eq!(contract.stack.folder(), "go", "neither framework nor build tool");

@@ -2,6 +2,8 @@
 
 use std::collections::BTreeMap;
 
+use regex::Regex;
+
 use super::{STRUCTURED, glob_of, word};
 use crate::pipeline::{
     diagnostic::Code,
@@ -12,8 +14,8 @@ use crate::pipeline::{
 };
 
 const VERSION_FILE: Keys =
-    Keys { of: "an item of `from`", known: &["file", "path", "row", "means", "level"], planned: &[] };
-const TELL: Keys = Keys { of: "an item of `tells`", known: &["file", "path", "row", "says"], planned: &[] };
+    Keys { of: "an item of `from`", known: &["file", "path", "row", "pattern", "means", "level"], planned: &[] };
+const TELL: Keys = Keys { of: "an item of `tells`", known: &["file", "path", "row", "pattern", "says"], planned: &[] };
 /// The endings of files with `key=value` lines.
 const PROPERTIES: &str = ".properties";
 
@@ -59,21 +61,34 @@ fn tell(node: &Node, problems: &mut Problems<'_>) -> Option<Tell> {
 fn lookup(node: &Node, keys: &Keys, problems: &mut Problems<'_>) -> Option<Lookup> {
     let file = glob_of(node, "file", keys, problems)?;
     let structured = STRUCTURED.iter().chain(&[PROPERTIES]).any(|ending| file.ends_with(ending));
-    let place = match (node.get("path"), node.get("row")) {
-        (None, None) => Place::FirstLine,
-        (None, Some(_)) => Place::Row(word(node, "row", keys, problems)?.value),
-        (Some(path), None) if structured => Place::Path(path_of(path, problems)?),
-        (Some(path), None) => {
+    let place = match (node.get("path"), node.get("row"), node.get("pattern")) {
+        (None, None, None) => Place::FirstLine,
+        (None, Some(_), None) => Place::Row(word(node, "row", keys, problems)?.value),
+        (None, None, Some(_)) => Place::Pattern(pattern(node, keys, problems)?),
+        (Some(path), None, None) if structured => Place::Path(path_of(path, problems)?),
+        (Some(path), None, None) => {
             let message = format!("{} has none of the endings {}, {PROPERTIES}", quoted(&file), STRUCTURED.join(", "));
             problems.error(Code::InvalidValue, path.at, message);
             return None;
         }
-        (Some(_), Some(row)) => {
-            problems.error(Code::InvalidValue, row.at, format!("{} has either `path` or `row`", keys.of));
+        _ => {
+            problems.error(Code::InvalidValue, node.at, format!("{} has one of `path`, `row` and `pattern`", keys.of));
             return None;
         }
     };
     Some(Lookup { file, place })
+}
+
+/// A regular expression whose first group is the value.
+fn pattern(node: &Node, keys: &Keys, problems: &mut Problems<'_>) -> Option<String> {
+    let text = word(node, "pattern", keys, problems)?;
+    let wrong = match Regex::new(&text.value) {
+        Ok(pattern) if pattern.captures_len() == 2 => return Some(text.value),
+        Ok(_) => "`pattern` has one group, which is the value".to_owned(),
+        Err(error) => format!("`pattern` is no regular expression: {error}"),
+    };
+    problems.error(Code::InvalidValue, text.at, wrong);
+    None
 }
 
 /// The keys of a path: a list of them, or one text with dots between them.

@@ -1,5 +1,5 @@
 # Which of the files that PACKAGE made is the application, and how PACKAGE hands it on: package.sh and start.sh of the stacks that
-# Maven builds source this.
+# Maven and Gradle build source this. `made_in` is the folder of a module in which its jars are made.
 #
 # Jars of one job alone count: what BUILD left is removed before PACKAGE makes its own, and what it made is written down by
 # name and digest, so that SMOKE-TEST and DAST start that file and no other.
@@ -7,11 +7,12 @@
 
 # Below the project: one line `SHA256  PATH` for each application.
 application_record=.pipelinex/applications.sha256
+made_in=${made_in:-target}
 
 # packaged: the jars and wars of all modules, one a line, without those that are for other programs to read.
 packaged() {
-  find . -name .git -prune -o -path '*/target/*' -path '*/target/*/*' -prune -o -type f -path '*/target/*' \
-    \( -name '*.jar' -o -name '*.war' \) ! -name '*-sources.jar' ! -name '*-javadoc.jar' -print | sed 's|^\./||' | LC_ALL=C sort
+  find . -name .git -prune -o -path "*/$made_in/*" -path "*/$made_in/*/*" -prune -o -type f -path "*/$made_in/*" \
+    \( -name '*.jar' -o -name '*.war' \) ! -name '*-sources.jar' ! -name '*-javadoc.jar' ! -name '*-plain.jar' -print | sed 's|^\./||' | LC_ALL=C sort
 }
 
 # main_class FILE: what its manifest starts; nothing where it has none, or is no archive. A long name goes on in a line that
@@ -48,7 +49,7 @@ named() {
   local file module
   while read -r file; do
     module=.
-    [ "${file#target/}" != "$file" ] || module=${file%/target/*}
+    [ "${file#"$made_in"/}" != "$file" ] || module=${file%/"$made_in"/*}
     case ${1%/} in "" | "$module" | "${module##*/}" | "$file" | "${file##*/}") echo "$file" ;; esac
   done
 }
