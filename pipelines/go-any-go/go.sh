@@ -4,7 +4,7 @@
 # What go keeps goes into the cache of the job's tree, and so do the programs of tests: /tmp may not execute.
 : "${CACHE_DIR:?the worker sets it}"
 export GOPATH="$CACHE_DIR/go" GOMODCACHE="$CACHE_DIR/go/mod" GOCACHE="$CACHE_DIR/go-build" GOTMPDIR="$CACHE_DIR"
-export GOTOOLCHAIN=auto GOFLAGS="-buildvcs=false${GOFLAGS:+ $GOFLAGS}" NO_COLOR=1
+export GOTOOLCHAIN=auto GOFLAGS="-buildvcs=false${GOFLAGS:+ $GOFLAGS}"
 
 # offline: nothing is asked for any more, neither modules nor checksums nor another Go.
 offline() { export GOPROXY=off GOSUMDB=off; }

@@ -7,6 +7,8 @@ set -euo pipefail
 # shellcheck source=python.sh
 . "$PIPELINES_DIR/python.sh"
 begin_stage
+# Tests see colours as they would elsewhere.
+unset NO_COLOR
 
 cd "$APP_DIR"
 reports=$PWD/.pipelinex-junit
