@@ -7,6 +7,7 @@ use pipelinex_common::{
     limits::{IntakeLimits, MIB},
     policy::Policy,
     room::Watermark,
+    secrets::SecretKey,
 };
 
 use crate::{
@@ -56,6 +57,8 @@ pub struct GitConfig {
     pub hosts: Vec<Host>,
     /// The folder of secrets for private repositories.
     pub tokens: Option<PathBuf>,
+    /// The key to the secrets of projects, tokens among them.
+    pub secrets_key: Option<SecretKey>,
     /// Certificates to trust besides the public ones, as PEM.
     pub ca_certs: Option<PathBuf>,
     /// The proxy to go through. Nothing else is asked for one, no variable either.
@@ -109,7 +112,7 @@ pub struct ParallelLimits {
 impl Default for GitConfig {
     fn default() -> Self {
         let program = PathBuf::from("/proc/self/exe");
-        Self { hosts: vec![Host::github()], tokens: None, ca_certs: None, proxy: None, program }
+        Self { hosts: vec![Host::github()], tokens: None, secrets_key: None, ca_certs: None, proxy: None, program }
     }
 }
 

@@ -86,12 +86,13 @@ pub async fn wish(app: &App, who: &Principal, client: Client, text: &[u8]) -> Re
     app.stacks.check_named(&request.stack)?;
     let url = RepositoryUrl::parse(&git.github_url, &app.config.git.hosts).map_err(refused)?;
     git.git_ref.as_deref().map_or(Ok(()), check_ref).map_err(refused)?;
-    let credentials = credentials(app, &git, &url).await?;
     let project = who.grant().and_then(|_| request.project.take());
     warnings.extend(forget_what_the_clone_says(&mut request));
+    let named = who.project_for(project.as_deref())?;
+    let credentials = credentials(app, &git, &url, named.clone()).await?;
     let place = app.slots.clones.take(client).map_err(|why| ApiError::too_many("clones", why))?;
     let staging = StagingGuard::new(app).await?;
-    let named = who.project_for(project.as_deref())?.unwrap_or_else(|| url.project());
+    let named = named.unwrap_or_else(|| url.project());
     let rules = app.read(move |store| Ok(store.project_rules(&named)?)).await?;
     let history = wants_history(&app.config.policy.with_project(rules.as_ref()), &request);
     Ok(CloneWish {
@@ -152,10 +153,22 @@ fn broken(error: BodyError) -> ApiError {
     }
 }
 
-async fn credentials(app: &App, git: &GitRequest, url: &RepositoryUrl) -> Result<Option<Credentials>, ApiError> {
+/// What a request names: a secret of the project, where somebody signed in, else a file of the operator's folder.
+async fn credentials(
+    app: &App,
+    git: &GitRequest,
+    url: &RepositoryUrl,
+    project: Option<String>,
+) -> Result<Option<Credentials>, ApiError> {
     let Some(name) = git.token.clone() else { return Ok(None) };
-    let (config, host) = (app.config.clone(), url.host().clone());
-    let read = move || Credentials::read(config.git.tokens.as_deref(), &name, &host, &config.git.hosts);
+    let (config, store, host) = (app.config.clone(), app.store.clone(), url.host().clone());
+    let read = move || {
+        let key = config.git.secrets_key.as_ref();
+        match project.map(|project| Credentials::of_project(&store, key, &project, &name, &host)).transpose()? {
+            Some(Some(found)) => Ok(found),
+            _ => Credentials::read(config.git.tokens.as_deref(), &name, &host, &config.git.hosts),
+        }
+    };
     Ok(Some(spawn_blocking(read).await.map_err(ApiError::internal)??))
 }
 

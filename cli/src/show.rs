@@ -1,6 +1,6 @@
 //! How jobs look to a person: rows, tables, one sentence for the verdict. Values in, lines out.
 
-use jiff::Timestamp;
+use jiff::{Timestamp, tz::TimeZone};
 pub use pipelinex_common::words::span;
 use pipelinex_common::{
     coverage,
@@ -21,6 +21,11 @@ const STAGE_WIDTH_MAX: usize = 20;
 /// The width of the column of stages.
 pub fn stage_width(execution: &ExecutionView) -> usize {
     execution.stages.keys().map(|name| name.chars().count()).max().unwrap_or_default().min(STAGE_WIDTH_MAX)
+}
+
+/// A day and a time, as clocks here show them.
+pub fn day(at: Timestamp) -> String {
+    at.to_zoned(TimeZone::system()).strftime("%Y-%m-%d %H:%M").to_string()
 }
 
 /// The mark of a stage: a word and a colour.

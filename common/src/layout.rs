@@ -71,6 +71,11 @@ impl Layout {
         self.access().join("projects")
     }
 
+    /// Secrets of projects, one sealed file each.
+    pub fn secrets(&self) -> PathBuf {
+        self.access().join("secrets")
+    }
+
     /// What people decided about findings, one file for each project.
     pub fn triage(&self) -> PathBuf {
         self.root.join(".triage")

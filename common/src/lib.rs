@@ -25,6 +25,7 @@ pub mod queue;
 pub mod request;
 pub mod room;
 pub mod rules;
+pub mod secrets;
 pub mod slug;
 pub mod stack_files;
 pub mod stage;

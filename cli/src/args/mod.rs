@@ -4,6 +4,7 @@ mod db;
 mod job_ref;
 mod local;
 mod projects;
+mod secrets;
 mod server;
 mod submit;
 mod token;
@@ -20,6 +21,7 @@ pub use self::{
     job_ref::JobRef,
     local::{CheckFormat, InitArgs, LocalArgs, PlanFormat, RunArgs},
     projects::{ProjectCommand, ProjectPlace},
+    secrets::{SealedPlace, SecretCommand},
     server::{AuthMode, BackendArgs, CommonServerArgs, KeepArgs, LogFormat, WorkerArgs},
     submit::{DetectArgs, GitArgs, ProjectArgs},
     token::{AuditCommand, TokenCommand, TokenPlace},
@@ -279,6 +281,9 @@ pub enum Command {
     /// Who may use a server that runs with --auth token: create, list, revoke
     #[command(subcommand)]
     Token(TokenCommand),
+    /// What steps of a project are given and nobody else sees: key, set, list, rm
+    #[command(subcommand)]
+    Secret(SecretCommand),
     /// Who is in a project and what it asks of its jobs: create, list, set, members, rm
     #[command(subcommand)]
     Project(ProjectCommand),

@@ -41,6 +41,9 @@ pub struct CommonServerArgs {
     /// the step that grows fastest is ended; 0 asks for none [default: 512MiB]
     #[arg(long, env = "PIPELINEX_MIN_FREE", value_name = "SIZE", value_parser = values::bytes_or_none)]
     pub min_free: Option<u64>,
+    /// The key to the secrets of projects, as `pipelinex secret key` makes it; it lies outside of the folder where jobs live
+    #[arg(long, env = "PIPELINEX_SECRETS_KEY", value_name = "FILE")]
+    pub secrets_key: Option<PathBuf>,
     /// How the log on standard error is written; PIPELINEX_LOG or RUST_LOG says how much
     #[arg(long, env = "PIPELINEX_LOG_FORMAT", value_enum, default_value_t)]
     pub log_format: LogFormat,
@@ -236,7 +239,7 @@ pub struct GitServerArgs {
     #[arg(value_parser = values::git_host)]
     pub git_hosts: Vec<GitHost>,
     /// A folder of secrets for private repositories: requests name a file, which holds https://USER:TOKEN@HOST, or the token
-    /// alone where a single host is allowed
+    /// alone where a single host is allowed. With --auth token `pipelinex secret set NAME --for git:HOST` keeps one for a project
     #[arg(long, env = "PIPELINEX_GIT_TOKENS", value_name = "DIR")]
     pub git_tokens: Option<PathBuf>,
     /// The proxy that clones go through, such as `http://proxy.example:3128`; HTTPS_PROXY is not looked at. The variable keeps a

@@ -13,6 +13,7 @@ use pipelinex_common::{
     policy::{self, AllowUnread, FailOn, UnknownWord},
     request::Stack,
     rules::ProjectRules,
+    secrets::{self, InvalidSecret, Purpose},
     stack_files,
     stage::Switch,
 };
@@ -98,6 +99,16 @@ pub fn member(text: &str) -> Result<(String, Option<Role>), String> {
         _ => return Err("a member is viewer, submitter, operator, or none".to_owned()),
     };
     Ok((account(name).map_err(|error| error.to_string())?, role))
+}
+
+/// The name of a secret.
+pub fn secret_name(text: &str) -> Result<String, InvalidSecret> {
+    secrets::check_name(text).map(|()| text.to_owned())
+}
+
+/// What a secret is for.
+pub fn purpose(text: &str) -> Result<Purpose, InvalidSecret> {
+    text.parse()
 }
 
 /// Takes anything, so that no error ever repeats it.

@@ -23,6 +23,7 @@ mod play;
 mod projects;
 mod reports;
 mod run;
+mod secrets;
 mod serve;
 mod settings;
 mod submit;
@@ -144,6 +145,7 @@ pub fn run(cli: Cli, out: &Output) -> Result<Exit, Failure> {
             interruptible(audit::tail(out, workspaces.as_deref(), lines, follow))
         }
         Command::Token(command) => token::token(out, command),
+        Command::Secret(command) => secrets::secret(out, command),
         Command::Project(command) => {
             let ProjectPlace { workspaces, server } = command.place().clone();
             match workspaces {

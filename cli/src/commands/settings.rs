@@ -19,6 +19,7 @@ use pipelinex_common::{
     policy::Policy,
     queue::{self, Doorbell, JobBackend, RedisConfig},
     room::Watermark,
+    secrets::SecretKey,
     store::Store,
 };
 use pipelinex_worker::config::WorkerConfig;
@@ -47,6 +48,8 @@ pub struct Settings {
     pub database: DatabaseConfig,
     /// What must be free where jobs live for one more to be taken in.
     pub min_free: Watermark,
+    /// The key to the secrets of projects.
+    pub secrets_key: Option<SecretKey>,
     /// How the log is written.
     pub log_format: LogFormat,
 }
@@ -54,8 +57,11 @@ pub struct Settings {
 impl Settings {
     /// Finds the places that the flags leave open.
     pub fn new(common: &CommonServerArgs, ca_certs: Option<&Path>) -> Result<Self, Failure> {
+        let workspaces = workspaces(common.workspaces.as_deref())?;
+        let key = common.secrets_key.as_deref().map(|path| SecretKey::open(path, &workspaces));
         Ok(Self {
-            workspaces: workspaces(common.workspaces.as_deref())?,
+            secrets_key: key.transpose().map_err(|error| Failure::usage(format!("--secrets-key: {error}")))?,
+            workspaces,
             pipelines: common.pipelines.clone(),
             redis_url: common.redis_url().cloned(),
             ca_certs: ca_certs.map(Path::to_owned),
@@ -119,6 +125,7 @@ impl Settings {
             git: GitConfig {
                 hosts: args.git.hosts(),
                 tokens: args.git.git_tokens.clone(),
+                secrets_key: self.secrets_key.clone(),
                 ca_certs: self.ca_certs.clone(),
                 proxy,
                 ..GitConfig::default()

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use jiff::{Timestamp, tz::TimeZone};
+use jiff::Timestamp;
 use pipelinex_common::{
     access::{DEFAULT_PROJECT, Grant, Role},
     store::{NewToken, Store, TokenRecord},
@@ -67,7 +67,7 @@ fn create(
     } else {
         out.data(token.expose_secret().to_owned())?;
     }
-    let until = record.expires_at.map(|at| format!(", until {}", day(at))).unwrap_or_default();
+    let until = record.expires_at.map(|at| format!(", until {}", show::day(at))).unwrap_or_default();
     out.say(format!(
         "the token of {name}, {role} of {}{until}, in {}; nobody can show it again",
         record.grant.projects.join(", "),
@@ -92,12 +92,12 @@ fn list(out: &Output, store: &Store) -> Result<Exit, Failure> {
     let now = Timestamp::now();
     let row = |token: &TokenRecord| {
         let until = match token.expires_at {
-            Some(at) if token.has_expired(now) => format!("expired {}", day(at)),
-            Some(at) => day(at),
+            Some(at) if token.has_expired(now) => format!("expired {}", show::day(at)),
+            Some(at) => show::day(at),
             None => "revoked".to_owned(),
         };
         let projects = if token.grant.role == Role::Admin { "all".to_owned() } else { token.grant.projects.join(", ") };
-        vec![token.name.clone(), token.grant.role.to_string(), projects, day(token.created_at), until]
+        vec![token.name.clone(), token.grant.role.to_string(), projects, show::day(token.created_at), until]
     };
     let head = ["NAME", "ROLE", "PROJECTS", "MADE", "UNTIL"].map(str::to_owned).to_vec();
     let rows: Vec<_> = std::iter::once(head).chain(tokens.known.iter().map(row)).collect();
@@ -124,8 +124,4 @@ fn describe(token: &TokenRecord) -> Value {
         "name": token.name, "id": token.id, "role": token.grant.role, "projects": token.grant.projects,
         "created_at": token.created_at, "expires_at": token.expires_at,
     })
-}
-
-fn day(at: Timestamp) -> String {
-    at.to_zoned(TimeZone::system()).strftime("%Y-%m-%d %H:%M").to_string()
 }

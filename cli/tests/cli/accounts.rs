@@ -22,6 +22,48 @@ fn with_input(mut command: Command, input: &str) -> Said {
 }
 
 #[test]
+fn a_secret_is_set_listed_without_itself_and_removed() {
+    let dir = tempfile::tempdir().unwrap();
+    let (key, workspaces) = (dir.path().join("key"), dir.path().join("workspaces"));
+    let secret = |args: &[&str], key: Option<&Path>, input: &str| {
+        let mut command = pipelinex(&[]);
+        command.arg("secret").args(args).arg("--workspaces").arg(&workspaces);
+        key.into_iter().for_each(|key| _ = command.arg("--secrets-key").arg(key));
+        with_input(command, input)
+    };
+    let set = ["set", "DEPLOY", "--project", "shop", "--for", "git:git.example"];
+    let missing = secret(&set, Some(&key), "s3cret-value\n");
+    assert!(missing.code == 64 && missing.err.contains("pipelinex secret key --secrets-key"), "{}", missing.err);
+    let made = secret(&["key"], Some(&key), "");
+    assert!(made.code == 0 && made.err.contains("keep a copy elsewhere"), "{}", made.err);
+    assert_eq!(std::fs::metadata(&key).unwrap().permissions().mode() & 0o777, 0o600);
+    assert_eq!(secret(&["key"], Some(&key), "").code, 64, "a key is not replaced");
+    let beside = secret(&["key"], Some(&workspaces.join("key")), "");
+    assert!(beside.code == 64 && beside.err.contains("does not belong below"), "{}", beside.err);
+
+    assert_eq!(secret(&set, Some(&key), "s3cret-value\n").code, 0);
+    let again = secret(&set, Some(&key), "s3cret-other\n");
+    assert!(again.err.contains("DEPLOY of the project shop is replaced"), "{}", again.err);
+    for (input, why) in [("short\n", "fewer than 8 characters"), ("", "is empty"), ("two lines\nof it", "one line")] {
+        let refused = secret(&set, Some(&key), input);
+        assert!(refused.code == 64 && refused.err.contains(why), "{}", refused.err);
+        assert!(input.trim().is_empty() || !refused.err.contains(input.trim()), "{}", refused.err);
+    }
+    let wrong = secret(&["set", "PATH", "--for", "git:git.example"], Some(&key), "s3cret-value");
+    assert!(wrong.code == 64 && wrong.err.contains("another name"), "{}", wrong.err);
+    let list = secret(&["list"], None, "");
+    assert!(list.out.contains("DEPLOY  shop     git:git.example") && !list.out.contains("s3cret"), "{}", list.out);
+    let document: Value = serde_json::from_str(&secret(&["list", "--json"], None, "").out).unwrap();
+    assert_eq!((&document["secrets"][0]["name"], document["secrets"][0].get("sealed")), (&json!("DEPLOY"), None));
+
+    assert_eq!(secret(&["rm", "DEPLOY", "--project", "shop"], None, "").code, 0);
+    let gone = secret(&["rm", "DEPLOY", "--project", "shop"], None, "");
+    assert!(gone.code == 64 && gone.err.contains("has no secret DEPLOY"), "{}", gone.err);
+    let record = run(&["audit", "tail", "--workspaces", workspaces.to_str().unwrap()]);
+    assert!(record.out.contains("set secret    DEPLOY of shop") && !record.out.contains("s3cret"), "{}", record.out);
+}
+
+#[test]
 fn a_token_is_printed_once_listed_without_itself_and_revoked() {
     let dir = tempfile::tempdir().unwrap();
     let token = |args: &[&str]| run(&[&["token"], args, &["--workspaces", dir.path().to_str().unwrap()]].concat());

@@ -214,6 +214,11 @@ fn accounts_go_as_the_page_says() {
 }
 
 #[test]
+fn secrets_go_as_the_page_says() {
+    work_through(&section("Secrets"), &[]);
+}
+
+#[test]
 fn the_pipeline_files_that_it_shows_are_without_mistakes() {
     let files = pipeline_files();
     assert!(!files.is_empty());
@@ -229,7 +234,7 @@ fn the_pipeline_files_that_it_shows_are_without_mistakes() {
 #[test]
 fn every_line_is_run_somewhere() {
     let all = sections();
-    let known = ["Try it", "Run it for others", "Accounts", "Advisories"];
+    let known = ["Try it", "Run it for others", "Accounts", "Advisories", "Secrets"];
     let mut used = Vec::new();
     for section in &all {
         for line in &section.run {

@@ -96,6 +96,7 @@ fn no_flag_and_no_variable_of_the_page_is_invented() {
     known.extend(["import", "update", "info"].iter().flat_map(|command| flags(&["db", command]).into_keys()));
     known.extend(["create", "list", "revoke"].iter().flat_map(|command| flags(&["token", command]).into_keys()));
     known.extend(["create", "list", "set"].iter().flat_map(|command| flags(&["project", command]).into_keys()));
+    known.extend(["key", "set", "list", "rm"].iter().flat_map(|command| flags(&["secret", command]).into_keys()));
     known.extend(flags(&["audit", "tail"]).into_keys());
     // Those of other programs.
     known.extend(["--release", "--package", "--detach", "--build"].map(str::to_owned));
@@ -120,6 +121,7 @@ fn every_setting_can_be_given_to_docker_compose_unless_it_is_a_path_or_set_there
         "--pipelines",
         "--ca-certs",
         "--git-tokens",
+        "--secrets-key",
         "--docker-host",
         "--engine-workspaces",
         "--tls-cert",

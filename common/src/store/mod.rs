@@ -18,6 +18,7 @@ mod record;
 mod registry;
 mod reserve;
 mod retention;
+mod secrets;
 mod sessions;
 mod spare;
 mod staging;
@@ -47,6 +48,7 @@ pub use read::{Job, JobView, Snapshot};
 pub use record::AttemptRecord;
 pub use registry::{InvalidChange, MEMBERS_MAX, ProjectChange, ProjectRecord, ProjectRecords};
 pub use retention::{Because, EndedJob, Keep, surplus};
+pub use secrets::{NewSecret, SECRETS_MAX, SecretRecord, SecretRecords, SecretStoreError};
 pub use sessions::{IDLE, LONGEST, SessionRecord};
 pub use staging::Staging;
 pub use tokens::{NewToken, TokenRecord, Tokens, read_token};
@@ -101,7 +103,7 @@ impl Store {
         let work = [layout.staging(), layout.trash(), layout.keys(), layout.index(), layout.spare()];
         let audit = layout.root().join(".audit");
         let access = [layout.access(), layout.tokens(), layout.revoked_tokens(), layout.sessions()];
-        let decided = [layout.project_records(), layout.triage(), audit];
+        let decided = [layout.project_records(), layout.secrets(), layout.triage(), audit];
         for folder in work.into_iter().chain(derived).chain(access).chain(decided) {
             let fresh = !folder.exists();
             disk::make_dir(&folder, 0o750)?;

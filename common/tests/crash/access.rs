@@ -1,11 +1,12 @@
-//! The same of who may do what: a token that is made and revoked, a project that is made, changed and removed, and a power cut after
-//! each of the system calls that this takes.
+//! The same of who may do what: a token that is made and revoked, a project that is made, changed and removed, a secret of it that is
+//! set, replaced and removed, and a power cut after each of the system calls that this takes.
 
 use std::{convert::Infallible, fs, path::Path};
 
 use pipelinex_common::{
     access::{Grant, Role},
-    store::{NewToken, ProjectRecord, Store, StoreError},
+    secrets::{Purpose, Secret, SecretKey},
+    store::{NewSecret, NewToken, ProjectRecord, Store, StoreError},
 };
 
 use crate::{ROOT, disk, disk::Tree, recorded_of, replayed_by, scratch, tell, trace::Call};
@@ -31,6 +32,17 @@ fn write(root: &Path) -> Result<(), StoreError> {
     };
     let Ok(_) = store.change_project("shop", add)?.unwrap();
     tell(root, "member");
+    // Its key is nobody's matter here: it lies elsewhere, and is the same for whoever judges.
+    let key = key(root);
+    let secret = |value: &str| Secret::new("KEY", Purpose::Variable, true, false, value.into()).unwrap();
+    for (value, told) in [("the first value", "secret"), ("the second value", "replaced")] {
+        let secret = secret(value);
+        store.set_secret(&key, &NewSecret { project: "shop", secret: &secret, by: "ada" }).unwrap();
+        tell(root, told);
+    }
+    tell(root, "unsetting");
+    assert!(store.remove_secret("shop", "KEY")?);
+    tell(root, "unset");
     tell(root, "revoking");
     assert!(store.revoke_token("ci")?);
     tell(root, "revoked");
@@ -38,6 +50,16 @@ fn write(root: &Path) -> Result<(), StoreError> {
     assert!(store.remove_project("shop")?);
     tell(root, "removed");
     Ok(())
+}
+
+/// A key that is the same in every process.
+fn key(workspaces: &Path) -> SecretKey {
+    use std::os::unix::fs::PermissionsExt;
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("key");
+    fs::write(&path, format!("plxkey_{}", "0a".repeat(32))).unwrap();
+    fs::set_permissions(&path, fs::Permissions::from_mode(0o600)).unwrap();
+    SecretKey::open(&path, workspaces).unwrap()
 }
 
 /// What a server makes of a tree; a sentence where it is not what was told.
@@ -58,6 +80,13 @@ fn judge(tree: &Tree, told: &[&str]) -> Result<(), String> {
     must("the project is there again", project.is_none() || !was("removed"))?;
     let member = project.is_none_or(|project| project.role_of("ci") == Some(Role::Viewer));
     must("the member is gone", member || !was("member"))?;
+    let secrets = store.secrets().map_err(text)?;
+    must("a secret is half there", secrets.unreadable.is_empty())?;
+    let opened = store.open_secrets(&key(dir.path()), &secrets.known).map_err(|error| error.to_string())?;
+    let value = opened.first().map(|secret| secret.expose());
+    must("the secret is gone", value.is_some() || !was("secret") || was("unsetting"))?;
+    must("the secret is the old one", value != Some("the first value") || !was("replaced"))?;
+    must("the secret is there again", value.is_none() || !was("unset"))?;
     // Whoever comes next can go on, whatever a death left.
     let next = store.create_project(&ProjectRecord::new("next", "ada")).map_err(text)?;
     let left = fs::read_dir(store.layout().project_records()).unwrap().flatten();
@@ -70,7 +99,7 @@ fn a_power_cut_at_any_moment_gives_nobody_back_what_was_taken_and_takes_nothing_
     let (succeeded, calls) = recorded_of("access::writing_who_may_do_what", None);
     assert!(succeeded);
     let told = calls.iter().filter(|call| matches!(call, Call::Told { .. })).count();
-    assert_eq!(told, 7, "all was recorded: {calls:?}");
+    assert_eq!(told, 11, "all was recorded: {calls:?}");
     let (states, wrong) = replayed_by(&calls, judge);
     println!("{states} states after {} calls", calls.len());
     assert_eq!(wrong, None);

@@ -1,11 +1,15 @@
-//! Secrets for private repositories. A request names one; the operator keeps them as files in one folder, and which host
-//! may see one is part of it.
+//! Secrets for private repositories. A request names one. A project keeps them among its secrets, the operator as files in one folder,
+//! and which host may see one is part of it.
 //!
-//! A file holds one line: `https://USER:TOKEN@HOST`, as Git's own credential store writes it; or the bare token, which is
+//! A file of the folder holds one line: `https://USER:TOKEN@HOST`, as Git's own credential store writes it; or the bare token, which is
 //! only taken where a single host is allowed, so that no submitter can send it to another.
 
 use std::{fs, io, path::Path};
 
+use pipelinex_common::{
+    secrets::{Purpose, SecretKey},
+    store::Store,
+};
 use secrecy::SecretString;
 
 use super::{fault::GitRule, url::Host};
@@ -37,6 +41,33 @@ pub enum TokenError {
 }
 
 impl Credentials {
+    /// The token of this name that a project keeps for this host; `None`: it has none. Blocks on the disk.
+    ///
+    /// # Errors
+    /// [`TokenError::Unusable`].
+    pub fn of_project(
+        store: &Store,
+        key: Option<&SecretKey>,
+        project: &str,
+        name: &str,
+        host: &Host,
+    ) -> Result<Option<Self>, TokenError> {
+        let unusable = |error: &dyn std::fmt::Display| TokenError::Unusable(error.to_string());
+        let purpose = Purpose::Git(host.to_string());
+        let meant = store.secrets_of(project, |record| record.name == name && record.purpose == purpose);
+        let meant = meant.map_err(|error| unusable(&error))?;
+        if meant.is_empty() {
+            return Ok(None);
+        }
+        let without = "the project keeps a token of that name, and this server has no --secrets-key to read it";
+        let opened = store.open_secrets(key.ok_or_else(|| unusable(&without))?, &meant);
+        let opened = opened.map_err(|error| unusable(&error))?;
+        Ok(opened.first().map(|secret| {
+            let (user, password) = secret.expose().split_once(':').unwrap_or((ANY_USER, secret.expose()));
+            Self { user: user.to_owned(), password: password.into() }
+        }))
+    }
+
     /// Reads the secret of this name for this host. Blocks on the disk.
     ///
     /// # Errors
@@ -89,6 +120,7 @@ fn parse(line: &str) -> Option<(Credentials, Option<Host>)> {
 
 #[cfg(test)]
 mod tests {
+    use pipelinex_common::{secrets::Secret, store::NewSecret};
     use secrecy::ExposeSecret;
 
     use super::*;
@@ -123,5 +155,29 @@ mod tests {
             assert!(unusable.starts_with("Unusable") && !unusable.contains("s3cret"), "{unusable}");
         }
         assert!(matches!(Credentials::read(None, "bare", &github, &both), Err(TokenError::Refused(_))));
+    }
+
+    #[test]
+    fn a_token_of_a_project_is_for_its_host_and_its_own_submissions() {
+        let dir = tempfile::tempdir().unwrap();
+        let store = Store::open(&dir.path().join("workspaces")).unwrap();
+        let key = SecretKey::create(&dir.path().join("key"), store.layout().root()).unwrap();
+        for (name, value) in [("DEPLOY", "s3cret-token"), ("NAMED", "me:s3cret:token")] {
+            let purpose = Purpose::Git("git.example:8443".to_owned());
+            let secret = Secret::new(name, purpose, true, false, value.into()).unwrap();
+            store.set_secret(&key, &NewSecret { project: "shop", secret: &secret, by: "ada" }).unwrap();
+        }
+        let host: Host = "git.example:8443".parse().unwrap();
+        let read = |key, project: &str, name: &str, host: &Host| {
+            let found = Credentials::of_project(&store, key, project, name, host).unwrap();
+            found.map(|found| format!("{} {}", found.user, found.password.expose_secret()))
+        };
+        assert_eq!(read(Some(&key), "shop", "DEPLOY", &host).unwrap(), "x-access-token s3cret-token");
+        assert_eq!(read(Some(&key), "shop", "NAMED", &host).unwrap(), "me s3cret:token");
+        assert_eq!(read(Some(&key), "site", "DEPLOY", &host), None);
+        assert_eq!(read(Some(&key), "shop", "DEPLOY", &Host::github()), None);
+        assert_eq!(read(None, "shop", "OTHER", &host), None);
+        let without = Credentials::of_project(&store, None, "shop", "DEPLOY", &host);
+        assert!(matches!(without, Err(TokenError::Unusable(why)) if why.contains("--secrets-key")));
     }
 }
