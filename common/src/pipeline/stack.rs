@@ -437,8 +437,7 @@ help: did you mean `maven-java-version`?
             |n: usize| if let Place::Path(keys) = &from[n].lookup.place { keys.join("|") } else { String::new() };
         assert_eq!((path(2).as_str(), path(3).as_str()), ("project|properties|java.version", "engines|node"));
         assert_eq!(from[4].lookup.place, Place::Pattern(r"of\((\d+)\)".into()));
-        for (wrong, said) in [(r"of\((\d+", "no regular expression"), (r"of\(\d+\)", "one group, which is the value")]
-        {
+        for (wrong, said) in [(r"of\((\d+", "no regular expression"), (r"of\(\d+\)", "one group, which is the value")] {
             let bad = text.replace(r"of\((\d+)\)", wrong);
             assert!(read("c.yml", &bad, &[]).unwrap_err().to_string().contains(said), "{wrong}");
         }
