@@ -23,6 +23,8 @@ use crate::{
 pub struct Config {
     /// Whether there are accounts.
     pub auth: Auth,
+    /// Whether jobs of nobody in particular have caches: where only one person can be meant.
+    pub caches_of_anonymous: bool,
     /// Limits of what is taken in.
     pub intake: IntakeLimits,
     /// Names by which this server may be called, beside the loopback ones: a page that was lured here by a rebound
@@ -143,6 +145,7 @@ impl Config {
     pub fn for_testing() -> Self {
         Self {
             auth: Auth::None,
+            caches_of_anonymous: false,
             intake: IntakeLimits { upload_bytes: 2 * MIB, ..IntakeLimits::default() },
             allowed_hosts: vec!["pipelinex.test".to_owned()],
             allowed_origins: vec!["http://localhost:4200".to_owned()],

@@ -167,12 +167,28 @@ pub struct StepRecord {
     /// What it did not read and should have.
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub skipped: Option<Skipped>,
+    /// The caches it has, in the order of the definition.
+    #[serde(skip_serializing_if = "Vec::is_empty", default)]
+    pub caches: Vec<CacheRecord>,
     /// Published artifacts, as paths below `artifacts/<step>/`.
     #[serde(skip_serializing_if = "Vec::is_empty", default)]
     pub artifacts: Vec<String>,
     /// What a person should know though it did not change the verdict.
     #[serde(skip_serializing_if = "Vec::is_empty", default)]
     pub warnings: Vec<String>,
+}
+
+/// What became of a cache of a step.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct CacheRecord {
+    /// Its key, variables put in.
+    pub key: String,
+    /// The key of the one that was laid into the tree: that one, or one of its `fallback_keys`; absent: none was there, or asked for.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub restored: Option<String>,
+    /// Whether what the step left was kept under the key.
+    #[serde(skip_serializing_if = "std::ops::Not::not", default)]
+    pub saved: bool,
 }
 
 /// What a step waits for that nothing else keeps from running.
@@ -231,6 +247,7 @@ impl StepRecord {
             findings: None,
             scanned: None,
             skipped: None,
+            caches: Vec::new(),
             artifacts: Vec::new(),
             warnings: Vec::new(),
         }

@@ -96,6 +96,21 @@ impl Layout {
         self.root.join(".audit/lock")
     }
 
+    /// What steps keep for later jobs: the worker's alone.
+    pub fn caches(&self) -> PathBuf {
+        self.root.join(".caches")
+    }
+
+    /// Caches that are being written.
+    pub fn cache_drafts(&self) -> PathBuf {
+        self.caches().join(".new")
+    }
+
+    /// The caches of one project, owner and kind of refs; `key` is a digest of the three.
+    pub fn caches_of(&self, key: &str) -> PathBuf {
+        self.caches().join(key)
+    }
+
     /// What was thrown away and is being removed.
     pub fn trash(&self) -> PathBuf {
         self.root.join(".trash")

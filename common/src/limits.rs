@@ -54,6 +54,22 @@ impl Default for IntakeLimits {
     }
 }
 
+/// How much of what steps keep for later jobs stays.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct CacheLimits {
+    /// What all caches together may take on the disk, in bytes; no more is written at once either.
+    pub bytes: u64,
+    /// After how many seconds without a reader one goes.
+    pub unread_seconds: u64,
+}
+
+impl Default for CacheLimits {
+    fn default() -> Self {
+        // Dependencies of some dozen projects; two weeks are what a project rests between two of its commits.
+        Self { bytes: 10 * 1024 * MIB, unread_seconds: 14 * 24 * 60 * 60 }
+    }
+}
+
 /// Limits of one step; the operator's, which a definition may lower and not raise.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct StepLimits {

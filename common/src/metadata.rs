@@ -154,6 +154,11 @@ pub struct PlannedStage {
 }
 
 impl Metadata {
+    /// Whether it was made of a ref that its project trusts: the default branch of its repository.
+    pub fn is_of_trusted_ref(&self) -> bool {
+        self.source.git.as_ref().is_some_and(|git| git.git_ref.is_none())
+    }
+
     /// The record of a job that nobody has taken yet.
     pub fn initial_execution(&self) -> Execution {
         let stages = self.stages.iter().map(|stage| {

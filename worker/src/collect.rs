@@ -27,6 +27,7 @@ use pipelinex_common::{
     slug::Slug,
 };
 
+pub(crate) use self::artifacts::{Kept, globs, in_set, keep_all};
 use self::budget::Budget;
 pub use self::budget::Collected;
 

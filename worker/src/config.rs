@@ -4,7 +4,7 @@ use std::{collections::BTreeMap, path::PathBuf, time::Duration};
 
 use pipelinex_common::{
     database::DatabaseConfig,
-    limits::StepLimits,
+    limits::{CacheLimits, StepLimits},
     pipeline::images::{self, IMAGES_FILE},
     policy::Policy,
     room::Watermark,
@@ -53,6 +53,10 @@ pub struct WorkerConfig {
     pub leftover_grace: Duration,
     /// How much of what has ended is kept.
     pub keep: Keep,
+    /// How much of caches is kept.
+    pub caches: CacheLimits,
+    /// Whether jobs that nobody in particular submitted have caches: where only one person can be meant.
+    pub caches_of_anonymous: bool,
     /// Never use an overlay for trees, even where the engine can.
     pub copy_trees: bool,
     /// The command that handles one job in a process of its own: this program, also after its file was replaced. Empty in such a
@@ -94,6 +98,8 @@ impl Default for WorkerConfig {
             min_free: Watermark::default(),
             leftover_grace: Duration::from_secs(60 * 60),
             keep: Keep::default(),
+            caches: CacheLimits::default(),
+            caches_of_anonymous: false,
             copy_trees: false,
             apart: vec!["/proc/self/exe".to_owned(), crate::poison::COMMAND.to_owned()],
         }

@@ -12,7 +12,7 @@ use pipelinex_common::{
     pipeline::{
         self, Pipeline,
         images::IMAGES_FILE,
-        model::{AllowFailure, Network, Step},
+        model::{AllowFailure, CacheKey, Network, Step},
         own::Plan,
         select,
     },
@@ -169,6 +169,12 @@ fn put_below(folder: &Folder, step: &mut Step) {
     let folder = globset::escape(folder.as_str());
     let artifacts = &mut step.artifacts;
     let shows = step.target.iter_mut().filter_map(|target| target.exists.as_mut());
+    for cache in &mut step.caches {
+        let files = if let CacheKey::Files { files, .. } = &mut cache.key { files.as_mut_slice() } else { &mut [] };
+        for glob in cache.paths.iter_mut().chain(files) {
+            *glob = format!("{folder}/{}", glob.trim_start_matches("./"));
+        }
+    }
     for glob in artifacts.paths.iter_mut().chain(&mut artifacts.exclude).chain(&mut artifacts.junit).chain(shows) {
         *glob = format!("{folder}/{}", glob.trim_start_matches("./"));
     }

@@ -11,7 +11,8 @@ use std::{
 use pipelinex_common::{
     foreign,
     id::JobId,
-    store::{Because, Keep, Store, StoreError},
+    limits::CacheLimits,
+    store::{Because, Keep, OldCache, Store, StoreError},
 };
 use serde::Serialize;
 
@@ -29,6 +30,8 @@ pub struct Clearing {
     pub folders: Vec<Folder>,
     /// Jobs, the latest first.
     pub jobs: Vec<OldJob>,
+    /// Caches that are too old or too much, replaced, or half made.
+    pub caches: Vec<OldCache>,
 }
 
 /// A folder that belongs to no job.
@@ -61,7 +64,7 @@ impl Clearing {
     ///
     /// # Errors
     /// [`StoreError`] when the workspaces folder cannot be listed.
-    pub fn of_folders(store: &Store, keep: &Keep, grace: Duration) -> Result<Self, StoreError> {
+    pub fn of_folders(store: &Store, keep: &Keep, caches: &CacheLimits, grace: Duration) -> Result<Self, StoreError> {
         let paths = store.trash()?.into_iter().chain(store.leftover_folders(grace)?);
         let now = SystemTime::now();
         let folders = paths.map(|path| Folder { age_seconds: age(&path, now), bytes: room(&path), path }).collect();
@@ -71,13 +74,14 @@ impl Clearing {
             ended_seconds_ago: now.duration_since(job.ended).unwrap_or_default().as_secs(),
             bytes: room(store.layout().job(job.id).root()),
         });
-        Ok(Self { engine: Vec::new(), folders, jobs: old.collect() })
+        let caches = store.surplus_caches(caches, grace)?;
+        Ok(Self { engine: Vec::new(), folders, jobs: old.collect(), caches })
     }
 
     /// The room that all of it takes on the disk of the workspaces, in bytes.
     pub fn bytes(&self) -> u64 {
         let folders = self.folders.iter().map(|folder| folder.bytes);
-        folders.chain(self.jobs.iter().map(|job| job.bytes)).sum()
+        folders.chain(self.jobs.iter().map(|job| job.bytes)).chain(self.caches.iter().map(|old| old.bytes)).sum()
     }
 
     /// Removes it: what is on the engine first, where there is one; then folders and jobs, each by one rename; then the trash.
@@ -96,6 +100,11 @@ impl Clearing {
         for old in self.jobs {
             if remove_job(engine, store, old.job).await {
                 removed.jobs.push(old);
+            }
+        }
+        for old in self.caches {
+            if remove_cache(store, &old) {
+                removed.caches.push(old);
             }
         }
         if let Err(error) = store.empty_trash() {
@@ -121,6 +130,14 @@ pub async fn remove_job(engine: Option<&Engine>, store: &Store, id: JobId) -> bo
             false
         }
     }
+}
+
+/// Removes one cache, unless somebody reads it.
+pub fn remove_cache(store: &Store, old: &OldCache) -> bool {
+    store.remove_cache(&old.path).unwrap_or_else(|error| {
+        tracing::warn!(path = %old.path.display(), %error, "a cache could not be removed");
+        false
+    })
 }
 
 fn room(path: &Path) -> u64 {

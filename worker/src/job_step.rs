@@ -29,7 +29,7 @@ use pipelinex_common::{
     layout::JobPaths,
     pipeline::model::Step,
     slug::Slug,
-    store::{Claim, Job, shown_tries},
+    store::{CacheScope, Claim, Job, shown_tries},
 };
 use tokio::{
     sync::{OnceCell, OwnedSemaphorePermit, watch},
@@ -82,6 +82,8 @@ pub struct JobSteps {
     workspaces: PathBuf,
     images: PinnedImages,
     quotas: Option<Quotas>,
+    /// The caches that its steps may use.
+    caches: Option<CacheScope>,
     attempt: AtomicU32,
     claim: Arc<Mutex<Claim>>,
     claim_number: u64,
@@ -112,7 +114,7 @@ impl JobSteps {
     pub fn prepare(
         worker: &Arc<Worker>,
         engine: &Engine,
-        job: &Job,
+        (job, caches): (&Job, Option<CacheScope>),
         definition: &Arc<Definition>,
         claim: (Arc<Mutex<Claim>>, u64),
         let_go: CancellationToken,
@@ -146,6 +148,7 @@ impl JobSteps {
             workspaces: site.workspaces,
             images: PinnedImages::default(),
             quotas: site.quotas,
+            caches,
             claim: claim.0,
             claim_number: claim.1,
             adopted: Mutex::new(left.running),

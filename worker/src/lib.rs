@@ -3,6 +3,7 @@
 pub mod advisories;
 pub mod board;
 pub mod ca;
+mod caches;
 pub mod causes;
 pub mod collect;
 pub mod config;

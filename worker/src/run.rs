@@ -40,6 +40,7 @@ pub use self::{ends::end_poisoned, error::RunError};
 use crate::{
     Worker,
     board::Board,
+    caches,
     definition::Definition,
     engine::Engine,
     job_step::{JobSteps, StepReport},
@@ -197,8 +198,10 @@ impl<'a> Running<'a> {
         board.set_attempt(left.attempt);
         let lost = (left.attempt, lost);
         let deadline = stopping::deadline(worker, &engine, job, metadata, &definition)?;
+        let caches = caches::scope_of(metadata, &worker.config);
         let steps =
-            Arc::new(JobSteps::prepare(worker, &engine, job, &definition, (claim.clone(), number), let_go, left)?);
+            JobSteps::prepare(worker, &engine, (job, caches), &definition, (claim.clone(), number), let_go, left);
+        let steps = Arc::new(steps?);
         let (events, running) = (mpsc::unbounded_channel(), BTreeSet::new());
         let (hold, claim, stop) = (claim, number, None);
         Ok(Ok(Self {

@@ -2,6 +2,8 @@
 
 use std::{sync::Arc, time::Duration};
 
+use pipelinex_common::store::StoreError;
+
 use crate::{Worker, gc, lock, sweep};
 
 /// Pause between two rounds.
@@ -13,6 +15,7 @@ impl Worker {
         loop {
             self.sweep().await;
             self.remove_old_jobs().await;
+            self.remove_old_caches().await;
             self.empty_trash();
             self.restock().await;
             tokio::time::sleep(EVERY).await;
@@ -37,6 +40,22 @@ impl Worker {
                 }
             }
             Err(error) => tracing::warn!(%error, "the container engine cannot be asked for what is left on it"),
+        }
+    }
+
+    /// Caches that are too old or too much, each by one rename; what is read just now stays.
+    async fn remove_old_caches(&self) {
+        let (store, keep, grace) = (self.store.clone(), self.config.caches.clone(), self.config.leftover_grace);
+        let clear = move || {
+            for old in store.surplus_caches(&keep, grace)?.iter().filter(|old| gc::remove_cache(&store, old)) {
+                tracing::info!(path = %old.path.display(), because = ?old.because, bytes = old.bytes, "removed a cache");
+            }
+            Ok::<(), StoreError>(())
+        };
+        match tokio::task::spawn_blocking(clear).await {
+            Ok(Ok(())) => {}
+            Ok(Err(error)) => tracing::warn!(%error, "old caches cannot be looked for"),
+            Err(panic) => std::panic::resume_unwind(panic.into_panic()),
         }
     }
 

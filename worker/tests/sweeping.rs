@@ -11,6 +11,7 @@ use pipelinex_common::{
     disk::Versioned,
     execution::{StepEnd, StepRecord},
     id::JobId,
+    limits::CacheLimits,
     slug::Slug,
     state::{JobState, StepState},
     store::{Because, Keep},
@@ -218,7 +219,7 @@ fn old_jobs_are_removed_with_all_they_left_and_run_numbers_go_on() {
             .await;
 
         let keep = Keep { jobs: Some(1), ..Keep::default() };
-        let plan = Clearing::of_folders(&world.store, &keep, HOUR).unwrap();
+        let plan = Clearing::of_folders(&world.store, &keep, &CacheLimits::default(), HOUR).unwrap();
         let told: Vec<_> = plan.jobs.iter().map(|old| (old.job, old.because)).collect();
         assert_eq!(told, [(jobs[1], Because::Count), (jobs[0], Because::Count)]);
         assert!(plan.jobs.iter().all(|old| old.bytes > 0));

@@ -27,7 +27,7 @@ use super::{
     problem::{Place, Problem, Rule},
     selection, versions,
 };
-use crate::{config::Config, stacks::StackData};
+use crate::{access::Auth, config::Config, stacks::StackData};
 
 /// The largest pipeline file, in bytes.
 const FILE_MAX: u64 = 512 * 1024;
@@ -182,6 +182,16 @@ fn compiled(
     Ok(Own { warnings: warnings.collect(), plan })
 }
 
+/// Where nobody signs in, everybody would read and write the caches of everybody: there are none.
+fn without_caches(pipeline: &Pipeline, config: &Config) -> Option<String> {
+    let are_apart = config.auth == Auth::Token || config.caches_of_anonymous;
+    let step = pipeline.steps.iter().find(|step| !step.caches.is_empty()).filter(|_| !are_apart)?;
+    Some(format!(
+        "no cache is read or kept, such as that of {}: nobody signs in to this server (--auth none), and everybody would share them",
+        step.name
+    ))
+}
+
 fn tried(pipeline: Pipeline, names: &[String], with_needs: bool) -> Result<Pipeline, Refused> {
     let all: Vec<String> = pipeline.steps.iter().map(|step| step.name.clone()).collect();
     own::only(pipeline, names, with_needs).map_err(|name| {
@@ -254,6 +264,7 @@ pub fn admit(
     }
     let mut warnings = found.warnings.clone();
     warnings.extend(selected.warnings);
+    warnings.extend(without_caches(&found.plan.pipeline, config));
     let status = if warnings.is_empty() { AdmissionStatus::Accepted } else { AdmissionStatus::AcceptedWithIssues };
     Ok(Accepted {
         status,
@@ -264,4 +275,22 @@ pub fn admit(
         database: None,
         pipeline_name: PIPELINE_NAME.to_owned(),
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn where_nobody_signs_in_it_is_told_that_no_cache_is_kept() {
+        let read = |text| pipeline::read("p.yml", text).unwrap();
+        let with = read("default: {image: i}\na: {script: x}\nb: {script: x, cache: {paths: [x]}}\n");
+        let without = read("a: {image: i, script: x}\n");
+        let told = |pipeline, config: &Config| without_caches(pipeline, config).is_some();
+        let open = Config::default();
+        assert!(without_caches(&with, &open).is_some_and(|told| told.contains("such as that of b")));
+        assert!(!told(&without, &open));
+        assert!(!told(&with, &Config { auth: Auth::Token, ..Config::default() }));
+        assert!(!told(&with, &Config { caches_of_anonymous: true, ..Config::default() }));
+    }
 }

@@ -5,7 +5,10 @@ use std::path::PathBuf;
 use clap::{Args, ValueEnum, builder::FalseyValueParser};
 use pipelinex_common::request::Stack;
 
-use super::{server::IntakeArgs, values};
+use super::{
+    server::{CacheArgs, IntakeArgs},
+    values,
+};
 
 /// A project of this machine, and what of its pipeline is meant.
 #[derive(Args, Clone, Debug)]
@@ -88,6 +91,8 @@ pub struct RunArgs {
     /// The engine [default: DOCKER_HOST, else its usual socket]
     #[arg(long, env = "PIPELINEX_DOCKER_HOST", value_name = "ADDR")]
     pub docker_host: Option<String>,
+    #[command(flatten)]
+    pub caches: CacheArgs,
 }
 
 /// How a check is told.

@@ -10,7 +10,7 @@ use pipelinex_backend::{
 };
 use pipelinex_common::{
     database::DatabaseConfig,
-    limits::{IntakeLimits, StepLimits},
+    limits::{CacheLimits, IntakeLimits, StepLimits},
     pipeline::own::OwnRules,
     policy::{AllowUnread, FailOn, Policy},
     stage::Switch,
@@ -411,6 +411,30 @@ pub struct KeepArgs {
     /// How old something of ours on the engine or aside must be before it is removed, where no end of its job says so
     #[arg(long, env = "PIPELINEX_GRACE", value_name = "TIME", default_value = "1h", value_parser = values::duration)]
     pub grace: Duration,
+    #[command(flatten)]
+    pub caches: CacheArgs,
+}
+
+/// How much of caches is kept.
+#[derive(Args, Clone, Debug)]
+pub struct CacheArgs {
+    /// What the caches of all projects may take on the disk; those that were read last stay [default: 10GiB]
+    #[arg(long, env = "PIPELINEX_CACHE_SIZE", value_name = "SIZE", value_parser = values::bytes)]
+    pub cache_size: Option<u64>,
+    /// Remove caches that nobody has read for this long [default: 14d]
+    #[arg(long, env = "PIPELINEX_CACHE_AGE", value_name = "TIME", value_parser = values::lifetime)]
+    pub cache_age: Option<Duration>,
+}
+
+impl CacheArgs {
+    /// The limits, defaults filled in.
+    pub fn limits(&self) -> CacheLimits {
+        let default = CacheLimits::default();
+        CacheLimits {
+            bytes: self.cache_size.unwrap_or(default.bytes),
+            unread_seconds: self.cache_age.map_or(default.unread_seconds, |age| age.as_secs()),
+        }
+    }
 }
 
 impl KeepArgs {

@@ -3,7 +3,8 @@
 use std::path::Path;
 
 use pipelinex_common::{
-    store::{Because, Store},
+    foreign,
+    store::{Because, CacheGoes, Store},
     words::span,
 };
 use pipelinex_worker::{
@@ -28,7 +29,7 @@ pub async fn gc(
     let store = Store::find(&root).map_err(|error| Failure::errored(error.to_string()))?.ok_or_else(|| {
         Failure::errored(format!("{} is no workspaces folder: name the server's with --workspaces", root.display()))
     })?;
-    let look = Clearing::of_folders(&store, &keep.keep(), keep.grace);
+    let look = Clearing::of_folders(&store, &keep.keep(), &keep.caches.limits(), keep.grace);
     let mut found = look.map_err(|error| Failure::errored(error.to_string()))?;
     let engine = match on_engine(&store, docker_host, keep, &mut found).await {
         Ok(engine) => Some(engine),
@@ -44,7 +45,7 @@ pub async fn gc(
         out.document(&json!({"dry_run": dry_run, "engine_reached": reached, "bytes": bytes, "removed": done}))?;
     } else {
         rows(&done).into_iter().try_for_each(|row| out.data(row))?;
-        let count = done.engine.len() + done.folders.len() + done.jobs.len();
+        let count = done.engine.len() + done.folders.len() + done.jobs.len() + done.caches.len();
         let verb = if dry_run { "would be removed" } else { "removed" };
         out.say(format!("{count} {verb}, {} on disk", size(bytes)));
     }
@@ -87,6 +88,16 @@ fn rows(done: &Clearing) -> Vec<crate::output::Line> {
         };
         let name = old.job.to_string();
         vec!["job".to_owned(), name, why.to_owned(), age(old.ended_seconds_ago), size(old.bytes)]
+    }));
+    rows.extend(done.caches.iter().map(|old| {
+        let why = match old.because {
+            CacheGoes::Age => "not read for --cache-age",
+            CacheGoes::Bytes => "more than --cache-size",
+            CacheGoes::Replaced => "there is a later one",
+            CacheGoes::Unfinished => "whoever wrote it died",
+        };
+        let of = [&old.project, &old.key].map(|word| foreign::shown_up_to(word.as_deref().unwrap_or("?"), 60));
+        vec!["cache".to_owned(), of.join(": "), why.to_owned(), age(old.age_seconds), size(old.bytes)]
     }));
     if rows.len() == 1 { Vec::new() } else { show::table(&rows) }
 }

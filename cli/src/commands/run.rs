@@ -13,6 +13,7 @@ use pipelinex_backend::{
 };
 use pipelinex_common::{
     disk,
+    limits::CacheLimits,
     metadata::Metadata,
     pipeline::{
         model::{Step, When},
@@ -64,7 +65,7 @@ pub async fn run(out: &Output, args: RunArgs, ca_certs: Option<&Path>) -> Result
     show.admitted()?;
     let exit = to_the_end(out, show, &store, &job, worker).await?;
     if !args.keep {
-        clear_up(&engine, &store).await;
+        clear_up(&engine, &store, &args.caches.limits()).await;
     }
     Ok(exit)
 }
@@ -85,6 +86,9 @@ fn worker(args: &RunArgs, stacks: &Stacks, ca_certs: Option<&Path>) -> WorkerCon
         // Nobody is there who would start a step later: `--play` says so before.
         manual_timeout: Duration::ZERO,
         docker_host: args.docker_host.clone(),
+        caches: args.caches.limits(),
+        // The folder is one person's.
+        caches_of_anonymous: true,
         ..default
     }
 }
@@ -123,7 +127,7 @@ async fn admitted(store: &Store, stacks: Stacks, args: &RunArgs) -> Result<Metad
     let request = local::request(&args.local);
     let packed = tokio::task::spawn_blocking(move || pack::pack(&path, &packing, include_ignored)).await;
     let packed = packed.map_err(|error| Failure::errored(format!("packing failed: {error}")))??;
-    let config = Config { intake: limits, policy: policy(), ..Config::default() };
+    let config = Config { intake: limits, policy: policy(), caches_of_anonymous: true, ..Config::default() };
     intake::submit(store, stacks, config, request, packed.file).await.map_err(|error| match error {
         LocalError::Refused(problems) => refused(&problems),
         LocalError::Failed(message) => Failure::errored(message),
@@ -174,9 +178,9 @@ async fn to_the_end(
 }
 
 /// Older runs, and what killed ones have left. What fails here is tried again with the next run.
-async fn clear_up(engine: &Engine, store: &Store) {
+async fn clear_up(engine: &Engine, store: &Store, caches: &CacheLimits) {
     let keep = Keep { jobs: Some(RUNS_KEPT), ..Keep::default() };
-    let Ok(mut found) = Clearing::of_folders(store, &keep, GRACE) else { return };
+    let Ok(mut found) = Clearing::of_folders(store, &keep, caches, GRACE) else { return };
     if let Ok(left) = pipelinex_worker::sweep::leftovers(engine, store, GRACE).await {
         found.engine = left;
     }

@@ -168,6 +168,8 @@ impl Settings {
             min_free: self.min_free.clone(),
             leftover_grace: args.keep.grace,
             keep: args.keep.keep(),
+            caches: args.keep.caches.limits(),
+            caches_of_anonymous: false,
         })
     }
 }

@@ -2,7 +2,7 @@
 
 use std::{fs, path::PathBuf};
 
-use pipelinex_common::execution::Execution;
+use pipelinex_common::execution::{Execution, StepRecord};
 use serde_json::{Value, json};
 
 use crate::world::{Said, World, names, story, text};
@@ -86,6 +86,7 @@ async fn here(world: &World) {
         assert_eq!(left, "CHANNEL=nightly\nVERSION=1.2.4\n", "{channel}: what a step left stays what it left");
     }
 
+    cache(world).await;
     by_hand(world).await;
     services(world).await;
     let ran = run(world, "include", &[]).await;
@@ -120,6 +121,37 @@ async fn retry(world: &World) {
     assert!(ran.out.contains("try 1: the script ended with code 75; try 2 follows"), "{}", ran.out);
     // Each try was followed, the second from its own beginning.
     assert_eq!(ran.out.matches("fetch  ┃ $ echo \"try $PIPELINEX_TRY\" > fetched.txt").count(), 2, "{}", ran.out);
+}
+
+/// The second run finds what the first kept, and nothing of a step that failed.
+async fn cache(world: &World) {
+    let told = |step: &StepRecord| {
+        let caches = step.caches.iter();
+        let told = caches.map(|cache| format!("{} {}", cache.restored.is_some(), cache.saved));
+        told.collect::<Vec<_>>().join(", ")
+    };
+    for (how, fetch) in [("fetched", "false true, false true"), ("kept", "true true, true true")] {
+        let ran = run(world, "cache", &[]).await;
+        assert_eq!(ran.code, 0, "{how}: {ran:?}");
+        let (folder, end) = latest(world);
+        assert_eq!(ends(&end), "fetch=SUCCESS broken=FAILED(script_failure) look=SUCCESS");
+        assert_eq!(text(folder.join("artifacts/fetch/how.txt")).trim(), how);
+        let steps: Vec<&StepRecord> = end.stages.values().flat_map(|stage| stage.steps.values()).collect();
+        assert_eq!([told(steps[0]), told(steps[1]), told(steps[2])], [fetch, "false false", "false false"], "{how}");
+    }
+    // Lock file and so key are others: the one before is no cache of it.
+    let project = world.path("other-goods");
+    fs::create_dir(&project).unwrap();
+    fs::copy(example("cache").join(".pipelinex.yml"), project.join(".pipelinex.yml")).unwrap();
+    fs::write(project.join("goods.lock"), "cake 2.0\n").unwrap();
+    let ran = world.run(&["run", project.to_str().unwrap(), "--images", IMAGES]).await;
+    assert_eq!(ran.code, 0, "{ran:?}");
+    assert_eq!(text(latest(world).0.join("artifacts/fetch/how.txt")), "fetched\n");
+    let kept = world.run(&["gc", "--dry-run", "--cache-size", "1"]).await;
+    assert!(
+        kept.code == 0 && kept.out.contains("cache: tool") && kept.out.contains("more than --cache-size"),
+        "{kept:?}"
+    );
 }
 
 /// Steps that are started by hand, or later: left out here, or started with the run; on a server this is the worker's own story.

@@ -4,7 +4,7 @@
 use std::collections::{BTreeMap, HashMap};
 
 use super::{
-    Trust,
+    Trust, cache,
     context::{self, Context, PROJECT_DIR},
     diagnostic::Code,
     matrix::{self, Instance},
@@ -142,6 +142,7 @@ fn one(
         put_in(&mut step, &variables, problems);
     } else {
         step.beside = service::settled(&step.services, None, problems);
+        step.kept = cache::settled(&step.caches, None, problems);
         step.environment = variables.into_iter().map(|(name, variable)| (name, variable.value)).collect();
     }
     step
@@ -174,6 +175,7 @@ fn put_in(step: &mut RawStep, variables: &Variables, problems: &mut Problems<'_>
         }
     }
     step.beside = service::settled(&step.services, Some(&values), problems);
+    step.kept = cache::settled(&step.caches, Some(&values), problems);
     step.environment = values;
 }
 

@@ -115,6 +115,17 @@ pub(crate) const ARTIFACTS: Keys = Keys {
     planned: &["access", "untracked"],
 };
 
+/// A cache.
+pub(crate) const CACHE: Keys = Keys {
+    of: "a cache",
+    known: &["key", "fallback_keys", "paths", "policy", "when"],
+    planned: &["untracked", "unprotect"],
+};
+
+/// The key of a cache, in its long form.
+pub(crate) const CACHE_KEY: Keys =
+    Keys { of: "the key of a cache", known: &["files", "prefix"], planned: &["files_commits"] };
+
 /// Those that are read, and change nothing here.
 pub(crate) const ARTIFACTS_WITHOUT_EFFECT: &[&str] = &["name", "expose_as", "public"];
 
@@ -239,11 +250,8 @@ pub(crate) const CHANGES: Keys = Keys { of: "`changes`", known: &["paths", "comp
 pub(crate) const EXISTS: Keys = Keys { of: "`exists`", known: &["paths"], planned: &["project", "ref"] };
 
 /// Keys of a step that are read, and change nothing here: what each would have done.
-pub(crate) const WITHOUT_EFFECT: &[(&str, &str)] = &[
-    ("tags", "every worker runs every step"),
-    ("interruptible", "a newer job does not end an older one"),
-    ("cache", "none is kept yet, and each step starts without one"),
-];
+pub(crate) const WITHOUT_EFFECT: &[(&str, &str)] =
+    &[("tags", "every worker runs every step"), ("interruptible", "a newer job does not end an older one")];
 
 /// What to write in place of a key that GitLab has, and that is not supported.
 pub(crate) fn instead_of(key: &str) -> Option<&'static str> {
@@ -261,6 +269,8 @@ pub(crate) fn instead_of(key: &str) -> Option<&'static str> {
         "secrets" | "id_tokens" => "there is no vault to ask: set a variable with `-e NAME=VALUE`",
         "resource_group" => "jobs of one project may run at the same time: leave it out",
         "untracked" => "name what is kept with `paths`",
+        "unprotect" => "refs that the project does not trust have caches of their own: leave it out",
+        "files_commits" => "write `files`, whose content is looked at",
         _ => return None,
     })
 }

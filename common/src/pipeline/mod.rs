@@ -4,6 +4,7 @@
 //! [`read`] turns a file into a [`Pipeline`] or into everything that is wrong with it. [`select::select`] says which steps
 //! a request wants, [`plan::next`] what may run now.
 
+pub mod cache;
 pub mod causes;
 pub mod context;
 mod contract;

@@ -6,6 +6,7 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Serialize};
 
 pub use super::{
+    cache::{Cache, CacheKey, CachePolicy},
     retry::{Retry, RetryOn},
     service::Service,
 };
@@ -64,6 +65,9 @@ pub struct Step {
     pub retry: Option<Retry>,
     /// What is collected from its tree.
     pub artifacts: Artifacts,
+    /// What of it is kept for the steps of later jobs.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub caches: Vec<Cache>,
     /// Whether it runs project code.
     pub kind: StepKind,
     /// What it can reach.

@@ -5,7 +5,8 @@ use std::collections::{BTreeMap, BTreeSet};
 use serde::{Deserialize, Serialize};
 
 use super::{
-    model::{AllowFailure, Network, Pipeline, Service, Step, StepKind, When},
+    cache::{CACHES_MAX, FALLBACKS_MAX, KEY_FILES_MAX},
+    model::{AllowFailure, Cache, CacheKey, Network, Pipeline, Service, Step, StepKind, When},
     retry,
     service::{self, SERVICES_MAX},
     step::START_IN_MAX,
@@ -82,6 +83,13 @@ pub fn check(pipeline: &Pipeline) -> Result<(), String> {
         }
         if step.retry.as_ref().is_some_and(|retry| retry.max > retry::MAX) {
             return Err(format!("step {name} is tried more often than any reader would have let through"));
+        }
+        let crowded = |cache: &Cache| {
+            let files = if let CacheKey::Files { files, .. } = &cache.key { files.len() } else { 0 };
+            cache.fallback_keys.len() > FALLBACKS_MAX || files > KEY_FILES_MAX
+        };
+        if step.caches.len() > CACHES_MAX || step.caches.iter().any(crowded) {
+            return Err(format!("step {name} has caches that no reader would have let through"));
         }
         if step.start_in_seconds.is_some_and(|seconds| seconds > START_IN_MAX)
             || (step.when == When::Delayed) != step.start_in_seconds.is_some()

@@ -37,6 +37,7 @@ pub(crate) fn resolve(file: &RawFile, problems: &mut Problems<'_>) -> Option<Pip
         names.check_target(step, problems);
         names.check_database(step, problems);
         names.check_services(step, problems);
+        names.check_caches(step, problems);
     }
     order::check(&names, problems);
     if !problems.is_empty() {
@@ -190,6 +191,14 @@ impl<'r> Names<'r> {
         }
     }
 
+    /// What a scan says must not depend on what steps of other jobs have left.
+    fn check_caches(&self, step: &RawStep, problems: &mut Problems<'_>) {
+        if step.ours.kind == StepKind::Scan && !step.kept.is_empty() {
+            let message = format!("step {} is a scan, and no scan reads a cache", quoted(&step.name.value));
+            problems.error(Code::InvalidValue, step.name.at, message).help("leave `cache` out");
+        }
+    }
+
     /// A target is made of what a step left that this one waits for, and is reached over the internal network.
     fn check_target(&self, step: &RawStep, problems: &mut Problems<'_>) {
         let Some(target) = &step.ours.target else {
@@ -236,6 +245,7 @@ fn model(step: &RawStep, slug: Slug) -> Option<Step> {
         timeout_seconds: step.timeout_seconds,
         retry: step.retry.clone(),
         artifacts: step.artifacts.clone(),
+        caches: step.kept.clone(),
         kind: step.ours.kind,
         network: step.ours.network,
         tree: step.ours.tree.as_ref().map(|tree| tree.value.clone()),

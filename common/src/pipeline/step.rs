@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 
 use super::{
+    cache::{self, Cache, RawCache},
     diagnostic::Code,
     fields::{self, globs, list, mapping, one_of, text, wrong_type},
     keys,
@@ -56,6 +57,10 @@ pub(crate) struct RawStep {
     pub timeout_seconds: Option<u64>,
     pub retry: Option<Retry>,
     pub artifacts: Artifacts,
+    /// As they are written.
+    pub caches: Vec<RawCache>,
+    /// What they come to, once variables are known.
+    pub kept: Vec<Cache>,
     pub ours: Ours,
 }
 
@@ -138,6 +143,8 @@ pub(crate) fn read(name: At<String>, node: &Node, ours: Ours, problems: &mut Pro
         timeout_seconds: node.get("timeout").and_then(|node| read_timeout(node, problems)),
         retry: node.get("retry").and_then(|node| retry::read(node, problems)),
         artifacts: node.get("artifacts").map(|node| read_artifacts(node, problems)).unwrap_or_default(),
+        caches: node.get("cache").map(|node| cache::read(node, problems)).unwrap_or_default(),
+        kept: Vec::new(),
         name,
         ours,
     }

@@ -1,6 +1,7 @@
 //! The file store: stage, admit, load, list. What a worker alone does (claim, record, finish) is in the files beside this one.
 
 mod audit;
+mod caches;
 mod claims;
 mod copies;
 mod entries;
@@ -32,6 +33,7 @@ mod wish;
 use std::{path::Path, sync::Arc};
 
 pub use audit::AuditLine;
+pub use caches::{CacheDraft, CacheGoes, CacheScope, KeptCache, OF_CACHE_DIR, OF_PROJECT, OldCache, Refs};
 pub use claims::{
     Claim, ClaimOutcome, ClaimRecord, HeartbeatWatch, Lease, ProcessMark, STILL_FOR, STILL_LOOKS, WorkerIdentity,
 };

@@ -58,6 +58,7 @@ impl Collector<'_> {
             tree: &tree,
             walk: &walk,
             to: aside.join("artifacts"),
+            at: APP_DIR,
             budget: Budget::new("artifacts", self.limits.artifact_bytes, self.limits.collected_files),
             kept: BTreeSet::new(),
         };
@@ -77,11 +78,30 @@ impl Collector<'_> {
     }
 }
 
+/// Where a cache is gathered, and how much of it.
+pub(crate) struct Kept<'a> {
+    pub to: PathBuf,
+    /// Where the step saw the folder that it is taken from.
+    pub at: &'a str,
+    pub bytes: u64,
+    pub files: u64,
+}
+
+/// Copies everything that a walk found, as artifacts are copied, and keeps when each file was written.
+pub(crate) fn keep_all(tree: &Beneath, walk: &Walk, kept: Kept<'_>, told: &mut Collected) -> Result<(), DiskError> {
+    let budget = Budget::new("a cache", kept.bytes, kept.files).keeping_times();
+    let mut keeping = Keeping { tree, walk, to: kept.to, at: kept.at, budget, kept: BTreeSet::new() };
+    walk.files.iter().try_for_each(|found| keeping.file(found, &found.path, told))?;
+    walk.links.iter().try_for_each(|link| keeping.link(link, told))
+}
+
 /// Artifacts while they are copied.
 struct Keeping<'a> {
     tree: &'a Beneath,
     walk: &'a Walk,
     to: PathBuf,
+    /// Where the step saw the tree.
+    at: &'a str,
     budget: Budget,
     /// Paths of the files that are there by now.
     kept: BTreeSet<String>,
@@ -99,7 +119,7 @@ impl Keeping<'_> {
     /// Keeps a link as one that leads to the same among the artifacts. Where its target is a file of the tree that is no artifact
     /// itself, that is copied in its place. What leads out is left.
     fn link(&mut self, link: &str, collected: &mut Collected) -> Result<(), DiskError> {
-        let left = match self.tree.leads_to(link, Some(APP_DIR)) {
+        let left = match self.tree.leads_to(link, Some(self.at)) {
             Ok(Leads::File(found)) if self.kept.contains(&found.path) => {
                 return self.as_link(link, &found.path, collected);
             }
@@ -111,7 +131,7 @@ impl Keeping<'_> {
             Ok(Leads::Nowhere) => "it is a link to nothing that can be kept".to_owned(),
             Err(error) => error.to_string(),
         };
-        collected.warn(format!("artifacts: {}: {left}", shown(link)));
+        collected.warn(format!("{}: {}: {left}", self.budget.what(), shown(link)));
         Ok(())
     }
 
@@ -142,11 +162,11 @@ fn relative(link: &str, target: &str) -> PathBuf {
 }
 
 /// Whether a path, or a folder it lies in, is in the set: `artifacts: paths: [target/]` means all below.
-fn in_set(set: &GlobSet, path: &str) -> bool {
+pub(crate) fn in_set(set: &GlobSet, path: &str) -> bool {
     Path::new(path).ancestors().any(|part| !part.as_os_str().is_empty() && set.is_match(part))
 }
 
-pub(super) fn globs(patterns: &[String]) -> Option<GlobSet> {
+pub(crate) fn globs(patterns: &[String]) -> Option<GlobSet> {
     let mut set = GlobSetBuilder::new();
     for pattern in patterns {
         // A star stays within one folder, as in GitLab.

@@ -68,7 +68,7 @@ impl Collected {
     }
 
     /// Tells what a walk did not take.
-    pub(super) fn warn_left(&mut self, what: &str, walk: &Walk) {
+    pub(crate) fn warn_left(&mut self, what: &str, walk: &Walk) {
         for left in &walk.passed_over {
             self.warn(format!("{what}: {left}"));
         }
@@ -110,11 +110,22 @@ pub(super) struct Budget {
     bytes: u64,
     files: u64,
     exhausted: bool,
+    keeps_times: bool,
 }
 
 impl Budget {
     pub(super) fn new(what: &'static str, bytes: u64, files: u64) -> Self {
-        Self { what, bytes, files, exhausted: false }
+        Self { what, bytes, files, exhausted: false, keeps_times: false }
+    }
+
+    /// A copy is as old as what it is of.
+    pub(super) fn keeping_times(self) -> Self {
+        Self { keeps_times: true, ..self }
+    }
+
+    /// What it is for.
+    pub(super) fn what(&self) -> &'static str {
+        self.what
     }
 
     /// Copies one file if there is room for it.
@@ -182,11 +193,16 @@ impl Budget {
         // What can be executed stays so: an artifact may be the program that a later step starts.
         let mode = if found.executable { 0o750 } else { 0o640 };
         let mut file = OpenOptions::new().write(true).create_new(true).mode(mode).open(to).map_err(failed)?;
-        Beneath::copy(source, &found.path, &mut file, self.bytes).map_err(|error| {
+        let written = source.metadata().and_then(|meta| meta.modified()).ok().filter(|_| self.keeps_times);
+        let copied = Beneath::copy(source, &found.path, &mut file, self.bytes).map_err(|error| {
             // Half a file is worth nothing; what cannot be removed goes with the folder of the claim.
             let _ = fs::remove_file(to);
             Failed::of_theirs(error, &found.path, to)
-        })
+        })?;
+        if let Some(written) = written {
+            file.set_modified(written).map_err(failed)?;
+        }
+        Ok(copied)
     }
 }
 

@@ -6,7 +6,7 @@ use pipelinex_common::{
     metadata::Metadata,
     pipeline::{
         Pipeline,
-        model::Network,
+        model::{CacheKey, Network},
         own::{self, Plan},
         vars,
     },
@@ -38,6 +38,12 @@ pub(super) fn laid_in(plan: Plan, built_in: &Pipeline, metadata: &Metadata, poli
         let known = known(metadata, index);
         step.variables.values_mut().for_each(|value| *value = vars::complete(value, &known));
         step.image = vars::complete(&step.image, &known);
+        for cache in &mut step.caches {
+            if let CacheKey::Text(key) | CacheKey::Files { prefix: Some(key), .. } = &mut cache.key {
+                *key = vars::complete(key, &known);
+            }
+            cache.fallback_keys.iter_mut().for_each(|key| *key = vars::complete(key, &known));
+        }
         for service in &mut step.services {
             service.image = vars::complete(&service.image, &known);
             service.variables.values_mut().for_each(|value| *value = vars::complete(value, &known));

@@ -15,6 +15,7 @@ use pipelinex_common::{
 
 use super::{JobSteps, carry::Ran};
 use crate::{
+    caches::Keeper,
     causes,
     collect::Collector,
     lock,
@@ -101,6 +102,7 @@ impl JobSteps {
         if !lock(&self.claim).holds() {
             return Ok(None);
         }
+        self.keep_caches(step, &mut record);
         if self.is_followed(step, &record) {
             let number = self.number_of(&step.slug);
             self.job.make_try_folder(&step.slug, number)?;
@@ -109,6 +111,21 @@ impl JobSteps {
         }
         collector.publish(&record, &collected)?;
         Ok(Some(record))
+    }
+
+    fn keep_caches(&self, step: &Step, record: &mut StepRecord) {
+        let limits = &self.worker.config.limits;
+        let keeper = Keeper {
+            store: &self.worker.store,
+            scope: self.caches.as_ref(),
+            paths: &self.paths,
+            step,
+            owner: self.definition.tree_owner(step),
+            trees: self.context.trees,
+            bytes: self.worker.config.caches.bytes,
+            files: limits.disk_files,
+        };
+        keeper.keep(record);
     }
 
     /// Says why a step failed, where its log or that of its application shows it.

@@ -14,6 +14,7 @@ use pipelinex_common::{
 
 use super::JobSteps;
 use crate::{
+    caches,
     engine::{EngineError, VolumeSpec},
     home, inputs, lock,
     spec::{ContainerSpec, Mount, NetworkPlace, TreeKind},
@@ -124,10 +125,27 @@ impl JobSteps {
             Ok::<(), StepError>(())
         });
         made.await?;
+        if fresh && !step.caches.is_empty() {
+            // Before artifacts, which win.
+            self.restore_caches(step, owner).await?;
+        }
         let producers = inputs::laid(&self.definition.pipeline, step);
         // Before there is a container that mounts the tree, and again after the death of a holder that had not made one. No other step
         // of the tree runs: the order of the pipeline sees to that.
         if fresh && !producers.is_empty() { self.lay_artifacts(owner, producers).await } else { Ok(()) }
+    }
+
+    async fn restore_caches(&self, step: &Step, tree: &Slug) -> Result<(), StepError> {
+        let (worker, paths, kind) = (Arc::clone(&self.worker), self.paths.clone(), self.context.trees);
+        let (step, owner, scope) = (step.clone(), tree.clone(), self.caches.clone());
+        let folder = tree::written(&self.paths, tree, kind);
+        let restore = move || {
+            let onto = Onto { folder: &folder, is_upper: kind == TreeKind::Overlay };
+            let place = caches::Place { paths: &paths, owner: &owner, onto };
+            let limits = &worker.config.limits;
+            caches::restore(&worker.store, scope.as_ref(), &step, &place, limits).map_err(TreeError::from)
+        };
+        self.aside("lay the caches into the tree of", restore).await
     }
 
     async fn lay_artifacts(&self, tree: &Slug, producers: Vec<Slug>) -> Result<(), StepError> {

@@ -266,6 +266,7 @@ fn any_step(count: usize) -> impl Strategy<Value = Step> {
             timeout_seconds: None,
             retry: None,
             artifacts: Artifacts::default(),
+            caches: Vec::new(),
             kind: StepKind::Normal,
             network: Network::None,
             tree: tree.map(|n| format!("s{n}")),

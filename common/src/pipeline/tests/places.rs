@@ -102,6 +102,29 @@ fn every_mistake_is_told_at_its_place() {
         ("image: i\ndefault: {image: j}\na: {script: x}\n", "PX002 1:1"),
         ("a: {image: i, script: x, extends: [.b, .c]}\n.b: {}\n", "PX016 1:40"),
         ("a: {image: i, script: [[x, {y: z}]]}\n", "PX005 1:28"),
+        ("a: {image: i, script: x, cache: [x]}\n", "PX005 1:34"),
+        ("a: {image: i, script: x, cache: {path: [x]}}\n", "PX003 1:34"),
+        ("a: {image: i, script: x, cache: {paths: x}}\n", "PX005 1:41"),
+        ("a: {image: i, script: x, cache: {paths: [/root/.m2]}}\n", "PX006 1:42"),
+        ("a: {image: i, script: x, cache: {paths: [$CACHE_DIR/../x]}}\n", "PX006 1:42"),
+        ("a: {image: i, script: x, cache: {paths: ['[x']}}\n", "PX006 1:42"),
+        ("a: {image: i, script: x, cache: {paths: [x], untracked: true}}\n", "PX004 1:46"),
+        ("a: {image: i, script: x, cache: {paths: [x], unprotect: true}}\n", "PX004 1:46"),
+        ("a: {image: i, script: x, cache: {paths: [x], key: a/b}}\n", "PX006 1:51"),
+        ("a: {image: i, script: x, cache: {paths: [x], key: ..}}\n", "PX006 1:51"),
+        ("a: {image: i, script: x, cache: {paths: [x], key: a%2Fb}}\n", "PX006 1:51"),
+        ("a: {image: i, script: x, cache: {paths: [x], key: [a]}}\n", "PX005 1:51"),
+        ("a: {image: i, script: x, cache: {paths: [x], key: {prefix: a}}}\n", "PX009 1:51"),
+        ("a: {image: i, script: x, cache: {paths: [x], key: {files: [a, b, c]}}}\n", "PX006 1:59"),
+        ("a: {image: i, script: x, cache: {paths: [x], key: {files: [a], files_commits: [a]}}}\n", "PX004 1:64"),
+        ("a: {image: i, script: x, cache: {paths: [x], policy: pul}}\n", "PX006 1:54"),
+        ("a: {image: i, script: x, cache: {paths: [x], policy: $P}, variables: {P: both}}\n", "PX006 1:54"),
+        ("a: {image: i, script: x, cache: {paths: [x], when: never}}\n", "PX006 1:52"),
+        ("a: {image: i, script: x, cache: {paths: [x], fallback_keys: [a, b, c, d, e, f]}}\n", "PX006 1:61"),
+        (
+            "a: {image: i, script: x, cache: [{paths: [x]}, {paths: [x]}, {paths: [x]}, {paths: [x]}, {paths: [x]}]}\n",
+            "PX006 1:33",
+        ),
     ];
     let wrong: Vec<String> = cases
         .iter()
@@ -118,8 +141,5 @@ fn what_runs_all_the_same_is_a_warning() {
     let compiled = compile("p.yml", text, Trust::Project, &Context::default()).unwrap();
     let told: Vec<String> =
         compiled.warnings.iter().map(|told| format!("{}:{} {}", told.line, told.column, told.code.as_str())).collect();
-    assert_eq!(
-        told.join(", "),
-        "1:1 PX024, 2:1 PX024, 2:1 PX024, 3:1 PX018, 5:3 PX024, 6:3 PX024, 7:15 PX024, 8:21 PX024"
-    );
+    assert_eq!(told.join(", "), "1:1 PX024, 2:1 PX024, 3:1 PX018, 5:3 PX024, 6:3 PX024, 7:15 PX024, 8:21 PX024");
 }
