@@ -71,6 +71,15 @@ install_server() {
   esac
 }
 
+# Where Django keeps a list of the files that its pages name, the list is made here, as a deployment makes it: tests want it as well.
+collect_static() {
+  local manage
+  manage=$(project manage)
+  [ -n "$manage" ] && grep -rqs '^STATIC_ROOT' --include='*.py' --exclude-dir=.venv . || return 0
+  (python=$PWD/$python; cd "$(dirname "$manage")" && "$python" manage.py collectstatic --noinput) ||
+    warn "manage.py collectstatic failed: pages that name files of theirs may not be drawn"
+}
+
 cd "$APP_DIR"
 rm -rf .venv .pipelinex-wheel "$test_tools"
 project manager >/dev/null || finish 1 "pyproject.toml cannot be read: the log says where"
@@ -81,4 +90,5 @@ manager=$(project manager)
 "install_$manager"
 install_for_tests
 install_server
+collect_static
 finish 0 "installed by $manager$warnings"
