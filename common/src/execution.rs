@@ -193,7 +193,7 @@ pub struct CacheRecord {
 
 /// What a step waits for that nothing else keeps from running.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-#[serde(rename_all = "lowercase")]
+#[serde(rename_all = "snake_case")]
 pub enum Waiting {
     /// A place: as many steps run as the worker may run at the same time.
     Place,
@@ -201,6 +201,8 @@ pub enum Waiting {
     Manual,
     /// Its time.
     Delayed,
+    /// Its resource group, which a step of this job or another has.
+    ResourceGroup,
 }
 
 impl StepRecord {

@@ -96,6 +96,11 @@ impl Layout {
         self.root.join(".audit/lock")
     }
 
+    /// Which steps have resource groups.
+    pub fn groups(&self) -> PathBuf {
+        self.root.join(".groups")
+    }
+
     /// What steps keep for later jobs: the worker's alone.
     pub fn caches(&self) -> PathBuf {
         self.root.join(".caches")

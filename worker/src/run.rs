@@ -27,7 +27,7 @@ use pipelinex_common::{
     pipeline::plan::{self, Ended},
     slug::Slug,
     state::StepState,
-    store::{Claim, Handling, Job, Place, StoreError},
+    store::{Claim, Handling, Job, Place, ResourceGroup, StoreError},
 };
 use tokio::{
     sync::{Notify, mpsc},
@@ -158,6 +158,10 @@ struct Running<'a> {
     lost: (u32, Vec<Slug>),
     /// Steps that wait to be started by hand or for their time, since when.
     waits: BTreeMap<Slug, Stamp>,
+    /// The resource groups of its steps.
+    groups: BTreeMap<Slug, ResourceGroup>,
+    /// Steps that could run, and whose group another has.
+    blocked: BTreeSet<Slug>,
     /// When the job's time is over.
     deadline: Instant,
     /// Why the job is ended before its steps have.
@@ -198,6 +202,7 @@ impl<'a> Running<'a> {
         board.set_attempt(left.attempt);
         let lost = (left.attempt, lost);
         let deadline = stopping::deadline(worker, &engine, job, metadata, &definition)?;
+        let groups = waiting::groups(worker.store.layout(), metadata, &definition.pipeline);
         let caches = caches::scope_of(metadata, &worker.config);
         let steps =
             JobSteps::prepare(worker, &engine, (job, caches), &definition, (claim.clone(), number), let_go, left);
@@ -218,6 +223,8 @@ impl<'a> Running<'a> {
             claim,
             lost,
             waits: BTreeMap::new(),
+            groups,
+            blocked: BTreeSet::new(),
             deadline,
             stop,
         }))
@@ -298,12 +305,15 @@ impl<'a> Running<'a> {
         for (slug, reason) in &next.skip {
             self.skip(slug, reason)?;
         }
+        self.blocked.clear();
         for slug in &next.start {
-            self.start(slug)?;
+            if !self.is_blocked(slug)? {
+                self.start(slug)?;
+            }
         }
         Ok(match self.running.is_empty() {
             _ if next.done => Round::Done,
-            true => Round::Waits(next.hold),
+            true => Round::Waits(next.hold.into_iter().chain(self.blocked.iter().cloned()).collect()),
             false => Round::UnderWay,
         })
     }

@@ -7,10 +7,11 @@ mod support;
 use std::time::Duration;
 
 use pipelinex_common::{
-    execution::{Execution, StepRecord, Waiting},
+    disk::Versioned,
+    execution::{Execution, StepEnd, StepRecord, Waiting},
     slug::Slug,
     state::{JobState, Reason, StepState},
-    store::Job,
+    store::{ClaimOutcome, HeartbeatWatch, Job, ResourceGroup, WorkerIdentity},
 };
 use support::{names, story, text, until};
 
@@ -81,5 +82,55 @@ fn a_job_that_waits_can_be_canceled_and_ends_when_nobody_comes() {
         let end = world.run(&job).await;
         assert_eq!(of(&end, "b").reason, Some(Reason::ManualNotRun), "{end:#?}");
         assert_eq!(of(&end, "c").reason, Some(Reason::DependencyFailed));
+    });
+}
+
+const DEPLOYS: &str = r#"
+stages: [S]
+default: {image: scan}
+deploy: {stage: S, resource_group: production, script: ["echo deployed"]}
+beside: {stage: S, script: ["echo beside"]}
+"#;
+
+#[test]
+fn a_step_waits_without_a_holder_until_its_resource_group_is_free() {
+    story(async |world| {
+        // A job that somebody else holds has the group, and dies with it: what counts is the end of its step.
+        let first = world.submit(DEPLOYS, &[]);
+        let me = WorkerIdentity::of_this_process();
+        let ClaimOutcome::Won(_held) = first.claim(&me, &mut HeartbeatWatch::default()).unwrap() else { panic!() };
+        let deploy = Slug::of("deploy");
+        let group = ResourceGroup::of(world.store.layout(), &first.metadata().unwrap(), "production");
+        group.take(&world.store, &first, &deploy).unwrap().unwrap();
+
+        let second = world.submit(DEPLOYS, &[]);
+        let working = world.work();
+        let live = parked(&second).await;
+        let waits = of(&live, "deploy");
+        assert_eq!((waits.status, waits.waiting), (StepState::Pending, Some(Waiting::ResourceGroup)));
+        let told = format!("waits for the resource group production, which deploy of job {} has", first.id());
+        assert_eq!(waits.message, told);
+        assert_eq!(of(&live, "beside").status, StepState::Success, "what needs no group goes on");
+        let claims = names(second.paths().claims());
+        working.stop().await;
+        // So does another worker let it wait.
+        let canceled = world.submit(DEPLOYS, &[]);
+        let working = world.work();
+        parked(&canceled).await;
+        canceled.wish_cancel("by a test").unwrap();
+        let end = until("a job that waits for a group is canceled", async || canceled.final_record().unwrap()).await;
+        assert_eq!((end.state, of(&end, "deploy").status), (JobState::Canceled, StepState::Skipped));
+        assert_eq!(names(second.paths().claims()), claims, "nobody took it");
+
+        let record = StepRecord::bare("deploy", StepState::Success, None, "");
+        let end = StepEnd { schema: StepEnd::SCHEMA, stage: "S".to_owned(), claim: 1, record };
+        first.record_end(&deploy, &end).unwrap();
+        let end = until("the job has ended", async || second.final_record().unwrap()).await;
+        assert_eq!((end.state, of(&end, "deploy").status), (JobState::Succeeded, StepState::Success), "{end:#?}");
+        assert_eq!(group.holder(world.store.layout()).unwrap(), None);
+        drop(_held);
+        let end = until("the first has ended", async || first.final_record().unwrap()).await;
+        assert_eq!(end.state, JobState::Succeeded);
+        working.stop().await;
     });
 }

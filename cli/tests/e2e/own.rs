@@ -87,6 +87,7 @@ async fn here(world: &World) {
     }
 
     cache(world).await;
+    resource_group(world).await;
     by_hand(world).await;
     services(world).await;
     let ran = run(world, "include", &[]).await;
@@ -121,6 +122,24 @@ async fn retry(world: &World) {
     assert!(ran.out.contains("try 1: the script ended with code 75; try 2 follows"), "{}", ran.out);
     // Each try was followed, the second from its own beginning.
     assert_eq!(ran.out.matches("fetch  ┃ $ echo \"try $PIPELINEX_TRY\" > fetched.txt").count(), 2, "{}", ran.out);
+}
+
+/// Of two runs at once one deploys after the other.
+async fn resource_group(world: &World) {
+    let (one, other) = tokio::join!(run(world, "resource-group", &[]), run(world, "resource-group", &[]));
+    assert_eq!((one.code, other.code), (0, 0), "{one:?} {other:?}");
+    let mut jobs: Vec<String> = names(&world.workspaces).into_iter().filter(|name| !name.starts_with('.')).collect();
+    jobs.sort();
+    let mut times: Vec<_> = jobs[jobs.len() - 2..]
+        .iter()
+        .map(|job| {
+            let end: Execution = serde_json::from_str(&text(world.workspaces.join(job).join("final.json"))).unwrap();
+            let deploy = end.stages["deploy"].steps[0].clone();
+            (deploy.started_at.unwrap(), deploy.finished_at.unwrap())
+        })
+        .collect();
+    times.sort();
+    assert!(times[0].1 <= times[1].0, "both at once: {times:?}");
 }
 
 /// The second run finds what the first kept, and nothing of a step that failed.

@@ -14,7 +14,7 @@ use super::{
     resolve::stage_of,
     rules::{self, RawRule, RuleWhen},
     service,
-    step::{RawNeed, RawStep},
+    step::{RawNeed, RawStep, check_group},
     vars::{self, Variables},
 };
 
@@ -176,6 +176,12 @@ fn put_in(step: &mut RawStep, variables: &Variables, problems: &mut Problems<'_>
     }
     step.beside = service::settled(&step.services, Some(&values), problems);
     step.kept = cache::settled(&step.caches, Some(&values), problems);
+    step.resource_group = step.resource_group.take().and_then(|group| {
+        let value = vars::expand(&group, "`resource_group`", &values, problems);
+        let group = At { value, at: group.at };
+        // One that comes to nothing is none.
+        (!group.value.is_empty() && check_group(&group, problems)).then_some(group)
+    });
     step.environment = values;
 }
 

@@ -60,6 +60,7 @@ pub(crate) const STEP: Keys = Keys {
         "retry",
         "manual_confirmation",
         "start_in",
+        "resource_group",
     ],
     planned: &[
         "coverage",
@@ -70,7 +71,6 @@ pub(crate) const STEP: Keys = Keys {
         "pages",
         "publish",
         "release",
-        "resource_group",
         "run",
         "secrets",
         "trigger",
@@ -267,7 +267,6 @@ pub(crate) fn instead_of(key: &str) -> Option<&'static str> {
         "environment" | "release" | "pages" => "nothing is deployed from here: leave it out, and do so in the script",
         "coverage" => "print the figure in the script; it is not read from the log",
         "secrets" | "id_tokens" => "there is no vault to ask: set a variable with `-e NAME=VALUE`",
-        "resource_group" => "jobs of one project may run at the same time: leave it out",
         "untracked" => "name what is kept with `paths`",
         "unprotect" => "refs that the project does not trust have caches of their own: leave it out",
         "files_commits" => "write `files`, whose content is looked at",

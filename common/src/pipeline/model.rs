@@ -56,6 +56,9 @@ pub struct Step {
     /// How long it waits once it could run, in seconds, with `when: delayed`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub start_in_seconds: Option<u64>,
+    /// Of all steps of the project that name the same, one runs at a time.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub resource_group: Option<String>,
     /// Which failures do not fail the job.
     pub allow_failure: AllowFailure,
     /// Wall-clock limit in seconds; `None`: the operator's.

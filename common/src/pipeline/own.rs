@@ -9,7 +9,7 @@ use super::{
     model::{AllowFailure, Cache, CacheKey, Network, Pipeline, Service, Step, StepKind, When},
     retry,
     service::{self, SERVICES_MAX},
-    step::START_IN_MAX,
+    step::{GROUP_MAX, START_IN_MAX},
 };
 use crate::{disk::Versioned, slug::Slug, stage::Switch};
 
@@ -83,6 +83,9 @@ pub fn check(pipeline: &Pipeline) -> Result<(), String> {
         }
         if step.retry.as_ref().is_some_and(|retry| retry.max > retry::MAX) {
             return Err(format!("step {name} is tried more often than any reader would have let through"));
+        }
+        if step.resource_group.as_ref().is_some_and(|group| group.is_empty() || group.len() > GROUP_MAX) {
+            return Err(format!("step {name} has a resource group that no reader would have let through"));
         }
         let crowded = |cache: &Cache| {
             let files = if let CacheKey::Files { files, .. } = &cache.key { files.len() } else { 0 };

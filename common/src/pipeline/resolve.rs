@@ -241,6 +241,7 @@ fn model(step: &RawStep, slug: Slug) -> Option<Step> {
         when: step.when.unwrap_or_default(),
         manual_confirmation: step.manual_confirmation.clone(),
         start_in_seconds: step.start_in_seconds,
+        resource_group: step.resource_group.as_ref().map(|group| group.value.clone()),
         allow_failure: step.allow_failure.clone().unwrap_or_default(),
         timeout_seconds: step.timeout_seconds,
         retry: step.retry.clone(),

@@ -23,6 +23,9 @@ use super::{
 /// The longest that a step can be delayed, in seconds: GitLab's limit.
 pub(crate) const START_IN_MAX: u64 = 7 * 24 * 60 * 60;
 
+/// The longest name of a resource group, in bytes: GitLab's limit.
+pub(crate) const GROUP_MAX: usize = 255;
+
 /// A step as it is written, templates and defaults laid below it.
 #[derive(Clone)]
 pub(crate) struct RawStep {
@@ -53,6 +56,7 @@ pub(crate) struct RawStep {
     /// What is asked before it is started by hand.
     pub manual_confirmation: Option<String>,
     pub start_in_seconds: Option<u64>,
+    pub resource_group: Option<At<String>>,
     pub allow_failure: Option<AllowFailure>,
     pub timeout_seconds: Option<u64>,
     pub retry: Option<Retry>,
@@ -139,6 +143,7 @@ pub(crate) fn read(name: At<String>, node: &Node, ours: Ours, problems: &mut Pro
         when,
         manual_confirmation: read_confirmation(node, problems),
         start_in_seconds: read_start_in(node, when, problems),
+        resource_group: node.get("resource_group").and_then(|node| read_group(node, problems)),
         allow_failure: node.get("allow_failure").and_then(|n| read_allow_failure(n, problems)),
         timeout_seconds: node.get("timeout").and_then(|node| read_timeout(node, problems)),
         retry: node.get("retry").and_then(|node| retry::read(node, problems)),
@@ -267,6 +272,25 @@ pub(crate) fn read_when(node: &Node, problems: &mut Problems<'_>) -> Option<When
 
 fn read_confirmation(step: &Node, problems: &mut Problems<'_>) -> Option<String> {
     text(step.get("manual_confirmation")?, "`manual_confirmation`", problems).map(|text| text.value)
+}
+
+fn read_group(node: &Node, problems: &mut Problems<'_>) -> Option<At<String>> {
+    let group = text(node, "`resource_group`", problems)?;
+    check_group(&group, problems).then_some(group)
+}
+
+/// GitLab's rule for the name of a resource group, as it is written and as it comes out.
+pub(crate) fn check_group(group: &At<String>, problems: &mut Problems<'_>) -> bool {
+    let known = |c: char| c.is_alphanumeric() || "-_/${}. ".contains(c);
+    let name = group.value.as_str();
+    let fits = name.chars().all(known) && !name.starts_with('/') && !name.ends_with('/') && name.len() <= GROUP_MAX;
+    if !fits {
+        let message = format!("{} is no name of a resource group", quoted(name));
+        problems
+            .error(Code::InvalidValue, group.at, message)
+            .help("a name has letters, digits, blanks and `-_/${}.`, at most 255 bytes, and no `/` at its ends");
+    }
+    fits
 }
 
 /// The time that a step or rule with `when: delayed` names; GitLab wants it there and nowhere else.

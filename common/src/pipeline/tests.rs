@@ -2,6 +2,7 @@
 
 use std::fmt::Write;
 
+mod foreign_words;
 mod included;
 mod mutations;
 mod places;

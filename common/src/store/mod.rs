@@ -6,6 +6,7 @@ mod claims;
 mod copies;
 mod entries;
 mod found;
+mod groups;
 mod handling;
 mod handover;
 mod ids;
@@ -39,6 +40,7 @@ pub use claims::{
 };
 pub use copies::{Copying, Links, TreeError, Whose, copy_tree};
 pub use entries::DEFINITION_MAX;
+pub use groups::{GroupHolder, ResourceGroup};
 pub use handling::{Deaths, Handling, Place};
 use handover::give_to_runner;
 pub use handover::{RUNNER_GID, RUNNER_UID, make_runner_dir};

@@ -9,7 +9,7 @@ use std::{collections::BTreeMap, fs, time::Duration};
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
-use super::{Job, StoreError, claims, reserve::Room};
+use super::{Job, ResourceGroup, StoreError, claims, reserve::Room};
 use crate::{
     clock::Stamp,
     disk::{self, DiskError, Versioned},
@@ -39,6 +39,9 @@ struct ParkedRecord {
     until: Timestamp,
     /// How many wishes to start a step were known by then.
     wishes: usize,
+    /// The resource groups that its steps wait for.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    groups: Vec<String>,
 }
 
 impl Versioned for ParkedRecord {
@@ -107,13 +110,15 @@ impl Job {
     }
 
     /// Lets nobody look at the job before something is wished for or due. `wishes`: those for its waiting steps were looked for after
-    /// this count was taken with [`Self::known_wishes`].
+    /// this count was taken with [`Self::known_wishes`]. `groups`: the resource groups that it waits for, by [`ResourceGroup::id`].
     ///
     /// # Errors
     /// [`StoreError::Disk`].
-    pub fn park(&self, claim: u64, until: Timestamp, wishes: usize) -> Result<(), StoreError> {
+    pub fn park(&self, claim: u64, until: Timestamp, wishes: usize, groups: Vec<String>) -> Result<(), StoreError> {
+        // Who waits for a resource group has nothing in it yet.
+        disk::make_dir(&self.paths().waits(), 0o2750)?;
         let since = Stamp::now();
-        let record = ParkedRecord { schema: ParkedRecord::SCHEMA, since, until, wishes };
+        let record = ParkedRecord { schema: ParkedRecord::SCHEMA, since, until, wishes, groups };
         self.create(&self.paths().parked(claim), &record, Room::Small)?;
         crate::fault_event!("parked", job = self.id(), claim = claim);
         Ok(())
@@ -132,7 +137,12 @@ impl Job {
         }
         let Ok(latest) = claims::latest_claim(&self.paths().claims()) else { return false };
         let Ok(Some(parked)) = disk::read_json::<ParkedRecord>(&self.paths().parked(latest)) else { return false };
-        Timestamp::now() < parked.until && self.play_wishes() <= parked.wishes && self.cancel_wish().is_none()
+        let layout = self.paths().workspaces();
+        let is_held = |id: &String| matches!(ResourceGroup::known_as(&layout, id).holder(&layout), Ok(Some(_)));
+        Timestamp::now() < parked.until
+            && parked.groups.iter().all(is_held)
+            && self.play_wishes() <= parked.wishes
+            && self.cancel_wish().is_none()
     }
 
     /// How long nobody held the job because all that was left of it waited; from now on somebody does.

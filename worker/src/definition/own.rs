@@ -44,6 +44,7 @@ pub(super) fn laid_in(plan: Plan, built_in: &Pipeline, metadata: &Metadata, poli
             }
             cache.fallback_keys.iter_mut().for_each(|key| *key = vars::complete(key, &known));
         }
+        step.resource_group.iter_mut().for_each(|group| *group = vars::complete(group, &known));
         for service in &mut step.services {
             service.image = vars::complete(&service.image, &known);
             service.variables.values_mut().for_each(|value| *value = vars::complete(value, &known));

@@ -35,6 +35,10 @@ impl Running<'_> {
         }
         let too_much = record.reason == Some(Reason::DiskLimit);
         self.record(slug, record)?;
+        if self.groups.contains_key(slug) {
+            // Others of this worker may wait for its group.
+            self.worker.desk.look.notify_one();
+        }
         pipelinex_common::fault_point!("worker.end-recorded");
         // Only now may its container go: the end is on disk.
         match too_much {

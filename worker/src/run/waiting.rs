@@ -1,18 +1,22 @@
-//! Steps that wait to be started by hand or for their time, and a job in which nothing else is left: it is let go of, and holds no
+//! Steps that wait to be started by hand, for their time or for their resource group, and a job in which nothing else is left: it is let go of, and holds no
 //! thread, claim or place until somebody wishes for something or a time has come.
 
-use std::time::Duration;
+use std::{collections::BTreeMap, time::Duration};
 
 use jiff::{SignedDuration, Timestamp};
 use pipelinex_common::{
     clock::Stamp,
     execution::{StepRecord, Waiting},
+    layout::Layout,
+    metadata::Metadata,
     pipeline::{
+        Pipeline,
         model::{Step, When},
         plan::Freed,
     },
     slug::Slug,
     state::StepState,
+    store::ResourceGroup,
 };
 
 use super::{Event, Left, RunError, Running};
@@ -78,6 +82,26 @@ impl Running<'_> {
         Timestamp::from_second(until.as_second()).unwrap_or(until)
     }
 
+    /// Whether another step has the resource group of one that could run. If not, this one has it from now on, until its end is on
+    /// disk.
+    pub(super) fn is_blocked(&mut self, slug: &Slug) -> Result<bool, RunError> {
+        let (Some(group), Some(step)) = (self.groups.get(slug), self.definition.step(slug)) else { return Ok(false) };
+        let Err(holder) = group.take(&self.worker.store, self.job, slug)? else { return Ok(false) };
+        let whose = if holder.job == self.job.id() { String::new() } else { format!(" of job {}", holder.job) };
+        let message = format!("waits for the resource group {}, which {}{whose} has", group.name(), holder.step);
+        let record = StepRecord::bare(&step.name, StepState::Pending, None, message);
+        let record = self.with_tries(slug, StepRecord { waiting: Some(Waiting::ResourceGroup), ..record });
+        self.board.put(slug, record);
+        self.blocked.insert(slug.clone());
+        Ok(true)
+    }
+
+    fn is_a_group_free(&self) -> bool {
+        let layout = self.worker.store.layout();
+        let mut groups = self.blocked.iter().filter_map(|slug| self.groups.get(slug));
+        groups.any(|group| !matches!(group.holder(layout), Ok(Some(_))))
+    }
+
     /// The next thing that the loop is told; `None` where that is nothing any more. While steps wait it is also told when one of them
     /// may go on, as an event of its own.
     pub(super) fn told(&mut self) -> Option<Told> {
@@ -85,14 +109,15 @@ impl Running<'_> {
         loop {
             let worker = self.worker;
             let heard = worker.runtime.block_on(async {
-                match self.waits.keys().all(|slug| self.ended.contains_key(slug)) {
+                let nothing_waits = self.waits.keys().all(|slug| self.ended.contains_key(slug));
+                match nothing_waits && self.blocked.is_empty() {
                     true => Ok(self.events.1.recv().await),
                     false => tokio::time::timeout(LOOK_EVERY, self.events.1.recv()).await,
                 }
             });
             match heard {
                 Ok(event) => return event.map(Told::Event),
-                Err(_) if self.freed() != known => return Some(Told::Freed),
+                Err(_) if self.freed() != known || self.is_a_group_free() => return Some(Told::Freed),
                 Err(_) => {}
             }
         }
@@ -102,7 +127,8 @@ impl Running<'_> {
     pub(super) fn park(&mut self, held: &[Slug]) -> Result<Option<Left>, RunError> {
         // In this order: a wish that comes between the two is one more than is known.
         let (wishes, freed) = (self.job.known_wishes(), self.freed());
-        if held.iter().any(|slug| freed.start.contains(slug) || freed.late.contains(slug)) {
+        let held = || held.iter().filter(|slug| !self.blocked.contains(*slug));
+        if held().any(|slug| freed.start.contains(slug) || freed.late.contains(slug)) {
             return Ok(None);
         }
         self.job.draw_state(&self.board.draw())?;
@@ -110,13 +136,20 @@ impl Running<'_> {
         if self.overtaken() {
             return Ok(Some(Left::Open));
         }
-        let steps = held.iter().filter_map(|slug| self.definition.step(slug));
+        let steps = held().filter_map(|slug| self.definition.step(slug));
         let until = steps.filter_map(|step| Some(self.until(step, self.waits.get(&step.slug)?))).min();
-        self.job.park(self.claim, until.unwrap_or(Timestamp::MAX), wishes)?;
+        let groups = self.blocked.iter().filter_map(|slug| Some(self.groups.get(slug)?.id())).collect();
+        self.job.park(self.claim, until.unwrap_or(Timestamp::MAX), wishes, groups)?;
         tracing::info!(job = %self.job.id(), "nothing is left but steps that wait: the job is let go of");
         pipelinex_common::fault_point!("worker.parked");
         Ok(Some(Left::Waiting))
     }
+}
+
+/// The resource groups of the steps of a job.
+pub(super) fn groups(layout: &Layout, metadata: &Metadata, pipeline: &Pipeline) -> BTreeMap<Slug, ResourceGroup> {
+    let named = pipeline.steps.iter().filter_map(|step| Some((step, step.resource_group.as_ref()?)));
+    named.map(|(step, name)| (step.slug.clone(), ResourceGroup::of(layout, metadata, name))).collect()
 }
 
 /// What the loop over a job is told.

@@ -262,6 +262,7 @@ fn any_step(count: usize) -> impl Strategy<Value = Step> {
             when,
             allow_failure,
             manual_confirmation: None,
+            resource_group: None,
             start_in_seconds: None,
             timeout_seconds: None,
             retry: None,
