@@ -14,6 +14,8 @@ use crate::{
 
 /// Pause between two looks at a job all of whose steps wait.
 const LOOK_EVERY: Duration = Duration::from_millis(200);
+/// So often it is claimed again after that, before somebody else is taken to hold it.
+const LOOKS: u32 = 50;
 
 /// Claims a job and runs it to its end, or until it is told to let go. `bell` is rung when its wishes are worth a look. Call it inside
 /// of a tokio runtime of several threads.
@@ -43,14 +45,22 @@ pub async fn run(
 }
 
 fn run_here(worker: &Arc<Worker>, id: JobId, bell: &Arc<Notify>) -> Result<(), String> {
+    // What we let go of is free once the last of our own tasks has let go, too.
+    let mut looks = 0;
     loop {
         let claimed = worker.claim(id).map_err(|error| error.to_string())?;
         let Some((engine, job, claim)) = claimed else {
-            return Err("the job is held by another process".to_owned());
+            if looks == 0 {
+                return Err("the job is held by another process".to_owned());
+            }
+            looks -= 1;
+            std::thread::sleep(LOOK_EVERY);
+            continue;
         };
         match run_job(worker, engine, &job, claim, bell).map_err(|error| error.to_string())? {
             Left::Finished => return Ok(()),
             Left::Waiting => {
+                looks = LOOKS;
                 while job.is_parked() {
                     std::thread::sleep(LOOK_EVERY);
                 }

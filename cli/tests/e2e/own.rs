@@ -91,6 +91,7 @@ async fn here(world: &World) {
     by_hand(world).await;
     services(world).await;
     let ran = run(world, "include", &[]).await;
+    assert_eq!(ran.code, 0, "{ran:?}");
     assert_eq!(
         (ran.code, ends(&latest(world).1).as_str()),
         (0, "hello=SUCCESS goodbye=SUCCESS check=SUCCESS"),
@@ -186,6 +187,7 @@ async fn by_hand(world: &World) {
     let unknown = run(world, "manual", &["--play", "build"]).await;
     assert!(unknown.code == 64 && unknown.err.contains("these are: production, preview"), "{unknown:?}");
     let ran = run(world, "delayed", &[]).await;
+    assert_eq!(ran.code, 0, "{ran:?}");
     assert_eq!((ran.code, ends(&latest(world).1).as_str()), (0, "start=SUCCESS look=SUCCESS"), "{ran:?}");
 }
 
@@ -219,6 +221,7 @@ async fn one_step_alone(world: &World) {
     assert_eq!(ran.code, 0, "{ran:?}");
     assert_eq!(ends(&latest(world).1), "build=SUCCESS always=SUCCESS");
     let ran = run(world, "diamond", &["--step", "count", "--needs"]).await;
+    assert_eq!(ran.code, 0, "{ran:?}");
     assert_eq!((ran.code, ends(&latest(world).1).as_str()), (0, "words=SUCCESS count=SUCCESS"));
 }
 
