@@ -48,6 +48,8 @@ pub const TABLE: &[Row] = &[
     get("/metrics", Need::Right(Right::Operate)),
     get("/api/openapi.json", Need::Nothing),
     get("/openapi.json", Need::Nothing),
+    get("/docs", Need::Nothing),
+    get("/docs/{page}", Need::Nothing),
     get("/docs/api", Need::Nothing),
     get("/api/whoami", Need::Account),
     get("/api/jobs", SEE),

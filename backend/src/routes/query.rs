@@ -9,8 +9,9 @@ use axum::{
 use crate::{error::ApiError, web};
 
 /// The addresses that take something. What is typed into the form is taken by the pages that show it.
-const TAKEN: [(&str, &[&str]); 13] = [
+const TAKEN: [(&str, &[&str]); 14] = [
     ("/login", &["to"]),
+    ("/docs", &["q"]),
     ("/api/jobs", &["state", "project", "branch", "limit", "cursor"]),
     ("/api/jobs/{id}/retry", &["failed"]),
     ("/api/jobs/{id}/findings", &["severity", "stage", "tool", "state", "baseline", "format"]),

@@ -3,6 +3,7 @@
 
 mod api_page;
 mod assets;
+mod book;
 mod form;
 mod home;
 mod icons;
@@ -53,6 +54,8 @@ pub fn routes(routes: Routes) -> Routes {
         .post("/jobs/{id}/again/failed", submit::failed_again)
         .post("/jobs/{id}/cancel", submit::cancel)
         .post("/jobs/{id}/steps/{step}/play", submit::play)
+        .get("/docs", book::contents)
+        .get("/docs/{page}", book::page)
         .get("/docs/api", api_page::page)
         .post("/jobs/{id}/accept", triage::accept)
         .get("/login", login::form)

@@ -1,4 +1,4 @@
-//! What the README says is true: its lines run as they are written, and its table is that of the program.
+//! What README.md and the book in docs/ say is true: their lines run as they are written, and the table of settings is the program's.
 //!
 //! Behind `$` is what is run here; behind `%` what needs the internet or a registry. A few lines behind `$` are run by others,
 //! which [`session::ELSEWHERE`] names.

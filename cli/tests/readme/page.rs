@@ -1,4 +1,4 @@
-//! README.md as the tests read it: its blocks of commands, and what is shown below each command.
+//! README.md and the book as the tests read them: their blocks of commands, and what is shown below each command.
 
 use std::{fs, path::Path};
 
@@ -16,8 +16,20 @@ pub fn root() -> &'static Path {
     Path::new(env!("CARGO_MANIFEST_DIR")).parent().unwrap()
 }
 
-pub fn readme() -> String {
-    fs::read_to_string(root().join("README.md")).unwrap()
+fn file(name: &str) -> String {
+    fs::read_to_string(root().join(name)).unwrap_or_else(|error| panic!("{name}: {error}"))
+}
+
+/// README.md, and the pages of the book in the order of its contents.
+fn pages() -> Vec<String> {
+    let contents = file("docs/README.md");
+    let names = contents.split("](").skip(1).filter_map(|rest| rest.split(')').next());
+    std::iter::once("README.md".to_owned()).chain(names.map(|name| format!("docs/{name}"))).collect()
+}
+
+/// All that people read.
+pub fn book() -> String {
+    pages().iter().map(|name| file(name)).collect()
 }
 
 /// The lines of each section that are to be run, and those that need what a test must not count on.
@@ -30,24 +42,28 @@ pub struct Section {
 /// How a block begins that shows a pipeline file.
 const PIPELINE_FILE: &str = "```yaml";
 
-/// The pipeline files that it shows.
+/// The pipeline files that they show.
 pub fn pipeline_files() -> Vec<String> {
-    let page = readme();
-    let shown = page.split(PIPELINE_FILE).skip(1).map(|rest| rest.split("```").next().unwrap_or_default().to_owned());
+    let book = book();
+    let shown = book.split(PIPELINE_FILE).skip(1).map(|rest| rest.split("```").next().unwrap_or_default().to_owned());
     shown.collect()
 }
 
-/// Sections with commands, in the order of the page.
+/// What has commands, in the order of the book: each section of README.md, and each page by its title.
 pub fn sections() -> Vec<Section> {
+    pages().iter().flat_map(|name| sections_of(name, if name == "README.md" { "## " } else { "# " })).collect()
+}
+
+fn sections_of(name: &str, heading: &str) -> Vec<Section> {
     let mut sections: Vec<Section> = Vec::new();
     // Within a block: whether it is one of commands.
     let (mut title, mut inside) = (String::new(), None);
-    for line in readme().lines() {
-        if let Some(name) = line.strip_prefix("## ").filter(|_| inside.is_none()) {
+    for line in file(name).lines() {
+        if let Some(name) = line.strip_prefix(heading).filter(|_| inside.is_none()) {
             name.clone_into(&mut title);
         } else if line.starts_with("```") {
-            let known = inside.is_some() || ["```console", PIPELINE_FILE].contains(&line);
-            assert!(known, "commands stand in blocks of `console`: {line}");
+            let known = inside.is_some() || ["```console", "```yml", PIPELINE_FILE].contains(&line);
+            assert!(known, "{name}: commands stand in blocks of `console`: {line}");
             inside = inside.is_none().then_some(line == "```console");
         } else if inside == Some(true) {
             if sections.last().is_none_or(|section| section.title != title) {
@@ -56,7 +72,7 @@ pub fn sections() -> Vec<Section> {
             take(sections.last_mut().unwrap(), line);
         }
     }
-    assert!(inside.is_none(), "a block is not closed");
+    assert!(inside.is_none(), "{name}: a block is not closed");
     sections
 }
 

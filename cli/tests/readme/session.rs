@@ -199,8 +199,20 @@ fn trying_it_goes_as_the_page_says() {
 }
 
 #[test]
+fn a_first_job_and_a_pipeline_of_ones_own_go_as_the_book_says() {
+    for title in ["Your first job", "A pipeline of your own"] {
+        work_through(&section(title), &[]);
+    }
+}
+
+#[test]
+fn submitting_goes_as_the_book_says() {
+    work_through(&section("Submitting"), &[]);
+}
+
+#[test]
 fn backend_and_worker_apart_go_as_the_page_says() {
-    work_through(&section("Run it for others"), &[REDIS]);
+    work_through(&section("Operating it"), &[REDIS]);
 }
 
 #[test]
@@ -234,7 +246,16 @@ fn the_pipeline_files_that_it_shows_are_without_mistakes() {
 #[test]
 fn every_line_is_run_somewhere() {
     let all = sections();
-    let known = ["Try it", "Run it for others", "Accounts", "Advisories", "Secrets"];
+    let known = [
+        "Try it",
+        "Your first job",
+        "Submitting",
+        "A pipeline of your own",
+        "Operating it",
+        "Accounts",
+        "Advisories",
+        "Secrets",
+    ];
     let mut used = Vec::new();
     for section in &all {
         for line in &section.run {
