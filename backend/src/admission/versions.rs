@@ -78,13 +78,13 @@ fn choose(tool: &str, known: &Versions, said: Said, means: Means, warn: bool) ->
             let told = newer(&file, &words, tool, default);
             return wanted(Some(default.clone()), Some(told), None);
         }
-        Means::Range | Means::AtLeast => {}
+        Means::Range | Means::AtLeast | Means::Nearest => {}
     }
     if let Some(version) = exact {
         return wanted(Some(version.clone()), None, None);
     }
     let nearest = known.supported.iter().find(|version| accepts(&at_least, version) == Some(true));
-    if let (Means::AtLeast, Some(version)) = (means, nearest) {
+    if let (Means::AtLeast | Means::Nearest, Some(version)) = (means, nearest) {
         return wanted(Some(version.clone()), Some(newer(&file, &words, tool, version)), None);
     }
     let all = known.supported.join(", ");
@@ -152,6 +152,22 @@ mod tests {
             (java, "17", "1.8", Means::AtLeast, "17 | f asks for t `1.8`: the job runs with 17, the nearest there is"),
             (java, "17", "19", Means::AtLeast, "21 | f asks for t `19`: the job runs with 21, the nearest there is"),
             (java, "17", "25", Means::AtLeast, "- | f asks for t `25`, and there is 11, 17, 21"),
+            (
+                python,
+                "3.13",
+                "3.9",
+                Means::Nearest,
+                "3.11 | f asks for t `3.9`: the job runs with 3.11, the nearest there is",
+            ),
+            (
+                python,
+                "3.13",
+                "3.12.2",
+                Means::Nearest,
+                "3.13 | f asks for t `3.12.2`: the job runs with 3.13, the nearest there is",
+            ),
+            (python, "3.13", "3.13.1", Means::Nearest, "3.13"),
+            (python, "3.13", "3.14", Means::Nearest, "- | f asks for t `3.14`, and there is 3.11, 3.13"),
             (python, "3.13", ">=3.10", Means::Range, "3.13"),
             (python, "3.13", ">=3.9,<3.12", Means::Range, "3.11"),
             (python, "3.13", "~=3.11", Means::Range, "3.13"),

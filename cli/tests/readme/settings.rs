@@ -6,6 +6,8 @@ use crate::page::{book, root};
 
 /// Flags of every command, which are no settings.
 const OF_EVERY_COMMAND: [&str; 3] = ["--help", "--json", "--quiet"];
+/// Variables that no flag stands for, and those that steps have.
+const NO_FLAGS: [&str; 5] = ["LOG", "TOKEN", "JOB_ID", "STEP_SLUG", "TRY"];
 const COMMANDS: [&str; 24] = [
     "run",
     "check",
@@ -99,7 +101,7 @@ fn no_flag_and_no_variable_of_the_page_is_invented() {
     known.extend(["key", "set", "list", "rm"].iter().flat_map(|command| flags(&["secret", command]).into_keys()));
     known.extend(flags(&["audit", "tail"]).into_keys());
     // Those of other programs.
-    known.extend(["--release", "--package", "--detach", "--build", "--test"].map(str::to_owned));
+    known.extend(["--release", "--package", "--detach", "--build", "--test", "--nocapture"].map(str::to_owned));
     // What other programs print and take stands in some pages.
     let page = book().lines().filter(|line| !line.starts_with("| `")).collect::<Vec<_>>().join("\n");
     let word = |c: char| c.is_ascii_alphanumeric() || "-_".contains(c);
@@ -107,7 +109,7 @@ fn no_flag_and_no_variable_of_the_page_is_invented() {
         if text.starts_with("--") && text.len() > 3 && text.chars().any(char::is_alphabetic) {
             assert!(known.iter().any(|flag| flag == text), "{text} is a flag of nothing");
         }
-        if let Some(name) = text.strip_prefix("PIPELINEX_").filter(|name| !["LOG", "TOKEN"].contains(name)) {
+        if let Some(name) = text.strip_prefix("PIPELINEX_").filter(|name| !NO_FLAGS.contains(name)) {
             let flag = format!("--{}", name.to_lowercase().replace('_', "-"));
             assert!(known.contains(&flag), "{text} is a variable of nothing");
         }

@@ -152,8 +152,10 @@ pub struct VersionFile {
 pub enum Means {
     /// A range; a version by itself means all that begin with it.
     Range,
-    /// A version by itself, and newer ones do as well.
+    /// A version by itself, and newer ones do as well: the usual one first.
     AtLeast,
+    /// A version by itself, and the next newer one does as well.
+    Nearest,
 }
 
 /// A place in a file of a project.
@@ -446,7 +448,7 @@ help: did you mean `maven-java-version`?
         assert_eq!(contract.stack.folder(), "go", "neither framework nor build tool");
         let bad = text.replace("row: golang", "path: golang").replace("means: at_least", "means: at_most");
         let told = read("c.yml", &bad.replace("SCA: [", "SCA: [/"), &[]).unwrap_err().to_string();
-        for part in [".properties", "`means` is one of: range, at_least", "leads out of the project"] {
+        for part in [".properties", "`means` is one of: range, at_least, nearest", "leads out of the project"] {
             assert!(told.contains(part), "{part}: {told}");
         }
     }
