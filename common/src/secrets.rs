@@ -10,7 +10,6 @@ use secrecy::{ExposeSecret, SecretString};
 use serde::{Deserialize, Serialize};
 
 pub use self::seal::{KeyError, Sealed, SecretKey, UnsealError};
-use crate::stack_files;
 
 /// The largest value, in bytes.
 pub const VALUE_MAX: usize = 64 * 1024;
@@ -68,19 +67,11 @@ pub enum Purpose {
     Variable,
     /// A file of every such step; the variable has its path.
     File,
-    /// A file that a tool of the built-in BUILD reads; the name is one of [`stack_files::registries`].
-    Registry(String),
     /// The token for private repositories of a host: `host`, or `host:port`.
     Git(String),
 }
 
 impl Purpose {
-    /// What there is, as people write it.
-    pub fn words() -> String {
-        let registries = stack_files::registries().iter().map(|it| it.name.as_str());
-        ["variable", "file", "git:HOST"].into_iter().chain(registries).collect::<Vec<_>>().join(", ")
-    }
-
     /// Whether steps of own pipelines get it.
     pub fn is_of_steps(&self) -> bool {
         matches!(self, Self::Variable | Self::File)
@@ -92,7 +83,6 @@ impl fmt::Display for Purpose {
         match self {
             Self::Variable => f.write_str("variable"),
             Self::File => f.write_str("file"),
-            Self::Registry(name) => f.write_str(name),
             Self::Git(host) => write!(f, "git:{host}"),
         }
     }
@@ -105,7 +95,6 @@ impl FromStr for Purpose {
         match text {
             "variable" => Ok(Self::Variable),
             "file" => Ok(Self::File),
-            name if stack_files::registry(name).is_some() => Ok(Self::Registry(name.to_owned())),
             other => match other.strip_prefix("git:") {
                 Some(host) if is_host(host) => Ok(Self::Git(host.to_owned())),
                 _ => Err(InvalidSecret::Purpose(other.chars().take(80).collect())),
@@ -148,7 +137,7 @@ pub enum InvalidSecret {
     #[error("`{0}` is set by Pipelinex itself, or decides which programs run: give the secret another name")]
     Ours(String),
     /// It is for nothing that there is.
-    #[error("`{0}` is nothing that a secret is for; there are {words}", words = Purpose::words())]
+    #[error("`{0}` is nothing that a secret is for; there are variable, file and git:HOST")]
     Purpose(String),
     /// There is no value.
     #[error("the value is empty")]
@@ -211,9 +200,8 @@ impl Secret {
         if matches!(purpose, Purpose::Git(_)) && !text.bytes().all(|byte| byte.is_ascii_graphic()) {
             return Err(InvalidSecret::GitToken);
         }
-        // In a tool's file only what looks like a password is masked.
         let long = |line: &str| line.trim().chars().count() >= MASKED_MIN;
-        if masked && !matches!(purpose, Purpose::Registry(_)) && !text.lines().any(long) {
+        if masked && !text.lines().any(long) {
             return Err(InvalidSecret::Short);
         }
         Ok(Self { name: name.to_owned(), purpose, masked, protected, value: text.into() })
@@ -243,7 +231,7 @@ mod tests {
         assert_eq!(made("DEPLOY_KEY", "variable", "hunter2hunter2\r\n").unwrap(), "hunter2hunter2");
         assert_eq!(made("DEPLOY_KEY", "file", "line of text\n").unwrap(), "line of text\n");
         assert_eq!(made("TOKEN", "git:git.example:8443", "me:s3cret-value\n").unwrap(), "me:s3cret-value");
-        for purpose in ["variable", "file", "git:github.com", "npm", "netrc"] {
+        for purpose in ["variable", "file", "git:github.com"] {
             assert_eq!(purpose.parse::<Purpose>().unwrap().to_string(), purpose);
         }
         assert_eq!("git:".parse::<Purpose>(), Err(InvalidSecret::Purpose("git:".to_owned())));

@@ -14,8 +14,7 @@ const IN_ADDRESS: &str = r"://[^/\s<>@]+@";
 const TABLE: &str = include_str!("../../pipelines/global/stack-files.yml");
 
 /// All that there may be. Empty where the table in the program cannot be read, which a test keeps from happening.
-static ROWS: LazyLock<Vec<StackFile>> = LazyLock::new(|| read(TABLE).unwrap_or_default().0);
-static REGISTRIES: LazyLock<Vec<Registry>> = LazyLock::new(|| read(TABLE).unwrap_or_default().1);
+static ROWS: LazyLock<Vec<StackFile>> = LazyLock::new(|| read(TABLE).unwrap_or_default());
 
 /// A file that there may be.
 #[derive(Debug)]
@@ -27,26 +26,6 @@ pub struct StackFile {
     variables: BTreeMap<String, String>,
     lines: Vec<String>,
     secrets: Vec<Regex>,
-}
-
-/// A file of a project, with secrets in it, that a tool of BUILD reads.
-#[derive(Clone, Debug, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct Registry {
-    /// What people call it by: `npm`.
-    pub name: String,
-    /// How the file is called, below a folder for all of them.
-    pub file: String,
-    /// What tells tools of it; [`Self::variables`] fills it in.
-    variables: BTreeMap<String, String>,
-}
-
-impl Registry {
-    /// The variables that tell tools of it where it lies at `file`, as words of a shell between double quotes: `$NAME` in them is what
-    /// a variable was before.
-    pub fn variables(&self, file: &str) -> BTreeMap<String, String> {
-        self.variables.iter().map(|(name, text)| (name.clone(), text.replace("$file", file))).collect()
-    }
 }
 
 /// Why a file of the operator is not used.
@@ -82,7 +61,6 @@ pub enum StackFileError {
 #[serde(deny_unknown_fields)]
 struct Written {
     files: Vec<WrittenFile>,
-    registries: Vec<Registry>,
 }
 
 #[derive(Deserialize)]
@@ -98,30 +76,19 @@ struct WrittenFile {
     secrets: Vec<String>,
 }
 
-fn read(text: &str) -> Result<(Vec<StackFile>, Vec<Registry>), String> {
+fn read(text: &str) -> Result<Vec<StackFile>, String> {
     let written: Written = serde_saphyr::from_str(text).map_err(|error| error.to_string())?;
     let row = |WrittenFile { name, what, variables, lines, secrets }| {
         let secrets = secrets.iter().map(String::as_str).chain([IN_ADDRESS]).map(Regex::new);
         let secrets = secrets.collect::<Result<_, _>>().map_err(|error| error.to_string())?;
         Ok(StackFile { name, what, variables, lines, secrets })
     };
-    let files = written.files.into_iter().map(row).collect::<Result<_, String>>()?;
-    Ok((files, written.registries))
+    written.files.into_iter().map(row).collect()
 }
 
 /// All files that there may be.
 pub fn all() -> &'static [StackFile] {
     &ROWS
-}
-
-/// The files of projects that tools of BUILD read.
-pub fn registries() -> &'static [Registry] {
-    &REGISTRIES
-}
-
-/// The one that people call so.
-pub fn registry(name: &str) -> Option<&'static Registry> {
-    registries().iter().find(|registry| registry.name == name)
 }
 
 /// The file of that name.
@@ -188,14 +155,8 @@ mod tests {
 
     #[test]
     fn each_file_has_a_tool_that_is_told_of_it() {
-        let (rows, registries) = read(TABLE).unwrap();
-        assert!(rows.len() > 5 && all().len() == rows.len() && registries.len() > 3);
-        let plain = |path: &str| path.bytes().all(|b| b.is_ascii_alphanumeric() || b"./".contains(&b));
-        for registry in registries {
-            assert!(plain(&registry.file) && !registry.file.contains(".."), "{}", registry.file);
-            let told = registry.variables("/run/x");
-            assert!(told.values().any(|text| text.contains("/run/x") && !text.contains('`')), "{told:?}");
-        }
+        let rows = read(TABLE).unwrap();
+        assert!(rows.len() > 5 && all().len() == rows.len());
         for row in rows {
             assert!(row.name.contains('/') && !row.name.contains(".."), "{}", row.name);
             assert_ne!(row.variables.is_empty(), row.lines.is_empty(), "{}", row.name);

@@ -31,7 +31,7 @@ pub(crate) use self::artifacts::{Kept, globs, in_set, keep_all};
 use self::budget::Budget;
 pub use self::budget::Collected;
 
-use crate::{services, spec::TreeKind, verdict::Voice};
+use crate::{mask::Mask, services, spec::TreeKind, verdict::Voice};
 
 /// The largest report that is parsed, in bytes; a larger one is kept and not counted.
 const PARSED_MAX: u64 = 32 * 1024 * 1024;
@@ -64,6 +64,8 @@ pub struct Collector<'a> {
     pub voice: Voice,
     /// The folder with the logs of what ran beside the step, if anything did.
     pub beside: Option<PathBuf>,
+    /// What nobody may read in its reports, and in the logs of what ran beside it.
+    pub mask: Mask,
 }
 
 impl Collector<'_> {
@@ -140,12 +142,14 @@ impl Collector<'_> {
             collected.warn(format!("reports: {}: it is a link", shown(link)));
         }
         let stage = format!("{}/", Slug::of(&self.step.stage));
-        let mut budget = Budget::new("reports", self.limits.report_bytes, self.limits.collected_files);
+        let mut budget =
+            Budget::new("reports", self.limits.report_bytes, self.limits.collected_files).masking(&self.mask);
         for found in &walk.files {
             match found.path.strip_prefix(&stage) {
                 // Ours is written when the verdict is known.
                 Some("result.json") => {
-                    self.take_result(outbox.read(&found.path, result::RESULT_MAX), collected);
+                    let read = outbox.read(&found.path, result::RESULT_MAX);
+                    self.take_result(read.map(|bytes| self.mask.bytes(&bytes)), collected);
                 }
                 Some(path) if path.split('/').next().is_some_and(|first| self.is_ours(first)) => {
                     collected.warn(format!("reports: {} has a name that is ours and was left", shown(&found.path)));
@@ -170,6 +174,7 @@ impl Collector<'_> {
         let entries = fs::read_dir(beside).map_err(DiskError::io("list", beside))?;
         for entry in entries {
             let log = entry.map_err(DiskError::io("list", beside))?;
+            self.mask.file(&log.path())?;
             fs::rename(log.path(), to.join(log.file_name())).map_err(DiskError::io("move", log.path()))?;
             collected.copied += 1;
         }

@@ -8,6 +8,7 @@ use pipelinex_common::{
     pipeline::images::{self, IMAGES_FILE},
     policy::Policy,
     room::Watermark,
+    secrets::Secret,
     store::Keep,
 };
 use serde::{Deserialize, Serialize};
@@ -39,6 +40,11 @@ pub struct WorkerConfig {
     pub reconcile_every: Duration,
     /// A PEM file of certificates that runner containers trust besides the public ones.
     pub ca_certs: Option<PathBuf>,
+    /// The key to the secrets of projects.
+    pub secrets_key: Option<PathBuf>,
+    /// Secrets that whoever runs this process named, in place of a project's. They are handed to no other process.
+    #[serde(skip)]
+    pub named_secrets: Vec<Secret>,
     /// The operator's files for the tools of a build: name and path.
     pub stack_files: Vec<(String, PathBuf)>,
     /// Address of the engine; `None`: as the engine's own client finds it (`DOCKER_HOST`, else the usual socket).
@@ -91,6 +97,8 @@ impl Default for WorkerConfig {
             attempt_budget: 3,
             reconcile_every: Duration::from_secs(5),
             ca_certs: None,
+            secrets_key: None,
+            named_secrets: Vec::new(),
             stack_files: Vec::new(),
             docker_host: None,
             engine_workspaces: None,

@@ -53,6 +53,8 @@ pub struct Definition {
     pub versions: BTreeMap<String, String>,
     /// The folder of the project that is built; `None`: its top.
     pub folder: Option<Folder>,
+    /// Whether the pipeline is the project's own, but for the steps that are required.
+    pub is_own: bool,
     /// The variables that were given with the submission: nothing counts above them.
     pub given: BTreeSet<String>,
 }
@@ -72,7 +74,8 @@ impl Definition {
             (Ok(built_in), Some(plan)) => {
                 own::laid_in(plan, &built_in, metadata, policy).and_then(|pipeline| {
                     // What its steps see is the whole project, from its top.
-                    Self::new(pipeline, &Metadata { folder: None, ..metadata.clone() }, policy)
+                    let whole = Self::new(pipeline, &Metadata { folder: None, ..metadata.clone() }, policy)?;
+                    Ok(Self { is_own: true, ..whole })
                 })
             }
             (Ok(mut pipeline), None) => {
@@ -139,7 +142,18 @@ impl Definition {
             }
         }
         let given = metadata.pipeline.variables.keys().cloned().collect();
-        Ok(Self { selected, modes, policy: policy.clone(), required, databases, versions, folder, given, pipeline })
+        Ok(Self {
+            selected,
+            modes,
+            policy: policy.clone(),
+            required,
+            databases,
+            versions,
+            folder,
+            is_own: false,
+            given,
+            pipeline,
+        })
     }
 
     /// The step of this slug.

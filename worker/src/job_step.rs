@@ -47,6 +47,7 @@ use crate::{
     lock,
     quota::Quotas,
     run::RunError,
+    secrets::Scope,
     spec::{self, JobContext},
     step::{Ending, Stop},
     take_up::Left,
@@ -84,6 +85,8 @@ pub struct JobSteps {
     quotas: Option<Quotas>,
     /// The caches that its steps may use.
     caches: Option<CacheScope>,
+    /// The secrets that its steps may have.
+    secrets: Scope,
     attempt: AtomicU32,
     claim: Arc<Mutex<Claim>>,
     claim_number: u64,
@@ -114,7 +117,7 @@ impl JobSteps {
     pub fn prepare(
         worker: &Arc<Worker>,
         engine: &Engine,
-        (job, caches): (&Job, Option<CacheScope>),
+        (job, caches, secrets): (&Job, Option<CacheScope>, Scope),
         definition: &Arc<Definition>,
         claim: (Arc<Mutex<Claim>>, u64),
         let_go: CancellationToken,
@@ -149,6 +152,7 @@ impl JobSteps {
             images: PinnedImages::default(),
             quotas: site.quotas,
             caches,
+            secrets,
             claim: claim.0,
             claim_number: claim.1,
             adopted: Mutex::new(left.running),

@@ -25,6 +25,8 @@ use pipelinex_common::{
     slug::Slug,
 };
 
+use crate::mask::{Mask, Masking};
+
 use self::{
     recorded::Recorded,
     taken_up::{SkipLines, agreed, restart},
@@ -63,6 +65,8 @@ pub struct LogPlace<'a> {
     pub step: &'a Slug,
     /// What may be stored.
     pub limits: &'a StepLimits,
+    /// What is taken out of it.
+    pub mask: &'a Mask,
 }
 
 impl LogPlace<'_> {
@@ -71,7 +75,8 @@ impl LogPlace<'_> {
     /// # Errors
     /// [`DiskError`].
     pub fn open(&self) -> Result<LogWriter, DiskError> {
-        LogWriter::open(self.paths, self.step, self.limits)
+        let log = LogWriter::open(self.paths, self.step, self.limits)?;
+        Ok(LogWriter { masking: self.mask.stream(), ..log })
     }
 
     /// Whether there is one.
@@ -121,6 +126,8 @@ pub struct LogWriter {
     rows: u64,
     /// What the disk had no space for.
     gap: Gap,
+    /// What of it nobody may read.
+    masking: Masking,
 }
 
 /// A part of a log that a full disk kept away. The step goes on: its log is a record of it and no reason for it to end.
@@ -165,6 +172,7 @@ impl LogWriter {
             last_row: None,
             rows,
             gap: Gap::None,
+            masking: Mask::default().stream(),
         })
     }
 
@@ -190,7 +198,9 @@ impl LogWriter {
         let mut skip = self.skip;
         let fresh = skip.pass(bytes);
         self.skip = skip;
-        self.append(fresh)?;
+        // After whole lines were counted: a mark takes no line end away, and what is held back is none.
+        let masked = self.masking.take(fresh);
+        self.append(&masked)?;
         Ok(if self.recorded.bytes() > self.raw_limit { Appended::TooMuch } else { Appended::Taken })
     }
 
@@ -294,6 +304,8 @@ impl LogWriter {
     /// # Errors
     /// [`DiskError`].
     pub fn finish(&mut self) -> Result<(), DiskError> {
+        let rest = self.masking.rest();
+        self.append(&rest)?;
         if self.gap == Gap::Unmarked {
             self.mark_gap()?;
         }

@@ -45,6 +45,7 @@ use crate::{
     engine::Engine,
     job_step::{JobSteps, StepReport},
     lock,
+    secrets::Scope,
     step::Stop,
     sweep, take_up,
 };
@@ -203,9 +204,16 @@ impl<'a> Running<'a> {
         let lost = (left.attempt, lost);
         let deadline = stopping::deadline(worker, &engine, job, metadata, &definition)?;
         let groups = waiting::groups(worker.store.layout(), metadata, &definition.pipeline);
-        let caches = caches::scope_of(metadata, &worker.config);
-        let steps =
-            JobSteps::prepare(worker, &engine, (job, caches), &definition, (claim.clone(), number), let_go, left);
+        let (caches, secrets) = (caches::scope_of(metadata, &worker.config), Scope::of(metadata, &worker.config));
+        let steps = JobSteps::prepare(
+            worker,
+            &engine,
+            (job, caches, secrets),
+            &definition,
+            (claim.clone(), number),
+            let_go,
+            left,
+        );
         let steps = Arc::new(steps?);
         let (events, running) = (mpsc::unbounded_channel(), BTreeSet::new());
         let (hold, claim, stop) = (claim, number, None);

@@ -79,6 +79,8 @@ pub struct ContainerSpec {
 pub enum Program {
     /// A program of ours and its arguments; the image's own entry point is not asked.
     Command(Vec<String>),
+    /// The same, of one that waits for what it is sent on its standard input.
+    Fed(Vec<String>),
     /// The image's own, of a database: only for images of the operator's.
     OfImage,
     /// The image's own, of a service, as far as the definition does not say otherwise. It is as hard a container as any.

@@ -17,6 +17,9 @@ pub(crate) use self::ending::is_ours;
 pub use self::ending::{Ending, StepError, Stop};
 use self::heard::Heard;
 pub(crate) use self::lost::ended_or_lost;
+use secrecy::SecretString;
+use tokio_util::task::AbortOnDropHandle;
+
 use crate::{
     engine::{Engine, Output, Phase},
     logs::{LogPlace, LogWriter},
@@ -27,6 +30,9 @@ use crate::{
 pub(crate) const GRACE: Duration = Duration::from_secs(10);
 /// Pause before an engine that does not answer is asked again.
 pub(crate) const ASK_AGAIN: Duration = Duration::from_secs(1);
+
+/// How often secrets are sent where the engine does not take them.
+const SENT_TIMES: u32 = 5;
 
 /// How a step's container is brought to an end from outside while it runs.
 pub type Told = watch::Receiver<Option<Ending>>;
@@ -44,6 +50,8 @@ pub struct Run<'a> {
     pub fresh: bool,
     /// Where its log is.
     pub log: LogPlace<'a>,
+    /// What its launcher waits for.
+    pub sent: Option<SecretString>,
     /// When its time began.
     pub began: Instant,
     /// Whether it had not ended when it was taken up.
@@ -102,7 +110,22 @@ impl Run<'_> {
                 (self.engine.logs(&self.spec.name), None)
             }
         };
+        // A former holder may have died before it had sent all of it; whoever has all of it reads no more.
+        let _sending = self.live.then(|| self.sent.take()).flatten().map(|text| self.send(text));
         self.follow(log, output, heard, deadline).await
+    }
+
+    fn send(&self, text: SecretString) -> AbortOnDropHandle<()> {
+        let (engine, name) = (self.engine.clone(), self.spec.name.clone());
+        AbortOnDropHandle::new(tokio::spawn(async move {
+            for _ in 0..SENT_TIMES {
+                match engine.send(&name, &text).await {
+                    Ok(()) => return,
+                    Err(error) => tracing::warn!(container = name, %error, "secrets were not sent"),
+                }
+                tokio::time::sleep(ASK_AGAIN).await;
+            }
+        }))
     }
 
     /// Makes the container, unless it was made before; `None` when that one is gone.

@@ -19,6 +19,7 @@ use pipelinex_common::{
 };
 use pipelinex_worker::{
     collect::{Collected, Collector},
+    mask::Mask,
     spec::TreeKind,
     tree,
     verdict::Voice,
@@ -75,6 +76,7 @@ impl Place {
             claim: 1,
             voice: Voice::Project,
             beside: None,
+            mask: Mask::default(),
         };
         let collected = collector.gather(true).unwrap();
         let record = StepRecord::bare("TEST", StepState::Success, None, "finished");

@@ -85,6 +85,9 @@ pub struct RunArgs {
     /// Where runs are kept [default: pipelinex/runs in the user's data folder]
     #[arg(long, env = "PIPELINEX_WORKSPACES", value_name = "DIR")]
     pub workspaces: Option<PathBuf>,
+    /// Secrets of the steps, as lines NAME=VALUE of a file that its owner alone may read: they are in no record, and masked in logs
+    #[arg(long, env = "PIPELINEX_SECRETS_FILE", value_name = "FILE")]
+    pub secrets_file: Option<PathBuf>,
     /// Runner images in place of the built-in ones, as NAME=REFERENCE
     #[arg(long, env = "PIPELINEX_IMAGES", value_name = "NAME=REF", value_delimiter = ',', value_parser = values::image)]
     pub images: Vec<(String, String)>,

@@ -27,12 +27,16 @@ pub enum SecretCommand {
         /// A file with the value [default: standard input]
         #[arg(long, env = "PIPELINEX_FILE", value_name = "PATH")]
         file: Option<PathBuf>,
-        /// What it is for: git:HOST is the token for private repositories there, as a request names it
-        #[arg(long = "for", env = "PIPELINEX_FOR", value_name = "WHAT", value_parser = values::purpose)]
+        /// What it is for: a variable of the steps of the project's own pipelines, a file whose path the variable has, or the token
+        /// for private repositories of a host, as a request names it
+        #[arg(long = "for", env = "PIPELINEX_FOR", value_name = "variable|file|git:HOST", default_value = "variable", value_parser = values::purpose)]
         purpose: Purpose,
         /// Leave it in logs and reports where a step prints it
         #[arg(long, env = "PIPELINEX_UNMASKED", value_parser = FalseyValueParser::new())]
         unmasked: bool,
+        /// Give it to jobs of a repository's default branch alone, never to a ZIP
+        #[arg(long, env = "PIPELINEX_PROTECTED", value_parser = FalseyValueParser::new())]
+        protected: bool,
         #[command(flatten)]
         place: SealedPlace,
     },

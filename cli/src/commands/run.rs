@@ -26,7 +26,7 @@ use pipelinex_worker::{StopOrders, config::WorkerConfig, engine::Engine, gc::Cle
 use tokio::sync::Notify;
 
 use self::show::Show;
-use super::{plan, settings};
+use super::{plan, secrets, settings};
 use crate::{
     args::{PlanFormat, RunArgs},
     exit::Exit,
@@ -57,7 +57,10 @@ pub async fn run(out: &Output, args: RunArgs, ca_certs: Option<&Path>) -> Result
     })?;
     let store = settings::open_store(&settings::runs(args.workspaces.as_deref())?)?;
     let stacks = Stacks::load(args.local.pipelines.as_deref()).map_err(|error| Failure::errored(error.to_string()))?;
-    let worker = worker(&args, &stacks, ca_certs);
+    let mut worker = worker(&args, &stacks, ca_certs);
+    if let Some(file) = &args.secrets_file {
+        worker.named_secrets = secrets::of_file(file)?;
+    }
     let metadata = admitted(&store, stacks, &args).await?;
     let job = store.job(metadata.job_id).map_err(|error| Failure::errored(error.to_string()))?;
     start_by_hand(&store, &job, &args.play)?;

@@ -3,10 +3,12 @@
 use std::{
     fs::File,
     io::{self, IsTerminal, Read},
+    os::unix::fs::PermissionsExt,
     path::Path,
 };
 
 use pipelinex_common::{
+    pipeline::dotenv,
     secrets::{Purpose, Secret, SecretKey, VALUE_MAX},
     store::{NewSecret, SecretRecord, Store},
 };
@@ -25,15 +27,17 @@ use crate::{
 pub fn secret(out: &Output, command: SecretCommand) -> Result<Exit, Failure> {
     match command {
         SecretCommand::Key { place } => make_key(out, &place),
-        SecretCommand::Set { name, project, file, purpose, unmasked, place } => {
-            if !matches!(purpose, Purpose::Git(_)) {
-                return Err(Failure::usage("secrets are tokens for private repositories: --for git:HOST"));
+        SecretCommand::Set { name, project, file, purpose, unmasked, protected, place } => {
+            if protected && !purpose.is_of_steps() {
+                return Err(Failure::usage(
+                    "--protected is about steps: a token for a host is sent to that host alone",
+                ));
             }
             let store = open(place.workspaces.as_deref())?;
             let key = SecretKey::open(&place.secrets_key, store.layout().root());
             let key = key.map_err(|error| Failure::usage(error.to_string()))?;
             let value = read(out, file.as_deref(), &name)?;
-            let secret = Secret::new(&name, purpose, !unmasked, false, value);
+            let secret = Secret::new(&name, purpose, !unmasked, protected, value);
             set(out, &store, &key, &project, &secret.map_err(|error| Failure::usage(format!("{name}: {error}")))?)
         }
         SecretCommand::List { project, workspaces } => list(out, &open(workspaces.as_deref())?, project.as_deref()),
@@ -101,11 +105,26 @@ fn set(out: &Output, store: &Store, key: &SecretKey, project: &str, secret: &Sec
     Ok(Exit::Passed)
 }
 
+/// The secrets in a file of lines `NAME=VALUE`, which its owner alone may read.
+pub fn of_file(path: &Path) -> Result<Vec<Secret>, Failure> {
+    let usage = |why: String| Failure::usage(format!("--secrets-file {}: {why}", path.display()));
+    let mode = std::fs::metadata(path).map_err(|error| usage(error.to_string()))?.permissions().mode();
+    if mode & 0o077 != 0 {
+        return Err(usage("others than its owner may read it: `chmod 600` it first".to_owned()));
+    }
+    let bytes = std::fs::read(path).map_err(|error| usage(error.to_string()))?;
+    let read = dotenv::parse(&bytes).map_err(usage)?;
+    let secret = |(name, value): (String, String)| {
+        let secret = Secret::new(&name, Purpose::Variable, true, false, value.into_bytes());
+        secret.map_err(|error| usage(format!("{name}: {error}")))
+    };
+    read.into_iter().map(secret).collect()
+}
+
 fn told(purpose: &Purpose) -> String {
     match purpose {
         Purpose::Variable => "steps of its own pipelines, as a variable".to_owned(),
         Purpose::File => "steps of its own pipelines, as a file".to_owned(),
-        Purpose::Registry(name) => format!("{name} in BUILD"),
         Purpose::Git(host) => format!("clones from {host} whose request names it"),
     }
 }

@@ -154,6 +154,8 @@ impl Settings {
             attempt_budget: args.attempts,
             reconcile_every: args.reconcile_every,
             ca_certs: self.ca_certs.clone(),
+            secrets_key: self.secrets_key.as_ref().map(|key| key.path().to_owned()),
+            named_secrets: Vec::new(),
             stack_files: checked(&args.stack_files)?,
             docker_host: args.docker_host.clone(),
             engine_workspaces: args.engine_workspaces.clone(),

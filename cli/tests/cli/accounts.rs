@@ -49,6 +49,9 @@ fn a_secret_is_set_listed_without_itself_and_removed() {
         assert!(refused.code == 64 && refused.err.contains(why), "{}", refused.err);
         assert!(input.trim().is_empty() || !refused.err.contains(input.trim()), "{}", refused.err);
     }
+    let plain = secret(&["set", "UPLOAD", "--for", "file", "--protected"], Some(&key), "line of a file\n");
+    assert!(plain.code == 0 && plain.err.contains("as a file"), "{}", plain.err);
+    assert_eq!(secret(&["rm", "UPLOAD"], None, "").code, 0);
     let wrong = secret(&["set", "PATH", "--for", "git:git.example"], Some(&key), "s3cret-value");
     assert!(wrong.code == 64 && wrong.err.contains("another name"), "{}", wrong.err);
     let list = secret(&["list"], None, "");

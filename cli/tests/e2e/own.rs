@@ -1,6 +1,6 @@
 //! Pipelines that projects bring themselves, here and on a server: the examples of the repository, as a person runs them.
 
-use std::{fs, path::PathBuf};
+use std::{fs, os::unix::fs::PermissionsExt, path::PathBuf, process::Command};
 
 use pipelinex_common::execution::{Execution, StepRecord};
 use serde_json::{Value, json};
@@ -88,6 +88,7 @@ async fn here(world: &World) {
 
     cache(world).await;
     resource_group(world).await;
+    secrets(world).await;
     by_hand(world).await;
     services(world).await;
     let ran = run(world, "include", &[]).await;
@@ -141,6 +142,53 @@ async fn resource_group(world: &World) {
         .collect();
     times.sort();
     assert!(times[0].1 <= times[1].0, "both at once: {times:?}");
+}
+
+/// A secret reaches a script as it is, and nothing else: no file of the folder, no list of processes, and no log in any form of it.
+async fn secrets(world: &World) {
+    const VALUE: &str = "it's a $ecret/with+signs";
+    let project = world.path("secretive");
+    fs::create_dir(&project).unwrap();
+    let script = "tell:\n  image: alpine:3.22\n  artifacts: {reports: {junit: report.xml}}\n  script:\n    - |\n      : look\n      \
+        [ \"$KEY\" = \"it's a \\$ecret/with+signs\" ] || exit 3\n      \
+        case $(cat /proc/[0-9]*/cmdline | tr '\\0' ' ') in *\"$KEY\"*) exit 4 ;; esac\n      \
+        [ -z \"$(cat)\" ] || exit 5\n      \
+        printf 'split: %.7s' \"$KEY\"; sleep 0.2; printf '%s\\n' \"${KEY#???????}\"\n      \
+        printf %s \"x$KEY\" | base64\n      \
+        echo 'https://x/?q=it%27s%20a%20%24ecret%2Fwith%2Bsigns'\n      \
+        echo \"<testsuite name='t' tests='1' failures='1'><testcase name='c'><failure message='not &quot;$KEY&quot;'/></testcase></testsuite>\" >report.xml\n  \
+        after_script:\n    - echo \"after $KEY\"\n";
+    fs::write(project.join(".pipelinex.yml"), script).unwrap();
+    let file = world.path("secrets.env");
+    fs::write(&file, format!("KEY={VALUE}\n")).unwrap();
+    fs::set_permissions(&file, fs::Permissions::from_mode(0o644)).unwrap();
+    let more =
+        ["run", project.to_str().unwrap(), "--images", IMAGES, "--follow", "--secrets-file", file.to_str().unwrap()];
+    let refused = world.run(&more).await;
+    assert!(refused.code == 64 && refused.err.contains("chmod 600"), "{refused:?}");
+    fs::set_permissions(&file, fs::Permissions::from_mode(0o600)).unwrap();
+    let ran = world.run(&more).await;
+    let (folder, end) = latest(world);
+    let log = text(folder.join("logs/tell.log"));
+    // The report has a failed test: the script itself came to its end.
+    let step = end.stages.values().flat_map(|stage| stage.steps.values()).next().unwrap();
+    assert_eq!((ran.code, step.exit_code), (1, Some(0)), "{ran:?}{log}");
+    for line in ["split: [MASKED]\n", "https://x/?q=[MASKED]\n", "after [MASKED]\n"] {
+        assert!(log.contains(line) && ran.out.contains(line.trim_end()), "{line}: {log}");
+    }
+    assert_eq!(log.matches("[MASKED]").count(), 4, "{log}");
+    assert!(text(folder.join("final.json")).contains("[MASKED]"), "what a test says");
+    let shown = format!("{}{}", ran.out, ran.err);
+    for form in [VALUE, "with+signs", "with%2Bsigns", "c2lnbnM"] {
+        assert!(!shown.contains(form), "{form}: {shown}");
+        // Its pipeline has the value, written out by whoever wrote this test.
+        let found = Command::new("grep")
+            .args(["-rlF", "--exclude-dir=source", "--exclude-dir=pipelines", form])
+            .arg(&world.workspaces)
+            .output();
+        let found = String::from_utf8(found.unwrap().stdout).unwrap();
+        assert!(found.is_empty(), "{form} is in {found}");
+    }
 }
 
 /// The second run finds what the first kept, and nothing of a step that failed.

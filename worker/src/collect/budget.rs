@@ -16,6 +16,8 @@ use pipelinex_common::{
     foreign::{Beneath, ForeignError, Found, Walk, shown},
 };
 
+use crate::mask::Mask;
+
 /// How many warnings a step gets; the rest is counted.
 const WARNINGS_MAX: usize = 20;
 /// How many artifacts are named in the record; all of them are in the folder.
@@ -111,16 +113,22 @@ pub(super) struct Budget {
     files: u64,
     exhausted: bool,
     keeps_times: bool,
+    mask: Mask,
 }
 
 impl Budget {
     pub(super) fn new(what: &'static str, bytes: u64, files: u64) -> Self {
-        Self { what, bytes, files, exhausted: false, keeps_times: false }
+        Self { what, bytes, files, exhausted: false, keeps_times: false, mask: Mask::default() }
     }
 
     /// A copy is as old as what it is of.
     pub(super) fn keeping_times(self) -> Self {
         Self { keeps_times: true, ..self }
+    }
+
+    /// What nobody may read is taken out of each copy.
+    pub(super) fn masking(self, mask: &Mask) -> Self {
+        Self { mask: mask.clone(), ..self }
     }
 
     /// What it is for.
@@ -148,6 +156,7 @@ impl Budget {
         self.files -= 1;
         match self.copy_to(from, found, to) {
             Ok(bytes) => {
+                self.mask.file(to)?;
                 self.bytes -= bytes;
                 collected.copied += 1;
                 Ok(Copied::Whole)

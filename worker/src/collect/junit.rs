@@ -92,7 +92,8 @@ impl Collector<'_> {
         for link in &links {
             collected.warn(format!("JUnit reports: {}: it is a link", shown(link)));
         }
-        let mut budget = Budget::new("JUnit reports", self.limits.report_bytes, self.limits.collected_files);
+        let mut budget =
+            Budget::new("JUnit reports", self.limits.report_bytes, self.limits.collected_files).masking(&self.mask);
         for (number, found) in walk.files.iter().enumerate().filter(|(_, found)| junit.is_match(&found.path)) {
             if is_older(&tree, found, began) {
                 tests.old.push(shown(&found.path));

@@ -9,6 +9,8 @@ use bollard::{
     query_parameters as q,
 };
 use futures::StreamExt;
+use secrecy::{ExposeSecret, SecretString};
+use tokio::{io::AsyncWriteExt, time::timeout};
 
 use super::{Engine, EngineError, TRIES, TRY_AGAIN, convert, insist};
 use crate::spec::ContainerSpec;
@@ -17,6 +19,9 @@ use crate::spec::ContainerSpec;
 const LOOK_AGAIN: Duration = Duration::from_millis(50);
 /// and how long it is waited for.
 const REMOVED_WITHIN: Duration = Duration::from_secs(20);
+
+/// How long an engine may take to say that it has passed on what a container is sent.
+const PASSED_ON_WITHIN: Duration = Duration::from_secs(2);
 
 /// What the engine says of a container.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -113,6 +118,25 @@ impl Engine {
             insist(|| self.docker.attach_container(name, Some(options.clone()))).await?;
         // The writing half is kept as long as the reading one: they are one connection.
         Ok(output.map(move |item| (&input, item).1).map(bytes_of).boxed())
+    }
+
+    /// Sends a text to the standard input of a container that runs, which stays open.
+    ///
+    /// # Errors
+    /// [`EngineError`]; a part of it may have been sent.
+    pub async fn send(&self, name: &str, text: &SecretString) -> Result<(), EngineError> {
+        let options = q::AttachContainerOptionsBuilder::default().stream(true).stdin(true).build();
+        let AttachContainerResults { mut output, mut input } =
+            insist(|| self.docker.attach_container(name, Some(options.clone()))).await?;
+        let send = async {
+            input.write_all(text.expose_secret().as_bytes()).await?;
+            input.flush().await?;
+            input.shutdown().await
+        };
+        send.await.map_err(|source| EngineError::from(Error::IOError { err: source }))?;
+        // The engine closes its side once it has passed everything on.
+        let _ = timeout(PASSED_ON_WITHIN, async { while output.next().await.is_some() {} }).await;
+        Ok(())
     }
 
     /// What a container has printed since its start, and goes on to print.

@@ -37,7 +37,7 @@ const SECCOMP: &str = include_str!("seccomp.json");
 /// function, so that none is hardened less than another.
 pub fn container(spec: &ContainerSpec) -> ContainerCreateBody {
     let (entrypoint, cmd, working_dir) = match &spec.program {
-        Program::Command(command) => (Some(Vec::new()), Some(command.clone()), HOME),
+        Program::Command(command) | Program::Fed(command) => (Some(Vec::new()), Some(command.clone()), HOME),
         // A folder that every image has.
         Program::OfImage => (None, None, "/"),
         // One that it can write: some keep what they know in the folder that they start in.
@@ -53,7 +53,8 @@ pub fn container(spec: &ContainerSpec) -> ContainerCreateBody {
         hostname: Some(HOST_NAME.to_owned()),
         working_dir: Some(working_dir.to_owned()),
         tty: Some(false),
-        open_stdin: Some(false),
+        // What is sent there is in no record of the engine.
+        open_stdin: Some(matches!(spec.program, Program::Fed(_))),
         attach_stdout: Some(true),
         attach_stderr: Some(true),
         stop_timeout: Some(STOP_GRACE_SECONDS),
@@ -96,7 +97,7 @@ fn health_check(command: &[String]) -> HealthConfig {
 fn environment(spec: &ContainerSpec) -> Vec<String> {
     let said = spec.env.iter().map(|(name, value)| format!("{name}={value}"));
     // The engine's init then tells the launcher and its guard of TERM, and not one process alone.
-    let ours = matches!(spec.program, Program::Command(_)).then(|| format!("{SIGNAL_THE_GROUP}=1"));
+    let ours = matches!(spec.program, Program::Command(_) | Program::Fed(_)).then(|| format!("{SIGNAL_THE_GROUP}=1"));
     said.chain(ours).collect()
 }
 

@@ -17,6 +17,7 @@ use crate::{
     home, inputs, lock,
     modes::ScanMode,
     peak::{Peak, Sampler},
+    secrets::Given,
     services::Services,
     spec::{self, ContainerSpec, Extras, JobContext},
     step::{Ending, Holds, StepError, Stop},
@@ -48,12 +49,20 @@ pub(super) struct Ran {
     pub services: Option<Services>,
     /// The most that its own container was seen to use.
     pub peak: Peak,
+    /// The secrets that it had.
+    pub given: Given,
 }
 
 impl Ran {
     /// A step that has no container.
     pub fn not_begun(stop: Stop) -> Self {
-        Self { ending: Ending::Ended(stop), image_id: None, services: None, peak: Peak::default() }
+        Self {
+            ending: Ending::Ended(stop),
+            image_id: None,
+            services: None,
+            peak: Peak::default(),
+            given: Given::default(),
+        }
     }
 }
 
@@ -95,6 +104,12 @@ impl JobSteps {
                 Err(not_run) => return Ok(not_run),
             }
         }
+        let given = match self.given(step).await {
+            Ok(given) => given,
+            // Also of one that runs: what it prints could not be masked.
+            Err(why) => return Ok(Carried::ran(Ran::not_begun(Stop::new(Reason::ToolError, why)))),
+        };
+        extras.secrets = !given.secrets.is_empty();
         let deadline = began + self.timeout(step);
         // Pulling an image and starting a database count as time of the step: a registry that stalls ends it, and nothing else.
         let prepared = tokio::select! {
@@ -107,6 +122,7 @@ impl JobSteps {
             return Ok(Carried::ran(Ran::not_begun(self.too_long(step))));
         };
         let mut prepared = prepared?;
+        prepared.given = given;
         let sampler = Sampler::start(&self.engine, &prepared.spec);
         let ending = match prepared.instead.take() {
             Some(ending) => ending,
@@ -114,7 +130,16 @@ impl JobSteps {
         };
         let peak = sampler.peak();
         let image_id = Some(prepared.spec.image);
-        Ok(Carried::ran(Ran { ending, image_id, services: prepared.services, peak }))
+        let (services, given) = (prepared.services, prepared.given);
+        Ok(Carried::ran(Ran { ending, image_id, services, peak, given }))
+    }
+
+    /// The secrets of a step.
+    async fn given(&self, step: &Step) -> Result<Given, String> {
+        let is_own = self.definition.is_own && !self.definition.required.contains(&step.slug);
+        let (worker, scope, step) = (Arc::clone(&self.worker), self.secrets.clone(), step.clone());
+        let open = move || scope.given(&worker.store, &step, is_own);
+        tokio::task::spawn_blocking(open).await.map_err(|panic| panic.to_string())?
     }
 
     /// The step with the variables that those have left whose artifacts it gets, the later ones above the earlier, all above its own
@@ -214,7 +239,7 @@ impl JobSteps {
             Some(services) if fresh => services.start().await?,
             _ => None,
         };
-        Ok(Prepared { spec, fresh, live, began, overran, services, instead })
+        Ok(Prepared { spec, fresh, live, began, overran, services, instead, given: Given::default() })
     }
 
     pub(super) async fn image_id(&self, name: &str) -> Result<String, StepError> {
@@ -254,4 +279,6 @@ pub(super) struct Prepared {
     pub services: Option<Services>,
     /// How the step ends instead of having a container.
     pub instead: Option<Ending>,
+    /// The secrets that it has.
+    pub given: Given,
 }

@@ -19,6 +19,7 @@ use crate::{
     causes,
     collect::Collector,
     lock,
+    mask::Mask,
     run::RunError,
     services,
     step::{StepError, Stop},
@@ -50,9 +51,9 @@ impl JobSteps {
             }
         }
         let notes = ran.services.map(|services| lock(&services.notes).values().cloned().collect()).unwrap_or_default();
-        let (me, bare) = (self.clone(), record.clone());
+        let (me, bare, mask) = (self.clone(), record.clone(), ran.given.mask);
         let root = self.paths.root();
-        match tokio::task::spawn_blocking(move || me.collect(&step, record, beside, notes)).await {
+        match tokio::task::spawn_blocking(move || me.collect(&step, record, beside, (notes, mask))).await {
             Ok(Err(full)) if full.is_full() => self.not_collected(bare, full).await.map_err(|error| Some(error.into())),
             Ok(done) => done.map_err(|error| Some(error.into()))?.ok_or(None),
             Err(panic) => Err(Some(DiskError::io("collect the reports of", root)(std::io::Error::other(panic)).into())),
@@ -65,7 +66,7 @@ impl JobSteps {
         step: &Step,
         mut record: StepRecord,
         beside: Option<PathBuf>,
-        notes: Vec<String>,
+        (notes, mask): (Vec<String>, Mask),
     ) -> Result<Option<StepRecord>, DiskError> {
         let _handling = self.job.handling(self.claim_number, Place::Collect(step.slug.clone()));
         let voice = self.voice(step);
@@ -86,6 +87,7 @@ impl JobSteps {
             claim: self.claim_number,
             voice,
             beside,
+            mask,
         };
         let mut collected = collector.gather(record.status == StepState::Success)?;
         notes.into_iter().for_each(|note| collected.warn(note));

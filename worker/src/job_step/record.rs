@@ -28,7 +28,7 @@ impl JobSteps {
     ) -> Result<StepRecord, StoreError> {
         let mut verdict = verdict::with_peak(verdict::of(&ran.ending, self.voice(step)), &ran.peak);
         let image = self.worker.image(&step.image).ok();
-        let mut warnings = Vec::new();
+        let mut warnings = ran.given.warnings.clone();
         if let Ending::Exited(status) = &ran.ending {
             verdict = verdict::if_never_begun(verdict, &self.first_words(step, status), image.as_deref());
             if status.oom_killed {

@@ -14,6 +14,7 @@ use crate::{
     engine::{ContainerStatus, Phase},
     lock,
     logs::LogPlace,
+    mask::Mask,
     step::{Ending, StepError},
 };
 
@@ -37,7 +38,8 @@ impl JobSteps {
     /// else: its step begins as if there had been none, and who made it can start it no more.
     pub(super) async fn take_up(&self, step: &Step) -> Result<Option<TakenUp>, StepError> {
         let Some(name) = lock(&self.adopted).remove(&step.slug) else { return Ok(None) };
-        let log = self.log_of(step);
+        let mask = Mask::default();
+        let log = self.log_of(step, &mask);
         let mut found = self.engine.inspect(&name).await?;
         if found.is_none() && !log.is_there() {
             // Removed by a maker who was too late.
@@ -74,8 +76,8 @@ impl JobSteps {
     }
 
     /// Where a step's log is.
-    pub(super) fn log_of<'a>(&'a self, step: &'a Step) -> LogPlace<'a> {
-        LogPlace { paths: &self.paths, step: &step.slug, limits: &self.worker.config.limits }
+    pub(super) fn log_of<'a>(&'a self, step: &'a Step, mask: &'a Mask) -> LogPlace<'a> {
+        LogPlace { paths: &self.paths, step: &step.slug, limits: &self.worker.config.limits, mask }
     }
 
     /// When the time of a step began. For one whose container a former holder started: as that one wrote it down, or, for a job

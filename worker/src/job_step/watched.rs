@@ -10,6 +10,7 @@ use pipelinex_common::pipeline::model::Step;
 use super::{JobSteps, carry::Prepared};
 use crate::{
     growth::{Grower, Watch},
+    script,
     services::Services,
     spec::ContainerSpec,
     step::{Ending, GRACE, Run, StepError, Stop},
@@ -18,7 +19,7 @@ use crate::{
 impl JobSteps {
     /// Runs the step's own container, and watches over what runs beside it.
     pub(super) async fn follow(&self, step: &Step, prepared: &Prepared) -> Result<Ending, StepError> {
-        let Prepared { spec, fresh, live, began, overran, services, .. } = prepared;
+        let Prepared { spec, fresh, live, began, overran, services, given, .. } = prepared;
         let (tell, told) = watch::channel(None);
         // Once the checks are over, a former holder may have ended the application itself.
         let watched = services.as_ref().filter(|_| *live);
@@ -32,7 +33,8 @@ impl JobSteps {
             engine: &self.engine,
             spec,
             fresh: *fresh,
-            log: self.log_of(step),
+            log: self.log_of(step, &given.mask),
+            sent: (!given.secrets.is_empty()).then(|| script::secrets(&given.secrets)),
             began: *began,
             live: *live,
             timeout: self.timeout(step),

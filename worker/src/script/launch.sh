@@ -2,7 +2,7 @@
 # The first program of a step's container, and of the application beside a step: it starts the script, hears TERM for
 # everything that runs in the container, and says how all of it ended.
 #
-#   launch.sh step SCRIPT AFTER_SCRIPT      launch.sh application COMMAND
+#   launch.sh step SCRIPT AFTER_SCRIPT [SECRETS]      launch.sh application COMMAND
 #
 # It is a shell script and no program of ours: the images are the operator's, the engine's host may have another
 # architecture than the worker, and a script needs a shell anyway. It runs in bash, dash and busybox, needs neither /proc nor
@@ -56,6 +56,20 @@ short_of_memory() {
   return 1
 }
 
+# What nobody may read comes on standard input, which is in no record of an engine: lines of a script after a `+`, between `begin` and
+# `end`. A sender that died is followed by another, who begins again. The file is in memory.
+receive() {
+  begun=
+  while IFS= read -r line; do
+    case $line in
+      begin) begun=yes && : >"$1" ;;
+      +*) printf '%s\n' "${line#+}" >>"$1" ;;
+      end) [ -z "$begun" ] || return 0 ;;
+    esac
+  done
+  return 1
+}
+
 shell=$(command -v bash || command -v sh)
 session=$(command -v setsid)
 guard </dev/null >/dev/null 2>&1 &
@@ -69,6 +83,12 @@ case $1 in
     code=$?
     ;;
   step)
+    if [ -n "${4:-}" ]; then
+      receive "$4" || { echo "the secrets of this step did not come"; exit 1; }
+      . "$4"
+      : >"$4"
+      exec </dev/null
+    fi
     run "$2"
     code=$?
     if [ -e "$3" ]; then

@@ -24,6 +24,8 @@ pub struct Extras {
     pub inputs: bool,
     /// The database of advisories as the engine's host sees it.
     pub advisories: Option<PathBuf>,
+    /// Whether it waits for secrets.
+    pub secrets: bool,
     /// In which mode a scanner runs.
     pub mode: Option<ScanMode>,
 }
@@ -80,7 +82,10 @@ pub fn container(
     ContainerSpec {
         name: context.container_name(&step.slug),
         image,
-        program: Program::Command(crate::script::command(step)),
+        program: match extras.secrets {
+            true => Program::Fed(crate::script::command(step, true)),
+            false => Program::Command(crate::script::command(step, false)),
+        },
         env: environment(context, step, extras),
         mounts: mounts(context, step, tree_owner, extras),
         scratch: vec![runtime_dir()],
