@@ -2,7 +2,7 @@
 #
 # No registry of packages has Gradle's own distribution, so Debian's stands in for it here: 4.4.1, patched to run on Debian's JDK, in an
 # archive as the wrapper fetches one. That newer ones work is seen where services.gradle.org answers.
-# shellcheck shell=bash disable=SC2154
+# shellcheck shell=bash disable=SC2154,SC2034
 
 stack=java-any-gradle
 gradle_image=pipelinex-test/gradle

@@ -56,5 +56,5 @@ gradle() {
   JAVA_OPTS="-XX:TieredStopAtLevel=1 -XX:+UseSerialGC ${JAVA_OPTS:-}" sh "${homes[0]}" "${options[@]}" "$@"
 }
 
-cd "$APP_DIR"
+cd "$APP_DIR" || exit 1
 name_distribution

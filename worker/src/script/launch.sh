@@ -85,6 +85,7 @@ case $1 in
   step)
     if [ -n "${4:-}" ]; then
       receive "$4" || { echo "the secrets of this step did not come"; exit 1; }
+      # shellcheck disable=SC1090
       . "$4"
       : >"$4"
       exec </dev/null
