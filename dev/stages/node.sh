@@ -53,7 +53,7 @@ for manager in pnpm yarn1 yarn4; do
   new_job node-express-npm
   rm "$job/app/package-lock.json"
   case $manager in
-    pnpm) make="pnpm install --lockfile-only" ;;
+    pnpm) make="pnpm install --lockfile-only --store-dir \$CACHE_DIR/pnpm" ;;
     yarn1) make="yarn install --ignore-scripts && rm -rf node_modules" ;;
     yarn4) make="touch yarn.lock && YARN_ENABLE_IMMUTABLE_INSTALLS=false yarn4 install --mode update-lockfile" ;;
   esac
