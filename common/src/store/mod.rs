@@ -1,5 +1,6 @@
 //! The file store: stage, admit, load, list. What a worker alone does (claim, record, finish) is in the files beside this one.
 
+mod access_files;
 mod audit;
 mod caches;
 mod claims;

@@ -8,15 +8,16 @@ use jiff::Timestamp;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
-use uuid::Uuid;
 
-use super::{Store, StoreError, give_to_owner_of, tokens::files_of};
+use super::{Store, StoreError, tokens::files_of};
 use crate::{
     access::{self, Role},
     disk::{self, DiskError, Versioned},
     rules::{InvalidSetting, ProjectRules},
 };
 
+/// The lock of all that changes projects.
+const LOCK: &str = "projects.lock";
 /// So many members a project has at most.
 pub const MEMBERS_MAX: usize = 1_000;
 /// So many projects there are at most: all of them are kept in memory.
@@ -138,12 +139,12 @@ impl Store {
     /// # Errors
     /// [`StoreError::Disk`]; there is none then.
     pub fn create_project(&self, record: &ProjectRecord) -> Result<bool, StoreError> {
-        let _alone = self.projects_alone()?;
+        let _alone = self.access_alone(LOCK)?;
         let path = self.project_file(&record.name);
         if fs::symlink_metadata(&path).is_ok() || files_of(&self.layout.project_records())?.len() >= PROJECTS_MAX {
             return Ok(false);
         }
-        self.place_project(record)?;
+        self.replace_access_file(&self.layout.project_records(), &self.project_file(&record.name), record)?;
         Ok(true)
     }
 
@@ -189,12 +190,12 @@ impl Store {
         name: &str,
         change: impl FnOnce(&mut ProjectRecord) -> Result<(), E>,
     ) -> Result<Option<Result<ProjectRecord, E>>, StoreError> {
-        let _alone = self.projects_alone()?;
+        let _alone = self.access_alone(LOCK)?;
         let Some(mut record) = self.project_record(name)? else { return Ok(None) };
         if let Err(refused) = change(&mut record) {
             return Ok(Some(Err(refused)));
         }
-        self.place_project(&record)?;
+        self.replace_access_file(&self.layout.project_records(), &self.project_file(&record.name), &record)?;
         Ok(Some(Ok(record)))
     }
 
@@ -203,7 +204,7 @@ impl Store {
     /// # Errors
     /// [`StoreError::Disk`].
     pub fn remove_project(&self, name: &str) -> Result<bool, StoreError> {
-        let _alone = self.projects_alone()?;
+        let _alone = self.access_alone(LOCK)?;
         let path = self.project_file(name);
         match fs::remove_file(&path) {
             Ok(()) => disk::sync_dir(&self.layout.project_records())?,
@@ -221,31 +222,6 @@ impl Store {
         let folder = self.layout.project_records();
         let meta = fs::metadata(&folder).map_err(DiskError::io("look at", folder))?;
         Ok((meta.mtime(), meta.mtime_nsec()))
-    }
-
-    fn projects_alone(&self) -> Result<fs::File, StoreError> {
-        let lock = self.layout.access().join("projects.lock");
-        let alone = disk::lock_file(&lock)?;
-        give_to_owner_of(self.layout.root(), &lock)?;
-        Ok(alone)
-    }
-
-    /// Whoever holds the lock is alone, so what another left behind who died is in nobody's hands.
-    fn place_project(&self, record: &ProjectRecord) -> Result<(), StoreError> {
-        let folder = self.layout.project_records();
-        for entry in fs::read_dir(&folder).map_err(DiskError::io("list", &folder))?.flatten() {
-            if entry.file_name().as_encoded_bytes().starts_with(b".") {
-                let _ = fs::remove_file(entry.path());
-            }
-        }
-        let temp = folder.join(format!(".new-{}", Uuid::new_v4().as_simple()));
-        disk::write_json(&temp, record)?;
-        // Root may write for a backend that runs as somebody else, who has to be able to read it from the first moment on.
-        give_to_owner_of(self.layout.root(), &temp)?;
-        let path = self.project_file(&record.name);
-        fs::rename(&temp, &path).map_err(DiskError::io("replace", path))?;
-        disk::sync_dir(&folder)?;
-        self.keep_access_folders()
     }
 
     fn project_file(&self, name: &str) -> PathBuf {

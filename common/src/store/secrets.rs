@@ -6,14 +6,15 @@ use std::{fs, io::ErrorKind, path::PathBuf};
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
-use uuid::Uuid;
 
-use super::{Store, StoreError, give_to_owner_of, tokens::files_of};
+use super::{Store, StoreError, tokens::files_of};
 use crate::{
     disk::{self, DiskError, Versioned},
     secrets::{Purpose, Sealed, Secret, SecretKey, UnsealError},
 };
 
+/// The lock of all that changes secrets.
+const LOCK: &str = "secrets.lock";
 /// So many secrets a project has at most.
 pub const SECRETS_MAX: usize = 100;
 /// So many bytes their files have together: each step of the project is handed all of them.
@@ -131,7 +132,7 @@ impl Store {
             created_by: by.to_owned(),
             sealed,
         };
-        let _alone = self.secrets_alone()?;
+        let _alone = self.access_alone(LOCK)?;
         let path = self.secret_file(project, name);
         let others: Vec<PathBuf> = self.secret_files(project)?.into_iter().filter(|other| *other != path).collect();
         let bytes: u64 = others.iter().filter_map(|other| fs::metadata(other).ok()).map(|meta| meta.len()).sum();
@@ -139,25 +140,8 @@ impl Store {
             return Err(SecretStoreError::TooMany);
         }
         let was_there = path.exists();
-        self.place_secret(&path, &record)?;
+        self.replace_access_file(&self.layout.secrets(), &path, &record)?;
         Ok(was_there)
-    }
-
-    /// Whoever holds the lock is alone, so what another left behind who died is in nobody's hands.
-    fn place_secret(&self, path: &PathBuf, record: &SecretRecord) -> Result<(), StoreError> {
-        let folder = self.layout.secrets();
-        for entry in fs::read_dir(&folder).map_err(DiskError::io("list", &folder))?.flatten() {
-            if entry.file_name().as_encoded_bytes().starts_with(b".") {
-                let _ = fs::remove_file(entry.path());
-            }
-        }
-        let temp = folder.join(format!(".new-{}", Uuid::new_v4().as_simple()));
-        disk::write_json(&temp, record)?;
-        // Root may write for a server that runs as somebody else, who has to be able to read it from the first moment on.
-        give_to_owner_of(self.layout.root(), &temp)?;
-        fs::rename(&temp, path).map_err(DiskError::io("replace", path))?;
-        disk::sync_dir(&folder)?;
-        self.keep_access_folders()
     }
 
     /// All secrets, closed.
@@ -218,7 +202,7 @@ impl Store {
     /// # Errors
     /// [`StoreError::Disk`]: it may be there still.
     pub fn remove_secret(&self, project: &str, name: &str) -> Result<bool, StoreError> {
-        let _alone = self.secrets_alone()?;
+        let _alone = self.access_alone(LOCK)?;
         let path = self.secret_file(project, name);
         match fs::remove_file(&path) {
             Ok(()) => disk::sync_dir(&self.layout.secrets())?,
@@ -226,13 +210,6 @@ impl Store {
             Err(error) => return Err(DiskError::io("remove", path)(error).into()),
         }
         Ok(true)
-    }
-
-    fn secrets_alone(&self) -> Result<fs::File, StoreError> {
-        let lock = self.layout.access().join("secrets.lock");
-        let alone = disk::lock_file(&lock)?;
-        give_to_owner_of(self.layout.root(), &lock)?;
-        Ok(alone)
     }
 
     fn secret_files(&self, project: &str) -> Result<Vec<PathBuf>, StoreError> {
