@@ -14,12 +14,12 @@ use crate::{
     access::{Book, Principal, Right, WrongTokens},
     config::Config,
     error::ApiError,
+    http::free_space::FreeSpace,
+    http::shares::Shares,
     metrics::Metrics,
-    once::Turns,
-    room::Room,
-    shares::Shares,
     stacks::Stacks,
-    watching::Watching,
+    submission::idempotency::Turns,
+    watch::Watching,
 };
 
 /// The state of the server; clones share it.
@@ -38,7 +38,7 @@ pub struct App {
     /// What is done one after another: submissions of the same key.
     pub turns: Arc<Turns>,
     /// Whether there is space for more.
-    pub room: Arc<Room>,
+    pub free_space: Arc<FreeSpace>,
     /// The jobs that somebody reads along.
     pub watching: Arc<Watching>,
     /// Canceled when the server stops: what goes on until a job has ended ends then.
@@ -83,7 +83,7 @@ impl App {
             reads: places(config.parallel.reads),
             archives: places(config.parallel.archives),
         };
-        let room = Arc::new(Room::new(config.min_free.clone()));
+        let free_space = Arc::new(FreeSpace::new(config.min_free.clone()));
         Self {
             store,
             doorbell,
@@ -91,7 +91,7 @@ impl App {
             config: Arc::new(config),
             slots,
             turns: Arc::default(),
-            room,
+            free_space,
             watching: Arc::default(),
             closing: CancellationToken::new(),
             tokens: Arc::default(),

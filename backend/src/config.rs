@@ -4,9 +4,9 @@ use std::{path::PathBuf, sync::Arc, time::Duration};
 
 use pipelinex_common::{
     database::DatabaseConfig,
+    free_space::Watermark,
     limits::{IntakeLimits, MIB},
     policy::Policy,
-    room::Watermark,
     secrets::SecretKey,
 };
 
@@ -14,8 +14,8 @@ use crate::{
     access::Auth,
     admission::OwnImages,
     client::TrustedProxies,
+    http::tls::Tls,
     intake::git::{GitProxy, Host},
-    tls::Tls,
 };
 
 /// How the HTTP side behaves. Every number has its unit in its name or its type.

@@ -21,7 +21,7 @@ use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
 pub use crate::admission::Place;
-use crate::{metrics::Refused, shares::NoPlace};
+use crate::{http::shares::NoPlace, metrics::Refused};
 
 /// Why a request is not answered as it wished.
 #[derive(Debug)]

@@ -12,9 +12,9 @@ use crate::{
     client::Client,
     config::Config,
     error::{ApiError, Problem},
-    extract::Upload,
     stacks::Stacks,
-    submit::{self, StagingGuard},
+    submission::body_zip::Upload,
+    submission::{self, staging_guard::StagingGuard},
 };
 
 /// Why a project is not taken in.
@@ -42,7 +42,7 @@ pub async fn submit(
     let (doorbell, _bells) = queue::in_process();
     let app = App::new(store.clone(), doorbell, stacks, config);
     let upload = taken_in(&app, request, packed).await?;
-    Ok(submit::submit(&app, &Principal::of_this_machine(), upload.into(), None).await?.metadata)
+    Ok(submission::submit(&app, &Principal::of_this_machine(), upload.into(), None).await?.metadata)
 }
 
 async fn taken_in(app: &App, request: JobRequest, mut packed: File) -> Result<Upload, ApiError> {

@@ -10,7 +10,7 @@ use axum::{
     middleware::Next,
     response::Response,
 };
-use pipelinex_common::{queue::QueueHealth, room::Disk, state::JobState};
+use pipelinex_common::{free_space::Disk, queue::QueueHealth, state::JobState};
 use prometheus_client::{
     encoding::{EncodeLabelSet, text::encode},
     metrics::{counter::Counter, family::Family, gauge::ConstGauge, gauge::Gauge, histogram::Histogram, info::Info},

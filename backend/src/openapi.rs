@@ -22,9 +22,9 @@ use self::{
 use crate::{
     access::table::{self, Need},
     error::Envelope,
-    extract::{FILE_PART, METADATA_PART},
     request::FileList,
     routes::{projects::NewProject, triage::Body as Deciding},
+    submission::body_zip::{FILE_PART, METADATA_PART},
 };
 
 /// The document, made once.

@@ -12,8 +12,8 @@ use serde::Deserialize;
 use serde_json::{Map, Value, error::Category};
 
 use crate::{
+    did_you_mean::{hides, unknown_key},
     error::{ApiError, Problem},
-    spelling::{hides, unknown_key},
 };
 
 /// Keys of the request.

@@ -1,13 +1,13 @@
 //! How jobs look to a person: rows, tables, one sentence for the verdict. Values in, lines out.
 
 use jiff::{Timestamp, tz::TimeZone};
-pub use pipelinex_common::words::span;
+pub use pipelinex_common::humanize::span;
 use pipelinex_common::{
     coverage,
     execution::{FailedTest, FindingCounts, StageRecord, StepRecord},
     headline::{self, Outcome},
+    humanize::{between, counted},
     state::{JobState, StepState},
-    words::{between, counted},
 };
 
 use crate::{

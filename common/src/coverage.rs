@@ -3,7 +3,7 @@
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use crate::{execution::StageRecord, policy::AllowUnread, words::counted};
+use crate::{execution::StageRecord, humanize::counted, policy::AllowUnread};
 
 /// Unread files that a record names; the published result.json names more.
 const IN_RECORD: usize = 50;

@@ -7,8 +7,8 @@ use serde::Serialize;
 
 use crate::{
     execution::{Execution, FailedTest, FindingCounts, StageRecord, TestCounts},
+    humanize::counted,
     state::{JobState, Reason, StepState},
-    words::counted,
 };
 
 /// What became of a job, as far as a person tells cases apart.

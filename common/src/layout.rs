@@ -101,6 +101,11 @@ impl Layout {
         self.root.join(".groups")
     }
 
+    /// The newest job of each branch.
+    pub fn newest(&self) -> PathBuf {
+        self.root.join(".newest")
+    }
+
     /// What steps keep for later jobs: the worker's alone.
     pub fn caches(&self) -> PathBuf {
         self.root.join(".caches")
@@ -297,6 +302,11 @@ impl JobPaths {
     /// The wish to cancel.
     pub fn cancel_wish(&self) -> PathBuf {
         self.wishes().join("cancel.json")
+    }
+
+    /// Says which newer job there is of the same branch.
+    pub fn superseded_wish(&self) -> PathBuf {
+        self.wishes().join("superseded.json")
     }
 
     /// The wish to start a step that waits for it.

@@ -172,6 +172,11 @@ pub enum Reason {
 }
 
 impl Reason {
+    /// Whether somebody or something else made what was ended needless: that is no failure of it.
+    pub fn is_cancellation(self) -> bool {
+        matches!(self, Self::CanceledByUser | Self::Superseded)
+    }
+
     /// Every reason.
     pub const ALL: [Self; 20] = [
         Self::ScriptFailure,

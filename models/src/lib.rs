@@ -7,14 +7,14 @@
 //!
 //! | action | in the product |
 //! | --- | --- |
-//! | `Ring` | `ring` in `backend/src/submit.rs`, after the job was admitted and answered for; the backend may die before it |
+//! | `Ring` | `ring` in `backend/src/submission/mod.rs`, after the job was admitted and answered for; the backend may die before it |
 //! | `TakeBell` | BLPOP in `common/src/queue/listener.rs`: the bell is out of Redis before anybody looks into it, which is all the acknowledging there is. What a worker had in its hands when it died never comes back |
 //! | `AnswerBell`, `Pass` | `Worker::answer` and `Worker::reconcile_once` in `worker/src/reconcile.rs`, up to the look at final.json with which `Job::claim` begins |
 //! | `Leave` | a worker that is told to end before it looks into a bell: `JobBackend::close` puts it back |
 //! | `LoseBells` | the backend dies before it rings, the list is full, or Redis is wiped |
 //! | `RingMore` | a bell that nobody waited for: sent again by `common/src/queue/ringer.rs` because the answer to the first broke off, rung for a wish, or forged |
 //! | `IsDead`, `CreateClaim`, `LookAgain` | the rest of `Job::claim` in `common/src/store/claims.rs` |
-//! | `LatestAttempt`, `LabelledContainers`, `EndOf` | `run_job` and `Running::prepare` in `worker/src/run.rs`, `worker/src/take_up.rs` |
+//! | `LatestAttempt`, `LabelledContainers`, `EndOf` | `run_job` and `Running::prepare` in `worker/src/run.rs`, `worker/src/adopt.rs` |
 //! | `DrawState`, `HeedWish` | `Running::take_up` and `Running::finish` in `worker/src/run.rs`; `HeedWish` before any attempt is `run_job`'s own look |
 //! | `Wish`, `AnswerQueued` | `Job::wish_cancel`, and `backend/src/cancel.rs`, which reads the state after that |
 //! | `SeeWish` | `stopping::watch` in `worker/src/run/stopping.rs`, where it makes a difference: before the next attempt, a create, a start, and while a container is followed |
@@ -36,7 +36,7 @@
 //! Three of the [`Guards`] were found missing in the product by this model, and have stories of their own in
 //! `cli/tests/faults/overtaken.rs`: [`Guards::held_when_told`] (`Run::to_the_end` in `worker/src/step.rs`), [`Guards::left_first`]
 //! (`JobSteps::remove_ended` in `worker/src/job_step.rs`, which goes on where the engine cannot remove a container) and
-//! [`Guards::end_before_anew`] (`JobSteps::carry_out` in `job_step/carry.rs`; `Run::make` lets go of the job, and whoever takes it up
+//! [`Guards::end_before_anew`] (`JobSteps::execute` in `job_step/execute.rs`; `Run::make` lets go of the job, and whoever takes it up
 //! again comes to the same look).
 
 mod protocol;

@@ -4,10 +4,10 @@ use std::{collections::BTreeMap, path::PathBuf, time::Duration};
 
 use pipelinex_common::{
     database::DatabaseConfig,
+    free_space::Watermark,
     limits::{CacheLimits, StepLimits},
     pipeline::images::{self, IMAGES_FILE},
     policy::Policy,
-    room::Watermark,
     secrets::Secret,
     store::Keep,
 };

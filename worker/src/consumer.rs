@@ -29,9 +29,9 @@ const GOOD_ROUND: Duration = Duration::from_secs(60);
 
 /// The name of one worker process. No two processes share one, not even one after the other in the same container.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
-pub struct WorkerName(String);
+pub struct ConsumerName(String);
 
-impl WorkerName {
+impl ConsumerName {
     /// Made of host name, process id and random bits, so it is new at each call: to be called once, at the start.
     pub fn for_this_process() -> Self {
         let system = rustix::system::uname();
@@ -45,7 +45,7 @@ impl WorkerName {
     }
 }
 
-impl fmt::Display for WorkerName {
+impl fmt::Display for ConsumerName {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(&self.0)
     }
@@ -68,7 +68,7 @@ struct Shift<B, F> {
 /// is done, or [`SHUTDOWN_GRACE`] later with the remaining ones dropped; never before.
 pub async fn run<F, Fut>(
     backend: JobBackend,
-    name: WorkerName,
+    name: ConsumerName,
     concurrency: usize,
     handler: F,
     shutdown: CancellationToken,
@@ -96,7 +96,7 @@ where
         Self { backend, handler, permits, at_work: TaskTracker::new(), abandon: CancellationToken::new() }
     }
 
-    async fn rounds(&self, name: &WorkerName) {
+    async fn rounds(&self, name: &ConsumerName) {
         let mut backoff = Backoff::default();
         for round in 0_u64.. {
             let began = Instant::now();
@@ -238,7 +238,7 @@ mod tests {
         let shift = Shift::new(Moody { calm, polls: Arc::default() }, 1, handler);
         let id = JobId::generate();
         doorbell.ring(id).await.unwrap();
-        let name = WorkerName::for_this_process();
+        let name = ConsumerName::for_this_process();
         tokio::select! {
             () = shift.rounds(&name) => unreachable!("rounds never end"),
             bell = timeout(Duration::from_secs(30), bells.recv()) => assert_eq!(bell, Ok(Some(id))),
@@ -247,6 +247,6 @@ mod tests {
 
     #[test]
     fn two_names_are_never_the_same() {
-        assert_ne!(WorkerName::for_this_process(), WorkerName::for_this_process());
+        assert_ne!(ConsumerName::for_this_process(), ConsumerName::for_this_process());
     }
 }

@@ -59,18 +59,33 @@ pub struct Definition {
     pub given: BTreeSet<String>,
 }
 
+/// Why a job has no definition to run by.
+#[derive(Debug)]
+pub enum DefinitionError {
+    /// It cannot be run: the job ends with this.
+    Refused(Stop),
+    /// The disk.
+    Disk(DiskError),
+}
+
+impl From<DiskError> for DefinitionError {
+    fn from(error: DiskError) -> Self {
+        Self::Disk(error)
+    }
+}
+
 impl Definition {
     /// Reads the definition of a job, under the operator's rules and those that its project had when it was admitted: each holder
-    /// comes to the same. The inner error ends the job: it cannot be run.
+    /// comes to the same.
     ///
     /// # Errors
-    /// [`DiskError`].
-    pub fn read(paths: &JobPaths, metadata: &Metadata, policy: &Policy) -> Result<Result<Self, Stop>, DiskError> {
+    /// [`DefinitionError`].
+    pub fn read(paths: &JobPaths, metadata: &Metadata, policy: &Policy) -> Result<Self, DefinitionError> {
         let policy = &policy.with_project(metadata.rules.as_ref());
         let text = disk::read_file(&paths.definition(), DEFINITION_MAX)?.unwrap_or_default();
         let read = pipeline::read("pipeline.yml", &String::from_utf8_lossy(&text));
         let plan: Option<Plan> = disk::read_json(&paths.plan())?;
-        Ok(match (read, plan) {
+        let definition = match (read, plan) {
             (Ok(built_in), Some(plan)) => {
                 own::laid_in(plan, &built_in, metadata, policy).and_then(|pipeline| {
                     // What its steps see is the whole project, from its top.
@@ -85,7 +100,8 @@ impl Definition {
                 Self::new(pipeline, metadata, policy)
             }
             (Err(rejected), _) => Err(Stop::new(Reason::ToolError, rejected.to_string())),
-        })
+        };
+        definition.map_err(DefinitionError::Refused)
     }
 
     fn new(mut pipeline: Pipeline, metadata: &Metadata, policy: &Policy) -> Result<Self, Stop> {
@@ -266,7 +282,7 @@ mod tests {
         rules.set("fail-on", "low").unwrap();
         let metadata = Metadata { rules: Some(rules), ..sample::metadata(id, ["BUILD", "SAST", "SCA"]) };
         let policy = Policy { fail_on: "high".parse().unwrap(), ..Policy::default() };
-        let read = Definition::read(&paths, &metadata, &policy).unwrap().unwrap();
+        let read = Definition::read(&paths, &metadata, &policy).unwrap();
         assert_eq!((read.policy.fail_on.to_string(), read.policy.who_limits()), ("low".to_owned(), "project"));
         assert_eq!(read.required, ["SAST"].map(Slug::of).into());
         assert!(read.selected.contains(&Slug::of("SAST")));

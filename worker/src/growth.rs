@@ -10,8 +10,8 @@ use std::{collections::BTreeMap, path::PathBuf, sync::Arc, time::Duration};
 
 use pipelinex_common::{
     foreign::{ForeignError, Taken, held_by, measure_up_to},
+    free_space::Disk,
     limits::MIB,
-    room::Disk,
     state::Reason,
 };
 use tokio::time::Instant;

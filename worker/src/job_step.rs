@@ -1,8 +1,8 @@
 //! The steps of one job: what each needs before its container, its container, and what is taken from it after.
 
 mod beside;
-mod carry;
 mod end;
+mod execute;
 mod full;
 mod lost;
 mod ready;
@@ -38,11 +38,15 @@ use tokio::{
 };
 use tokio_util::sync::CancellationToken;
 
-use self::carry::{Carried, Ran};
+use self::{
+    end::Unpublished,
+    execute::{Executed, Ran},
+};
 use crate::{
     Worker,
+    adopt::Found,
     definition::Definition,
-    engine::{Belongings, Engine},
+    engine::{Engine, Resources},
     images::PinnedImages,
     lock,
     quota::Quotas,
@@ -50,7 +54,6 @@ use crate::{
     secrets::Scope,
     spec::{self, JobContext},
     step::{Ending, Stop},
-    take_up::Left,
     tree,
 };
 
@@ -99,7 +102,7 @@ pub struct JobSteps {
     /// What a former holder left beside its steps.
     beside: Mutex<Vec<(Slug, String)>>,
     /// What each step has on the engine for itself alone.
-    made: Mutex<BTreeMap<Slug, Belongings>>,
+    made: Mutex<BTreeMap<Slug, Resources>>,
     volume: OnceCell<()>,
     networks: Mutex<BTreeMap<String, Arc<OnceCell<()>>>>,
     trees: Mutex<BTreeMap<Slug, Arc<OnceCell<()>>>>,
@@ -121,22 +124,22 @@ impl JobSteps {
         definition: &Arc<Definition>,
         claim: (Arc<Mutex<Claim>>, u64),
         let_go: CancellationToken,
-        left: Left,
+        found: Found,
     ) -> Result<Self, RunError> {
-        let site = worker.runtime.block_on(worker.site(engine))?;
+        let environment = worker.runtime.block_on(worker.environment(engine))?;
         let context = JobContext {
             instance: worker.store.instance().clone(),
             job: job.id(),
-            attempt: left.attempt,
+            attempt: found.attempt,
             number: 1,
-            on_engine: JobPaths::at(site.workspaces.join(job.id().to_string())),
+            on_engine: JobPaths::at(environment.workspaces.join(job.id().to_string())),
             // What a former holder began with decides: half of a job's trees would else be somewhere else.
-            trees: tree::begun_with(job.paths()).unwrap_or(site.trees),
+            trees: tree::begun_with(job.paths()).unwrap_or(environment.trees),
             volume_folders: engine.has_volume_folders(),
-            ca: site.ca.clone(),
-            stack_files: site.stack_files.clone(),
+            ca: environment.ca.clone(),
+            stack_files: environment.stack_files.clone(),
             limits: worker.config.limits.clone(),
-            open_files: site.open_files,
+            open_files: environment.open_files,
             versions: definition.versions.clone(),
             folder: definition.folder.clone(),
         };
@@ -146,19 +149,19 @@ impl JobSteps {
             job: job.clone(),
             paths: job.paths().clone(),
             definition: definition.clone(),
-            attempt: AtomicU32::new(left.attempt),
+            attempt: AtomicU32::new(found.attempt),
             context,
-            workspaces: site.workspaces,
+            workspaces: environment.workspaces,
             images: PinnedImages::default(),
-            quotas: site.quotas,
+            quotas: environment.quotas,
             caches,
             secrets,
             claim: claim.0,
             claim_number: claim.1,
-            adopted: Mutex::new(left.running),
-            over: Mutex::new(left.over),
-            tries: Mutex::new(left.tries.iter().map(|(step, tries)| (step.clone(), shown_tries(tries))).collect()),
-            beside: Mutex::new(left.beside),
+            adopted: Mutex::new(found.running),
+            over: Mutex::new(found.over),
+            tries: Mutex::new(found.tries.iter().map(|(step, tries)| (step.clone(), shown_tries(tries))).collect()),
+            beside: Mutex::new(found.beside),
             made: Mutex::default(),
             volume: OnceCell::new(),
             networks: Mutex::default(),
@@ -230,24 +233,24 @@ impl JobSteps {
             },
         };
         let (had_place, attempt) = (Stamp::now(), self.attempt());
-        let carried = tokio::select! {
+        let executed = tokio::select! {
             biased;
             () = self.let_go.cancelled() => return StepReport::LetGo,
-            carried = self.carry_out(&step, attempt) => carried,
+            executed = self.execute(&step, attempt) => executed,
         };
         // A holder that was overtaken publishes nothing.
         if !lock(&self.claim).holds() {
             return StepReport::LetGo;
         }
-        let ran = match carried {
-            Ok(Carried::Skipped(record)) => return StepReport::Ended(slug, record),
-            Ok(Carried::Ran(ran)) => *ran,
+        let ran = match executed {
+            Ok(Executed::Skipped(record)) => return StepReport::Ended(slug, record),
+            Ok(Executed::Ran(ran)) => *ran,
             Err(error) => {
                 let filled = if full::is_full(&error) { self.filled_by_us().await } else { None };
                 match filled.map_or_else(|| end::failure(error), Ok) {
                     Ok(stop) => Ran::not_begun(stop),
-                    Err(Some(broke)) => return StepReport::Broke(broke),
-                    Err(None) => return StepReport::LetGo,
+                    Err(Unpublished::Broke(broke)) => return StepReport::Broke(broke),
+                    Err(Unpublished::NotMine) => return StepReport::LetGo,
                 }
             }
         };
@@ -266,8 +269,8 @@ impl JobSteps {
         };
         match self.collected(step, record, ran).await {
             Ok(record) => StepReport::Ended(slug, Box::new(record)),
-            Err(Some(broke)) => StepReport::Broke(broke),
-            Err(None) => StepReport::LetGo,
+            Err(Unpublished::Broke(broke)) => StepReport::Broke(broke),
+            Err(Unpublished::NotMine) => StepReport::LetGo,
         }
     }
 
@@ -305,7 +308,7 @@ impl JobSteps {
         }
     }
 
-    async fn remove_made(&self, step: &Slug, made: &Belongings) {
+    async fn remove_made(&self, step: &Slug, made: &Resources) {
         if let Err(error) = self.engine.remove(made).await {
             tracing::warn!(job = %self.context.job, %step, %error, "a container could not be removed; the sweeper tries again");
         }

@@ -1,5 +1,6 @@
 //! The worker side of Pipelinex: claims jobs and runs their steps in hardened containers. A loop around a pure plan.
 
+pub mod adopt;
 pub mod advisories;
 pub mod board;
 pub mod ca;
@@ -9,11 +10,11 @@ pub mod collect;
 pub mod config;
 pub mod consumer;
 pub mod definition;
-mod desk;
 pub mod engine;
-pub mod errand;
+pub mod environment;
 pub mod gc;
 pub mod growth;
+pub mod helper;
 pub mod home;
 pub mod images;
 pub mod inputs;
@@ -31,17 +32,16 @@ pub mod run;
 pub mod script;
 pub mod secrets;
 pub mod services;
-pub mod site;
 pub mod solo;
 pub mod spec;
 pub mod stack_files;
 pub mod step;
 pub mod sweep;
-pub mod take_up;
 pub mod trash;
 pub mod tree;
 pub mod upkeep;
 pub mod verdict;
+mod worker_state;
 
 use std::sync::{Arc, Mutex};
 
@@ -52,7 +52,7 @@ use pipelinex_common::{
 use tokio::sync::Semaphore;
 use tokio_util::sync::CancellationToken;
 
-use crate::{config::WorkerConfig, desk::Desk, engine::Engine, growth::Guard, site::Site};
+use crate::{config::WorkerConfig, engine::Engine, environment::Environment, growth::Guard, worker_state::WorkerState};
 
 /// How a worker is told to stop.
 #[derive(Clone, Debug, Default)]
@@ -86,10 +86,10 @@ pub struct Worker {
     pub(crate) runtime: tokio::runtime::Handle,
     pub(crate) stop: StopOrders,
     pub(crate) step_slots: Arc<Semaphore>,
-    pub(crate) desk: Desk,
+    pub(crate) state: WorkerState,
     pub(crate) guard: Guard,
     engine: tokio::sync::Mutex<Option<Engine>>,
-    site: tokio::sync::Mutex<Option<Site>>,
+    environment: tokio::sync::Mutex<Option<Environment>>,
 }
 
 impl Worker {
@@ -108,7 +108,7 @@ impl Worker {
     ) -> Arc<Self> {
         Arc::new(Self {
             step_slots: Arc::new(Semaphore::new(config.parallel_steps.max(1))),
-            desk: Desk::new(config.parallel.max(1), watch),
+            state: WorkerState::new(config.parallel.max(1), watch),
             guard: Guard::default(),
             identity,
             runtime: tokio::runtime::Handle::current(),
@@ -116,7 +116,7 @@ impl Worker {
             store,
             stop,
             engine: tokio::sync::Mutex::default(),
-            site: tokio::sync::Mutex::default(),
+            environment: tokio::sync::Mutex::default(),
         })
     }
 }
@@ -132,7 +132,7 @@ pub async fn run(config: WorkerConfig, store: Store, bells: JobBackend, stop: St
         async move {
             // Bells may have been lost while the queue was away.
             while reconnects.changed().await.is_ok() {
-                worker.desk.look.notify_one();
+                worker.state.look.notify_one();
             }
             std::future::pending::<()>().await;
         }
@@ -149,7 +149,7 @@ pub async fn run(config: WorkerConfig, store: Store, bells: JobBackend, stop: St
             stop.no_more_work().await;
             ended.cancel();
         };
-        let consuming = consumer::run(bells, consumer::WorkerName::for_this_process(), parallel, handler, no_more);
+        let consuming = consumer::run(bells, consumer::ConsumerName::for_this_process(), parallel, handler, no_more);
         async { futures::future::join(told, consuming).await }
     };
     tokio::select! {

@@ -23,7 +23,7 @@ use crate::{
     Worker,
     config::WorkerConfig,
     engine::Engine,
-    run::{Left, RunError, end_poisoned},
+    run::{Release, RunError, end_poisoned},
 };
 
 /// The command of this program that handles one job.
@@ -62,21 +62,21 @@ pub(crate) fn run_apart(
     job: &Job,
     claim: Claim,
     deaths: &Deaths,
-) -> Result<Left, RunError> {
+) -> Result<Release, RunError> {
     let ours = claim.number();
     drop(claim);
     let (place, died) = (&deaths.place, deaths.claims.len());
     tracing::warn!(job = %job.id(), %place, died, "processes died over this job's data: another handles it alone");
     let status = worker.runtime.block_on(child_ends(worker, job))?;
     if job.final_record()?.is_some() {
-        return Ok(Left::Finished);
+        return Ok(Release::Finished);
     }
     // Whether it was killed, gave up, or caught a panic: its mark says that it did not get through.
     if died_after(job, ours).is_none() {
-        return Ok(Left::Apart);
+        return Ok(Release::Apart);
     }
     tracing::warn!(job = %job.id(), %status, "the process died over this job's data, too");
-    let Some(claim) = claim_again(worker, job)? else { return Ok(Left::Open) };
+    let Some(claim) = claim_again(worker, job)? else { return Ok(Release::Open) };
     // Looked at again by who holds the job: of a mark of the living there is none now.
     match died_after(job, ours) {
         Some(last) => {
@@ -84,7 +84,7 @@ pub(crate) fn run_apart(
             let claims = job.deaths().into_iter().flat_map(|deaths| deaths.claims).collect();
             end_poisoned(worker, engine, job, &claim, &Deaths { claims, ..last })
         }
-        None => Ok(Left::Apart),
+        None => Ok(Release::Apart),
     }
 }
 
@@ -131,7 +131,7 @@ async fn child_ends(worker: &Worker, job: &Job) -> Result<ExitStatus, RunError> 
 fn claim_again(worker: &Arc<Worker>, job: &Job) -> Result<Option<Claim>, RunError> {
     use pipelinex_common::store::ClaimOutcome;
     while !worker.stop.let_go.is_cancelled() {
-        let claimed = job.claim(&worker.identity, &mut worker.desk.watch())?;
+        let claimed = job.claim(&worker.identity, &mut worker.state.watch())?;
         match claimed {
             ClaimOutcome::Won(claim) => return Ok(Some(claim)),
             ClaimOutcome::Ended => return Ok(None),

@@ -14,7 +14,7 @@ use std::{
 
 use pipelinex_common::{
     foreign::Taken,
-    room::Disk,
+    free_space::Disk,
     store::{RUNNER_GID, RUNNER_UID},
 };
 

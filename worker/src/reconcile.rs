@@ -14,7 +14,7 @@ use pipelinex_common::{
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio_util::task::AbortOnDropHandle;
 
-use crate::{Worker, desk::PARALLEL_ENDS, lock, put_off::TRY_AGAIN, sweep};
+use crate::{Worker, lock, put_off::TRY_AGAIN, sweep, worker_state::PARALLEL_ENDS};
 
 /// Pause between two passes of a worker that has only just begun,
 const SOON: Duration = Duration::from_secs(1);
@@ -41,21 +41,21 @@ impl Worker {
             let pause = match begun.elapsed() < YOUNG {
                 // What a worker left that was there before this one may be free a moment later, such as when its child has let go.
                 true => SOON,
-                false if self.desk.waits_for_another_try() => TRY_AGAIN,
+                false if self.state.waits_for_another_try() => TRY_AGAIN,
                 false => self.config.reconcile_every,
             };
             tokio::select! {
                 () = self.stop.no_more_work() => {}
-                () = self.desk.look.notified() => {}
+                () = self.state.look.notified() => {}
                 () = tokio::time::sleep(pause.min(self.config.reconcile_every)) => {}
             }
         }
         // Every running job holds a slot until it was let go of.
         let let_go = async {
             let parallel = self.config.parallel.max(1) as u32;
-            let _ = self.desk.slots.acquire_many(parallel).await;
-            let _ = self.desk.orphans.acquire_many(parallel).await;
-            let _ = self.desk.ends.acquire_many(PARALLEL_ENDS as u32).await;
+            let _ = self.state.slots.acquire_many(parallel).await;
+            let _ = self.state.orphans.acquire_many(parallel).await;
+            let _ = self.state.ends.acquire_many(PARALLEL_ENDS as u32).await;
         };
         let mut let_go = std::pin::pin!(let_go);
         let mut told = None;
@@ -108,9 +108,9 @@ impl Worker {
     /// all that somebody wishes for.
     fn place_for(&self, id: JobId) -> Option<OwnedSemaphorePermit> {
         let place = |places: &Arc<Semaphore>| places.clone().try_acquire_owned().ok();
-        let orphan = || self.is_begun(id).then(|| place(&self.desk.orphans)).flatten();
-        let end = || self.is_wished(id).then(|| place(&self.desk.ends)).flatten();
-        place(&self.desk.slots).or_else(orphan).or_else(end)
+        let orphan = || self.is_begun(id).then(|| place(&self.state.orphans)).flatten();
+        let end = || self.is_wished(id).then(|| place(&self.state.ends)).flatten();
+        place(&self.state.slots).or_else(orphan).or_else(end)
     }
 
     fn is_begun(&self, id: JobId) -> bool {
@@ -124,7 +124,7 @@ impl Worker {
     fn engine_answers(&self) -> bool {
         let away = self.runtime.block_on(self.engine()).err().map(|error| error.to_string());
         let answers = away.is_none();
-        let before = std::mem::replace(&mut *lock(&self.desk.engine_away), away.clone());
+        let before = std::mem::replace(&mut *lock(&self.state.engine_away), away.clone());
         if let Some(error) = away.filter(|error| before.as_ref() != Some(error)) {
             tracing::warn!(error, "jobs wait for the container engine");
         }
@@ -133,19 +133,19 @@ impl Worker {
 
     /// The jobs that are not known to have ended and that nobody of us has in hand, oldest first. Nothing is looked at.
     fn not_ended(&self) -> Result<Vec<JobId>, StoreError> {
-        lock(&self.desk.put_off).look(&self.store);
+        lock(&self.state.put_off).look(&self.store);
         let all = self.store.known_ids()?;
-        let mut ended = lock(&self.desk.ended);
-        let mut listed = lock(&self.desk.listed);
+        let mut ended = lock(&self.state.ended);
+        let mut listed = lock(&self.state.listed);
         if listed.as_ref().is_none_or(|before| !Arc::ptr_eq(before, &all)) {
             // Of jobs that were removed nothing is remembered.
             ended.retain(|id| all.binary_search_by(|other| id.cmp(other)).is_ok());
             *listed = Some(Arc::clone(&all));
         }
-        let (mine, put_off) = (lock(&self.desk.mine), lock(&self.desk.put_off));
+        let (mine, put_off) = (lock(&self.state.mine), lock(&self.state.put_off));
         let open = |id: &JobId| !ended.contains(id) && !mine.contains_key(id) && !put_off.contains(*id);
         let ids: Vec<JobId> = all.iter().rev().copied().filter(open).collect();
-        self.desk.watch().retain(|id| mine.contains_key(&id) || ids.binary_search(&id).is_ok());
+        self.state.watch().retain(|id| mine.contains_key(&id) || ids.binary_search(&id).is_ok());
         Ok(ids)
     }
 
@@ -161,7 +161,7 @@ impl Worker {
         {
             tracing::warn!(job = %id, %error, "what is left of an ended job could not be removed");
         }
-        lock(&self.desk.ended).insert(id);
+        lock(&self.state.ended).insert(id);
         false
     }
 }

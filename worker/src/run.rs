@@ -4,10 +4,10 @@
 //! The loop runs on a thread of its own and speaks to its steps over a channel, so that durable writes of one job stall
 //! nobody else. Everything it decides, it decides from the files: a successor comes to the same answers.
 
-mod beat;
 mod ends;
 mod error;
 mod handed_on;
+mod heartbeat;
 mod outcome;
 mod records;
 mod stopping;
@@ -23,11 +23,12 @@ use pipelinex_common::{
     clock::Stamp,
     disk::DiskError,
     execution::{Execution, StepRecord},
+    id::JobId,
     metadata::Metadata,
     pipeline::plan::{self, Ended},
     slug::Slug,
     state::StepState,
-    store::{Claim, Handling, Job, Place, ResourceGroup, StoreError},
+    store::{Claim, Job, Place, ResourceGroup, StoreError},
 };
 use tokio::{
     sync::{Notify, mpsc},
@@ -38,21 +39,21 @@ use tokio_util::sync::CancellationToken;
 use self::waiting::Told;
 pub use self::{ends::end_poisoned, error::RunError};
 use crate::{
-    Worker,
+    Worker, adopt,
     board::Board,
     caches,
-    definition::Definition,
+    definition::{Definition, DefinitionError},
     engine::Engine,
     job_step::{JobSteps, StepReport},
     lock,
     secrets::Scope,
     step::Stop,
-    sweep, take_up,
+    sweep,
 };
 
 /// How this worker let go of a job.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Left {
+pub enum Release {
     /// It has ended.
     Finished,
     /// It goes on without us: we were told to stop, or another holds it.
@@ -79,6 +80,8 @@ enum Event {
     Step(StepReport),
     /// That the job is to end, and why.
     Stop(Stop),
+    /// That there is a newer job of the same branch.
+    Superseded(JobId),
 }
 
 /// Runs a job that this worker has claimed. Blocks; call it on a thread for that. `engine`: none is needed for a job that is
@@ -92,11 +95,11 @@ pub fn run_job(
     job: &Job,
     claim: Claim,
     bell: &Arc<Notify>,
-) -> Result<Left, RunError> {
+) -> Result<Release, RunError> {
     let number = claim.number();
     let claim = Arc::new(Mutex::new(claim));
     let let_go = worker.stop.let_go.child_token();
-    let _beating = beat::beat(worker, &claim, &let_go);
+    let _beating = heartbeat::show(worker, &claim, &let_go);
     match worker.store.take_over(job) {
         // What is not there yet is needed by nobody where the job only has to be ended.
         Err(StoreError::Disk(full)) if full.is_full() && never_begun_and_canceled(job)? => {
@@ -113,26 +116,28 @@ pub fn run_job(
         let end = stopping::never_begun(&metadata, &stopping::canceled(&words), number);
         return ends::at_once(worker, None, job, lock(&claim).holds(), &end);
     }
-    let Some(engine) = engine else { return Ok(Left::Open) };
+    let Some(engine) = engine else { return Ok(Release::Open) };
+    // The backend that admitted it may have died before it told the older one.
+    if job.latest_attempt()? == 0 {
+        worker.store.supersede_older(&metadata)?;
+    }
     let started_at = job.view()?.execution.started_at.unwrap_or_else(Timestamp::now);
-    let mut running = match Running::prepare(
-        worker,
-        engine.clone(),
-        job,
-        &metadata,
-        planning,
-        (claim.clone(), let_go),
-        started_at,
-    )? {
-        Ok(running) => running,
-        Err(refused) => {
+    let definition = Definition::read(job.paths(), &metadata, &worker.config.policy);
+    // What the engine takes its time for is not ours to die over.
+    drop(planning);
+    let definition = match definition {
+        Ok(definition) => Arc::new(definition),
+        Err(DefinitionError::Refused(refused)) => {
             let end = ends::unrunnable(job, &metadata, refused, number, started_at);
             return ends::at_once(worker, Some(&engine), job, lock(&claim).holds(), &end);
         }
+        Err(DefinitionError::Disk(error)) => return Err(error.into()),
     };
+    let read = (&metadata, definition);
+    let mut running = Running::prepare(worker, engine, job, read, (claim, let_go), started_at)?;
     let _watching = stopping::watch(worker, job, bell, running.deadline, running.events.0.clone());
     let left = running.run_to_the_end()?;
-    if left == Left::Finished {
+    if left == Release::Finished {
         running.clean_up();
     }
     Ok(left)
@@ -175,19 +180,12 @@ impl<'a> Running<'a> {
         worker: &'a Arc<Worker>,
         engine: Engine,
         job: &'a Job,
-        metadata: &Metadata,
-        planning: Handling,
+        (metadata, definition): (&Metadata, Arc<Definition>),
         (claim, let_go): (Arc<Mutex<Claim>>, CancellationToken),
         started_at: Timestamp,
-    ) -> Result<Result<Self, Stop>, RunError> {
+    ) -> Result<Self, RunError> {
         let number = lock(&claim).number();
-        let definition = match Definition::read(job.paths(), metadata, &worker.config.policy)? {
-            Ok(definition) => Arc::new(definition),
-            Err(refused) => return Ok(Err(refused)),
-        };
-        // What the engine takes its time for is not ours to die over.
-        drop(planning);
-        let left = worker.runtime.block_on(take_up::find(&engine, &worker.store, job, &claim))?;
+        let found = worker.runtime.block_on(adopt::find(&engine, &worker.store, job, &claim))?;
         let planning = job.handling(number, Place::Plan);
         handed_on::take_over(worker, job, metadata, &definition, number)?;
         let mut board = Board::new(metadata, &definition.pipeline, started_at, number);
@@ -199,9 +197,9 @@ impl<'a> Running<'a> {
             }
         }
         drop(planning);
-        let lost = left.lost(job, definition.selected.iter().filter(|slug| !ended.contains_key(*slug)).cloned());
-        board.set_attempt(left.attempt);
-        let lost = (left.attempt, lost);
+        let lost = found.lost(job, definition.selected.iter().filter(|slug| !ended.contains_key(*slug)).cloned());
+        board.set_attempt(found.attempt);
+        let lost = (found.attempt, lost);
         let deadline = stopping::deadline(worker, &engine, job, metadata, &definition)?;
         let groups = waiting::groups(worker.store.layout(), metadata, &definition.pipeline);
         let (caches, secrets) = (caches::scope_of(metadata, &worker.config), Scope::of(metadata, &worker.config));
@@ -212,12 +210,12 @@ impl<'a> Running<'a> {
             &definition,
             (claim.clone(), number),
             let_go,
-            left,
+            found,
         );
         let steps = Arc::new(steps?);
         let (events, running) = (mpsc::unbounded_channel(), BTreeSet::new());
         let (hold, claim, stop) = (claim, number, None);
-        Ok(Ok(Self {
+        Ok(Self {
             worker,
             engine,
             job,
@@ -235,7 +233,7 @@ impl<'a> Running<'a> {
             blocked: BTreeSet::new(),
             deadline,
             stop,
-        }))
+        })
     }
 
     /// What a former holder left, and what people wish for, before anything is started.
@@ -250,6 +248,7 @@ impl<'a> Running<'a> {
         self.steps.remove_left(&self.ended);
         self.heed_wish();
         self.heed_deadline();
+        self.heed_newer();
         let (attempt, lost) = std::mem::take(&mut self.lost);
         match self.stop.clone() {
             Some(stop) => self.take_up_to_end(&stop, &lost),
@@ -257,11 +256,11 @@ impl<'a> Running<'a> {
         }
     }
 
-    fn run_to_the_end(&mut self) -> Result<Left, RunError> {
+    fn run_to_the_end(&mut self) -> Result<Release, RunError> {
         self.take_up()?;
         loop {
             if self.overtaken() {
-                return Ok(Left::Open);
+                return Ok(Release::Open);
             }
             let round = match self.stop {
                 None => self.go_on()?,
@@ -281,17 +280,18 @@ impl<'a> Running<'a> {
             let event = match self.told() {
                 Some(Told::Event(event)) => event,
                 Some(Told::Freed) => continue,
-                None => return Ok(Left::Open),
+                None => return Ok(Release::Open),
             };
             match event {
                 Event::Stop(stop) => self.stop(stop),
+                Event::Superseded(newer) => self.supersede(newer),
                 Event::Step(StepReport::Began(slug, at)) => self.began(&slug, at),
                 Event::Step(StepReport::Ended(slug, record)) => self.take_in(&slug, *record)?,
                 Event::Step(StepReport::Lost(slug, attempt)) => match self.stop.clone() {
                     Some(stop) => self.record_ended(&slug, &stop)?,
                     None => self.try_again(&slug, attempt)?,
                 },
-                Event::Step(StepReport::LetGo) => return Ok(Left::Open),
+                Event::Step(StepReport::LetGo) => return Ok(Release::Open),
                 Event::Step(StepReport::Broke(error)) => return Err(error),
             }
         }
@@ -393,12 +393,12 @@ impl<'a> Running<'a> {
         Ok(self.board.draw_end(state, reason, error))
     }
 
-    fn finish(&mut self) -> Result<Left, RunError> {
+    fn finish(&mut self) -> Result<Release, RunError> {
         let _finishing = self.job.handling(self.claim, Place::Finish);
         let mut end = self.end()?;
         pipelinex_common::fault_point!("worker.before-final");
         if self.overtaken() {
-            return Ok(Left::Open);
+            return Ok(Release::Open);
         }
         // A wish that is there by now is granted, also when nothing is left to be ended. After this look the end is only written
         // and synced: a wish of that very moment comes too late.
@@ -412,7 +412,7 @@ impl<'a> Running<'a> {
         };
         pipelinex_common::fault_point!("worker.after-final");
         tracing::info!(job = %self.job.id(), state = %end.state, won, "the job has ended");
-        Ok(Left::Finished)
+        Ok(Release::Finished)
     }
 
     /// Its steps have ended and their reports are published: what they wrote goes first, for their end to find space.

@@ -9,7 +9,7 @@ use tokio_util::task::AbortOnDropHandle;
 use crate::{
     StopOrders, Worker,
     config::WorkerConfig,
-    run::{Left, run_job},
+    run::{Release, run_job},
 };
 
 /// Pause between two looks at a job all of whose steps wait.
@@ -58,14 +58,14 @@ fn run_here(worker: &Arc<Worker>, id: JobId, bell: &Arc<Notify>) -> Result<(), S
             continue;
         };
         match run_job(worker, engine, &job, claim, bell).map_err(|error| error.to_string())? {
-            Left::Finished => return Ok(()),
-            Left::Waiting => {
+            Release::Finished => return Ok(()),
+            Release::Waiting => {
                 looks = LOOKS;
                 while job.is_parked() {
                     std::thread::sleep(LOOK_EVERY);
                 }
             }
-            Left::Open | Left::Apart => return Err("the job was let go of before its end".to_owned()),
+            Release::Open | Release::Apart => return Err("the job was let go of before its end".to_owned()),
         }
     }
 }

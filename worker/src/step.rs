@@ -2,8 +2,8 @@
 
 mod ending;
 mod following;
-mod heard;
 mod lost;
+mod received;
 
 use std::{
     sync::Arc,
@@ -15,8 +15,8 @@ use tokio_util::sync::CancellationToken;
 
 pub(crate) use self::ending::is_ours;
 pub use self::ending::{Ending, StepError, Stop};
-use self::heard::Heard;
 pub(crate) use self::lost::ended_or_lost;
+use self::received::Received;
 use secrecy::SecretString;
 use tokio_util::task::AbortOnDropHandle;
 
@@ -86,7 +86,7 @@ impl Run<'_> {
         let Some(made) = made else { return Ok(Ending::Lost) };
         // Only now: a log says that there was a container.
         let log = self.take_log()?;
-        let (output, heard) = match made {
+        let (output, received) = match made {
             // Ordered to end before it began, it does not begin.
             Made::Fresh(id) if self.told.borrow().is_some() => {
                 // First the log, as below: a holder that has overtaken us would else miss a container that there was.
@@ -100,7 +100,7 @@ impl Run<'_> {
             Made::Fresh(id) => match self.start(&id).await {
                 // Somebody has removed it.
                 Err(StepError::Engine(error)) if error.is_absent() => return Ok(Ending::Lost),
-                started => (started?, Some(Heard::default())),
+                started => (started?, Some(Received::default())),
             },
             Made::Before => {
                 if !self.live {
@@ -112,7 +112,7 @@ impl Run<'_> {
         };
         // A former holder may have died before it had sent all of it; whoever has all of it reads no more.
         let _sending = self.live.then(|| self.sent.take()).flatten().map(|text| self.send(text));
-        self.follow(log, output, heard, deadline).await
+        self.follow(log, output, received, deadline).await
     }
 
     fn send(&self, text: SecretString) -> AbortOnDropHandle<()> {

@@ -16,7 +16,7 @@ use pipelinex_common::{
 
 pub use self::leftovers::{Leftover, Why, find as leftovers, remove as remove_leftovers};
 use crate::{
-    engine::{Belongings, Engine, EngineError},
+    engine::{Engine, EngineError, Resources},
     run::RunError,
     spec::{LABEL_INSTANCE, LABEL_JOB},
 };
@@ -25,7 +25,7 @@ use crate::{
 ///
 /// # Errors
 /// [`EngineError`].
-pub async fn belongings(engine: &Engine, store: &Store, job: JobId) -> Result<Belongings, EngineError> {
+pub async fn resources(engine: &Engine, store: &Store, job: JobId) -> Result<Resources, EngineError> {
     engine.find(&[format!("{LABEL_INSTANCE}={}", store.instance().as_str()), format!("{LABEL_JOB}={job}")]).await
 }
 
@@ -36,13 +36,13 @@ pub async fn belongings(engine: &Engine, store: &Store, job: JobId) -> Result<Be
 /// # Errors
 /// [`RunError`].
 pub async fn job(engine: &Engine, store: &Store, job: &Job) -> Result<(), RunError> {
-    let removed = match belongings(engine, store, job.id()).await {
+    let removed = match resources(engine, store, job.id()).await {
         Ok(found) => engine.remove(&found).await,
         Err(error) => Err(error),
     };
     let are_free = match &removed {
         Ok(()) => true,
-        Err(_) => belongings(engine, store, job.id()).await.is_ok_and(|left| left.containers.is_empty()),
+        Err(_) => resources(engine, store, job.id()).await.is_ok_and(|left| left.containers.is_empty()),
     };
     if are_free {
         remove_folders(store, job)?;

@@ -5,14 +5,14 @@ use std::{collections::BTreeMap, sync::Arc, time::Duration};
 
 use crate::{
     Worker,
-    engine::Belongings,
-    errand::{self, Errand, Rights},
+    engine::Resources,
+    helper::{self, Helper, Rights},
     spec::{LABEL_CREATED, LABEL_INSTANCE, MountSource, OPEN_FILES},
 };
 
-/// Where the errand sees the trash.
+/// Where the helper sees the trash.
 const TRASH: &str = "/home/runner/trash";
-/// The longest that one errand may take: millions of files take minutes.
+/// The longest that one helper may take: millions of files take minutes.
 const PATIENCE: Duration = Duration::from_secs(30 * 60);
 
 impl Worker {
@@ -24,7 +24,7 @@ impl Worker {
         }
         let me = self.clone();
         std::thread::spawn(move || {
-            let Ok(_alone) = me.desk.trash.try_lock() else { return };
+            let Ok(_alone) = me.state.trash.try_lock() else { return };
             if let Err(error) = me.remove_thrown_away() {
                 tracing::warn!(%error, "not everything that was thrown away could be removed; trying again");
             }
@@ -42,15 +42,15 @@ impl Worker {
 
     async fn send_cleaner(&self) -> Result<(), String> {
         let engine = self.engine().await.map_err(|error| error.to_string())?;
-        let site = self.site(&engine).await.map_err(|error| error.to_string())?;
+        let environment = self.environment(&engine).await.map_err(|error| error.to_string())?;
         let image = self.some_image(&engine).await.ok_or("no runner image is there")?;
         let name = format!("pipelinex-trash-{}", uuid::Uuid::new_v4().as_simple());
-        let errand = Errand {
+        let helper = Helper {
             name: name.clone(),
             image,
             script: format!("find {TRASH} -mindepth 1 -delete"),
             rights: Rights::Cleaner,
-            shows: MountSource::Bind(site.workspaces.join(".trash")),
+            shows: MountSource::Bind(environment.workspaces.join(".trash")),
             at: TRASH.to_owned(),
             labels: BTreeMap::from([
                 (LABEL_INSTANCE.to_owned(), self.store.instance().as_str().to_owned()),
@@ -59,8 +59,8 @@ impl Worker {
             patience: PATIENCE,
             open_files: OPEN_FILES,
         };
-        let done = errand::run(&engine, errand).await;
-        let container = Belongings { containers: vec![name], ..Belongings::default() };
+        let done = helper::run(&engine, helper).await;
+        let container = Resources { containers: vec![name], ..Resources::default() };
         engine.remove(&container).await.map_err(|error| error.to_string())?;
         done
     }

@@ -18,7 +18,7 @@ use pipelinex_common::{
 
 use crate::{
     engine::{Engine, VolumeSpec},
-    errand::{self, Errand, Rights},
+    helper::{self, Helper, Rights},
     spec::{JobContext, LABEL_CREATED, LABEL_INSTANCE, MountSource, OPEN_FILES_MAX, TreeKind},
 };
 
@@ -166,13 +166,14 @@ async fn probe_lock(store: &Store) -> Result<File, String> {
 
 /// Whether this process reads the probe's overlay as its container saw it: what that hides is in attributes that not every
 /// process may see.
-fn readable(inside: &Path) -> Result<Result<(), String>, ForeignError> {
-    let walk = Beneath::open_overlay(&inside.join("upper"), &inside.join("lower"))?.walk(100)?;
+fn readable(inside: &Path) -> Result<(), String> {
+    let overlay = Beneath::open_overlay(&inside.join("upper"), &inside.join("lower"));
+    let walk = overlay.and_then(|overlay| overlay.walk(100)).map_err(|error| error.to_string())?;
     let found: Vec<&str> = walk.files.iter().map(|found| found.path.as_str()).collect();
-    Ok(match found.as_slice() {
+    match found.as_slice() {
         ["lower", "upper"] => Ok(()),
         other => Err(format!("an overlay cannot be read here as a container sees it (seen: {other:?})")),
-    })
+    }
 }
 
 async fn probe_in(
@@ -195,7 +196,7 @@ async fn probe_in(
     let volume = overlay(name.to_owned(), &outside.join("lower"), outside, labels.clone());
     engine.create_volume(&volume).await.map_err(|e| text(&e))?;
     let script = "test -e lower && rm -r remade && mkdir remade && touch upper";
-    let errand = Errand {
+    let helper = Helper {
         name: name.to_owned(),
         image: image.to_owned(),
         script: script.to_owned(),
@@ -206,6 +207,6 @@ async fn probe_in(
         patience: Duration::from_secs(5),
         open_files: OPEN_FILES_MAX,
     };
-    let open_files = errand::run_with_open_files(engine, errand).await?;
-    readable(inside).map_err(|error| error.to_string())?.map(|()| open_files)
+    let open_files = helper::run_with_open_files(engine, helper).await?;
+    readable(inside).map(|()| open_files)
 }

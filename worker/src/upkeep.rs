@@ -63,7 +63,7 @@ impl Worker {
     /// them may have left on the engine goes with the leftovers.
     async fn remove_old_jobs(self: &Arc<Self>) {
         let me = self.clone();
-        let look = move || me.store.surplus(&me.config.keep, &mut lock(&me.desk.sizes));
+        let look = move || me.store.surplus(&me.config.keep, &mut lock(&me.state.sizes));
         let old = match tokio::task::spawn_blocking(look).await {
             Ok(Ok(old)) => old,
             Ok(Err(error)) => return tracing::warn!(%error, "old jobs cannot be looked for"),

@@ -75,7 +75,7 @@ pub fn of(ending: &Ending, voice: Voice) -> Verdict {
     match ending {
         Ending::Exited(status) => exited(status, voice),
         Ending::Ended(Stop { reason, message }) => {
-            let state = if *reason == Reason::CanceledByUser { StepState::Canceled } else { StepState::Failed };
+            let state = if reason.is_cancellation() { StepState::Canceled } else { StepState::Failed };
             Verdict { state, ..failed(*reason, message.clone(), None) }
         }
         Ending::Lost => failed(Reason::WorkerLost, "its container is gone".to_owned(), None),

@@ -16,7 +16,7 @@ use pipelinex_common::{
     queue::{self, Doorbell, JobBackend, RedisConfig},
     testing::RedisServer,
 };
-use pipelinex_worker::consumer::{self, SHUTDOWN_GRACE, WorkerName};
+use pipelinex_worker::consumer::{self, ConsumerName, SHUTDOWN_GRACE};
 use tokio::{
     sync::{Semaphore, mpsc},
     task::JoinHandle,
@@ -56,7 +56,7 @@ fn start(backend: JobBackend, concurrency: usize) -> Worker {
             }
         }
     };
-    let run = consumer::run(backend, WorkerName::for_this_process(), concurrency, handler, shutdown.clone());
+    let run = consumer::run(backend, ConsumerName::for_this_process(), concurrency, handler, shutdown.clone());
     Worker { began, may_end, most_at_once, shutdown, task: tokio::spawn(run) }
 }
 
@@ -117,7 +117,7 @@ async fn a_panic_ends_one_handler_and_no_more() {
         }
     };
     let shutdown = CancellationToken::new();
-    let run = consumer::run(backend, WorkerName::for_this_process(), 1, handler, shutdown.clone());
+    let run = consumer::run(backend, ConsumerName::for_this_process(), 1, handler, shutdown.clone());
     let task = tokio::spawn(run);
     let good = ring(&doorbell).await;
     assert_eq!(timeout(PATIENCE, began.recv()).await.expect("the next handler begins"), Some(good));
@@ -195,7 +195,7 @@ async fn an_idle_worker_stops_at_once_and_a_stuck_handler_is_dropped_after_the_g
         }
     };
     let shutdown = CancellationToken::new();
-    let run = consumer::run(backend, WorkerName::for_this_process(), 1, handler, shutdown.clone());
+    let run = consumer::run(backend, ConsumerName::for_this_process(), 1, handler, shutdown.clone());
     let task = tokio::spawn(run);
     ring(&doorbell).await;
     begun.recv().await.unwrap();

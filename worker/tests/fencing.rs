@@ -195,7 +195,7 @@ fn a_stopped_holder_of_a_job_that_was_removed_holds_nothing() {
         world.store.throw_away(job.paths().root()).unwrap();
         until("the holder lets go", async || claim.try_lock_shared().ok()).await;
         drop(holder);
-        let left = pipelinex_worker::sweep::belongings(&world.engine, &world.store, id).await.unwrap();
+        let left = pipelinex_worker::sweep::resources(&world.engine, &world.store, id).await.unwrap();
         world.engine.remove(&left).await.unwrap();
     });
 }

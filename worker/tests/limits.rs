@@ -6,7 +6,7 @@ mod support;
 
 use pipelinex_common::{
     execution::StepRecord,
-    room::Watermark,
+    free_space::Watermark,
     slug::Slug,
     state::{JobState, Reason, StepState},
 };

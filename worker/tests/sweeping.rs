@@ -194,7 +194,7 @@ fn a_container_goes_when_its_step_has_ended_or_a_later_attempt_has_one_and_never
         for (place, stays) in [(0, true), (1, false), (2, false), (3, true)] {
             assert_eq!(world.engine.inspect(&made[place].0).await.unwrap().is_some(), stays, "{}", made[place].0);
         }
-        let all = sweep::belongings(&world.engine, &world.store, job.id()).await.unwrap();
+        let all = sweep::resources(&world.engine, &world.store, job.id()).await.unwrap();
         world.engine.remove(&all).await.unwrap();
     });
 }

@@ -11,7 +11,7 @@ use pipelinex_common::{
     execution::{Execution, StepEnd, StepRecord, Waiting},
     slug::Slug,
     state::{JobState, Reason, StepState},
-    store::{ClaimOutcome, HeartbeatWatch, Job, ResourceGroup, WorkerIdentity},
+    store::{ClaimOutcome, GroupTurn, HeartbeatWatch, Job, ResourceGroup, WorkerIdentity},
 };
 use support::{names, story, text, until};
 
@@ -101,7 +101,7 @@ fn a_step_waits_without_a_holder_until_its_resource_group_is_free() {
         let ClaimOutcome::Won(_held) = first.claim(&me, &mut HeartbeatWatch::default()).unwrap() else { panic!() };
         let deploy = Slug::of("deploy");
         let group = ResourceGroup::of(world.store.layout(), &first.metadata().unwrap(), "production");
-        group.take(&world.store, &first, &deploy).unwrap().unwrap();
+        assert!(matches!(group.take(&world.store, &first, &deploy).unwrap(), GroupTurn::Taken));
 
         let second = world.submit(DEPLOYS, &[]);
         let working = world.work();

@@ -20,7 +20,7 @@ use super::{
     table::Need,
     wrong::Verdict,
 };
-use crate::{app::App, client::Caller, error::ApiError, web};
+use crate::{app::App, client::Caller, error::ApiError, pages};
 
 /// Compared with where there is no token of that name, so that this costs the same.
 const NOBODYS: &str = "0000000000000000000000000000000000000000000000000000000000000000";
@@ -38,20 +38,20 @@ pub async fn enter(State(app): State<App>, path: MatchedPath, mut request: Reque
             if let Some(who) = &who {
                 request.extensions_mut().insert(who.clone());
             }
-            let response = web::shown_to(who.clone(), next.run(request)).await;
+            let response = pages::shown_to(who.clone(), next.run(request)).await;
             audit::write(&app, wish.line(who.as_ref(), caller, &response)).await;
             match &who {
                 Some(who) => open::held(response, &app, who),
                 None => response,
             }
         }
-        Err(Refusal::Unknown) if web::may_sign_in(&method, &uri, &headers) => web::to_login(&uri),
+        Err(Refusal::Unknown) if pages::may_sign_in(&method, &uri, &headers) => pages::to_login(&uri),
         Err(Refusal::Unknown) => {
             let detail = "this server wants a token: send `Authorization: Bearer TOKEN`".to_owned();
-            web::refusal(&uri, &headers, ApiError::Unauthorized { detail })
+            pages::refusal(&uri, &headers, ApiError::Unauthorized { detail })
         }
         Err(Refusal::Known(who, error)) => {
-            let response = web::refusal(&uri, &headers, error);
+            let response = pages::refusal(&uri, &headers, error);
             audit::write(&app, wish.line(who.as_ref(), caller, &response)).await;
             response
         }

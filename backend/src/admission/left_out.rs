@@ -5,8 +5,8 @@ use std::{collections::BTreeSet, fs, path::Path};
 
 use pipelinex_common::{
     foreign::{self, Beneath, ForeignError, shown},
+    humanize::counted,
     pipeline::stack::{BuildOutput, Contract},
-    words::counted,
 };
 
 use super::facts::FILES_MAX;

@@ -195,7 +195,7 @@ fn without_caches(pipeline: &Pipeline, config: &Config) -> Option<String> {
 fn tried(pipeline: Pipeline, names: &[String], with_needs: bool) -> Result<Pipeline, Refused> {
     let all: Vec<String> = pipeline.steps.iter().map(|step| step.name.clone()).collect();
     own::only(pipeline, names, with_needs).map_err(|name| {
-        let meant = crate::spelling::nearest(&name, all.iter().map(String::as_str));
+        let meant = crate::did_you_mean::nearest(&name, all.iter().map(String::as_str));
         let hint = meant.map_or_else(|| format!("it has {}", all.join(", ")), |near| format!("did you mean {near}?"));
         let message = format!("there is no step `{}` in this pipeline", shown(&name));
         Refused::only(Problem::at(Rule::UNKNOWN_STAGE, "pipeline.steps", message, hint))

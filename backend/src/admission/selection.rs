@@ -20,7 +20,7 @@ use super::{
 };
 use crate::{
     config::Config,
-    spelling::{nearest, unknown_key},
+    did_you_mean::{nearest, unknown_key},
 };
 
 /// What a request selects.

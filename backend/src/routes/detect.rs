@@ -15,11 +15,11 @@ use crate::{
     client::Caller,
     detection::{self, Detected, Project},
     error::ApiError,
-    extract,
-    extract_url::{self, CloneWish},
-    linger::ClientSide,
+    http::lingering_close::ClientSide,
     request::{self, FileList},
-    submit,
+    submission,
+    submission::body_git::{self, CloneWish},
+    submission::body_zip,
 };
 
 /// The largest list of files with the heads of some, in bytes.
@@ -30,16 +30,16 @@ const LIST_BYTES: u64 = 8 * MIB;
 pub async fn detect(State(app): State<App>, who: Principal, request: Request) -> Result<Json<Detected>, ApiError> {
     let kind = request.headers().get(header::CONTENT_TYPE).and_then(|kind| kind.to_str().ok()).unwrap_or_default();
     if kind.trim_start().to_ascii_lowercase().starts_with("multipart/") {
-        let (upload, _) = extract::receive(&app, request).await?;
-        return submit::detect(&app, &who, upload.into()).await.map(Json);
+        let (upload, _) = body_zip::receive(&app, request).await?;
+        return submission::detect(&app, &who, upload.into()).await.map(Json);
     }
     let client = Caller::of(request.extensions())?.client;
     let client_side = request.extensions().get::<ClientSide>().cloned();
-    let text = extract_url::receive_text(&app, request, LIST_BYTES).await?;
+    let text = body_git::receive_text(&app, request, LIST_BYTES).await?;
     let written: Option<Value> = serde_json::from_slice(request::without_bom(&text)).ok();
     if written.is_some_and(|written| written.get("github_url").is_some()) {
-        let wish = extract_url::wish(&app, &who, client, &text).await?;
-        return submit::detect(&app, &who, CloneWish { client_side, ..wish }.into()).await.map(Json);
+        let wish = body_git::wish(&app, &who, client, &text).await?;
+        return submission::detect(&app, &who, CloneWish { client_side, ..wish }.into()).await.map(Json);
     }
     of_list(&app, &text).await.map(Json)
 }

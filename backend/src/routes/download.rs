@@ -24,7 +24,7 @@ use crate::{
     app::App,
     client::{Caller, Client},
     error::ApiError,
-    shares::{NoPlace, Place, hold},
+    http::shares::{NoPlace, Place, hold},
 };
 
 /// What is read of a file at once, in bytes.

@@ -11,10 +11,10 @@ use crate::{
     app::App,
     client::Caller,
     error::ApiError,
-    extract_url::{self, CloneWish},
-    linger::ClientSide,
-    once::{Key, once},
-    submit,
+    http::lingering_close::ClientSide,
+    submission,
+    submission::body_git::{self, CloneWish},
+    submission::idempotency::{Key, once},
 };
 
 /// 201 with the metadata, once the repository is cloned and the job is durable.
@@ -22,11 +22,11 @@ pub async fn github(State(app): State<App>, who: Principal, request: Request) ->
     let key = Key::of(&who, request.headers(), "github")?;
     let client = Caller::of(request.extensions())?.client;
     let client_side = request.extensions().get::<ClientSide>().cloned();
-    let (text, body) = extract_url::receive(&app, request).await?;
+    let (text, body) = body_git::receive(&app, request).await?;
     // A place for a clone is taken by who clones, not by who waits for another's.
     let make = async |turn| {
-        let wish = extract_url::wish(&app, &who, client, &text).await?;
-        submit::submit(&app, &who, CloneWish { client_side, ..wish }.into(), turn).await
+        let wish = body_git::wish(&app, &who, client, &text).await?;
+        submission::submit(&app, &who, CloneWish { client_side, ..wish }.into(), turn).await
     };
     Ok(created(once(&app, key, body, make).await?))
 }

@@ -41,9 +41,9 @@ const UP: Part = Part { status: "UP", detail: None };
 
 /// `GET /readyz`: 503 when no job can be admitted. Without Redis jobs are admitted and found later, so that is 200 DEGRADED.
 pub async fn ready(State(app): State<App>) -> Response {
-    let room = app.room.clone();
+    let free_space = app.free_space.clone();
     let look = move |store: &Store| {
-        room.check(store)?;
+        free_space.check(store)?;
         Ok(store.stage().map(drop)?)
     };
     let workspaces = match app.read(look).await {

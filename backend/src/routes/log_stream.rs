@@ -19,7 +19,7 @@ use super::{
     path::StagePath,
     sse::{self, Live},
 };
-use crate::{access::Principal, app::App, error::ApiError, web::log_text::Drawing};
+use crate::{access::Principal, app::App, error::ApiError, pages::log_text::Drawing};
 
 /// The most that one event tells, in bytes.
 const PIECE: usize = 64 * 1024;

@@ -53,7 +53,7 @@ use tower_http::{
     cors::{AllowOrigin, CorsLayer},
 };
 
-use crate::{access::entry, app::App, config::Config, error::ApiError, guard, once, web};
+use crate::{access::entry, app::App, config::Config, error::ApiError, http::guard, pages, submission::idempotency};
 
 /// The whole HTTP side as one service.
 ///
@@ -95,13 +95,13 @@ pub fn router(app: App) -> Result<Router, Unruled> {
         .get("/api/projects/{name}/badge.svg", badge::badge)
         .post("/api/precheck", precheck::precheck)
         .post("/api/detect", detect::detect);
-    let router = web::routes(api)
+    let router = pages::routes(api)
         .finish()?
         .route_layer(middleware::from_fn(query::check))
         .route_layer(middleware::from_fn_with_state(app.clone(), entry::enter))
         .route_layer(middleware::from_fn_with_state(app.clone(), crate::metrics::count))
-        .fallback(web::nothing_here)
-        .method_not_allowed_fallback(web::other_method)
+        .fallback(pages::nothing_here)
+        .method_not_allowed_fallback(pages::other_method)
         .layer(CatchPanicLayer::custom(panicked))
         .layer(cors(&app.config))
         .layer(middleware::from_fn_with_state(app.clone(), guard::guard))
@@ -133,7 +133,7 @@ fn cors(config: &Config) -> CorsLayer {
             header::IF_NONE_MATCH,
             header::IF_RANGE,
             header::RANGE,
-            once::KEY,
+            idempotency::KEY,
         ])
         .expose_headers(shown)
 }

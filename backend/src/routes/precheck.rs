@@ -16,7 +16,8 @@ use crate::{
     access::Principal,
     app::App,
     error::{ApiError, Choice, Problem},
-    extract, submit,
+    submission,
+    submission::body_zip,
 };
 
 /// The verdict.
@@ -42,8 +43,8 @@ pub struct Precheck {
 
 /// 200 with the verdict, also when it is a refusal; other codes where there was nothing to judge.
 pub async fn precheck(State(app): State<App>, who: Principal, request: Request) -> Result<Json<Precheck>, ApiError> {
-    let (upload, _) = extract::receive(&app, request).await?;
-    match submit::precheck(&app, &who, upload.into()).await {
+    let (upload, _) = body_zip::receive(&app, request).await?;
+    match submission::precheck(&app, &who, upload.into()).await {
         Ok(judged) => Ok(Json(Precheck {
             accepted: true,
             status: Some(judged.verdict.status),

@@ -19,7 +19,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize, de::DeserializeOwned};
 
 use super::path::ProjectPath;
-use crate::{access::Principal, app::App, error::ApiError, extract_url};
+use crate::{access::Principal, app::App, error::ApiError, submission::body_git};
 
 /// The largest body, in bytes.
 const BODY_MAX: u64 = 256 * 1024;
@@ -132,7 +132,7 @@ async fn find(app: &App, who: &Principal, name: String) -> Result<ProjectRecord,
 }
 
 async fn read<T: DeserializeOwned>(app: &App, request: Request<axum::body::Body>) -> Result<T, ApiError> {
-    let text = extract_url::read(app, request.into_body(), BODY_MAX).await?;
+    let text = body_git::read(app, request.into_body(), BODY_MAX).await?;
     serde_json::from_slice(&text).map_err(|error| malformed(format!("the body is not what it should be: {error}")))
 }
 

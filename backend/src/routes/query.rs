@@ -6,7 +6,7 @@ use axum::{
     response::Response,
 };
 
-use crate::{error::ApiError, web};
+use crate::{error::ApiError, pages};
 
 /// The addresses that take something. What is typed into the form is taken by the pages that show it.
 const TAKEN: [(&str, &[&str]); 14] = [
@@ -35,7 +35,7 @@ pub fn taken(path: &str) -> &'static [&'static str] {
 pub async fn check(path: MatchedPath, request: Request, next: Next) -> Response {
     match judge(path.as_str(), &request) {
         Ok(()) => next.run(request).await,
-        Err(refused) => web::refusal(request.uri(), request.headers(), refused),
+        Err(refused) => pages::refusal(request.uri(), request.headers(), refused),
     }
 }
 
@@ -45,7 +45,7 @@ fn judge(path: &str, request: &Request) -> Result<(), ApiError> {
     let Query(query) = query.map_err(|_| malformed("what stands behind `?` cannot be read".to_owned()))?;
     let names: Vec<&str> = query.iter().map(|(name, _)| name.as_str()).collect();
     let taken = taken(path);
-    let known = |name: &str| taken.contains(&name) || (web::takes_form(path) && web::is_field(name));
+    let known = |name: &str| taken.contains(&name) || (pages::takes_form(path) && pages::is_field(name));
     if let Some(unknown) = names.iter().find(|name| !known(name)) {
         let takes = if taken.is_empty() { "nothing behind `?`".to_owned() } else { taken.join(", ") };
         let unknown = pipelinex_common::foreign::shown(unknown);

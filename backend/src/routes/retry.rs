@@ -11,11 +11,11 @@ use serde::Deserialize;
 use super::{path::JobPath, upload::created};
 use crate::{
     access::Principal,
-    again::run_again,
     app::App,
     client::Caller,
     error::ApiError,
-    once::{Key, once},
+    submission::idempotency::{Key, once},
+    submission::resubmit::run_again,
 };
 
 /// What is asked for.

@@ -20,7 +20,7 @@ use crate::{
     access::Principal,
     app::App,
     error::ApiError,
-    watching::{News, Places},
+    watch::{News, Places},
 };
 
 /// How often a stream says that it lives while there is nothing to tell.

@@ -8,7 +8,7 @@ use axum::{Json, extract::State, http::Request};
 use jiff::Timestamp;
 use pipelinex_common::{
     id::JobId,
-    store::{Deciding, Decision, ProjectKey, Undecided, Verdict},
+    store::{DecideError, Deciding, Decision, ProjectKey, Undecided, Verdict},
 };
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -18,7 +18,7 @@ use crate::{
     access::{Principal, Right},
     app::App,
     error::ApiError,
-    extract_url,
+    submission::body_git,
 };
 
 /// The largest body, in bytes.
@@ -67,7 +67,7 @@ pub async fn accept(
     request: Request<axum::body::Body>,
 ) -> Result<Json<Decision>, ApiError> {
     check(&app, &who, id).await?;
-    let text = extract_url::read(&app, request.into_body(), BODY_MAX).await?;
+    let text = body_git::read(&app, request.into_body(), BODY_MAX).await?;
     let body: Body = serde_json::from_slice(&text).map_err(|error| ApiError::Malformed {
         code: "body",
         detail: format!("the body is JSON with `reason`, and `until` and `false_positive` where you like: {error}"),
@@ -137,9 +137,15 @@ pub async fn decide(app: &App, who: &Principal, id: JobId, wish: Wish) -> Result
     let (store, by) = (app.store.clone(), who.owner().as_str().to_owned());
     let Wish { fingerprint, verdict, reason, until } = wish;
     let deciding = Deciding { fingerprint, verdict, reason, who: by, until };
-    let decided = app.with_job(who, Right::Triage, id, move |job| Ok(store.decide_about(job, deciding)?)).await?;
-    decided.map_err(|undecided| match undecided {
-        Undecided::NoSuchFinding | Undecided::Nothing => ApiError::NotFound { detail: undecided.to_string() },
-        _ => ApiError::Malformed { code: "triage", detail: undecided.to_string() },
-    })
+    app.with_job(who, Right::Triage, id, move |job| store.decide_about(job, deciding).map_err(undecided)).await
+}
+
+fn undecided(error: DecideError) -> ApiError {
+    match error {
+        DecideError::Refused(why @ (Undecided::NoSuchFinding | Undecided::Nothing)) => {
+            ApiError::NotFound { detail: why.to_string() }
+        }
+        DecideError::Refused(why) => ApiError::Malformed { code: "triage", detail: why.to_string() },
+        DecideError::Store(error) => error.into(),
+    }
 }

@@ -12,9 +12,9 @@ use crate::{
     access::Principal,
     app::App,
     error::ApiError,
-    extract,
-    once::{Key, Made, once},
-    submit,
+    submission,
+    submission::body_zip,
+    submission::idempotency::{Key, Made, once},
 };
 
 /// Says that the answer is that of an earlier request with the same key.
@@ -23,8 +23,8 @@ pub const REPLAYED: HeaderName = HeaderName::from_static("idempotent-replayed");
 /// 201 with the metadata, once the job is durable.
 pub async fn upload(State(app): State<App>, who: Principal, request: Request) -> Result<Response, ApiError> {
     let key = Key::of(&who, request.headers(), "upload")?;
-    let (upload, body) = extract::receive(&app, request).await?;
-    let make = |turn| submit::submit(&app, &who, upload.into(), turn);
+    let (upload, body) = body_zip::receive(&app, request).await?;
+    let make = |turn| submission::submit(&app, &who, upload.into(), turn);
     Ok(created(once(&app, key, body, make).await?))
 }
 

@@ -4,8 +4,8 @@ use std::sync::Arc;
 
 use pipelinex_backend::config::Config;
 use pipelinex_common::{
+    free_space::Watermark,
     queue,
-    room::Watermark,
     state::{JobState, Reason},
     testing::SmallDisk,
 };

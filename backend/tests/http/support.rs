@@ -5,7 +5,7 @@ use std::{io::Write, net::SocketAddr, path::PathBuf, sync::Arc, time::Duration};
 use pipelinex_backend::{
     app::App,
     config::Config,
-    serve::{ServeError, serve},
+    http::serve::{ServeError, serve},
     stacks::Stacks,
 };
 use pipelinex_common::{

@@ -2,7 +2,7 @@
 
 use std::{path::Path, time::Duration};
 
-use pipelinex_backend::{access::Auth, config::Config, tls::Tls};
+use pipelinex_backend::{access::Auth, config::Config, http::tls::Tls};
 use pipelinex_common::access::Role;
 use rcgen::{CertifiedKey, generate_simple_self_signed};
 use reqwest::{Certificate, Client};

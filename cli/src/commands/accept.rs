@@ -5,7 +5,7 @@ use std::path::Path;
 use jiff::{Timestamp, civil::Date, tz::TimeZone};
 use pipelinex_common::{
     id::JobId,
-    store::{Deciding, Decision, ProjectKey, Verdict},
+    store::{DecideError, Deciding, Decision, ProjectKey, Verdict},
 };
 use serde::Deserialize;
 use serde_json::{Value, json};
@@ -87,8 +87,10 @@ pub fn here(out: &Output, workspaces: &Path, wanted: Wanted) -> Result<Exit, Fai
     };
     let who = audit::who_runs_this();
     let deciding = Deciding { fingerprint, verdict, reason, who, until };
-    let decided = store.decide_about(&job, deciding).map_err(failed)?;
-    let decision = decided.map_err(|undecided| Failure::usage(undecided.to_string()))?;
+    let decision = store.decide_about(&job, deciding).map_err(|error| match error {
+        DecideError::Refused(refused) => Failure::usage(refused.to_string()),
+        DecideError::Store(error) => failed(error),
+    })?;
     let action = if matches!(what, What::Remove) { "take back" } else { "accept finding" };
     audit::note(out, &store, action, &format!("{id} {}", decision.fingerprint));
     told(out, &what, &decision, &json!(decision))

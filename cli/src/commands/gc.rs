@@ -4,8 +4,8 @@ use std::path::Path;
 
 use pipelinex_common::{
     foreign,
+    humanize::span,
     store::{Because, CacheGoes, Store},
-    words::span,
 };
 use pipelinex_worker::{
     engine::Engine,

@@ -3,7 +3,7 @@
 use std::process;
 
 use anyhow::Context;
-use pipelinex_backend::{admission::OwnImages, app::App, config::Config, serve, stacks::Stacks};
+use pipelinex_backend::{admission::OwnImages, app::App, config::Config, http::serve, stacks::Stacks};
 use pipelinex_common::{queue::Doorbell, store::Store};
 use pipelinex_worker::{StopOrders, config::WorkerConfig};
 use tokio::{

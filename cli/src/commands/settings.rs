@@ -10,15 +10,15 @@ use anyhow::Context;
 use pipelinex_backend::{
     client::TrustedProxies,
     config::{Config, GitConfig},
+    http::tls::Tls,
     stacks::Stacks,
-    tls::Tls,
 };
 use pipelinex_common::{
     database::DatabaseConfig,
+    free_space::Watermark,
     id::InstanceId,
     policy::Policy,
     queue::{self, Doorbell, JobBackend, RedisConfig},
-    room::Watermark,
     secrets::SecretKey,
     store::Store,
 };

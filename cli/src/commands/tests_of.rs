@@ -2,8 +2,8 @@
 
 use pipelinex_common::{
     findings::{TestCase, TestState},
+    humanize::{counted, span},
     id::JobId,
-    words::{counted, span},
 };
 use serde::Deserialize;
 use serde_json::Value;

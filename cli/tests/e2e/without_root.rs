@@ -72,7 +72,7 @@ async fn runs_and_leaves_nothing(world: &mut World, args: &[&str]) {
     until("what only the run needed is thrown away", async || (!job.join("outbox").exists()).then_some(())).await;
     let trash = world.workspaces.join(".trash");
     until("what the runner left is removed", async || names(&trash).is_empty().then_some(())).await;
-    until("what removed it is gone", async || world.belongings().await.is_empty().then_some(())).await;
+    until("what removed it is gone", async || world.resources().await.is_empty().then_some(())).await;
     server.process.stop().await;
 }
 

@@ -14,7 +14,7 @@ use std::{
 use futures::FutureExt;
 use pipelinex_common::id::JobId;
 use pipelinex_worker::{
-    engine::{Belongings, Engine},
+    engine::{Engine, Resources},
     spec::LABEL_INSTANCE,
 };
 use rustix::process::{Pid, Signal, kill_process};
@@ -176,8 +176,8 @@ impl World {
     }
 
     /// What the installation has on the engine.
-    pub async fn belongings(&self) -> Belongings {
-        let Ok(instance) = fs::read_to_string(self.workspaces.join(".instance")) else { return Belongings::default() };
+    pub async fn resources(&self) -> Resources {
+        let Ok(instance) = fs::read_to_string(self.workspaces.join(".instance")) else { return Resources::default() };
         self.engine.find(&[format!("{LABEL_INSTANCE}={}", instance.trim())]).await.unwrap()
     }
 
@@ -188,7 +188,7 @@ impl World {
             left.push(format!("process {name}"));
             let _ = Pid::from_raw(pid).map(|pid| kill_process(pid, Signal::KILL));
         }
-        let found = self.belongings().await;
+        let found = self.resources().await;
         if !found.is_empty() {
             left.push(format!("on the engine: {found:?}"));
             self.engine.remove(&found).await.unwrap();

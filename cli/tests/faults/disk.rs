@@ -8,7 +8,7 @@ use std::{
     process::{Command, Stdio},
 };
 
-use pipelinex_common::{room::Disk, testing::zip_builder::ZipBuilder};
+use pipelinex_common::{free_space::Disk, testing::zip_builder::ZipBuilder};
 use serde_json::json;
 
 use crate::{

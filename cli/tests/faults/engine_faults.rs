@@ -185,7 +185,7 @@ fn a_container_that_somebody_removes_is_lost_and_run_again_until_the_budget_is_s
         printed(trial.world, &id, "begun").await;
         removed(&mut trial, &format!("pipelinex-{id}-a1-t1-build")).await;
         let second = format!("pipelinex-{id}-a2-t1-build");
-        let lasting = async || trial.world.belongings().await.containers.contains(&second).then_some(());
+        let lasting = async || trial.world.resources().await.containers.contains(&second).then_some(());
         until("it is run again", lasting).await;
         printed(trial.world, &id, "begun").await;
         release(trial.world, &id);
@@ -196,7 +196,7 @@ fn a_container_that_somebody_removes_is_lost_and_run_again_until_the_budget_is_s
         let hopeless = trial.submit(&backend, HELD).await;
         for attempt in 1..=2 {
             let name = format!("pipelinex-{hopeless}-a{attempt}-t1-build");
-            until("it runs", async || trial.world.belongings().await.containers.contains(&name).then_some(())).await;
+            until("it runs", async || trial.world.resources().await.containers.contains(&name).then_some(())).await;
             printed(trial.world, &hopeless, "begun").await;
             removed(&mut trial, &name).await;
         }

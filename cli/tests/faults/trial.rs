@@ -216,7 +216,7 @@ impl<'w> Trial<'w> {
 
     /// What is there and should be gone once every job has ended.
     async fn left_over(&self) -> Vec<String> {
-        let found = self.world.belongings().await;
+        let found = self.world.resources().await;
         let mut left = [found.containers, found.volumes, found.networks].concat();
         for folder in [".staging", ".trash"] {
             let inside = names(&self.world.workspaces.join(folder));

@@ -131,6 +131,7 @@ fn one(
             .or(step.start_in_seconds)
             .filter(|_| when == When::Delayed),
         allow_failure: Some(allow_failure),
+        interruptible: rule.and_then(|rule| rule.interruptible).or(step.interruptible),
         rules: None,
         parallel: None,
         ..step.clone()

@@ -206,13 +206,13 @@ pub(crate) const TARGET: Keys = Keys {
 pub(crate) const INHERIT: Keys = Keys { of: "`inherit`", known: &["default", "variables"], planned: &[] };
 
 /// `workflow`.
-pub(crate) const WORKFLOW: Keys = Keys { of: "`workflow`", known: &["rules", "name"], planned: &["auto_cancel"] };
+pub(crate) const WORKFLOW: Keys = Keys { of: "`workflow`", known: &["rules", "name", "auto_cancel"], planned: &[] };
 
 /// A rule of a step.
 pub(crate) const RULE: Keys = Keys {
     of: "a rule",
-    known: &["if", "exists", "changes", "when", "allow_failure", "variables", "needs", "start_in"],
-    planned: &["interruptible"],
+    known: &["if", "exists", "changes", "when", "allow_failure", "variables", "needs", "start_in", "interruptible"],
+    planned: &[],
 };
 
 /// `only` and `except` in their long form.
@@ -236,6 +236,10 @@ pub(crate) const SPEC: Keys = Keys { of: "`spec`", known: &["inputs"], planned: 
 pub(crate) const INPUT: Keys =
     Keys { of: "an input", known: &["default", "type", "options", "regex", "description"], planned: &["rules"] };
 
+/// `workflow: auto_cancel`.
+pub(crate) const AUTO_CANCEL: Keys =
+    Keys { of: "`auto_cancel`", known: &["on_new_commit"], planned: &["on_job_failure"] };
+
 /// A rule of `workflow`.
 pub(crate) const WORKFLOW_RULE: Keys = Keys {
     of: "a rule of `workflow`",
@@ -250,8 +254,7 @@ pub(crate) const CHANGES: Keys = Keys { of: "`changes`", known: &["paths", "comp
 pub(crate) const EXISTS: Keys = Keys { of: "`exists`", known: &["paths"], planned: &["project", "ref"] };
 
 /// Keys of a step that are read, and change nothing here: what each would have done.
-pub(crate) const WITHOUT_EFFECT: &[(&str, &str)] =
-    &[("tags", "every worker runs every step"), ("interruptible", "a newer job does not end an older one")];
+pub(crate) const WITHOUT_EFFECT: &[(&str, &str)] = &[("tags", "every worker runs every step")];
 
 /// What to write in place of a key that GitLab has, and that is not supported.
 pub(crate) fn instead_of(key: &str) -> Option<&'static str> {

@@ -59,6 +59,9 @@ pub struct Step {
     /// Of all steps of the project that name the same, one runs at a time.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub resource_group: Option<String>,
+    /// Whether the job may end for a newer one of its branch though this step has begun.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub interruptible: bool,
     /// Which failures do not fail the job.
     pub allow_failure: AllowFailure,
     /// Wall-clock limit in seconds; `None`: the operator's.

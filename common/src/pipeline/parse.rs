@@ -7,9 +7,9 @@ use super::{
     Trust,
     diagnostic::Code,
     extends::Expander,
+    extension::{self, Extension},
     fields::{self, check_key, mapping},
     keys,
-    ours::{self, Ours},
     problems::{At, Problems, nearest, quoted},
     rules::{self, RawRule},
     step::{self, Inherit, RawStep},
@@ -51,6 +51,7 @@ pub(crate) fn read(root: &Node, trust: Trust, problems: &mut Problems<'_>) -> Op
     let rules = workflow.and_then(|workflow| workflow.get("rules"));
     let rules = rules.and_then(|node| Some(At { value: rules::read_workflow(node, problems)?, at: node.at }));
     let name = workflow.and_then(|workflow| workflow.get("name")).and_then(|n| fields::text(n, "`name`", problems));
+    let is_superseded = workflow.is_none_or(|workflow| auto_cancel(workflow, problems));
     let default = default_of(root, problems);
     let written = steps(entries, problems);
     if written.is_empty() || written.len() > STEPS_MAX {
@@ -70,13 +71,23 @@ pub(crate) fn read(root: &Node, trust: Trust, problems: &mut Problems<'_>) -> Op
     };
     for entry in written {
         let name = At { value: entry.key.clone(), at: entry.key_at };
-        let ours = ours.remove(entry.key.as_str()).unwrap_or_else(|| Ours::of(trust));
+        let ours = ours.remove(entry.key.as_str()).unwrap_or_else(|| Extension::of(trust));
         match below(entry, default.as_ref(), &mut expander, problems) {
             Some(node) => file.steps.push(step::read(name, &node, ours, problems)),
             None => file.broken.push(name.value),
         }
     }
+    if !is_superseded {
+        file.steps.iter_mut().for_each(RawStep::never_superseded);
+    }
     Some(file)
+}
+
+/// Whether a newer job of the branch may end this one: GitLab's way to say so, `conservative`, or `none`.
+fn auto_cancel(workflow: &Node, problems: &mut Problems<'_>) -> bool {
+    let auto_cancel = workflow.get("auto_cancel").filter(|node| mapping(node, &keys::AUTO_CANCEL, problems));
+    let Some(node) = auto_cancel.and_then(|node| node.get("on_new_commit")) else { return true };
+    fields::one_of(node, "`on_new_commit`", &[("conservative", true), ("none", false)], problems).unwrap_or(true)
 }
 
 /// `default`, with what GitLab once had at the top of a file.
@@ -143,11 +154,11 @@ fn read_ours<'n>(
     steps: &[&Entry],
     trust: Trust,
     problems: &mut Problems<'_>,
-) -> HashMap<&'n str, Ours> {
-    let jobs = root.get(".pipelinex").map(|node| ours::jobs(node, trust, problems)).unwrap_or_default();
+) -> HashMap<&'n str, Extension> {
+    let jobs = root.get(".pipelinex").map(|node| extension::jobs(node, trust, problems)).unwrap_or_default();
     let of_step = match trust {
-        Trust::Operator => ours::read,
-        Trust::Project => ours::read_project,
+        Trust::Operator => extension::read,
+        Trust::Project => extension::read_project,
     };
     let names: std::collections::HashSet<&str> = steps.iter().map(|entry| entry.key.as_str()).collect();
     let mut read = HashMap::new();

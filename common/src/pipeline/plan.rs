@@ -8,11 +8,11 @@ use serde::{Deserialize, Serialize};
 use super::model::{Pipeline, Step};
 use crate::slug::Slug;
 
-mod board;
+mod table;
 #[cfg(test)]
 mod tests;
 
-use board::{Board, State};
+use table::{State, Table};
 
 /// How a step ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -93,32 +93,32 @@ pub fn next(
     running: &BTreeSet<Slug>,
     freed: &Freed,
 ) -> Next {
-    let mut board = Board::new(pipeline, selected, ended, running);
+    let mut table = Table::new(pipeline, selected, ended, running);
     let mut next = Next::default();
     // A skip may decide others, which may stand before it in the file; so may a step that waits and keeps nobody.
-    while board.pass(&mut next, freed) {}
-    board.hold_shared_trees(&mut next);
-    let idle = next.start.is_empty() && board.running == 0;
-    if idle && board.holds().any(|index| board.keeps_others(index)) {
-        next.hold = board.holds().map(|index| pipeline.steps[index].slug.clone()).collect();
+    while table.pass(&mut next, freed) {}
+    table.hold_shared_trees(&mut next);
+    let idle = next.start.is_empty() && table.running == 0;
+    if idle && table.holds().any(|index| table.keeps_others(index)) {
+        next.hold = table.holds().map(|index| pipeline.steps[index].slug.clone()).collect();
         return next;
     }
-    if idle && board.skip_the_held(&mut next) {
+    if idle && table.skip_the_held(&mut next) {
         // The job would end: nobody starts these any more, and what needs them is decided.
-        while board.pass(&mut next, freed) {}
-        board.hold_shared_trees(&mut next);
+        while table.pass(&mut next, freed) {}
+        table.hold_shared_trees(&mut next);
     }
-    next.hold = board.holds().map(|index| pipeline.steps[index].slug.clone()).collect();
-    let waiting: Vec<usize> = board.open().collect();
-    if next.start.is_empty() && board.running == 0 && !waiting.is_empty() {
+    next.hold = table.holds().map(|index| pipeline.steps[index].slug.clone()).collect();
+    let waiting: Vec<usize> = table.open().collect();
+    if next.start.is_empty() && table.running == 0 && !waiting.is_empty() {
         // Only steps in a circle wait for ever. No file that was checked has one; a job must end all the same.
         for index in waiting {
-            let step = board.first_unended_need(index).unwrap_or_default();
+            let step = table.first_unended_need(index).unwrap_or_default();
             next.skip.push((pipeline.steps[index].slug.clone(), SkipReason::DependencyFailed { step }));
-            board.states[index] = State::Ended(SKIPPED);
+            table.states[index] = State::Ended(SKIPPED);
         }
     }
-    next.done = next.start.is_empty() && board.running == 0 && next.hold.is_empty();
+    next.done = next.start.is_empty() && table.running == 0 && next.hold.is_empty();
     next
 }
 

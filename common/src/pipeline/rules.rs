@@ -38,6 +38,7 @@ pub(crate) struct RawRule {
     pub allow_failure: Option<AllowFailure>,
     pub variables: Variables,
     pub needs: Option<Vec<RawNeed>>,
+    pub interruptible: Option<bool>,
 }
 
 /// Reads `rules` of a step.
@@ -86,6 +87,7 @@ fn read_rule(node: &Node, keys: &fields::Keys, problems: &mut Problems<'_>) -> O
         allow_failure: node.get("allow_failure").and_then(|node| step::read_allow_failure(node, problems)),
         variables: node.get("variables").map(|node| vars::read(node, problems)).unwrap_or_default(),
         needs: node.get("needs").and_then(|node| step::read_needs(node, problems)),
+        interruptible: node.get("interruptible").and_then(|n| fields::boolean(n, "`interruptible`", problems)),
     })
 }
 

@@ -5,12 +5,12 @@ use std::collections::BTreeMap;
 use super::{
     cache::{self, Cache, RawCache},
     diagnostic::Code,
+    extension::Extension,
     fields::{self, globs, list, mapping, one_of, text, wrong_type},
     keys,
     matrix::{self, Parallel, Row},
     model::{AllowFailure, Artifacts, ArtifactsWhen, Retry, When},
     only::{self, Refs},
-    ours::Ours,
     problems::{At, Problems, quoted},
     retry,
     rules::{self, RawRule},
@@ -57,6 +57,8 @@ pub(crate) struct RawStep {
     pub manual_confirmation: Option<String>,
     pub start_in_seconds: Option<u64>,
     pub resource_group: Option<At<String>>,
+    /// `None`: it does not say.
+    pub interruptible: Option<bool>,
     pub allow_failure: Option<AllowFailure>,
     pub timeout_seconds: Option<u64>,
     pub retry: Option<Retry>,
@@ -65,7 +67,15 @@ pub(crate) struct RawStep {
     pub caches: Vec<RawCache>,
     /// What they come to, once variables are known.
     pub kept: Vec<Cache>,
-    pub ours: Ours,
+    pub ours: Extension,
+}
+
+impl RawStep {
+    /// No newer job ends one with this step.
+    pub fn never_superseded(&mut self) {
+        self.interruptible = None;
+        self.rules.iter_mut().flatten().for_each(|rule| rule.interruptible = None);
+    }
 }
 
 /// What of `default` or of the variables at the top counts for a step.
@@ -114,7 +124,7 @@ pub(crate) struct RawNeed {
 }
 
 /// Reads the step; what does not fit is noted and left out.
-pub(crate) fn read(name: At<String>, node: &Node, ours: Ours, problems: &mut Problems<'_>) -> RawStep {
+pub(crate) fn read(name: At<String>, node: &Node, ours: Extension, problems: &mut Problems<'_>) -> RawStep {
     mapping(node, &keys::STEP, problems);
     notices(node, problems);
     let when = node.get("when").and_then(|node| read_when(node, problems));
@@ -144,6 +154,7 @@ pub(crate) fn read(name: At<String>, node: &Node, ours: Ours, problems: &mut Pro
         manual_confirmation: read_confirmation(node, problems),
         start_in_seconds: read_start_in(node, when, problems),
         resource_group: node.get("resource_group").and_then(|node| read_group(node, problems)),
+        interruptible: node.get("interruptible").and_then(|n| fields::boolean(n, "`interruptible`", problems)),
         allow_failure: node.get("allow_failure").and_then(|n| read_allow_failure(n, problems)),
         timeout_seconds: node.get("timeout").and_then(|node| read_timeout(node, problems)),
         retry: node.get("retry").and_then(|node| retry::read(node, problems)),

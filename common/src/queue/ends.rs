@@ -42,9 +42,9 @@ impl Sink<Task<JobId>> for Ringing {
 
     fn start_send(mut self: Pin<&mut Self>, task: Task<JobId>) -> Result<(), QueueError> {
         match &self.doorbell.wire {
-            Wire::InProcess(hatch) => {
-                // A full hatch drops the bell, as a full list in Redis does.
-                hatch.put(task.args);
+            Wire::InProcess(mailbox) => {
+                // A full mailbox drops the bell, as a full list in Redis does.
+                mailbox.put(task.args);
             }
             Wire::Redis(rings) => {
                 let (done, answer) = oneshot::channel();
@@ -120,7 +120,7 @@ impl Backend for JobBackend {
         context: &mut Context<'_>,
         _: &WorkerContext,
     ) -> Poll<Option<Result<Task<JobId>, QueueError>>> {
-        self.hatch.poll_take(context).map(|id| Some(Ok(Task::new(id))))
+        self.mailbox.poll_take(context).map(|id| Some(Ok(Task::new(id))))
     }
 
     fn poll_close(&mut self, _: &mut Context<'_>, _: &WorkerContext) -> Poll<Result<(), QueueError>> {

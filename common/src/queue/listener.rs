@@ -6,44 +6,44 @@ use redis::pipe;
 use tokio::time::timeout;
 
 use super::{
-    hatch::Hatch,
     link::{ANSWER_LIMIT, IDLE_CHECK, Link},
+    mailbox::Mailbox,
 };
 use crate::id::JobId;
 
 /// How long Redis holds our question open while no bell rings.
 const WAIT_FOR_BELL: Duration = Duration::from_secs(5);
 
-/// Fetches one bell whenever the worker has room for one, until the hatch is closed.
+/// Fetches one bell whenever the worker has room for one, until the mailbox is closed.
 ///
 /// A busy worker takes nothing out of Redis, so what it could not answer soon is there for an idle one.
-pub(super) async fn run(mut link: Link, hatch: Arc<Hatch>) {
-    while !hatch.is_closed() {
-        if let Err(_already_reported) = listen_once(&mut link, &hatch).await {
+pub(super) async fn run(mut link: Link, mailbox: Arc<Mailbox>) {
+    while !mailbox.is_closed() {
+        if let Err(_already_reported) = listen_once(&mut link, &mailbox).await {
             tokio::select! {
                 () = link.rest() => {}
-                () = hatch.closed() => {}
+                () = mailbox.closed() => {}
             }
         }
     }
-    give_back(&mut link, hatch.drain()).await;
+    give_back(&mut link, mailbox.drain()).await;
 }
 
-async fn listen_once(link: &mut Link, hatch: &Hatch) -> Result<(), String> {
+async fn listen_once(link: &mut Link, mailbox: &Mailbox) -> Result<(), String> {
     // Without a connection the first thing is to get one, wanted or not: the health should be true while all is quiet,
     // and the worker wants to know at once when Redis is back, since bells may have been lost.
     if !link.is_connected() {
         return link.check().await;
     }
     tokio::select! {
-        () = hatch.closed() => return Ok(()),
-        wanted = timeout(IDLE_CHECK, hatch.wanted()) => if wanted.is_err() {
+        () = mailbox.closed() => return Ok(()),
+        wanted = timeout(IDLE_CHECK, mailbox.wanted()) => if wanted.is_err() {
             return link.check().await;
         }
     }
-    if let Some(entry) = fetch(link, hatch).await? {
+    if let Some(entry) = fetch(link, mailbox).await? {
         match read_id(&entry) {
-            Some(id) => _ = hatch.put(id),
+            Some(id) => _ = mailbox.put(id),
             None => link.reporter.reject(&excerpt(&entry)),
         }
     }
@@ -51,7 +51,7 @@ async fn listen_once(link: &mut Link, hatch: &Hatch) -> Result<(), String> {
 }
 
 /// Asks Redis for the oldest entry, and lets it take some time until there is one.
-async fn fetch(link: &mut Link, hatch: &Hatch) -> Result<Option<Vec<u8>>, String> {
+async fn fetch(link: &mut Link, mailbox: &Mailbox) -> Result<Option<Vec<u8>>, String> {
     let mut question = pipe();
     question.cmd("BLPOP").arg(&link.config.key).arg(WAIT_FOR_BELL.as_secs());
     let unblock = link.unblock();
@@ -60,7 +60,7 @@ async fn fetch(link: &mut Link, hatch: &Hatch) -> Result<Option<Vec<u8>>, String
     // To walk away from an open question would lose a bell that comes at that moment, so Redis is asked to end it.
     let (answer,): (Option<(Vec<u8>, Vec<u8>)>,) = tokio::select! {
         answer = answer.as_mut() => answer?,
-        () = hatch.closed() => tokio::join!(answer, unblock).0?,
+        () = mailbox.closed() => tokio::join!(answer, unblock).0?,
     };
     Ok(answer.map(|(_key, entry)| entry))
 }

@@ -11,10 +11,10 @@
 mod backoff;
 mod config;
 mod ends;
-mod hatch;
 mod health;
 mod link;
 mod listener;
+mod mailbox;
 mod ringer;
 
 use std::{fmt, sync::Arc, time::Duration};
@@ -30,7 +30,7 @@ pub use self::{
     config::{InvalidRedisUrl, RedisConfig},
     health::QueueHealth,
 };
-use self::{ends::Ringing, hatch::Hatch, health::Reporter, link::Link, ringer::Ring};
+use self::{ends::Ringing, health::Reporter, link::Link, mailbox::Mailbox, ringer::Ring};
 use crate::id::JobId;
 
 /// At most this many bells wait, in Redis or in a process; the reconciler finds the jobs of the others.
@@ -66,7 +66,7 @@ pub struct Doorbell {
 /// Where a bell goes.
 #[derive(Clone)]
 enum Wire {
-    InProcess(Arc<Hatch>),
+    InProcess(Arc<Mailbox>),
     Redis(mpsc::Sender<Ring>),
 }
 
@@ -76,17 +76,17 @@ enum Wire {
 /// time. The connection closes with the last clone.
 #[derive(Clone)]
 pub struct JobBackend {
-    hatch: Arc<Hatch>,
+    mailbox: Arc<Mailbox>,
     reporter: Arc<Reporter>,
     listener: Option<Arc<Listener>>,
 }
 
 /// Both ends inside one process, without Redis.
 pub fn in_process() -> (Doorbell, JobBackend) {
-    let hatch = Arc::new(Hatch::default());
+    let mailbox = Arc::new(Mailbox::default());
     let reporter = Arc::new(Reporter::up_from_the_start());
-    let doorbell = Doorbell { wire: Wire::InProcess(Arc::clone(&hatch)), reporter: Arc::clone(&reporter) };
-    (doorbell, JobBackend { hatch, reporter, listener: None })
+    let doorbell = Doorbell { wire: Wire::InProcess(Arc::clone(&mailbox)), reporter: Arc::clone(&reporter) };
+    (doorbell, JobBackend { mailbox, reporter, listener: None })
 }
 
 impl Doorbell {
@@ -118,15 +118,15 @@ impl Doorbell {
 impl JobBackend {
     /// A backend that listens to Redis. Starts a task that connects in the background: needs a tokio runtime.
     pub fn redis(config: RedisConfig) -> Self {
-        let hatch = Arc::new(Hatch::default());
+        let mailbox = Arc::new(Mailbox::default());
         let reporter = Arc::new(Reporter::not_connected_yet());
         let (ends, ended) = watch::channel(());
-        let listening = listener::run(Link::new(config, Arc::clone(&reporter)), Arc::clone(&hatch));
+        let listening = listener::run(Link::new(config, Arc::clone(&reporter)), Arc::clone(&mailbox));
         let task = tokio::spawn(async move {
             listening.await;
             drop(ends);
         });
-        Self { hatch, reporter, listener: Some(Arc::new(Listener { task: task.abort_handle(), ended })) }
+        Self { mailbox, reporter, listener: Some(Arc::new(Listener { task: task.abort_handle(), ended })) }
     }
 
     /// Whether bells get through, now and whenever it changes.
@@ -149,7 +149,7 @@ impl JobBackend {
     /// end, so that another one gets them. Over when that is done, or after a second; polling yields no bell afterwards.
     pub async fn close(&self) {
         if let Some(listener) = &self.listener {
-            self.hatch.close();
+            self.mailbox.close();
             // Only ever ends with an error: nothing is sent, the other side goes away.
             let _ = timeout(CLOSE_LIMIT, listener.ended.clone().changed()).await;
             listener.task.abort();

@@ -45,6 +45,15 @@ impl Versioned for GroupHolder {
     const SCHEMA: u32 = 1;
 }
 
+/// What came of a wish to take a resource group.
+#[derive(Debug)]
+pub enum GroupTurn {
+    /// The step has it.
+    Taken,
+    /// Another step has it.
+    HeldBy(GroupHolder),
+}
+
 impl ResourceGroup {
     /// The group of this name that jobs like this one have. In the project that nobody named each owner has their own.
     pub fn of(layout: &Layout, metadata: &Metadata, name: &str) -> Self {
@@ -87,24 +96,24 @@ impl ResourceGroup {
         Ok((!is_over(&holder, layout)?).then_some(holder))
     }
 
-    /// Takes it for a step, which may have it already. The answer is who has it instead.
+    /// Takes it for a step, which may have it already.
     ///
     /// # Errors
     /// [`StoreError::Disk`].
-    pub fn take(&self, store: &Store, job: &Job, step: &Slug) -> Result<Result<(), GroupHolder>, StoreError> {
+    pub fn take(&self, store: &Store, job: &Job, step: &Slug) -> Result<GroupTurn, StoreError> {
         disk::make_dir(&store.layout().groups(), 0o750)?;
         disk::make_dir(&self.folder, 0o750)?;
         let _alone = disk::lock_file(&self.folder.join("lock"))?;
         match self.holder(store.layout())? {
-            Some(mine) if mine.job == job.id() && mine.step == *step => Ok(Ok(())),
-            Some(other) => Ok(Err(other)),
+            Some(mine) if mine.job == job.id() && mine.step == *step => Ok(GroupTurn::Taken),
+            Some(other) => Ok(GroupTurn::HeldBy(other)),
             None => {
                 let (group, job, step) = (self.name.clone(), job.id(), step.clone());
                 let holder = GroupHolder { schema: GroupHolder::SCHEMA, group, job, step, since: Stamp::now() };
                 disk::write_json(&self.record(), &holder)?;
                 crate::fault_event!("group", job = holder.job, step = holder.step);
                 crate::fault_point!("worker.group-taken");
-                Ok(Ok(()))
+                Ok(GroupTurn::Taken)
             }
         }
     }
@@ -148,7 +157,10 @@ mod tests {
         let store = Store::open(dir.path()).unwrap();
         let (first, second, group) = (job(&store), job(&store), group(&store, "production"));
         let (step, other) = (Slug::of("deploy"), Slug::of("deploy-too"));
-        let takes = |job: &Job, step: &Slug| group.take(&store, job, step).unwrap().map_err(|holder| holder.job);
+        let takes = |job: &Job, step: &Slug| match group.take(&store, job, step).unwrap() {
+            GroupTurn::Taken => Ok(()),
+            GroupTurn::HeldBy(holder) => Err(holder.job),
+        };
         let holder = || group.holder(store.layout()).unwrap().map(|holder| holder.job);
         assert_eq!(holder(), None);
         assert_eq!(takes(&first, &step), Ok(()));

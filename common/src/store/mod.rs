@@ -25,6 +25,7 @@ mod secrets;
 mod sessions;
 mod spare;
 mod staging;
+mod supersede;
 mod takeover;
 mod tokens;
 mod triage;
@@ -41,7 +42,7 @@ pub use claims::{
 };
 pub use copies::{Copying, Links, TreeError, Whose, copy_tree};
 pub use entries::DEFINITION_MAX;
-pub use groups::{GroupHolder, ResourceGroup};
+pub use groups::{GroupHolder, GroupTurn, ResourceGroup};
 pub use handling::{Deaths, Handling, Place};
 use handover::give_to_runner;
 pub use handover::{RUNNER_GID, RUNNER_UID, make_runner_dir};
@@ -57,7 +58,7 @@ pub use secrets::{NewSecret, SECRETS_MAX, SecretRecord, SecretRecords, SecretSto
 pub use sessions::{IDLE, LONGEST, SessionRecord};
 pub use staging::Staging;
 pub use tokens::{NewToken, TokenRecord, Tokens, read_token};
-pub use triage::{Deciding, Decision, REASON_MAX, Triage, Undecided, Verdict};
+pub use triage::{DecideError, Deciding, Decision, REASON_MAX, Triage, Undecided, Verdict};
 pub use tries::shown as shown_tries;
 pub use waits::WaitRecord;
 pub use wish::{CancelWish, Wished};

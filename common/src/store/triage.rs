@@ -133,12 +133,23 @@ pub enum Undecided {
     Nothing,
 }
 
+/// Why a decision about a finding was not made.
+#[derive(Debug, thiserror::Error)]
+pub enum DecideError {
+    /// What was wished for will not do.
+    #[error(transparent)]
+    Refused(#[from] Undecided),
+    /// The store.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+}
+
 impl Store {
     /// Decides about a finding of a job, for all jobs of its project.
     ///
     /// # Errors
-    /// [`StoreError`]; within, why nothing was decided.
-    pub fn decide_about(&self, job: &Job, wish: Deciding) -> Result<Result<Decision, Undecided>, StoreError> {
+    /// [`DecideError`]: what was wished for will not do, or the store failed.
+    pub fn decide_about(&self, job: &Job, wish: Deciding) -> Result<Decision, DecideError> {
         let metadata = job.metadata()?;
         let (project, now) = (ProjectKey::of(&metadata), Timestamp::now());
         let reason = wish.reason.split_whitespace().collect::<Vec<_>>().join(" ");
@@ -150,30 +161,30 @@ impl Store {
             wish.until.filter(|until| *until <= now).map(|_| Undecided::Past)
         };
         if let Some(refused) = refused {
-            return Ok(Err(refused));
+            return Err(refused.into());
         }
         let beginning = wish.fingerprint.trim().to_lowercase();
         let named = |fingerprint: &str| !beginning.is_empty() && fingerprint.starts_with(&beginning);
         let Some(verdict) = wish.verdict else {
             let triage = self.triage(&project)?;
             let Some(known) = triage.decisions.into_iter().find(|known| named(&known.fingerprint)) else {
-                return Ok(Err(Undecided::Nothing));
+                return Err(Undecided::Nothing.into());
             };
             self.undecide(&project, &known.fingerprint)?;
-            return Ok(Ok(known));
+            return Ok(known);
         };
         let found: Vec<Finding> = job.found()?.into_iter().filter(|finding| named(&finding.fingerprint)).collect();
         let finding = match found.as_slice() {
-            [] => return Ok(Err(Undecided::NoSuchFinding)),
+            [] => return Err(Undecided::NoSuchFinding.into()),
             [finding] => finding,
             [first, rest @ ..] if rest.iter().all(|other| other.fingerprint == first.fingerprint) => first,
-            _ => return Ok(Err(Undecided::Several)),
+            _ => return Err(Undecided::Several.into()),
         };
         let about = format!("{} {}", finding.rule, finding.place().unwrap_or_default()).trim().to_owned();
         let (fingerprint, who, until) = (finding.fingerprint.clone(), wish.who, wish.until);
         let decision = Decision { fingerprint, verdict, reason, who, at: now, until, about };
         let decided = self.decide(&project, decision.clone())?;
-        Ok(decided.then_some(decision).ok_or(Undecided::TooMany))
+        decided.then_some(decision).ok_or(Undecided::TooMany.into())
     }
 
     /// What was decided about the findings of a project.

@@ -104,9 +104,11 @@ impl Job {
         fs::symlink_metadata(self.paths().play_wish(step)).is_ok()
     }
 
+    /// Wishes that are a reason to look at a job which waits.
     fn play_wishes(&self) -> usize {
         let names = fs::read_dir(self.paths().wishes()).into_iter().flatten().flatten();
-        names.filter(|name| name.file_name().to_string_lossy().starts_with("play-")).count()
+        let is_one = |name: &str| name.starts_with("play-") || name == "superseded.json";
+        names.filter(|name| is_one(&name.file_name().to_string_lossy())).count()
     }
 
     /// Lets nobody look at the job before something is wished for or due. `wishes`: those for its waiting steps were looked for after

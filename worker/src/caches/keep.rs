@@ -73,7 +73,7 @@ impl Keeper<'_> {
         }
     }
 
-    fn one(&self, cache: &Cache, scope: &CacheScope, key: &str) -> Result<Vec<Left>, TreeError> {
+    fn one(&self, cache: &Cache, scope: &CacheScope, key: &str) -> Result<Vec<LeftOut>, TreeError> {
         let draft = self.store.draft_cache()?;
         let mut left = Vec::new();
         let (mut bytes, mut files) = (0, 0);
@@ -92,7 +92,7 @@ impl Keeper<'_> {
             let (taken, count) = size(&walk);
             (bytes, files) = (bytes + taken, files + count);
             if walk.cut || bytes > self.bytes || files > self.files {
-                return Ok(vec![Left::whole(format!(
+                return Ok(vec![LeftOut::whole(format!(
                     "the cache {} was not kept: it has more than {} MiB or {} files (--cache-size, --step-files)",
                     shown(key),
                     self.bytes / MIB,
@@ -103,7 +103,7 @@ impl Keeper<'_> {
         }
         if files == 0 {
             let paths: Vec<&str> = cache.paths.iter().chain(&cache.in_cache_dir).map(String::as_str).collect();
-            return Ok(vec![Left::whole(format!(
+            return Ok(vec![LeftOut::whole(format!(
                 "the cache {} was not kept: no file matches {}",
                 shown(key),
                 shown(&paths.join(", "))
@@ -118,29 +118,30 @@ impl Keeper<'_> {
         Ok(tree.walk_for(limit, &|path| all || in_set(set, path))?)
     }
 
-    fn copy(&self, tree: &Beneath, walk: &Walk, to: &Path, at: &str, key: &str) -> Result<Vec<Left>, TreeError> {
+    fn copy(&self, tree: &Beneath, walk: &Walk, to: &Path, at: &str, key: &str) -> Result<Vec<LeftOut>, TreeError> {
         let mut told = Collected::default();
         let kept = Kept { to: to.to_owned(), at, bytes: self.bytes, files: self.files };
         keep_all(tree, walk, kept, &mut told)?;
         told.warn_left("it", walk);
         let more = told.warnings.len().saturating_sub(LEFT_NAMED_MAX);
         let named = told.warnings.into_iter().take(LEFT_NAMED_MAX);
-        let mut left: Vec<Left> = named.map(|what| Left::part(format!("the cache {}: {what}", shown(key)))).collect();
+        let mut left: Vec<LeftOut> =
+            named.map(|what| LeftOut::part(format!("the cache {}: {what}", shown(key)))).collect();
         if more > 0 {
-            left.push(Left::part(format!("the cache {}: {more} more were left out", shown(key))));
+            left.push(LeftOut::part(format!("the cache {}: {more} more were left out", shown(key))));
         }
         Ok(left)
     }
 }
 
 /// What was left out of a cache.
-struct Left {
+struct LeftOut {
     told: String,
     /// It was not kept at all.
     whole: bool,
 }
 
-impl Left {
+impl LeftOut {
     fn whole(told: String) -> Self {
         Self { told, whole: true }
     }

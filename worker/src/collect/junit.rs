@@ -12,8 +12,8 @@ use pipelinex_common::{
     execution::{FailedTest, TestCounts},
     findings,
     foreign::{Beneath, Found, shown, shown_up_to},
+    humanize::counted,
     limits::MIB,
-    words::counted,
 };
 
 use super::{

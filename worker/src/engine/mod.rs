@@ -3,12 +3,12 @@
 //! One rule shapes every call: an engine that does not answer says nothing about a container. `None` from [`Engine::inspect`]
 //! means that the engine said "no such container"; everything else that goes wrong is an error and is asked again.
 
-mod belongings;
 mod containers;
 pub mod convert;
 mod error;
 mod host;
 mod image;
+mod resources;
 mod runtime;
 mod usage;
 
@@ -19,11 +19,11 @@ use futures::TryStreamExt;
 use pipelinex_common::clock::EngineRun;
 
 pub use self::{
-    belongings::{Belongings, Kind, Thing, VolumeSpec},
     containers::{ContainerStatus, Output, Phase},
     error::EngineError,
     host::HostPathError,
     image::ImageFacts,
+    resources::{Kind, Resources, Thing, VolumeSpec},
     runtime::{Runtime, RuntimeFinding},
     usage::Usage,
 };

@@ -12,8 +12,8 @@ use std::{
 
 use pipelinex_common::{
     foreign::Taken,
+    free_space::{Disk, Watermark},
     limits::MIB,
-    room::{Disk, Watermark},
     state::Reason,
 };
 use tokio::sync::{Notify, watch};

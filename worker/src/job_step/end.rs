@@ -13,7 +13,7 @@ use pipelinex_common::{
     store::{Place, TreeError},
 };
 
-use super::{JobSteps, carry::Ran};
+use super::{JobSteps, execute::Ran};
 use crate::{
     caches::Keeper,
     causes,
@@ -26,14 +26,28 @@ use crate::{
     verdict,
 };
 
+/// Why a step's end was not published.
+pub(super) enum Unpublished {
+    /// Another holds the job by now.
+    NotMine,
+    /// The disk or the engine ended our hold on the job.
+    Broke(RunError),
+}
+
+impl From<DiskError> for Unpublished {
+    fn from(error: DiskError) -> Self {
+        Self::Broke(error.into())
+    }
+}
+
 impl JobSteps {
-    /// Collects what a step left and publishes it with its record. `Err(None)`: another holds the job.
+    /// Collects what a step left and publishes it with its record.
     pub(super) async fn collected(
         self: &Arc<Self>,
         step: Step,
         record: StepRecord,
         ran: Ran,
-    ) -> Result<StepRecord, Option<RunError>> {
+    ) -> Result<StepRecord, Unpublished> {
         let mut beside = None;
         if let Some(services) = &ran.services {
             let limits = &self.worker.config.limits;
@@ -42,7 +56,7 @@ impl JobSteps {
             let closed = services.close(&folder, limits.report_bytes.min(limits.log_stored_bytes), failed).await;
             match closed.map_err(failure) {
                 Ok(()) => beside = Some(folder),
-                Err(Err(Some(full))) if full.is_full() => {
+                Err(Err(Unpublished::Broke(full))) if full.is_full() => {
                     tracing::warn!(step = %step.slug, error = %full, "the disk is full: logs were not kept");
                 }
                 Err(Err(broke)) => return Err(broke),
@@ -54,9 +68,9 @@ impl JobSteps {
         let (me, bare, mask) = (self.clone(), record.clone(), ran.given.mask);
         let root = self.paths.root();
         match tokio::task::spawn_blocking(move || me.collect(&step, record, beside, (notes, mask))).await {
-            Ok(Err(full)) if full.is_full() => self.not_collected(bare, full).await.map_err(|error| Some(error.into())),
-            Ok(done) => done.map_err(|error| Some(error.into()))?.ok_or(None),
-            Err(panic) => Err(Some(DiskError::io("collect the reports of", root)(std::io::Error::other(panic)).into())),
+            Ok(Err(full)) if full.is_full() => self.not_collected(bare, full).await.map_err(Into::into),
+            Ok(done) => done?.ok_or(Unpublished::NotMine),
+            Err(panic) => Err(DiskError::io("collect the reports of", root)(std::io::Error::other(panic)).into()),
         }
     }
 
@@ -156,13 +170,13 @@ impl JobSteps {
     }
 }
 
-/// Whose fault an error is: a reason for the step, or something that ends our hold on the job (`None`: somebody else's now).
-pub(super) fn failure(error: StepError) -> Result<Stop, Option<RunError>> {
+/// Whose fault an error is: a reason for the step, or something that ends our hold on the job.
+pub(super) fn failure(error: StepError) -> Result<Stop, Unpublished> {
     match error {
         StepError::NoImage { .. } | StepError::ImageNotAllowed { .. } | StepError::Unstartable { .. } => {
             Ok(Stop::new(Reason::ImageUnavailable, error.to_string()))
         }
-        StepError::Engine(engine) if engine.is_unreachable() => Err(Some(engine.into())),
+        StepError::Engine(engine) if engine.is_unreachable() => Err(Unpublished::Broke(engine.into())),
         StepError::Engine(engine) => Ok(Stop::new(Reason::EngineError, engine.to_string())),
         StepError::Tree(TreeError::Foreign(ForeignError::TooMuch(message))) => {
             Ok(Stop::new(Reason::DiskLimit, message))
@@ -170,8 +184,8 @@ pub(super) fn failure(error: StepError) -> Result<Stop, Option<RunError>> {
         StepError::Tree(TreeError::Foreign(error)) => {
             Ok(Stop::new(Reason::EngineError, format!("the folders of the step could not be made: {error}")))
         }
-        StepError::Tree(TreeError::Store(error)) => Err(Some(error.into())),
-        StepError::Disk(error) => Err(Some(error.into())),
-        StepError::NotMine => Err(None),
+        StepError::Tree(TreeError::Store(error)) => Err(Unpublished::Broke(error.into())),
+        StepError::Disk(error) => Err(error.into()),
+        StepError::NotMine => Err(Unpublished::NotMine),
     }
 }

@@ -6,7 +6,7 @@ use pipelinex_common::{
     clock::Stamp, execution::StepRecord, pipeline::model::Step, state::StepState, store::StoreError,
 };
 
-use super::{JobSteps, carry::Ran, taken_up::Times};
+use super::{JobSteps, execute::Ran, taken_up::Times};
 use crate::{
     engine::ContainerStatus,
     kernel_log,

@@ -7,7 +7,7 @@ use tokio_util::task::AbortOnDropHandle;
 
 use pipelinex_common::pipeline::model::Step;
 
-use super::{JobSteps, carry::Prepared};
+use super::{JobSteps, execute::Prepared};
 use crate::{
     growth::{Grower, Watch},
     script,

@@ -65,7 +65,7 @@ fn handle(worker: &Arc<Worker>, job: JobId) -> Result<(), RunError> {
         }
         let found = worker.store.job(job);
         let set_aside = found.as_ref().is_ok_and(|found| found.quarantine().is_some());
-        if worker.desk.has_ended(job) || set_aside || matches!(found, Err(StoreError::NoSuchJob(_))) {
+        if worker.state.has_ended(job) || set_aside || matches!(found, Err(StoreError::NoSuchJob(_))) {
             return Ok(());
         }
         worker.runtime.block_on(async {

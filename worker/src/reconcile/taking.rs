@@ -16,14 +16,14 @@ use crate::{
     Worker,
     engine::Engine,
     lock, poison,
-    run::{Left, RunError, run_job},
+    run::{Release, RunError, run_job},
 };
 
 impl Worker {
     /// A bell rang for a job: runs the oldest that can be claimed, which mostly is this one, and returns when that was let go of, or
     /// no more work is taken. For one that runs here it means that there is a wish to look at.
     pub async fn answer(self: &Arc<Self>, id: JobId) {
-        if let Some(bell) = lock(&self.desk.mine).get(&id) {
+        if let Some(bell) = lock(&self.state.mine).get(&id) {
             bell.notify_one();
             return;
         }
@@ -33,7 +33,7 @@ impl Worker {
         if !answers && !wished {
             return;
         }
-        let Ok(slot) = self.desk.slots.clone().acquire_owned().await else { return };
+        let Ok(slot) = self.state.slots.clone().acquire_owned().await else { return };
         pipelinex_common::fault_point!("worker.bell");
         let me = self.clone();
         let take = move || if answers { me.take_oldest(id, slot) } else { me.take(id, slot).ok().flatten() };
@@ -68,28 +68,28 @@ impl Worker {
         slot: OwnedSemaphorePermit,
     ) -> Result<Option<oneshot::Receiver<()>>, OwnedSemaphorePermit> {
         // A bell may ring for one that has ended.
-        if !self.stop.takes_work() || (self.desk.has_ended(id) && !self.is_open(id)) {
+        if !self.stop.takes_work() || (self.state.has_ended(id) && !self.is_open(id)) {
             return Err(slot);
         }
         // Nothing of it is to be done before somebody wishes for it or a time has come.
         if self.store.job(id).is_ok_and(|job| job.is_parked()) {
             return Err(slot);
         }
-        let bell = match lock(&self.desk.mine).entry(id) {
+        let bell = match lock(&self.state.mine).entry(id) {
             Entry::Occupied(_) => return Err(slot),
             Entry::Vacant(free) => free.insert(Arc::default()).clone(),
         };
         let claimed = match self.claim(id) {
             Ok(Some(claimed)) => claimed,
             Ok(None) => {
-                lock(&self.desk.mine).remove(&id);
+                lock(&self.state.mine).remove(&id);
                 return Err(slot);
             }
             Err(error) => {
                 self.put_off(id, &error);
-                lock(&self.desk.mine).remove(&id);
+                lock(&self.state.mine).remove(&id);
                 // The next is a pass's to try: where it is the engine that fails, all of them would.
-                self.desk.look.notify_one();
+                self.state.look.notify_one();
                 return Ok(None);
             }
         };
@@ -97,14 +97,14 @@ impl Worker {
         let me = self.clone();
         let run = move || {
             me.run(id, claimed, &bell);
-            lock(&me.desk.mine).remove(&id);
+            lock(&me.state.mine).remove(&id);
             drop(slot);
-            me.desk.look.notify_one();
+            me.state.look.notify_one();
             drop(done);
         };
         if let Err(error) = std::thread::Builder::new().name(format!("job {id}")).spawn(run) {
             tracing::error!(job = %id, %error, "no thread for a job; its claim is free again");
-            lock(&self.desk.mine).remove(&id);
+            lock(&self.state.mine).remove(&id);
             return Ok(None);
         }
         Ok(Some(waiting))
@@ -127,9 +127,9 @@ impl Worker {
             false => Some(self.runtime.block_on(self.engine())?),
         };
         // Let go of before anything else is locked: a pass holds those locks and then wants this one.
-        let claimed = job.claim(&self.identity, &mut self.desk.watch())?;
+        let claimed = job.claim(&self.identity, &mut self.state.watch())?;
         match claimed {
-            ClaimOutcome::Ended => _ = lock(&self.desk.ended).insert(id),
+            ClaimOutcome::Ended => _ = lock(&self.state.ended).insert(id),
             ClaimOutcome::Held { .. } => {}
             ClaimOutcome::Won(claim) => return Ok(Some((engine, job, claim))),
         }
@@ -146,13 +146,13 @@ impl Worker {
             _ => run_job(self, engine, &job, claim, bell),
         }));
         match ran {
-            Ok(Ok(Left::Finished)) => _ = lock(&self.desk.ended).insert(id),
-            Ok(Ok(Left::Open | Left::Waiting)) => {}
-            Ok(Ok(Left::Apart)) => lock(&self.desk.put_off).for_a_while(id),
+            Ok(Ok(Release::Finished)) => _ = lock(&self.state.ended).insert(id),
+            Ok(Ok(Release::Open | Release::Waiting)) => {}
+            Ok(Ok(Release::Apart)) => lock(&self.state.put_off).for_a_while(id),
             Ok(Err(error)) => self.put_off(id, &error),
             Err(_) => {
                 tracing::error!(job = %id, "handling this job panicked");
-                lock(&self.desk.put_off).for_a_while(id);
+                lock(&self.state.put_off).for_a_while(id);
             }
         }
     }
@@ -162,17 +162,17 @@ impl Worker {
         match error.file_of_the_job(&self.store.layout().job(id)) {
             Some(file) => {
                 tracing::error!(job = %id, %error, "a job could not be run to its end, and waits until that file is another one");
-                lock(&self.desk.put_off).until_it_changes(id, file);
+                lock(&self.state.put_off).until_it_changes(id, file);
             }
             None => {
                 tracing::error!(job = %id, %error, "a job could not be run to its end; trying again");
-                lock(&self.desk.put_off).for_a_while(id);
+                lock(&self.state.put_off).for_a_while(id);
             }
         }
     }
 
     fn set_aside(&self, id: JobId, quarantine: &Quarantine) {
         tracing::error!(job = %id, path = %quarantine.path.display(), "a job is set aside: {quarantine}");
-        lock(&self.desk.put_off).until_it_changes(id, quarantine.path.clone());
+        lock(&self.state.put_off).until_it_changes(id, quarantine.path.clone());
     }
 }

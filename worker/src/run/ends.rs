@@ -12,7 +12,7 @@ use pipelinex_common::{
     store::{Claim, Deaths, Job},
 };
 
-use super::{Left, RunError, stopping};
+use super::{Release, RunError, stopping};
 use crate::{Worker, board::Board, engine::Engine, poison, step::Stop, sweep};
 
 /// Ends a job of which nothing is to run, if we still hold it. `engine`: where a former holder may have left something.
@@ -22,9 +22,9 @@ pub(super) fn at_once(
     job: &Job,
     holds: bool,
     end: &Execution,
-) -> Result<Left, RunError> {
+) -> Result<Release, RunError> {
     if !holds {
-        return Ok(Left::Open);
+        return Ok(Release::Open);
     }
     let won = job.finish(end)?;
     tracing::info!(job = %job.id(), state = %end.state, won, "the job was ended before it began");
@@ -32,7 +32,7 @@ pub(super) fn at_once(
         Some(engine) => worker.runtime.block_on(sweep::job(engine, &worker.store, job))?,
         None => sweep::remove_folders(&worker.store, job)?,
     }
-    Ok(Left::Finished)
+    Ok(Release::Finished)
 }
 
 /// The end of a job whose definition cannot be run.
@@ -57,7 +57,7 @@ pub fn end_poisoned(
     job: &Job,
     claim: &Claim,
     deaths: &Deaths,
-) -> Result<Left, RunError> {
+) -> Result<Release, RunError> {
     let mut live = job.view()?.execution;
     // Steps that were recorded after the last drawing have ended as they did.
     for stage in live.stages.values_mut() {
@@ -72,12 +72,12 @@ pub fn end_poisoned(
     }
     let end = or_canceled(job, poison::end(live, claim.number(), deaths, Timestamp::now()));
     if !claim.holds() {
-        return Ok(Left::Open);
+        return Ok(Release::Open);
     }
     job.finish(&end)?;
     tracing::warn!(job = %job.id(), place = %deaths.place, "the job was ended: its data ends the process that handles it");
     worker.runtime.block_on(sweep::job(engine, &worker.store, job))?;
-    Ok(Left::Finished)
+    Ok(Release::Finished)
 }
 
 fn or_canceled(job: &Job, end: Execution) -> Execution {

@@ -18,7 +18,10 @@ use pipelinex_common::{
 };
 
 use super::RunError;
-use crate::{Worker, definition::Definition};
+use crate::{
+    Worker,
+    definition::{Definition, DefinitionError},
+};
 
 /// Takes over what the job that this one is once more has done, as far as it would be done alike.
 ///
@@ -44,7 +47,11 @@ pub(super) fn take_over(
     if !same || old.final_record()?.is_none() {
         return Ok(());
     }
-    let Ok(then) = Definition::read(old.paths(), &before, &worker.config.policy)? else { return Ok(()) };
+    let then = match Definition::read(old.paths(), &before, &worker.config.policy) {
+        Ok(then) => then,
+        Err(DefinitionError::Refused(_)) => return Ok(()),
+        Err(DefinitionError::Disk(error)) => return Err(error.into()),
+    };
     for step in &definition.pipeline.steps {
         if job.end_of(&step.slug)?.is_some() || !is_done(&old, &then, definition, step)? {
             continue;

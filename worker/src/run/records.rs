@@ -37,7 +37,7 @@ impl Running<'_> {
         self.record(slug, record)?;
         if self.groups.contains_key(slug) {
             // Others of this worker may wait for its group.
-            self.worker.desk.look.notify_one();
+            self.worker.state.look.notify_one();
         }
         pipelinex_common::fault_point!("worker.end-recorded");
         // Only now may its container go: the end is on disk.
@@ -103,7 +103,7 @@ impl Running<'_> {
         let mut end = self.end_of_step(slug, record);
         // It has run, though not in this try.
         if end.record.number.is_some() && end.record.status == StepState::Skipped {
-            let canceled = end.record.reason == Some(Reason::CanceledByUser);
+            let canceled = end.record.reason.is_some_and(Reason::is_cancellation);
             end.record.status = if canceled { StepState::Canceled } else { StepState::Failed };
         }
         let recorded = self.written(slug, || self.job.record_end(slug, &end))?;

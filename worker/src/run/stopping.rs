@@ -6,7 +6,9 @@ use std::{sync::Arc, time::Duration};
 use pipelinex_common::{
     clock::{Stamp, Witnesses},
     execution::{Execution, StageRecord, StepRecord},
+    id::JobId,
     metadata::Metadata,
+    pipeline::model::Step,
     slug::Slug,
     state::{JobState, Reason, StepState},
     store::Job,
@@ -28,6 +30,11 @@ pub(super) fn canceled(words: &str) -> Stop {
     Stop::new(Reason::CanceledByUser, format!("asked for {words}").trim())
 }
 
+/// Why a job ends that a newer one of its branch has made needless.
+fn superseded(by: JobId) -> Stop {
+    Stop::new(Reason::Superseded, format!("a newer job of this branch was submitted: {by}"))
+}
+
 /// Why a job ends whose time is over.
 fn too_long(limit: Duration) -> Stop {
     Stop::timeout(limit, "PIPELINEX_JOB_TIMEOUT of the worker")
@@ -35,7 +42,7 @@ fn too_long(limit: Duration) -> Stop {
 
 /// What a job is in that was ended for this reason.
 pub(super) fn state_after(stop: &Stop) -> JobState {
-    if stop.reason == Reason::CanceledByUser { JobState::Canceled } else { JobState::Failed }
+    if stop.reason.is_cancellation() { JobState::Canceled } else { JobState::Failed }
 }
 
 /// The end of a job that was taken back before anything of it ran.
@@ -61,9 +68,13 @@ pub(super) fn watch(
     let limit = worker.config.job_timeout;
     let (job, bell) = (job.clone(), Arc::clone(bell));
     AbortOnDropHandle::new(worker.runtime.spawn(async move {
+        let mut told = false;
         let stop = loop {
             if let Some(words) = job.cancel_wish() {
                 break canceled(&words);
+            }
+            if !told && let Some(newer) = job.superseded_by() {
+                told = events.send(Event::Superseded(newer)).is_ok();
             }
             tokio::select! {
                 () = tokio::time::sleep_until(deadline) => break too_long(limit),
@@ -113,6 +124,29 @@ impl Running<'_> {
         }
     }
 
+    /// Ends the job, if a newer one of its branch is there and its pipeline lets that be: some step is `interruptible`, and none
+    /// that is not has begun. Whoever takes the job up comes to the same.
+    pub(super) fn heed_newer(&mut self) {
+        if let Some(newer) = self.job.superseded_by() {
+            self.supersede(newer);
+        }
+    }
+
+    /// See [`Self::heed_newer`].
+    pub(super) fn supersede(&mut self, newer: JobId) {
+        let may_end = |step: &Step| step.interruptible || self.definition.required.contains(&step.slug);
+        let has_begun = |slug: &Slug| {
+            let ran = |record: &StepRecord| record.status != StepState::Skipped && record.from_job.is_none();
+            self.running.contains(slug)
+                || self.board.get(slug).is_some_and(|record| self.ended.contains_key(slug) && ran(record))
+        };
+        let steps =
+            || self.definition.pipeline.steps.iter().filter(|step| self.definition.selected.contains(&step.slug));
+        if steps().any(|step| step.interruptible) && steps().all(|step| may_end(step) || !has_begun(&step.slug)) {
+            self.stop(superseded(newer));
+        }
+    }
+
     /// Ends the job, if its time is over.
     pub(super) fn heed_deadline(&mut self) {
         if Instant::now() >= self.deadline {
@@ -148,8 +182,7 @@ impl Running<'_> {
             return Ok(());
         }
         let Some(name) = self.definition.step(slug).map(|step| step.name.clone()) else { return Ok(()) };
-        let canceled = stop.reason == Reason::CanceledByUser;
-        let state = if canceled { StepState::Canceled } else { StepState::Failed };
+        let state = if stop.reason.is_cancellation() { StepState::Canceled } else { StepState::Failed };
         self.record(slug, StepRecord::bare(name, state, Some(stop.reason), of_step(stop)))
     }
 
@@ -173,6 +206,7 @@ impl Running<'_> {
 fn of_step(stop: &Stop) -> String {
     match stop.reason {
         Reason::CanceledByUser => "the job was canceled".to_owned(),
+        Reason::Superseded => "the job was superseded".to_owned(),
         _ => format!("the job was ended: {}", stop.message),
     }
 }

@@ -16,10 +16,10 @@ use pipelinex_common::{
     },
     slug::Slug,
     state::StepState,
-    store::ResourceGroup,
+    store::{GroupTurn, ResourceGroup},
 };
 
-use super::{Event, Left, RunError, Running};
+use super::{Event, Release, RunError, Running};
 
 /// Pause between two looks for wishes to start a step, while others run.
 const LOOK_EVERY: Duration = Duration::from_secs(1);
@@ -86,7 +86,7 @@ impl Running<'_> {
     /// disk.
     pub(super) fn is_blocked(&mut self, slug: &Slug) -> Result<bool, RunError> {
         let (Some(group), Some(step)) = (self.groups.get(slug), self.definition.step(slug)) else { return Ok(false) };
-        let Err(holder) = group.take(&self.worker.store, self.job, slug)? else { return Ok(false) };
+        let GroupTurn::HeldBy(holder) = group.take(&self.worker.store, self.job, slug)? else { return Ok(false) };
         let whose = if holder.job == self.job.id() { String::new() } else { format!(" of job {}", holder.job) };
         let message = format!("waits for the resource group {}, which {}{whose} has", group.name(), holder.step);
         let record = StepRecord::bare(&step.name, StepState::Pending, None, message);
@@ -124,7 +124,7 @@ impl Running<'_> {
     }
 
     /// Lets go of the job until somebody wishes for something or a time has come; `None` where that is now.
-    pub(super) fn park(&mut self, held: &[Slug]) -> Result<Option<Left>, RunError> {
+    pub(super) fn park(&mut self, held: &[Slug]) -> Result<Option<Release>, RunError> {
         // In this order: a wish that comes between the two is one more than is known.
         let (wishes, freed) = (self.job.known_wishes(), self.freed());
         let held = || held.iter().filter(|slug| !self.blocked.contains(*slug));
@@ -134,7 +134,7 @@ impl Running<'_> {
         self.job.draw_state(&self.board.draw())?;
         self.worker.runtime.block_on(self.steps.removed());
         if self.overtaken() {
-            return Ok(Some(Left::Open));
+            return Ok(Some(Release::Open));
         }
         let steps = held().filter_map(|slug| self.definition.step(slug));
         let until = steps.filter_map(|step| Some(self.until(step, self.waits.get(&step.slug)?))).min();
@@ -142,7 +142,7 @@ impl Running<'_> {
         self.job.park(self.claim, until.unwrap_or(Timestamp::MAX), wishes, groups)?;
         tracing::info!(job = %self.job.id(), "nothing is left but steps that wait: the job is let go of");
         pipelinex_common::fault_point!("worker.parked");
-        Ok(Some(Left::Waiting))
+        Ok(Some(Release::Waiting))
     }
 }
 

@@ -8,7 +8,7 @@ use std::{
 use futures::StreamExt;
 use tokio::time::timeout_at;
 
-use super::{ASK_AGAIN, Ending, GRACE, Run, StepError, Stop, Told, ended_or_lost, heard::Heard};
+use super::{ASK_AGAIN, Ending, GRACE, Run, StepError, Stop, Told, ended_or_lost, received::Received};
 use crate::{
     engine::{EngineError, Output, Phase},
     logs::{Appended, LogWriter},
@@ -31,14 +31,14 @@ impl Run<'_> {
         &mut self,
         mut log: LogWriter,
         mut output: Output,
-        mut heard: Option<Heard>,
+        mut received: Option<Received>,
         mut deadline: Instant,
     ) -> Result<Ending, StepError> {
         // How it ended, from the moment on at which that is known: what is read of its record after that changes nothing of it.
         let (mut readings, mut exited) = (0, None);
         loop {
             let mut broken = false;
-            match self.drain(&mut log, &mut output, heard.as_mut(), deadline).await? {
+            match self.drain(&mut log, &mut output, received.as_mut(), deadline).await? {
                 Drained::Stop(ending) if exited.is_none() => return self.stop(log, output, ending).await,
                 Drained::Detach => return Ok(Ending::Detached),
                 Drained::Closed | Drained::Stop(_) => {}
@@ -57,7 +57,7 @@ impl Run<'_> {
             match settled? {
                 Settled::Is(ending @ Ending::Exited(_))
                     if readings < if broken { READINGS_OF_BROKEN } else { READINGS }
-                        && (broken || self.was_cut(heard.as_ref(), took).await) =>
+                        && (broken || self.was_cut(received.as_ref(), took).await) =>
                 {
                     readings += 1;
                     exited = Some(ending);
@@ -65,7 +65,7 @@ impl Run<'_> {
                     deadline = Instant::now() + self.timeout;
                     drop(log);
                     log = self.take_log()?;
-                    (output, heard) = (self.engine.logs(&self.spec.name), None);
+                    (output, received) = (self.engine.logs(&self.spec.name), None);
                 }
                 Settled::Is(ending) if !log.was_taken() => return log.finish().map(|()| ending).map_err(Into::into),
                 Settled::Stop(ending) => return self.stop(log, output, ending).await,
@@ -73,17 +73,17 @@ impl Run<'_> {
                     // Cut to whole lines first: the engine's record is skipped by lines, and a piece of one would be doubled.
                     drop(log);
                     log = self.take_log()?;
-                    (output, heard) = (self.engine.logs(&self.spec.name), None);
+                    (output, received) = (self.engine.logs(&self.spec.name), None);
                 }
             }
         }
     }
 
-    /// Whether a stream that ended without a word ended before its container did. Where all that was heard of it is known, the
+    /// Whether a stream that ended without a word ended before its container did. Where all that was received of it is known, the
     /// engine's record says so; else, that its container went on for long.
-    async fn was_cut(&self, heard: Option<&Heard>, took: Duration) -> bool {
-        let Some(heard) = heard else { return took > SOON };
-        let is_all = tokio::time::timeout(LAST_WORDS, heard.is_all(self.engine, &self.spec.name)).await;
+    async fn was_cut(&self, received: Option<&Received>, took: Duration) -> bool {
+        let Some(received) = received else { return took > SOON };
+        let is_all = tokio::time::timeout(LAST_WORDS, received.is_all(self.engine, &self.spec.name)).await;
         !is_all.unwrap_or(true)
     }
 
@@ -91,7 +91,7 @@ impl Run<'_> {
         &mut self,
         log: &mut LogWriter,
         output: &mut Output,
-        mut heard: Option<&mut Heard>,
+        mut received: Option<&mut Received>,
         deadline: Instant,
     ) -> Result<Drained, StepError> {
         let mut timeout = pin!(tokio::time::sleep_until(deadline.into()));
@@ -106,8 +106,8 @@ impl Run<'_> {
                     // By the successor of a holder that was overtaken; or by one that woke up between its look and its opening it.
                     Some(Ok(_)) if log.was_taken() => return Ok(Drained::Closed),
                     Some(Ok(bytes)) => {
-                        if let Some(heard) = &mut heard {
-                            heard.take(&bytes);
+                        if let Some(received) = &mut received {
+                            received.take(&bytes);
                         }
                         if log.append_following(&bytes)? == Appended::TooMuch {
                             return Ok(Drained::Stop(Ending::Ended(Stop::too_much_log(self.log.limits))));

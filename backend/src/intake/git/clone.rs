@@ -31,7 +31,7 @@ const INDEX_BYTES: u64 = 64;
 /// # Errors
 /// [`CloneError`]; what was written until then lies in the order's folders.
 pub async fn clone(program: &Path, order: &Order, gone: &CancellationToken) -> Result<Cloned, CloneError> {
-    let mut line = serde_json::to_vec(order).map_err(|error| CloneError::ours("write the order", error))?;
+    let mut line = serde_json::to_vec(order).map_err(|error| CloneError::internal("write the order", error))?;
     line.push(b'\n');
     let mut child = Command::new(program)
         .arg(COMMAND)
@@ -42,7 +42,7 @@ pub async fn clone(program: &Path, order: &Order, gone: &CancellationToken) -> R
         .stdout(Stdio::piped())
         .kill_on_drop(true)
         .spawn()
-        .map_err(|error| CloneError::ours("start the process that clones", error))?;
+        .map_err(|error| CloneError::internal("start the process that clones", error))?;
     let seconds = order.limits.clone_seconds;
     let ended = tokio::select! {
         report = converse(&mut child, &line) => report,
@@ -62,8 +62,8 @@ async fn converse(child: &mut Child, line: &[u8]) -> Result<Cloned, CloneError> 
     let _ = stdin.write_all(line).await;
     let mut report = Vec::new();
     let heard = stdout.take(REPORT_BYTES).read_to_end(&mut report).await;
-    heard.map_err(|error| CloneError::ours("hear the process that clones", error))?;
-    let status = child.wait().await.map_err(|error| CloneError::ours("wait for the process that clones", error))?;
+    heard.map_err(|error| CloneError::internal("hear the process that clones", error))?;
+    let status = child.wait().await.map_err(|error| CloneError::internal("wait for the process that clones", error))?;
     match serde_json::from_slice::<Report>(&report) {
         Ok(report) if status.success() => report,
         _ => Err(died(status)),

@@ -93,7 +93,7 @@ pub enum CloneError {
 
 impl CloneError {
     /// Something of ours that failed, with its cause.
-    pub fn ours(doing: &str, error: impl std::fmt::Display) -> Self {
+    pub fn internal(doing: &str, error: impl std::fmt::Display) -> Self {
         Self::Ours(format!("{doing}: {error}"))
     }
 
@@ -102,7 +102,7 @@ impl CloneError {
         use std::io::ErrorKind::{QuotaExceeded, StorageFull};
         match error.kind() {
             StorageFull | QuotaExceeded => Self::Full,
-            _ => Self::ours(doing, error),
+            _ => Self::internal(doing, error),
         }
     }
 

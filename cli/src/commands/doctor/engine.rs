@@ -125,7 +125,7 @@ async fn trees(settings: &Settings, args: &WorkerArgs, engine: &Engine) -> Check
         Err(error) => return Check::bad("trees", error.to_string(), "name the folder of stacks with --pipelines"),
     };
     let worker = Worker::new(config, store, StopOrders::default());
-    match worker.site(engine).await.map(|site| site.trees) {
+    match worker.environment(engine).await.map(|site| site.trees) {
         Ok(TreeKind::Overlay) => Check::ok("trees", "overlay: nothing is copied"),
         Ok(TreeKind::Copy) => {
             Check::note("trees", "copied for each step", "an overlay needs a local file system and a rootful engine")

@@ -4,9 +4,9 @@ use std::path::{Path, PathBuf};
 
 use pipelinex_backend::stacks::Stacks;
 use pipelinex_common::{
-    room::Watermark,
+    free_space::Watermark,
+    humanize::counted,
     store::{Lease, Quarantine, QuarantineKind, STILL_FOR, Store},
-    words::counted,
 };
 
 use pipelinex_worker::quota::Quotas;

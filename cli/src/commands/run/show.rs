@@ -9,11 +9,11 @@ use std::{
 
 use pipelinex_common::{
     execution::{Execution, StepRecord},
+    humanize::{between, counted},
     metadata::Metadata,
     slug::Slug,
     state::{JobState, Reason, StepState},
     store::Job,
-    words::{between, counted},
 };
 use serde_json::json;
 

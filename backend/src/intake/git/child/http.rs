@@ -64,7 +64,8 @@ impl Carrier {
                 .connect_timeout(CONNECT_LIMIT)
                 .tls_certs_merge(more.clone());
             let built = proxy.into_iter().fold(builder, ClientBuilder::proxy).build();
-            built.map_err(|error| CloneError::ours("prepare TLS (is ca-certificates installed?)", innermost(&error)))
+            built
+                .map_err(|error| CloneError::internal("prepare TLS (is ca-certificates installed?)", innermost(&error)))
         };
         Ok(Self {
             proxied: proxy.is_some(),
@@ -223,8 +224,8 @@ fn astray(response: &Response) -> CloneError {
 
 fn certificates(path: &Path) -> Result<Vec<Certificate>, CloneError> {
     let doing = "read the certificates of PIPELINEX_CA_CERTS";
-    let pem = std::fs::read(path).map_err(|error| CloneError::ours(doing, error))?;
-    Certificate::from_pem_bundle(&pem).map_err(|error| CloneError::ours(doing, error))
+    let pem = std::fs::read(path).map_err(|error| CloneError::internal(doing, error))?;
+    Certificate::from_pem_bundle(&pem).map_err(|error| CloneError::internal(doing, error))
 }
 
 /// The last of the chain of causes says what happened; the ones before it say that a request failed.

@@ -28,7 +28,7 @@ pub(super) fn confine(limits: &IntakeLimits) -> Result<(), CloneError> {
         [(Resource::Core, 0), (Resource::As, addresses), (Resource::Fsize, file), (Resource::Nofile, OPEN_FILES)]
     {
         let limit = Rlimit { current: Some(most), maximum: Some(most) };
-        setrlimit(resource, limit).map_err(|error| CloneError::ours("set a limit", error))?;
+        setrlimit(resource, limit).map_err(|error| CloneError::internal("set a limit", error))?;
     }
     // Containers read the files as somebody else.
     umask(Mode::from_raw_mode(0o022));

@@ -53,7 +53,7 @@ pub fn run() -> io::Result<()> {
 fn receive() -> Result<Order, CloneError> {
     let mut line = Vec::new();
     io::stdin().lock().read_until(b'\n', &mut line).map_err(|error| CloneError::io("read the order", &error))?;
-    serde_json::from_slice(&line).map_err(|error| CloneError::ours("read the order", error))
+    serde_json::from_slice(&line).map_err(|error| CloneError::internal("read the order", error))
 }
 
 /// The server holds our standard input: when it is gone, by whichever way, nobody wants this clone.
