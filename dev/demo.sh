@@ -56,8 +56,8 @@ wanted=(java17-maven scan)
 runner-images/build.sh "${wanted[@]}" &
 images=$!
 say "building the program (beside the images)"
-cargo build --release --locked --package pipelinex
-program=${CARGO_TARGET_DIR:-target}/release/pipelinex
+cargo build --profile demo --locked --package pipelinex
+program=${CARGO_TARGET_DIR:-target}/demo/pipelinex
 wait "$images" || die "the runner images could not be built; what failed is above"
 left_out=""; has_sca || left_out=sca
 ready=$((SECONDS - begun))

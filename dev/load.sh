@@ -15,6 +15,9 @@ trap '[ -z "${server:-}" ] || kill "$server" 2>/dev/null || true; rm -rf "$work"
 if [ -z "${PIPELINEX:-}" ]; then
   cargo build --quiet --release --package pipelinex
   PIPELINEX="${CARGO_TARGET_DIR:-target}/release/pipelinex"
+  bytes=$(stat -c %s "$PIPELINEX")
+  echo "the program has $bytes bytes"
+  [ "$bytes" -lt 25000000 ] || { echo "the program is to stay below 25 MB" >&2; exit 1; }
 fi
 token=$("$PIPELINEX" --quiet token create --role viewer --name load --workspaces "$work/workspaces")
 "$PIPELINEX" backend --auth token --workspaces "$work/workspaces" --listen 127.0.0.1:0 >"$work/log" 2>&1 &
