@@ -2,7 +2,7 @@
 
 use std::{fs::File, io, net::Ipv4Addr};
 
-use pipelinex_common::{metadata::Metadata, queue, request::JobRequest, store::Store};
+use pipelinex_common::{metadata::Metadata, pipeline::context::Repository, queue, request::JobRequest, store::Store};
 use sha2::{Digest, Sha256};
 use tokio::task::spawn_blocking;
 
@@ -28,7 +28,7 @@ pub enum LocalError {
     Failed(String),
 }
 
-/// Makes a job of a packed project, and starts nothing. Needs a tokio runtime.
+/// Makes a job of a packed project, and starts nothing. `repository`: what is known of the one that it lies in. Needs a tokio runtime.
 ///
 /// # Errors
 /// [`LocalError`]; nothing is left behind.
@@ -36,12 +36,12 @@ pub async fn submit(
     store: &Store,
     stacks: Stacks,
     config: Config,
-    request: JobRequest,
+    (request, repository): (JobRequest, Repository),
     packed: File,
 ) -> Result<Metadata, LocalError> {
     let (doorbell, _bells) = queue::in_process();
     let app = App::new(store.clone(), doorbell, stacks, config);
-    let upload = taken_in(&app, request, packed).await?;
+    let upload = Upload { repository, ..taken_in(&app, request, packed).await? };
     Ok(submission::submit(&app, &Principal::of_this_machine(), upload.into(), None).await?.metadata)
 }
 
@@ -58,7 +58,8 @@ async fn taken_in(app: &App, request: JobRequest, mut packed: File) -> Result<Up
     });
     let (bytes, digest) = copied.await.map_err(ApiError::internal)?.map_err(ApiError::io)?;
     let sha256 = hex::encode(digest);
-    Ok(Upload { request, warnings: Vec::new(), place, staging, archive, bytes, sha256 })
+    let repository = Repository::default();
+    Ok(Upload { request, warnings: Vec::new(), place, staging, archive, bytes, sha256, repository })
 }
 
 struct Hashing {

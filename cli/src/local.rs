@@ -1,16 +1,17 @@
 //! A project of this machine as its pipeline sees it: the file, the files beside it, and what Git says of it.
 
 use std::{
-    collections::BTreeSet,
+    collections::{BTreeMap, BTreeSet},
     path::Path,
     process::{Command, Stdio},
 };
 
 use pipelinex_common::{
+    disk::Versioned,
     limits::IntakeLimits,
     pipeline::{
         self, Compiled, Context, Rejected, Trust,
-        context::{self, Origin},
+        context::{self, Changed, Origin, Repository},
         project,
     },
     request::{JobRequest, Switches},
@@ -27,20 +28,62 @@ pub struct Git {
     branch: Option<String>,
     tag: Option<String>,
     commit: Option<String>,
+    default_branch: Option<String>,
 }
 
 impl Git {
     fn of(folder: &Path) -> Self {
-        let ask = |words: &[&str]| {
-            let mut git = Command::new("git");
-            let asked =
-                git.arg("-C").arg(folder).args(words).stdin(Stdio::null()).stderr(Stdio::null()).output().ok()?;
-            let said = String::from_utf8(asked.stdout).ok()?.trim().to_owned();
-            (asked.status.success() && !said.is_empty()).then_some(said)
-        };
+        let ask = |words: &[&str]| ask(folder, words).filter(|said| !said.is_empty());
         let branch = ask(&["symbolic-ref", "--quiet", "--short", "HEAD"]);
         let tag = if branch.is_none() { ask(&["describe", "--tags", "--exact-match", "HEAD"]) } else { None };
-        Self { branch, tag, commit: ask(&["rev-parse", "--verify", "--quiet", "HEAD"]) }
+        let head_of_origin = ask(&["symbolic-ref", "--quiet", "--short", "refs/remotes/origin/HEAD"]);
+        let default_branch = head_of_origin.and_then(|name| Some(name.strip_prefix("origin/")?.to_owned()));
+        Self { branch, tag, commit: ask(&["rev-parse", "--verify", "--quiet", "HEAD"]), default_branch }
+    }
+}
+
+/// What Git answers; `None` where it refuses, or is not there.
+fn ask(folder: &Path, words: &[&str]) -> Option<String> {
+    let mut git = Command::new("git");
+    git.arg("-C").arg(folder).args(["-c", "core.quotePath=false"]).args(words);
+    let asked = git.stdin(Stdio::null()).stderr(Stdio::null()).output().ok()?;
+    let said = String::from_utf8(asked.stdout).ok()?.trim().to_owned();
+    asked.status.success().then_some(said)
+}
+
+/// What is known of the repository of a folder, with what changed since the refs that these pipeline files compare to: the files as
+/// they lie there, committed or not.
+fn repository<'t>(git: &Git, folder: &Path, texts: impl Iterator<Item = &'t String>) -> Repository {
+    let mut changes = BTreeMap::new();
+    let default_branch = git.default_branch.as_deref().unwrap_or("main");
+    for written in texts.flat_map(|text| context::refs_compared_to(text)) {
+        let name =
+            written.replace("${CI_DEFAULT_BRANCH}", default_branch).replace("$CI_DEFAULT_BRANCH", default_branch);
+        if git.commit.is_some() && !name.contains('$') {
+            changes.insert(name.clone(), changed(folder, &name));
+        }
+    }
+    let (tag, default_branch) = (git.tag.clone(), git.default_branch.clone());
+    Repository { schema: Repository::SCHEMA, tag, default_branch, changes }
+}
+
+/// A branch is looked for here and, as a clone seldom has all of them, at `origin`.
+fn changed(folder: &Path, name: &str) -> Changed {
+    let here = [name.to_owned(), format!("origin/{}", name.strip_prefix("refs/heads/").unwrap_or(name))];
+    let found = here.iter().find_map(|name| {
+        ask(folder, &["rev-parse", "--verify", "--quiet", "--end-of-options", &format!("{name}^{{commit}}")])
+    });
+    let Some(found) = found else { return Changed::NoSuchRef };
+    let Some(common) = ask(folder, &["merge-base", &found, "HEAD"]) else {
+        return Changed::Unknown("the two have no commit in common".to_owned());
+    };
+    let lists = [
+        ask(folder, &["diff", "--name-only", "--no-renames", "--relative", &common]),
+        ask(folder, &["ls-files", "--others", "--exclude-standard"]),
+    ];
+    match lists {
+        [Some(known), Some(new)] => Changed::Paths(known.lines().chain(new.lines()).map(str::to_owned).collect()),
+        _ => Changed::Unknown("Git does not say what differs".to_owned()),
     }
 }
 
@@ -108,14 +151,38 @@ pub fn compile(
 ) -> Result<Compiled, Rejected> {
     let git = Git::of(folder);
     let name = project_name(folder);
+    let (files, texts) = files_and_texts(folder, file, include_ignored);
+    let repository = repository(&git, folder, texts.values().chain([&file.text]));
     let origin = Origin {
         project: &name,
         file: &file.name,
         branch: git.branch.as_deref(),
-        tag: git.tag.as_deref(),
+        tag: repository.tag.as_deref(),
         commit: git.commit.as_deref(),
         source: "api",
+        default_branch: repository.default_branch.as_deref(),
     };
+    let (given, changes) = (env.iter().cloned().collect(), repository.changes);
+    let context = Context { given, files, texts, changes, ..Context::of(&origin) };
+    pipeline::compile(&file.name, &file.text, Trust::Project, &context)
+}
+
+/// What is known of the repository that the project lies in, as far as its pipeline asks.
+///
+/// # Errors
+/// A pipeline file that was named and cannot be read.
+pub fn repository_of(args: &LocalArgs) -> Result<Repository, Failure> {
+    let Some(file) = own_file(&args.path, args.file.as_deref())? else { return Ok(Repository::default()) };
+    let (_, texts) = files_and_texts(&args.path, &file, args.include_ignored);
+    Ok(repository(&Git::of(&args.path), &args.path, texts.values().chain([&file.text])))
+}
+
+/// The files of a project, and the text of those that its pipeline file may include.
+fn files_and_texts(
+    folder: &Path,
+    file: &OwnFile,
+    include_ignored: bool,
+) -> (BTreeSet<String>, BTreeMap<String, String>) {
     // What cannot be packed is told where it is packed.
     let limits = IntakeLimits { files: u64::MAX, depth: u32::MAX, ..IntakeLimits::default() };
     let files: BTreeSet<String> =
@@ -125,8 +192,7 @@ pub fn compile(
         Some((name.clone(), text?))
     };
     let texts = context::may_be_included(&file.text, files.iter()).into_iter().filter_map(read).collect();
-    let context = Context { given: env.iter().cloned().collect(), files, texts, ..Context::of(&origin) };
-    pipeline::compile(&file.name, &file.text, Trust::Project, &context)
+    (files, texts)
 }
 
 /// The request that the flags make.

@@ -350,6 +350,11 @@ impl JobPaths {
         self.pipelines().join("plan.json")
     }
 
+    /// What was known of the repository when the project was taken from it.
+    pub fn repository(&self) -> PathBuf {
+        self.pipelines().join("repository.json")
+    }
+
     /// The definition that this job runs.
     pub fn definition(&self) -> PathBuf {
         self.pipelines().join("pipeline.yml")

@@ -132,6 +132,9 @@ pub struct GitInfo {
     pub git_ref: Option<String>,
     /// Whether `source/` has the history, as a `.git` folder of our making.
     pub history: bool,
+    /// The repository's default branch, as its host names it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub default_branch: Option<String>,
 }
 
 /// Where a source came from.
@@ -156,7 +159,10 @@ pub struct PlannedStage {
 impl Metadata {
     /// Whether it was made of a ref that its project trusts: the default branch of its repository.
     pub fn is_of_trusted_ref(&self) -> bool {
-        self.source.git.as_ref().is_some_and(|git| git.git_ref.is_none())
+        self.source.git.as_ref().is_some_and(|git| {
+            let is_default = git.default_branch.is_some() && git.default_branch == self.branch;
+            git.git_ref.is_none() || is_default
+        })
     }
 
     /// The record of a job that nobody has taken yet.

@@ -28,6 +28,8 @@ use crate::{
 
 /// Seconds a container has between TERM and KILL.
 pub(crate) const GRACE: Duration = Duration::from_secs(10);
+/// What comes after a script has a minute where the step was told to end (`script/launch.sh`), and a little for its start and end.
+pub(crate) const AFTERWARDS: Duration = Duration::from_secs(65);
 /// Pause before an engine that does not answer is asked again.
 pub(crate) const ASK_AGAIN: Duration = Duration::from_secs(1);
 
@@ -60,6 +62,8 @@ pub struct Run<'a> {
     pub timeout: Duration,
     /// How it ends when that is over.
     pub too_long: Stop,
+    /// How long what comes after its script may take once it was told to end.
+    pub afterwards: Duration,
     /// Tells to let go of it.
     pub detach: &'a CancellationToken,
     /// Tells to end it.

@@ -69,6 +69,42 @@ fn every_process_hears_term_and_nothing_that_was_told_to_end_is_a_success() {
 }
 
 #[test]
+fn what_comes_afterwards_runs_once_also_after_a_cancellation_and_after_a_timeout() {
+    story(async |world| {
+        let definition = r#"
+stages: [S]
+default: {image: scan, after_script: ['echo "after it was $CI_JOB_STATUS"; echo over >"$REPORTS_DIR/over"']}
+.s: {stage: S, needs: []}
+good: {extends: .s, script: ["true"]}
+bad: {extends: .s, script: ["false"], allow_failure: true}
+long: {extends: .s, script: ["echo begun; sleep 1000"], timeout: 2 seconds, allow_failure: true}
+canceled: {extends: .s, script: ["echo begun; sleep 1000"]}
+"#;
+        let job = world.submit(definition, &[]);
+        let working = world.work();
+        begun(&job, "canceled").await;
+        let over = async |step: &str| {
+            let step = Slug::of(step);
+            until("the others are over", async || job.end_of(&step).unwrap()).await
+        };
+        for step in ["good", "bad", "long"] {
+            over(step).await;
+        }
+        assert_eq!(job.wish_cancel("by a test").unwrap(), Wished::Durable);
+        let end = world.end_of(&job).await;
+        working.stop().await;
+        let states = [("good", "success"), ("bad", "failed"), ("long", "canceled"), ("canceled", "canceled")];
+        for (step, status) in states {
+            let log = text(job.paths().log(&Slug::of(step)));
+            assert_eq!(log.matches(&format!("after it was {status}\n")).count(), 1, "{step}: {log}");
+        }
+        let record = |step: &str| &end.stages["S"].steps[&Slug::of(step)];
+        assert_eq!(record("long").reason, Some(Reason::Timeout), "{end:#?}");
+        assert_eq!((record("good").status, record("canceled").status), (StepState::Success, StepState::Canceled));
+    });
+}
+
+#[test]
 fn a_step_that_was_told_to_end_by_a_holder_that_died_is_no_success_either() {
     story(async |world| {
         let answering = r#"

@@ -9,10 +9,10 @@ use pipelinex_common::{
     disk::Versioned,
     folder::Folder,
     foreign::{Beneath, ForeignError, shown},
-    metadata::{AdmissionStatus, SourceKind},
+    metadata::{AdmissionStatus, SourceInfo, SourceKind},
     pipeline::{
         self, Context, Diagnostic, Pipeline, Trust,
-        context::{self, Origin},
+        context::{self, Origin, Repository},
         own::{self, Plan},
         project, vars,
     },
@@ -52,7 +52,7 @@ pub struct Own {
 pub fn find(
     source: &Path,
     request: &JobRequest,
-    kind: SourceKind,
+    of: (&SourceInfo, &Repository),
     config: &Config,
 ) -> Result<Option<Own>, AdmissionError> {
     let asked = request.pipeline.as_ref();
@@ -83,7 +83,7 @@ pub fn find(
     }
     let files: BTreeSet<String> = beneath.walk(FILES_MAX)?.files.into_iter().map(|file| file.path).collect();
     let texts = texts(&beneath, text, &files)?;
-    let own = compiled(file, text, request, kind, (files, texts))?;
+    let own = compiled(file, text, request, of, (files, texts))?;
     let allowed = config.own_images.as_ref();
     let problems =
         allowed.map(|allowed| own_images::refused(&own.plan.pipeline, allowed, file, text)).unwrap_or_default();
@@ -151,21 +151,24 @@ fn compiled(
     file: &str,
     text: &str,
     request: &JobRequest,
-    kind: SourceKind,
+    (source, repository): (&SourceInfo, &Repository),
     (files, texts): (BTreeSet<String>, BTreeMap<String, String>),
 ) -> Result<Own, Refused> {
     let none = Switches::default();
     let asked = request.pipeline.as_ref().unwrap_or(&none);
     check_variables(asked)?;
+    let (named, is_clone) = (source.git.as_ref().map(|git| git.url.as_str()), source.kind == SourceKind::Git);
     let origin = Origin {
-        project: request.project.as_deref().unwrap_or("default"),
+        project: named.or(request.project.as_deref()).unwrap_or("default"),
         file,
         branch: request.branch.as_deref(),
-        tag: None,
+        tag: repository.tag.as_deref(),
         commit: request.commit.as_deref(),
-        source: if kind == SourceKind::Git { "web" } else { "api" },
+        source: if is_clone { "web" } else { "api" },
+        default_branch: repository.default_branch.as_deref(),
     };
-    let context = Context { given: asked.variables.clone(), files, texts, ..Context::of(&origin) };
+    let (given, changes) = (asked.variables.clone(), repository.changes.clone());
+    let context = Context { given, files, texts, is_clone, changes, ..Context::of(&origin) };
     let compiled = pipeline::compile(file, text, Trust::Project, &context).map_err(|rejected| Refused {
         problems: rejected.diagnostics.iter().map(|told| problem(file, told)).collect(),
         candidates: Vec::new(),

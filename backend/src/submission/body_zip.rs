@@ -53,6 +53,8 @@ pub struct Upload {
     pub bytes: u64,
     /// Its SHA-256, in lower-case hexadecimal digits.
     pub sha256: String,
+    /// What is known of the repository it was packed from: of what comes over HTTP nothing.
+    pub repository: Repository,
 }
 
 /// Reads an upload into a staging folder of its own, which goes away with the upload. Returns it with the fingerprint of its

@@ -16,7 +16,7 @@ use pipelinex_common::{
     id::JobId,
     limits::IntakeLimits,
     metadata::{AdmissionStatus, GitInfo, Metadata, SourceInfo, SourceKind},
-    pipeline::own::Plan,
+    pipeline::{context::Repository, own::Plan},
     request::{JobRequest, Stack},
     rules::ProjectRules,
     state::JobState,
@@ -95,6 +95,7 @@ struct Fetched {
     warnings: Vec<String>,
     staging: StagingGuard,
     source: SourceInfo,
+    repository: Repository,
     /// The folder that is built, once that is decided.
     folder: Option<Folder>,
     /// The job that this one is once more.
@@ -190,12 +191,13 @@ async fn fetch<'a>(
             (fetched, app.slots.intakes.acquire().await.map_err(ApiError::internal)?)
         }
         Source::Resubmission(again) => {
-            let Resubmission { of, failed, request, source, staging, place } = *again;
+            let Resubmission { of, failed, request, source, repository, staging, place } = *again;
             let fetched = Fetched {
                 request,
                 warnings: Vec::new(),
                 staging,
                 source,
+                repository,
                 folder: None,
                 retry_of: Some(of),
                 retry_failed: failed,
@@ -222,7 +224,7 @@ async fn judge(
         let source = fetched.staging.paths().source();
         let rules = app.store.project_rules(fetched.project())?;
         let config = &Config { policy: app.config.policy.with_project(rules.as_ref()), ..Config::clone(&app.config) };
-        if let Some(own) = own::find(&source, &fetched.request, fetched.source.kind, config)? {
+        if let Some(own) = own::find(&source, &fetched.request, (&fetched.source, &fetched.repository), config)? {
             return Ok(Judged { rules, ..judge_own(&app, config, fetched, own)? });
         }
         let admitted = admission::admit(&source, &fetched.request, fetched.source.kind, &app.stacks, config)?;
@@ -278,6 +280,7 @@ async fn unpack(app: &App, upload: Upload) -> Result<Fetched, ApiError> {
         warnings,
         staging: upload.staging,
         source,
+        repository: upload.repository,
         folder: None,
         retry_of: None,
         retry_failed: false,
@@ -332,10 +335,26 @@ async fn clone(app: &App, wish: CloneWish, gone: &CancellationToken) -> Result<F
         sent_bytes: cloned.received,
         files: cloned.files,
         bytes: cloned.bytes,
-        git: Some(GitInfo { url: wish.url.project(), git_ref: wish.git_ref, history: wish.history }),
+        git: Some(GitInfo {
+            url: wish.url.project(),
+            git_ref: wish.git_ref,
+            history: wish.history,
+            default_branch: cloned.repository.default_branch.clone(),
+        }),
     };
     let (staging, _place) = (wish.staging, wish.place);
-    Ok(Fetched { request, warnings, staging, source, folder: None, retry_of: None, retry_failed: false, _place })
+    let repository = cloned.repository;
+    Ok(Fetched {
+        request,
+        warnings,
+        staging,
+        source,
+        repository,
+        folder: None,
+        retry_of: None,
+        retry_failed: false,
+        _place,
+    })
 }
 
 async fn make_dir(path: PathBuf) -> Result<(), ApiError> {
@@ -359,6 +378,8 @@ async fn admit(
         app.stacks.install(stack, &staging.paths().pipelines()).map_err(StoreError::from)?;
         if let Some(plan) = &judged.plan {
             disk::place_json(&staging.paths().plan(), plan).map_err(StoreError::from)?;
+            let repository = Repository { schema: Repository::SCHEMA, ..judged.fetched.repository.clone() };
+            disk::place_json(&staging.paths().repository(), &repository).map_err(StoreError::from)?;
         }
         let run_number = app.store.next_run_number(&owner, judged.fetched.project(), &judged.verdict.pipeline_name)?;
         if gone.is_cancelled() {

@@ -4,13 +4,15 @@
 use std::path::Path;
 
 use pipelinex_common::{
+    disk,
     folder::TOP,
     foreign::Beneath,
     id::JobId,
     metadata::{Metadata, SourceInfo},
+    pipeline::context::Repository,
     request::JobRequest,
     state::JobState,
-    store::{Copying, Job, Links, TreeError, Whose, copy_tree},
+    store::{Copying, Job, Links, StoreError, TreeError, Whose, copy_tree},
 };
 use tokio::task::spawn_blocking;
 
@@ -34,6 +36,8 @@ pub struct Resubmission {
     pub request: JobRequest,
     /// What was submitted then.
     pub source: SourceInfo,
+    /// What was known of its repository.
+    pub repository: Repository,
     /// Where the new one will be.
     pub staging: StagingGuard,
     /// One of the places for uploads, held until this has become a job or nothing.
@@ -62,7 +66,12 @@ pub async fn run_again(
 impl Resubmission {
     async fn of(app: &App, who: &Principal, client: Client, (id, failed): (JobId, bool)) -> Result<Self, ApiError> {
         let place = app.slots.uploads.take(client).map_err(|why| ApiError::too_many("submissions", why))?;
-        let metadata = app.with_job(who, Right::Retry, id, move |job| ended(job, failed)).await?;
+        let (metadata, repository) = app
+            .with_job(who, Right::Retry, id, move |job| {
+                let repository = disk::read_json(&job.paths().repository()).map_err(StoreError::from)?;
+                Ok((ended(job, failed)?, repository.unwrap_or_default()))
+            })
+            .await?;
         let staging = StagingGuard::new(app).await?;
         let (from, to) = (app.store.layout().job(id).source(), staging.paths().source());
         // It takes a place of those who write, not of those who read.
@@ -75,7 +84,7 @@ impl Resubmission {
         let folder = Some(folder.map_or_else(|| TOP.to_owned(), String::from));
         let (pipeline, project) = (Some(pipeline), Some(project));
         let request = JobRequest { stack, folder, versions, pipeline, application, project, branch, commit };
-        Ok(Self { of: id, failed, request, source, staging, place })
+        Ok(Self { of: id, failed, request, source, repository, staging, place })
     }
 }
 

@@ -127,11 +127,11 @@ async fn admitted(store: &Store, stacks: Stacks, args: &RunArgs) -> Result<Metad
     if !path.is_dir() {
         return Err(Failure::usage(format!("{} is no folder: run takes the folder of a project", path.display())));
     }
-    let request = local::request(&args.local);
+    let asked = (local::request(&args.local), local::repository_of(&args.local)?);
     let packed = tokio::task::spawn_blocking(move || pack::pack(&path, &packing, include_ignored)).await;
     let packed = packed.map_err(|error| Failure::errored(format!("packing failed: {error}")))??;
     let config = Config { intake: limits, policy: policy(), caches_of_anonymous: true, ..Config::default() };
-    intake::submit(store, stacks, config, request, packed.file).await.map_err(|error| match error {
+    intake::submit(store, stacks, config, asked, packed.file).await.map_err(|error| match error {
         LocalError::Refused(problems) => refused(&problems),
         LocalError::Failed(message) => Failure::errored(message),
     })

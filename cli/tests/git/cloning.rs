@@ -125,6 +125,50 @@ fn a_branch_a_tag_or_a_commit_can_be_asked_for() {
     });
 }
 
+/// Steps for what changed since the default branch, for a tag, and for the default branch itself.
+const MONOREPO: &str = "\
+default: {image: scan}
+web: {script: test, rules: [{changes: {paths: ['web/**'], compare_to: $CI_DEFAULT_BRANCH}}]}
+api: {script: test, rules: [{changes: {paths: ['api/**'], compare_to: refs/heads/main}}]}
+tagged: {script: test, rules: [{if: $CI_COMMIT_TAG == 'v1'}]}
+default-branch: {script: test, rules: [{if: $CI_COMMIT_BRANCH == $CI_DEFAULT_BRANCH}]}
+";
+
+#[test]
+fn rules_know_what_changed_the_tag_and_the_default_branch() {
+    story(async |world| {
+        let repository = Repository::new(&world.repositories(), "shop");
+        let files = |web: &str, api: &str| {
+            let files = Files::default().file(".pipelinex.yml", MONOREPO);
+            files.file("web/page/a.js", web).file("api/main.go", api)
+        };
+        let base = repository.commit("main", files("1", "1"));
+        repository.git(&["update-ref", "refs/heads/topic", &base]);
+        repository.commit("topic", files("2", "1"));
+        // What main went on to change is no change of the branch.
+        repository.commit("main", files("1", "2"));
+        repository.git(&["tag", "v1", "refs/heads/topic"]);
+        repository.git(&["config", "uploadpack.allowReachableSHA1InWant", "true"]);
+        repository.git(&["config", "uploadpack.allowFilter", "true"]);
+        let host = Host::start(&world.repositories(), |_| Reply::Git).await;
+        world.serve(&[&host.name()], &["--own-pipelines", "all"]).await;
+        for (asked, expected) in [("topic", "web"), ("v1", "web tagged"), ("main", "default-branch")] {
+            let answer = world.submit(&host.url("shop"), json!({"ref": asked})).await;
+            let plan = fs::read_to_string(world.job(&answer).join("pipelines/plan.json")).unwrap();
+            let plan: serde_json::Value = serde_json::from_str(&plan).unwrap();
+            let steps = plan["pipeline"]["steps"].as_array().unwrap();
+            let names: Vec<_> = steps.iter().map(|step| step["name"].as_str().unwrap()).collect();
+            assert_eq!(names.join(" "), expected, "{asked}: {answer:?}");
+            assert_eq!(answer.body["source"]["git"]["default_branch"], "main");
+        }
+        let wrong = MONOREPO.replace("refs/heads/main", "refs/heads/gone");
+        repository.commit("wrong", Files::default().file(".pipelinex.yml", wrong));
+        let refused = world.submit(&host.url("shop"), json!({"ref": "wrong"})).await;
+        assert_eq!(refused.status, 422, "{refused:?}");
+        assert!(refused.body.to_string().contains("no ref `refs/heads/gone`"), "{refused:?}");
+    });
+}
+
 #[test]
 fn a_host_that_gives_out_branches_only_says_so() {
     story(async |world| {

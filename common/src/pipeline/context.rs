@@ -3,7 +3,9 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use crate::slug::Slug;
+use serde::{Deserialize, Serialize};
+
+use crate::{disk::Versioned, slug::Slug};
 
 /// Where a step finds the project. `CI_PROJECT_DIR` says so.
 pub const PROJECT_DIR: &str = "/home/runner/app";
@@ -22,6 +24,57 @@ pub struct Context {
     pub files: BTreeSet<String>,
     /// The text of those that may be included.
     pub texts: BTreeMap<String, String>,
+    /// Whether the project is a clone.
+    pub is_clone: bool,
+    /// What changed since the refs that `changes: compare_to` names; nothing of an upload.
+    pub changes: BTreeMap<String, Changed>,
+}
+
+/// What changed since a ref.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Changed {
+    /// These paths, as seen from the top of the project: since the last commit that both have in common, as GitLab compares.
+    Paths(BTreeSet<String>),
+    /// The repository has no such ref.
+    NoSuchRef,
+    /// Nobody knows, for this reason: it then counts as changed.
+    Unknown(String),
+}
+
+/// `pipelines/repository.json`: what was known of the repository that a project was taken from. Kept so that the job can be run
+/// again without it.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Repository {
+    /// Schema version of the file.
+    pub schema: u32,
+    /// The tag, where one was asked for.
+    pub tag: Option<String>,
+    /// Its default branch.
+    pub default_branch: Option<String>,
+    /// What changed since each ref that pipeline files compare to.
+    pub changes: BTreeMap<String, Changed>,
+}
+
+impl Versioned for Repository {
+    const SCHEMA: u32 = 1;
+}
+
+/// The refs that a pipeline file compares to (`changes: compare_to`), as they are written, plain or quoted. Nothing is parsed for it:
+/// one that is found and means nothing costs one look.
+pub fn refs_compared_to(text: &str) -> impl Iterator<Item = &str> {
+    text.lines().filter_map(|line| {
+        let (before, after) = line.split_once("compare_to:")?;
+        if before.contains('#') {
+            return None;
+        }
+        let after = after.trim_start();
+        let value = match after.chars().next()? {
+            quote @ ('"' | '\'') => after[1..].split(quote).next()?,
+            _ => after.split([' ', '\t', ',', '}', '#']).next()?,
+        };
+        (!value.is_empty()).then_some(value)
+    })
 }
 
 /// Whether a file of a project may be included by a pipeline file whose text is `text`: few projects have any, and then none is read.
@@ -48,6 +101,8 @@ pub struct Origin<'a> {
     pub commit: Option<&'a str>,
     /// What made the pipeline: `web`, `api`.
     pub source: &'a str,
+    /// The repository's default branch, if one is known.
+    pub default_branch: Option<&'a str>,
 }
 
 impl Context {
@@ -72,7 +127,7 @@ impl Context {
         set("CI_COMMIT_SHORT_SHA", &short);
         set("CI_COMMIT_BEFORE_SHA", NO_COMMIT);
         set("CI_CONFIG_PATH", origin.file);
-        set("CI_DEFAULT_BRANCH", "main");
+        set("CI_DEFAULT_BRANCH", origin.default_branch.unwrap_or("main"));
         set("CI_PIPELINE_SOURCE", origin.source);
         set("CI_PROJECT_DIR", PROJECT_DIR);
         set("CI_PROJECT_NAME", name);
@@ -119,6 +174,15 @@ fn ref_slug(text: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_ref_to_compare_to_is_found_however_it_is_written() {
+        let found = |line: &str| refs_compared_to(line).collect::<Vec<_>>().join(" ");
+        assert_eq!(found("      compare_to: refs/heads/main"), "refs/heads/main");
+        assert_eq!(found("  - changes: {paths: [a], compare_to: 'main'}"), "main");
+        assert_eq!(found("compare_to: \"$CI_DEFAULT_BRANCH\" # the default"), "$CI_DEFAULT_BRANCH");
+        assert_eq!(found("# nothing about compare_to: here"), "");
+    }
 
     #[test]
     fn a_branch_a_tag_or_neither() {

@@ -24,13 +24,15 @@ const NEEDS_MAX: usize = 50;
 /// The file with each step as often as it runs, and without those that do not.
 pub(crate) fn expand(file: RawFile, trust: Trust, context: &Context, problems: &mut Problems<'_>) -> Option<RawFile> {
     let top = workflow(&file, context, problems)?;
-    let files = &context.files;
     let mut instances: HashMap<String, Vec<String>> = HashMap::new();
     let mut steps: Vec<RawStep> = Vec::new();
     let mut absent: Vec<String> = Vec::new();
     for step in &file.steps {
         if step.refs.as_ref().is_some_and(|refs| !refs.fit(&context.predefined)) {
             continue;
+        }
+        if let Some(rules) = &step.rules {
+            rules::check_changes(rules, &context.predefined, context, problems);
         }
         let made = matrix::instances(&step.name.value, step.parallel.as_ref());
         for instance in made {
@@ -39,7 +41,7 @@ pub(crate) fn expand(file: RawFile, trust: Trust, context: &Context, problems: &
             let rule = match &step.rules {
                 None => None,
                 Some(rules) => {
-                    match rules::fitting(rules, &known, files).filter(|rule| rule.when != Some(RuleWhen::Never)) {
+                    match rules::fitting(rules, &known, context).filter(|rule| rule.when != Some(RuleWhen::Never)) {
                         Some(rule) => Some(rule),
                         None => {
                             absent.push(instance.name.clone());
@@ -79,7 +81,8 @@ fn workflow(file: &RawFile, context: &Context, problems: &mut Problems<'_>) -> O
     let mut known: BTreeMap<String, String> = context.predefined.clone();
     known.extend(file.variables.iter().map(|(name, variable)| (name.clone(), variable.value.clone())));
     known.extend(context.given.clone());
-    let fits = rules::fitting(&rules.value, &known, &context.files).filter(|rule| rule.when != Some(RuleWhen::Never));
+    rules::check_changes(&rules.value, &known, context, problems);
+    let fits = rules::fitting(&rules.value, &known, context).filter(|rule| rule.when != Some(RuleWhen::Never));
     let Some(rule) = fits else {
         problems
             .error(Code::NothingToRun, rules.at, "`workflow: rules` lets no pipeline run here")

@@ -157,7 +157,8 @@ impl<'a> Loader<'a> {
         let path = fields::text(local, "`local`", problems)?;
         if let Some(rules) = node.get("rules") {
             let rules = rules::read_workflow(rules, problems)?;
-            let fits = rules::fitting(&rules, &self.known, &self.context.files);
+            rules::check_changes(&rules, &self.known, self.context, problems);
+            let fits = rules::fitting(&rules, &self.known, self.context);
             fits.filter(|rule| rule.when != Some(RuleWhen::Never))?;
         }
         Some(Item { path, inputs: node.get("inputs") })

@@ -5,6 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use globset::GlobBuilder;
 
 use super::{
+    context::{Changed, Context},
     diagnostic::Code,
     expr::{self, Expr},
     fields::{self, list, mapping, text},
@@ -33,12 +34,21 @@ pub(crate) enum RuleWhen {
 pub(crate) struct RawRule {
     pub condition: Option<Expr>,
     pub exists: Option<Vec<At<String>>>,
+    pub changes: Option<RawChanges>,
     pub when: Option<RuleWhen>,
     pub start_in_seconds: Option<u64>,
     pub allow_failure: Option<AllowFailure>,
     pub variables: Variables,
     pub needs: Option<Vec<RawNeed>>,
     pub interruptible: Option<bool>,
+}
+
+/// `changes` of a rule.
+#[derive(Clone)]
+pub(crate) struct RawChanges {
+    patterns: Vec<At<String>>,
+    compare_to: Option<At<String>>,
+    at: Place,
 }
 
 /// Reads `rules` of a step.
@@ -75,13 +85,10 @@ fn read_rule(node: &Node, keys: &fields::Keys, problems: &mut Problems<'_>) -> O
         problems.error(Code::InvalidValue, node.at, "a rule says something").help("write `- when: always`");
     }
     let when = node.get("when").and_then(|node| read_when(node, keys, problems));
-    // What changed is not known, so the patterns are read and the rule fits.
-    if let Some(node) = node.get("changes") {
-        changes(node, problems);
-    }
     Some(RawRule {
         condition: node.get("if").and_then(|node| read_condition(node, problems)),
         exists: node.get("exists").and_then(|node| patterns(node, "`exists`", problems)),
+        changes: node.get("changes").and_then(|node| read_changes(node, problems)),
         when,
         start_in_seconds: step::read_start_in(node, of_rule(when), problems),
         allow_failure: node.get("allow_failure").and_then(|node| step::read_allow_failure(node, problems)),
@@ -123,20 +130,63 @@ fn read_condition(node: &Node, problems: &mut Problems<'_>) -> Option<Expr> {
     }
 }
 
-fn changes(node: &Node, problems: &mut Problems<'_>) {
-    problems
-        .warning(Code::Notice, node.at, "`changes` always holds here: nobody knows what an upload was changed from")
-        .help("with `if` or `exists` beside it, these decide");
-    let node = match &node.value {
+fn read_changes(node: &Node, problems: &mut Problems<'_>) -> Option<RawChanges> {
+    let (paths, compare_to) = match &node.value {
         Value::Map(_) if mapping(node, &keys::CHANGES, problems) => {
-            match fields::required(node, "paths", keys::CHANGES.of, problems) {
-                Some(paths) => paths,
-                None => return,
-            }
+            let compare_to = node.get("compare_to").and_then(|node| text(node, "`compare_to`", problems));
+            (fields::required(node, "paths", keys::CHANGES.of, problems)?, compare_to)
         }
-        _ => node,
+        _ => (node, None),
     };
-    patterns(node, "`changes`", problems);
+    let patterns = patterns(paths, "`changes`", problems)?;
+    Some(RawChanges { patterns, compare_to, at: node.at })
+}
+
+/// Says where `changes` of these rules does not decide, and why.
+pub(crate) fn check_changes(
+    rules: &[RawRule],
+    variables: &BTreeMap<String, String>,
+    context: &Context,
+    problems: &mut Problems<'_>,
+) {
+    for changes in rules.iter().filter_map(|rule| rule.changes.as_ref()) {
+        let compared = changes.compared(variables, &context.changes);
+        if let (Some(Changed::NoSuchRef), Some(named)) = (compared, &changes.compare_to) {
+            problems
+                .error(Code::InvalidValue, named.at, format!("the repository has no ref {}", quoted(&named.value)))
+                .help("`compare_to` names a branch, a tag or a commit");
+            continue;
+        }
+        let why = match compared {
+            Some(Changed::Paths(_) | Changed::NoSuchRef) => continue,
+            Some(Changed::Unknown(why)) => why.as_str(),
+            None if context.is_clone && changes.compare_to.is_none() => {
+                "it has no `compare_to`, and this job was made by no push"
+            }
+            None => "nobody knows what an upload was changed from",
+        };
+        problems
+            .warning(Code::Notice, changes.at, format!("`changes` always holds here: {why}"))
+            .help("with `if` or `exists` beside it, these decide");
+    }
+}
+
+impl RawChanges {
+    fn compared<'c>(
+        &self,
+        variables: &BTreeMap<String, String>,
+        changes: &'c BTreeMap<String, Changed>,
+    ) -> Option<&'c Changed> {
+        changes.get(&known_variables(&self.compare_to.as_ref()?.value, variables))
+    }
+
+    /// What is not known to be unchanged has changed, as in GitLab for a pipeline that is no push.
+    fn hold(&self, variables: &BTreeMap<String, String>, changes: &BTreeMap<String, Changed>) -> bool {
+        match self.compared(variables, changes) {
+            Some(Changed::Paths(paths)) => match_any(&self.patterns, variables, paths),
+            Some(Changed::NoSuchRef | Changed::Unknown(_)) | None => true,
+        }
+    }
 }
 
 fn patterns(node: &Node, what: &str, problems: &mut Problems<'_>) -> Option<Vec<At<String>>> {
@@ -155,20 +205,22 @@ fn patterns(node: &Node, what: &str, problems: &mut Problems<'_>) -> Option<Vec<
     Some(found)
 }
 
-/// The first rule that fits; `None`: none does. `files`: the project's, for `exists`.
+/// The first rule that fits; `None`: none does.
 pub(crate) fn fitting<'r>(
     rules: &'r [RawRule],
     variables: &BTreeMap<String, String>,
-    files: &BTreeSet<String>,
+    context: &Context,
 ) -> Option<&'r RawRule> {
     rules.iter().find(|rule| {
         let condition = rule.condition.as_ref().is_none_or(|condition| condition.holds(variables));
-        // Nobody knows here what changed: then it did, as in GitLab for a pipeline that is no push.
-        condition && rule.exists.as_ref().is_none_or(|patterns| exists(patterns, variables, files))
+        condition
+            && rule.exists.as_ref().is_none_or(|patterns| match_any(patterns, variables, &context.files))
+            && rule.changes.as_ref().is_none_or(|changes| changes.hold(variables, &context.changes))
     })
 }
 
-fn exists(patterns: &[At<String>], variables: &BTreeMap<String, String>, files: &BTreeSet<String>) -> bool {
+/// Whether one of these patterns is one of these files.
+fn match_any(patterns: &[At<String>], variables: &BTreeMap<String, String>, files: &BTreeSet<String>) -> bool {
     if patterns.len().saturating_mul(files.len()) > COMPARISONS_MAX {
         return true;
     }

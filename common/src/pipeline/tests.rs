@@ -2,6 +2,7 @@
 
 use std::fmt::Write;
 
+mod changed;
 mod foreign_words;
 mod included;
 mod mutations;

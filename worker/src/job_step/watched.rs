@@ -13,7 +13,7 @@ use crate::{
     script,
     services::Services,
     spec::ContainerSpec,
-    step::{Ending, GRACE, Run, StepError, Stop},
+    step::{AFTERWARDS, Ending, GRACE, Run, StepError, Stop},
 };
 
 impl JobSteps {
@@ -39,6 +39,7 @@ impl JobSteps {
             live: *live,
             timeout: self.timeout(step),
             too_long: self.too_long(step),
+            afterwards: if step.after_script.is_empty() { Duration::ZERO } else { AFTERWARDS },
             detach: &self.let_go,
             told,
             holds: self.holds(),

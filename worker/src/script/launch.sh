@@ -21,26 +21,55 @@ unset TINI_KILL_PROCESS_GROUP
 # For images and definitions that say nothing else.
 export LANG="${LANG:-C.UTF-8}" TZ="${TZ:-UTC}" TERM="${TERM:-dumb}"
 
-guard() {
-  trap 'kill -TERM -1; exit 0' TERM
-  while sleep 2147483647 & wait $!; do :; done
-  exit 1
+# Waits for as many tenths of a second as there are, as long as the command says so.
+while_left() { # TENTHS COMMAND...
+  left=$1; shift
+  while [ "$left" -gt 0 ] && "$@"; do
+    if sleep 0.1; then left=$((left - 1)); elif sleep 1; then left=$((left - 10)); else return; fi
+  done
 }
 
-# Told to end: waits ten seconds for all others, whatever the script says ends with 143.
+# Passes TERM on. A script that does not end of it keeps the launcher from hearing it as well: after ten seconds all of them go.
+guard() {
+  heard=
+  trap 'heard=yes; kill -TERM -1' TERM
+  trap '[ -n "$heard" ] || kill -TERM -1; exit 0' USR1
+  while [ -z "$heard" ]; do
+    sleep 2147483647 &
+    wait $! || [ -n "$heard" ] || exit 1
+  done
+  while_left 100 true
+  kill -KILL -1
+}
+
+# Told to end: waits ten seconds for all others, then runs what comes afterwards; whatever the script says ends with 143.
 told() {
-  trap '' TERM
+  trap : TERM
   {
     # The guard may not have heard it: another init signals us alone, and a script can.
-    kill -TERM "$guard"
+    kill -USR1 "$guard"
     wait "$guard" || kill -TERM -1
-    left=100
-    while kill -0 -1 && [ "$left" -gt 0 ]; do
-      if sleep 0.1; then left=$((left - 1)); elif sleep 1; then left=$((left - 10)); else break; fi
-    done
+    while_left 100 kill -0 -1
     kill -KILL -1
   } 2>/dev/null
+  afterwards canceled
   exit 143
+}
+
+# The commands of after_script: once, in a shell of their own, for at most a minute.
+afterwards() { # STATUS
+  [ -n "$begun" ] && [ -e "$after_script" ] || return 0
+  begun=
+  export CI_JOB_STATUS="$1"
+  run "$after_script" &
+  after=$!
+  while_left 600 kill -0 "$after" 2>/dev/null
+  if kill -0 "$after" 2>/dev/null && [ "$left" -le 0 ]; then
+    kill -KILL -1 2>/dev/null
+    echo "after_script was ended: it ran longer than the 60 seconds it may; that does not change how the step ended"
+    return
+  fi
+  wait "$after" || echo "after_script ended with code $?; that does not change how the step ended"
 }
 
 # The shell's own words about a script that a signal ended are nobody's log.
@@ -76,6 +105,7 @@ guard </dev/null >/dev/null 2>&1 &
 guard=$!
 trap told TERM
 
+begun="" after_script=${3:-}
 case $1 in
   application)
     cd "$APP_DIR" || exit
@@ -90,11 +120,11 @@ case $1 in
       : >"$4"
       exec </dev/null
     fi
+    begun=yes
     run "$2"
     code=$?
-    if [ -e "$3" ]; then
-      run "$3" || echo "after_script ended with code $?; that does not change how the step ended"
-    fi
+    [ "$code" = 0 ] && status=success || status=failed
+    afterwards "$status"
     ;;
 esac
 # The engine hears of a process that was killed for memory from a watcher that ends with the container, and one in

@@ -60,10 +60,10 @@ impl Stop {
     }
 
     /// How long its container has between TERM and KILL: one that passed a limit would use that time to pass it further.
-    pub fn grace(&self) -> Duration {
+    pub fn grace(&self, afterwards: Duration) -> Duration {
         match self.reason {
             Reason::LogLimit | Reason::DiskLimit => Duration::ZERO,
-            _ => GRACE,
+            _ => GRACE + afterwards,
         }
     }
 }

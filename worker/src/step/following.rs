@@ -161,7 +161,8 @@ impl Run<'_> {
     async fn stop(&self, mut log: LogWriter, mut output: Output, ending: Ending) -> Result<Ending, StepError> {
         // A holder that slept through the deadline does not end the container of its successor.
         self.still_held()?;
-        let grace = if let Ending::Ended(stop) = &ending { stop.grace() } else { GRACE };
+        let grace =
+            if let Ending::Ended(stop) = &ending { stop.grace(self.afterwards) } else { GRACE + self.afterwards };
         let stopped = {
             let mut stopping = pin!(self.engine.stop(&self.spec.name, grace));
             let mut last_words = pin!(async {

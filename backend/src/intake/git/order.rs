@@ -3,7 +3,7 @@
 
 use std::path::PathBuf;
 
-use pipelinex_common::limits::IntakeLimits;
+use pipelinex_common::{limits::IntakeLimits, pipeline::context::Repository};
 use serde::{Deserialize, Serialize};
 
 use super::{
@@ -53,6 +53,8 @@ pub struct Cloned {
     pub bytes: u64,
     /// What a person should know.
     pub warnings: Vec<String>,
+    /// What is known of the repository.
+    pub repository: Repository,
 }
 
 /// The line on standard output.

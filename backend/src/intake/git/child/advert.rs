@@ -141,9 +141,31 @@ impl Advertisement {
         })
     }
 
-    fn default_branch(&self) -> Result<Target, Problem> {
+    /// The branch that the host names as the default.
+    pub fn head_branch(&self) -> Option<&str> {
         let named = self.capabilities.iter().find_map(|known| known.strip_prefix("symref=HEAD:"));
-        let branch = named.and_then(|name| name.strip_prefix(BRANCHES)).filter(|name| is_ref_name(name));
+        named.and_then(|name| name.strip_prefix(BRANCHES)).filter(|name| is_ref_name(name))
+    }
+
+    /// The tag of this name, whichever way it was written.
+    pub fn tag(&self, asked: &str) -> Option<String> {
+        let name = asked.strip_prefix(TAGS).unwrap_or(asked);
+        self.refs.contains_key(&format!("{TAGS}{name}")).then(|| name.to_owned())
+    }
+
+    /// The id that a branch, a tag or a commit stands for, where the server names or serves it.
+    pub fn id_of(&self, named: &str) -> Option<&str> {
+        let by_name = |prefix: &str| self.refs.get(&format!("{prefix}{named}")).map(String::as_str);
+        by_name("").or_else(|| by_name(BRANCHES)).or_else(|| by_name(TAGS))
+    }
+
+    /// Whether commits are given out that no branch and no tag names.
+    pub fn serves_any_commit(&self) -> bool {
+        ["allow-reachable-sha1-in-want", "allow-any-sha1-in-want"].iter().any(|can| self.can(can))
+    }
+
+    fn default_branch(&self) -> Result<Target, Problem> {
+        let branch = self.head_branch();
         match self.refs.get("HEAD") {
             Some(id) => Ok(Target::Id { id: id.clone(), branch: branch.map(str::to_owned) }),
             None => {
@@ -155,7 +177,7 @@ impl Advertisement {
 
     /// A commit by its id, whole or shortened. Servers give out what they name; others only where they say so.
     fn commit(&self, id: String) -> Result<Target, Problem> {
-        let serves_any = ["allow-reachable-sha1-in-want", "allow-any-sha1-in-want"].iter().any(|can| self.can(can));
+        let serves_any = self.serves_any_commit();
         let tips = self.tips();
         let mut found = tips.iter().filter(|tip| tip.starts_with(&id));
         match (found.next(), found.next()) {

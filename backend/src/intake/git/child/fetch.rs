@@ -29,14 +29,35 @@ pub(super) struct Wants<'a> {
     pub ids: Vec<&'a str>,
     /// With everything that came before, or as they are.
     pub whole_history: bool,
-    /// Without trees and files.
-    pub commits_alone: bool,
+    /// What of it is left out.
+    pub without: Without,
+}
+
+/// What a server is asked to leave out.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Without {
+    /// Nothing.
+    Nothing,
+    /// Files: commits and folders come.
+    Files,
+    /// Files and folders: commits alone come.
+    Trees,
+}
+
+impl Without {
+    fn filter(self) -> Option<&'static str> {
+        match self {
+            Self::Nothing => None,
+            Self::Files => Some("filter blob:none\n"),
+            Self::Trees => Some("filter tree:0\n"),
+        }
+    }
 }
 
 impl Wants<'_> {
     fn request(&self, advert: &Advertisement) -> String {
         let known = CAPABILITIES.into_iter().filter(|capability| advert.can(capability));
-        let mut capabilities: Vec<&str> = known.chain(self.commits_alone.then_some("filter")).collect();
+        let mut capabilities: Vec<&str> = known.chain(self.without.filter().map(|_| "filter")).collect();
         capabilities.extend((!self.whole_history).then_some("shallow"));
         let mut request = String::new();
         for (at, id) in self.ids.iter().enumerate() {
@@ -46,8 +67,8 @@ impl Wants<'_> {
         if !self.whole_history {
             request += &line("deepen 1\n");
         }
-        if self.commits_alone {
-            request += &line("filter tree:0\n");
+        if let Some(filter) = self.without.filter() {
+            request += &line(filter);
         }
         request + FLUSH + &line("done\n")
     }
@@ -191,15 +212,15 @@ mod tests {
             + &line(&format!("{} HEAD\0side-band-64k shallow filter ofs-delta\n", "a".repeat(40)))
             + FLUSH;
         let advert = Advertisement::read(body.as_bytes()).unwrap();
-        let request = |ids: &[&'static str], whole_history, commits_alone| {
-            Wants { ids: ids.to_vec(), whole_history, commits_alone }.request(&advert)
+        let request = |ids: &[&'static str], whole_history, without| {
+            Wants { ids: ids.to_vec(), whole_history, without }.request(&advert)
         };
         assert_eq!(
-            request(&["a"], false, false),
+            request(&["a"], false, Without::Nothing),
             "002bwant a side-band-64k ofs-delta shallow\n000ddeepen 1\n00000009done\n"
         );
         assert_eq!(
-            request(&["a", "b"], true, true),
+            request(&["a", "b"], true, Without::Trees),
             "002awant a side-band-64k ofs-delta filter\n000bwant b\n0012filter tree:0\n00000009done\n"
         );
     }

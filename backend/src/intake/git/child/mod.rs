@@ -6,6 +6,7 @@
 
 mod advert;
 mod attributes;
+mod changes;
 mod checkout;
 mod fetch;
 mod history;
@@ -21,9 +22,11 @@ use std::{
     process, thread,
 };
 
+use pipelinex_common::{disk::Versioned, pipeline::context::Repository};
+
 use self::{
     advert::{Advertisement, Target},
-    fetch::Wants,
+    fetch::{Wants, Without},
     http::Carrier,
 };
 use super::{
@@ -83,16 +86,23 @@ async fn clone(order: &Order) -> Report {
     };
 
     let folder = order.scratch.join("objects");
-    let wants = Wants { ids: vec![&id], whole_history: order.history, commits_alone: false };
+    let wants = Wants { ids: vec![&id], whole_history: order.history, without: Without::Nothing };
     fetch::fetch(&mut carrier, &advert, &wants, &folder, &order.limits).await?;
     let repository = objects::open(&folder)?;
     let commit = objects::commit(&repository, &id)?;
     let plan = tree::plan(&repository, commit.tree_id(), &order.limits)?;
     let written = checkout::write(&repository, &plan, &order.source, &order.limits)?;
+    let changes = changes::since(order, &mut carrier, &advert, &folder, &commit).await?;
     if order.history {
         history::keep(&folder, &order.source, &commit.id().to_string(), branch.as_deref())?;
     }
     Ok(Cloned {
+        repository: Repository {
+            schema: Repository::SCHEMA,
+            tag: asked.filter(|_| branch.is_none()).and_then(|asked| advert.tag(asked)),
+            default_branch: advert.head_branch().map(str::to_owned),
+            changes,
+        },
         commit: commit.id().to_string(),
         branch,
         received: carrier.received(),
@@ -110,7 +120,7 @@ async fn complete(
     prefix: &str,
 ) -> Result<Target, CloneError> {
     let folder = order.scratch.join("commits");
-    let wants = Wants { ids: advert.tips(), whole_history: true, commits_alone: true };
+    let wants = Wants { ids: advert.tips(), whole_history: true, without: Without::Trees };
     fetch::fetch(carrier, advert, &wants, &folder, &order.limits).await?;
     let id = objects::complete(&objects::open(&folder)?, prefix)?;
     fs::remove_dir_all(&folder).map_err(|error| CloneError::io("remove a folder", &error))?;

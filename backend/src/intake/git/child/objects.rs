@@ -11,10 +11,15 @@ use crate::intake::git::fault::{CloneError, GitRule};
 
 /// Opens the packs below `folder/pack`.
 pub(super) fn open(folder: &Path) -> Result<Repository, CloneError> {
-    let path =
-        folder.to_str().ok_or_else(|| CloneError::Ours("the workspaces folder is not named in UTF-8".to_owned()))?;
+    open_all(&[folder])
+}
+
+/// Opens the packs of several such folders as one.
+pub(super) fn open_all(folders: &[&Path]) -> Result<Repository, CloneError> {
+    let not_utf8 = || CloneError::Ours("the workspaces folder is not named in UTF-8".to_owned());
+    let paths = folders.iter().map(|folder| folder.to_str().ok_or_else(not_utf8)).collect::<Result<Vec<_>, _>>()?;
     let opened = Odb::new().and_then(|objects| {
-        objects.add_disk_alternate(path)?;
+        paths.iter().try_for_each(|path| objects.add_disk_alternate(path))?;
         Repository::from_odb(objects)
     });
     opened.map_err(|error| broken_pack(&error))
