@@ -8,6 +8,7 @@ use std::time::Instant;
 
 use pipelinex_common::{
     execution::Execution,
+    id::JobId,
     slug::Slug,
     state::{JobState, Reason, StepState},
     store::{Job, Wished},
@@ -90,6 +91,58 @@ fn what_runs_is_ended_and_canceled_and_what_has_not_begun_is_skipped() {
         let log = text(job.paths().log(&Slug::of("left")));
         assert!(log.contains("asked to end\n"), "it was asked first, and its last words are kept: {log}");
         assert!(matches!(job.wish_cancel("again").unwrap(), Wished::Ended(told) if *told == end));
+    });
+}
+
+/// Says that there is a newer job of the branch.
+fn supersede(job: &Job) -> JobId {
+    let newer = JobId::generate();
+    std::fs::create_dir_all(job.paths().wishes()).unwrap();
+    std::fs::write(job.paths().superseded_wish(), format!("{{\"schema\": 1, \"by\": \"{newer}\"}}")).unwrap();
+    newer
+}
+
+#[test]
+fn a_newer_job_ends_an_older_one_unless_a_step_that_may_not_be_interrupted_has_begun() {
+    story(async |world| {
+        let definition = r#"
+stages: [A, B]
+default: {image: scan, interruptible: true}
+test: {stage: A, script: ["echo begun; until [ -e $REPORTS_DIR/go ]; do sleep 0.1; done"]}
+deploy: {stage: B, interruptible: false, script: ["echo begun; until [ -e $REPORTS_DIR/go ]; do sleep 0.1; done"]}
+"#;
+        let go = |job: &Job, step: &str| std::fs::write(job.paths().outbox_of(&Slug::of(step)).join("go"), "").unwrap();
+        let working = world.work();
+        let early = world.submit(definition, &[]);
+        begun(&early, "test").await;
+        let newer = supersede(&early);
+        let end = world.end_of(&early).await;
+        assert_eq!((end.state, end.reason), (JobState::Canceled, Some(Reason::Superseded)), "{end:#?}");
+        assert_eq!(end.error, Some(format!("a newer job of this branch was submitted: {newer}")));
+        let steps = ["A", "B"].map(|stage| end.stages[stage].steps[0].status);
+        assert_eq!(steps, [StepState::Canceled, StepState::Skipped]);
+
+        let late = world.submit(definition, &[]);
+        begun(&late, "test").await;
+        go(&late, "test");
+        begun(&late, "deploy").await;
+        supersede(&late);
+        // The worker looks once a second; a holder that takes the job up looks again, and comes to the same.
+        working.stop().await;
+        let working = world.work();
+        until("it is taken up", async || late.latest_attempt().ok().filter(|_| late.superseded_by().is_some())).await;
+        go(&late, "deploy");
+        let end = world.end_of(&late).await;
+        working.stop().await;
+        assert_eq!(end.state, JobState::Succeeded, "{end:#?}");
+
+        let queued = world.submit(definition, &[]);
+        supersede(&queued);
+        let end = world.run(&queued).await;
+        assert_eq!((end.state, end.reason), (JobState::Canceled, Some(Reason::Superseded)), "it never began: {end:#?}");
+        let plain = world.submit("stages: [S]\nS: {stage: S, image: scan, script: [\"true\"]}\n", &[]);
+        supersede(&plain);
+        assert_eq!(world.run(&plain).await.state, JobState::Succeeded, "nothing says that it may be interrupted");
     });
 }
 
