@@ -78,6 +78,12 @@ fn choose(tool: &str, known: &Versions, said: Said, means: Means, warn: bool) ->
             let told = newer(&file, &words, tool, default);
             return wanted(Some(default.clone()), Some(told), None);
         }
+        Means::Minimum => {
+            let mut usual_first = std::iter::once(default).chain(&known.supported);
+            if let Some(version) = usual_first.find(|version| accepts(&at_least, version) == Some(true)) {
+                return wanted(Some(version.clone()), None, None);
+            }
+        }
         Means::Range | Means::AtLeast | Means::Nearest => {}
     }
     if let Some(version) = exact {
@@ -181,6 +187,9 @@ mod tests {
                 Means::AtLeast,
                 "1.24 | f asks for t `1.22.0`: the job runs with 1.24, the nearest there is",
             ),
+            (node, "22", "1.71", Means::Minimum, "22"),
+            (node, "22", "23.1", Means::Minimum, "24"),
+            (node, "22", "25", Means::Minimum, "- | f asks for t `25`, and there is 20, 22, 24"),
             (&["1.24"], "1.24", "go1.24.1", Means::AtLeast, "1.24"),
             (&["1.24"], "1.24", "1.27", Means::AtLeast, "- | f asks for t `1.27`, and there is 1.24"),
         ] {

@@ -156,6 +156,8 @@ pub enum Means {
     AtLeast,
     /// A version by itself, and the next newer one does as well.
     Nearest,
+    /// The oldest that will do, as a project says it: a newer one is what is meant, and nothing to tell.
+    Minimum,
 }
 
 /// A place in a file of a project.

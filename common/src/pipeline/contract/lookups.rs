@@ -27,7 +27,12 @@ pub(super) fn version_files(node: &Node, problems: &mut Problems<'_>) -> Vec<Ver
             return None;
         }
         let lookup = lookup(node, &VERSION_FILE, problems);
-        let means = [("range", Means::Range), ("at_least", Means::AtLeast), ("nearest", Means::Nearest)];
+        let means = [
+            ("range", Means::Range),
+            ("at_least", Means::AtLeast),
+            ("nearest", Means::Nearest),
+            ("minimum", Means::Minimum),
+        ];
         let means = node.get("means").map_or(Some(Means::Range), |n| fields::one_of(n, "`means`", &means, problems));
         let levels = [("error", false), ("warning", true)];
         let warn = node.get("level").map_or(Some(false), |n| fields::one_of(n, "`level`", &levels, problems));
