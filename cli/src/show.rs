@@ -116,6 +116,7 @@ fn counts(stage: &StageRecord) -> Option<String> {
     // The verdict over tests says them already.
     let said = |words: &String| stage.reason.is_some() && stage.message.contains(words.as_str());
     parts.extend(tests_of(stage).map(|tests| tests.words()).filter(|words| !said(words)));
+    parts.extend(stage.coverage_words());
     if let Some(findings) = findings_of(stage) {
         parts.push(findings_text(&findings));
     }

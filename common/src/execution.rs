@@ -84,6 +84,12 @@ impl StageRecord {
         self.status == StepState::Pending && self.steps.values().any(waits)
     }
 
+    /// How many lines of code its tests reached, in words: of several steps the least.
+    pub fn coverage_words(&self) -> Option<String> {
+        let least = self.steps.values().filter_map(|step| step.coverage).min_by(f64::total_cmp)?;
+        Some(format!("{least} % of lines covered"))
+    }
+
     /// A stage without steps: not started, or skipped before there was anything to run.
     pub fn bare(status: StepState, reason: Option<Reason>, message: impl Into<String>) -> Self {
         Self {
@@ -152,6 +158,9 @@ pub struct StepRecord {
     /// Counts of the JUnit reports that were published.
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub tests: Option<TestCounts>,
+    /// How many lines of code its tests reached, in percent.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub coverage: Option<f64>,
     /// The first of the tests that failed.
     #[serde(skip_serializing_if = "Vec::is_empty", default)]
     pub failed_tests: Vec<FailedTest>,
@@ -244,6 +253,7 @@ impl StepRecord {
             duration_ms: None,
             peak_memory_bytes: None,
             tests: None,
+            coverage: None,
             failed_tests: Vec::new(),
             cause: None,
             findings: None,

@@ -1,6 +1,7 @@
 //! Findings: one normalised shape for what scanners report, and one pure parser for each format they report it in.
 
 mod cases;
+pub mod code_coverage;
 mod counts;
 pub mod cyclonedx;
 pub mod diff;

@@ -5,6 +5,7 @@
 
 mod artifacts;
 mod budget;
+mod code_coverage;
 pub(crate) mod dotenv;
 mod findings;
 mod junit;
@@ -83,6 +84,7 @@ impl Collector<'_> {
         if self.step.kind == StepKind::Normal {
             self.gather_from_tree(&aside, succeeded, &mut collected)?;
             self.gather_tests(&aside, succeeded, &mut collected)?;
+            self.gather_coverage(&mut collected);
             self.gather_variables(&aside.join("reports"), succeeded, &mut collected)?;
         }
         self.read_findings(&aside.join("reports"), succeeded, &mut collected)?;

@@ -212,6 +212,7 @@ fn meaning(code: i64) -> &'static str {
 /// Lays what was collected over the verdict. It can add detail, and take a success away that nothing shows; never give one.
 pub fn apply(record: &mut StepRecord, collected: &Collected, voice: Voice) {
     record.tests = collected.tests;
+    record.coverage = collected.coverage;
     record.findings = collected.findings;
     record.artifacts = collected.artifacts.clone();
     record.warnings.extend(collected.warnings.iter().cloned());

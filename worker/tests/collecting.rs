@@ -12,9 +12,13 @@ use std::{
 
 use pipelinex_common::{
     execution::{FailedTest, StepRecord, TestCounts},
+    findings::code_coverage::CoverageFormat,
     layout::JobPaths,
     limits::StepLimits,
-    pipeline::{self, model::Step},
+    pipeline::{
+        self,
+        model::{CoverageReport, Step},
+    },
     state::StepState,
 };
 use pipelinex_worker::{
@@ -329,4 +333,29 @@ fn a_copied_tree_has_the_links_of_the_project() {
     let copy = place.paths.tree(owner).join("copy");
     assert_eq!(fs::read_to_string(copy.join("link")).unwrap(), "text");
     assert_eq!(fs::read_link(copy.join("later")).unwrap(), PathBuf::from("target/not-made-yet"));
+}
+
+#[test]
+fn what_tests_reached_is_what_was_printed_or_what_a_report_says() {
+    let mut place = Place::new();
+    let report = "<coverage line-rate='0' lines-covered='3' lines-valid='4'><packages/></coverage>";
+    place.tree("a/coverage.xml", report);
+    place.tree("b/coverage.xml", &report.replace("'3'", "'1'"));
+    let format = CoverageFormat::Cobertura;
+    place.step.artifacts.coverage = Some(CoverageReport { format, path: "**/coverage.xml".to_owned() });
+    assert_eq!(place.collect().coverage, Some(50.0), "the sum of both");
+    put(
+        place.paths.log(&place.step.slug),
+        "TOTAL 10 1 \u{1b}[32m90%\u{1b}[0m\nTOTAL 10 2 \u{1b}[32m80.5%\u{1b}[0m\ndone\n",
+    );
+    place.step.coverage = Some(r"/TOTAL.*\s(\d+(?:\.\d+)?%)$/".to_owned());
+    assert_eq!(place.collect().coverage, Some(80.5), "the last line that fits, without its colours");
+    place.step.coverage = Some("/nothing/".to_owned());
+    let collected = place.collect();
+    assert_eq!(collected.coverage, Some(50.0));
+    assert!(collected.warnings.contains(&"no line of the log fits coverage: /nothing/".to_owned()), "{collected:?}");
+    place.tree("b/coverage.xml", "<coverage>");
+    let collected = place.collect();
+    let told = "reports: coverage_report: b/coverage.xml: not a Cobertura report: it is cut off";
+    assert_eq!((collected.coverage, collected.warnings.last().map(String::as_str)), (None, Some(told)));
 }

@@ -61,9 +61,9 @@ pub(crate) const STEP: Keys = Keys {
         "manual_confirmation",
         "start_in",
         "resource_group",
+        "coverage",
     ],
     planned: &[
-        "coverage",
         "environment",
         "hooks",
         "id_tokens",
@@ -132,7 +132,7 @@ pub(crate) const ARTIFACTS_WITHOUT_EFFECT: &[&str] = &["name", "expose_as", "pub
 /// `artifacts: reports`.
 pub(crate) const REPORTS: Keys = Keys {
     of: "`artifacts: reports`",
-    known: &["junit", "dotenv"],
+    known: &["junit", "dotenv", "coverage_report"],
     planned: &[
         "accessibility",
         "annotations",
@@ -141,7 +141,6 @@ pub(crate) const REPORTS: Keys = Keys {
         "codequality",
         "container_scanning",
         "coverage_fuzzing",
-        "coverage_report",
         "cyclonedx",
         "dast",
         "dependency_scanning",
@@ -155,6 +154,10 @@ pub(crate) const REPORTS: Keys = Keys {
         "terraform",
     ],
 };
+
+/// `coverage_report`.
+pub(crate) const COVERAGE_REPORT: Keys =
+    Keys { of: "`coverage_report`", known: &["coverage_format", "path"], planned: &[] };
 
 /// `.pipelinex`: what is ours.
 pub(crate) const OURS: Keys = Keys { of: "`.pipelinex`", known: &["jobs"], planned: &["defaults", "gate"] };
@@ -268,7 +271,6 @@ pub(crate) fn instead_of(key: &str) -> Option<&'static str> {
         "spec" => "it is for a file that another one includes",
         "trigger" => "one job has one pipeline: write the steps of the other into this file",
         "environment" | "release" | "pages" => "nothing is deployed from here: leave it out, and do so in the script",
-        "coverage" => "print the figure in the script; it is not read from the log",
         "secrets" | "id_tokens" => "there is no vault to ask: set a variable with `-e NAME=VALUE`",
         "untracked" => "name what is kept with `paths`",
         "unprotect" => "refs that the project does not trust have caches of their own: leave it out",

@@ -50,6 +50,14 @@ pub use context::Context;
 pub use diagnostic::{Code, Diagnostic, Rejected, Severity};
 pub use model::Pipeline;
 
+/// A regular expression as a pipeline file writes it: between slashes, with flags.
+///
+/// # Errors
+/// What is wrong with it.
+pub fn regex(text: &str) -> Result<regex::Regex, String> {
+    expr::regex(text)
+}
+
 /// Whose a pipeline file is, and so how far it is trusted.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Trust {

@@ -10,7 +10,7 @@ pub use super::{
     retry::{Retry, RetryOn},
     service::Service,
 };
-use crate::{database::DatabaseVariables, slug::Slug, stage::Switch};
+use crate::{database::DatabaseVariables, findings::code_coverage::CoverageFormat, slug::Slug, stage::Switch};
 
 /// A pipeline, ready to be planned.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -59,6 +59,9 @@ pub struct Step {
     /// Of all steps of the project that name the same, one runs at a time.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub resource_group: Option<String>,
+    /// Where its log says how many lines of code its tests reached: a regular expression between slashes.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub coverage: Option<String>,
     /// Whether the job may end for a newer one of its branch though this step has begun.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub interruptible: bool,
@@ -178,6 +181,18 @@ pub struct Artifacts {
     /// Globs of files with variables for the steps that get its artifacts.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub dotenv: Vec<String>,
+    /// The report that says how many lines of code its tests reached.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub coverage: Option<CoverageReport>,
+}
+
+/// A report of code coverage.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct CoverageReport {
+    /// In which format.
+    pub format: CoverageFormat,
+    /// A glob, relative to the project.
+    pub path: String,
 }
 
 /// After which ends of a step its artifacts are collected.

@@ -242,6 +242,7 @@ fn model(step: &RawStep, slug: Slug) -> Option<Step> {
         manual_confirmation: step.manual_confirmation.clone(),
         start_in_seconds: step.start_in_seconds,
         resource_group: step.resource_group.as_ref().map(|group| group.value.clone()),
+        coverage: step.coverage.clone(),
         interruptible: step.interruptible.unwrap_or_default(),
         allow_failure: step.allow_failure.clone().unwrap_or_default(),
         timeout_seconds: step.timeout_seconds,

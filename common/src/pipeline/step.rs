@@ -5,11 +5,12 @@ use std::collections::BTreeMap;
 use super::{
     cache::{self, Cache, RawCache},
     diagnostic::Code,
+    expr,
     extension::Extension,
     fields::{self, globs, list, mapping, one_of, text, wrong_type},
     keys,
     matrix::{self, Parallel, Row},
-    model::{AllowFailure, Artifacts, ArtifactsWhen, Retry, When},
+    model::{AllowFailure, Artifacts, ArtifactsWhen, CoverageReport, Retry, When},
     only::{self, Refs},
     problems::{At, Problems, quoted},
     retry,
@@ -19,6 +20,7 @@ use super::{
     vars::{self, Variables},
     yaml::{Node, Value},
 };
+use crate::findings::code_coverage::CoverageFormat;
 
 /// The longest that a step can be delayed, in seconds: GitLab's limit.
 pub(crate) const START_IN_MAX: u64 = 7 * 24 * 60 * 60;
@@ -57,6 +59,7 @@ pub(crate) struct RawStep {
     pub manual_confirmation: Option<String>,
     pub start_in_seconds: Option<u64>,
     pub resource_group: Option<At<String>>,
+    pub coverage: Option<String>,
     /// `None`: it does not say.
     pub interruptible: Option<bool>,
     pub allow_failure: Option<AllowFailure>,
@@ -154,6 +157,7 @@ pub(crate) fn read(name: At<String>, node: &Node, ours: Extension, problems: &mu
         manual_confirmation: read_confirmation(node, problems),
         start_in_seconds: read_start_in(node, when, problems),
         resource_group: node.get("resource_group").and_then(|node| read_group(node, problems)),
+        coverage: node.get("coverage").and_then(|node| read_coverage(node, problems)),
         interruptible: node.get("interruptible").and_then(|n| fields::boolean(n, "`interruptible`", problems)),
         allow_failure: node.get("allow_failure").and_then(|n| read_allow_failure(n, problems)),
         timeout_seconds: node.get("timeout").and_then(|node| read_timeout(node, problems)),
@@ -382,6 +386,8 @@ fn read_artifacts(node: &Node, problems: &mut Problems<'_>) -> Artifacts {
     let reports = node.get("reports").filter(|reports| mapping(reports, &keys::REPORTS, problems));
     let mut report = |key, what| reports.and_then(|all| all.get(key)).and_then(|node| globs(node, what, problems));
     let (junit, dotenv) = (report("junit", "`junit`"), report("dotenv", "`dotenv`"));
+    let coverage = reports.and_then(|all| all.get("coverage_report"));
+    let coverage = coverage.and_then(|node| read_coverage_report(node, problems));
     for key in keys::ARTIFACTS_WITHOUT_EFFECT {
         if let Some(entry) = node.entries().iter().find(|entry| entry.key == *key) {
             let message =
@@ -399,7 +405,32 @@ fn read_artifacts(node: &Node, problems: &mut Problems<'_>) -> Artifacts {
     ];
     let when = node.get("when").and_then(|node| one_of(node, "`artifacts: when`", &choices, problems));
     let (junit, dotenv) = (junit.unwrap_or_default(), dotenv.unwrap_or_default());
-    Artifacts { paths, exclude, when: when.unwrap_or_default(), junit, dotenv }
+    Artifacts { paths, exclude, when: when.unwrap_or_default(), junit, dotenv, coverage }
+}
+
+/// A regular expression between slashes, as GitLab wants it.
+fn read_coverage(node: &Node, problems: &mut Problems<'_>) -> Option<String> {
+    let written = text(node, "`coverage`", problems)?;
+    match expr::regex(&written.value) {
+        Ok(_) => Some(written.value),
+        Err(why) => {
+            problems
+                .error(Code::InvalidValue, written.at, format!("`coverage` is no regular expression: {why}"))
+                .help(r"write what your tool prints between slashes, such as `coverage: '/TOTAL.*\s(\d+%)$/'`");
+            None
+        }
+    }
+}
+
+fn read_coverage_report(node: &Node, problems: &mut Problems<'_>) -> Option<CoverageReport> {
+    if !mapping(node, &keys::COVERAGE_REPORT, problems) {
+        return None;
+    }
+    let formats = [("cobertura", CoverageFormat::Cobertura), ("jacoco", CoverageFormat::Jacoco)];
+    let format = fields::required(node, "coverage_format", keys::COVERAGE_REPORT.of, problems)?;
+    let format = one_of(format, "`coverage_format`", &formats, problems)?;
+    let path = fields::required(node, "path", keys::COVERAGE_REPORT.of, problems)?;
+    Some(CoverageReport { format, path: fields::glob(path, "`path`", problems)? })
 }
 
 /// Artifacts live as long as their job, which the operator decides.

@@ -293,7 +293,7 @@ help: did you mean `environment`?
 p.yml:5:3: error[PX003]: unknown key `colour` in a step
 5 |   colour: red
   |   ^^^^^^
-help: a step has: stage, image, services, script, before_script, after_script, variables, needs, when, allow_failure, timeout, artifacts, extends, rules, parallel, dependencies, inherit, tags, interruptible, cache, only, except, retry, manual_confirmation, start_in, resource_group
+help: a step has: stage, image, services, script, before_script, after_script, variables, needs, when, allow_failure, timeout, artifacts, extends, rules, parallel, dependencies, inherit, tags, interruptible, cache, only, except, retry, manual_confirmation, start_in, resource_group, coverage
 
 ## typo in the key of needs
 p.yml:6:3: error[PX003]: unknown key `need` in a step

@@ -32,6 +32,8 @@ pub struct Collected {
     pub not_applicable: bool,
     /// What its JUnit reports add up to.
     pub tests: Option<TestCounts>,
+    /// How many lines of code its tests reached, in percent.
+    pub coverage: Option<f64>,
     /// The first of the tests that failed.
     pub failed_tests: Vec<FailedTest>,
     /// How many of its JUnit reports were there and were not read.

@@ -128,6 +128,7 @@ fn tries(stage: &StageRecord) -> Vec<(String, String)> {
 fn told(stage: &StageRecord) -> Vec<String> {
     let mut told = Vec::new();
     told.extend(labels::tests(stage));
+    told.extend(stage.coverage_words());
     if labels::findings_of(stage).is_some_and(|counts| counts.total() == 0) {
         told.push("no findings".to_owned());
     }

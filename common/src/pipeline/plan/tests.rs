@@ -263,6 +263,7 @@ fn any_step(count: usize) -> impl Strategy<Value = Step> {
             allow_failure,
             manual_confirmation: None,
             resource_group: None,
+            coverage: None,
             interruptible: false,
             start_in_seconds: None,
             timeout_seconds: None,
