@@ -6,7 +6,7 @@ use quick_xml::{
 };
 use regex::Regex;
 
-use super::{BadReport, text};
+use super::{BadReport, junit::attribute, text};
 
 /// The format of a report.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
@@ -75,7 +75,7 @@ pub fn parse(format: CoverageFormat, bytes: &[u8]) -> Result<CoveredLines, BadRe
                 if let Some(lines) = lines.filter(|_| path.is_empty() || !is_said) {
                     found = Some(found.unwrap_or_default().plus(lines));
                 }
-                open.push(String::from_utf8_lossy(element.local_name().as_ref()).into_owned());
+                open.push(element.local_name().as_ref().to_owned());
             }
             Event::End(_) => _ = open.pop(),
             Event::Eof if open.is_empty() => return found.ok_or_else(|| bad("it counts no lines".to_owned())),
@@ -88,10 +88,10 @@ pub fn parse(format: CoverageFormat, bytes: &[u8]) -> Result<CoveredLines, BadRe
 /// Its top has the sums; where it has none, the lines of classes are counted: those of methods are among them.
 fn of_cobertura(path: &[&str], element: &BytesStart<'_>) -> Option<CoveredLines> {
     match (path, element.local_name().as_ref()) {
-        ([], b"coverage") => {
+        ([], "coverage") => {
             Some(CoveredLines { covered: number(element, "lines-covered")?, all: number(element, "lines-valid")? })
         }
-        ([.., "class", "lines"], b"line") => Some(CoveredLines { covered: number(element, "hits")?.min(1), all: 1 }),
+        ([.., "class", "lines"], "line") => Some(CoveredLines { covered: number(element, "hits")?.min(1), all: 1 }),
         _ => None,
     }
 }
@@ -99,16 +99,11 @@ fn of_cobertura(path: &[&str], element: &BytesStart<'_>) -> Option<CoveredLines>
 /// The counter of the whole report.
 fn of_jacoco(path: &[&str], element: &BytesStart<'_>) -> Option<CoveredLines> {
     let is_of_lines = || attribute(element, "type").is_some_and(|of| of == "LINE");
-    if path != ["report"] || element.local_name().as_ref() != b"counter" || !is_of_lines() {
+    if path != ["report"] || element.local_name().as_ref() != "counter" || !is_of_lines() {
         return None;
     }
     let covered = number(element, "covered")?;
     Some(CoveredLines { covered, all: covered.saturating_add(number(element, "missed")?) })
-}
-
-fn attribute(element: &BytesStart<'_>, name: &str) -> Option<String> {
-    let found = element.try_get_attribute(name).ok()??;
-    Some(String::from_utf8_lossy(&found.value).into_owned())
 }
 
 fn number(element: &BytesStart<'_>, name: &str) -> Option<u64> {

@@ -12,6 +12,7 @@ use quick_xml::{
     events::{BytesStart, Event},
 };
 
+pub(crate) use self::elements::attribute;
 use self::elements::{Case, Element, Kind, Shown, Suite, Told, keep_end, told_of_case, told_of_suite};
 use super::{BadReport, FailedTest, TestCase, TestCounts, text};
 

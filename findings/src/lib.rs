@@ -7,6 +7,7 @@ pub mod cyclonedx;
 pub mod diff;
 pub mod export;
 mod fingerprint;
+pub mod gitlab;
 pub mod junit;
 pub mod maven;
 pub mod osv;

@@ -17,7 +17,7 @@ use pipelinex_common::{
     limits::StepLimits,
     pipeline::{
         self,
-        model::{CoverageReport, Step},
+        model::{CoverageReport, FindingsFormat, FoundReports, Step},
     },
     state::StepState,
 };
@@ -358,4 +358,29 @@ fn what_tests_reached_is_what_was_printed_or_what_a_report_says() {
     let collected = place.collect();
     let told = "reports: coverage_report: b/coverage.xml: not a Cobertura report: it is cut off";
     assert_eq!((collected.coverage, collected.warnings.last().map(String::as_str)), (None, Some(told)));
+}
+
+#[test]
+fn what_a_projects_own_tools_find_is_among_the_findings_and_what_they_do_not_say_is_told() {
+    let mut place = Place::new();
+    let report =
+        r#"{"vulnerabilities": [{"name": "bad", "severity": "High", "location": {"file": "a.py", "start_line": 2}}]}"#;
+    place.tree("out/gl-sast-report.json", report);
+    place.tree("out/quality.json", r#"[{"check_name": "long", "severity": "minor", "location": {"path": "b.py"}}]"#);
+    let of = |format, path: &str| FoundReports { format, paths: vec![path.to_owned()] };
+    place.step.artifacts.findings = vec![
+        of(FindingsFormat::Gitlab, "out/gl-*.json"),
+        of(FindingsFormat::CodeQuality, "out/quality.json"),
+        of(FindingsFormat::Gitlab, "missing.json"),
+    ];
+    let collected = place.collect();
+    let counts = collected.findings.unwrap();
+    assert_eq!((counts.high, counts.low, counts.total()), (1, 1, 2));
+    assert!(collected.unbelievable.is_none() && place.published().join("findings.json").exists());
+    let told = "no file matches reports: missing.json; no findings were counted";
+    assert_eq!(collected.warnings.last().map(String::as_str), Some(told));
+    place.tree("out/quality.json", "{}");
+    let collected = place.collect();
+    assert_eq!(collected.findings.unwrap().total(), 1);
+    assert!(collected.warnings[0].starts_with("report out/quality.json: not a Code Quality report"), "{collected:?}");
 }

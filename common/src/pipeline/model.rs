@@ -184,6 +184,18 @@ pub struct Artifacts {
     /// The report that says how many lines of code its tests reached.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub coverage: Option<CoverageReport>,
+    /// Reports with findings of the project's own tools.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub findings: Vec<FoundReports>,
+}
+
+/// Reports with findings, in one format.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct FoundReports {
+    /// In which format.
+    pub format: FindingsFormat,
+    /// Globs, relative to the project.
+    pub paths: Vec<String>,
 }
 
 /// A report of code coverage.
@@ -276,4 +288,8 @@ pub enum FindingsFormat {
     Osv,
     /// The JSON of wapiti 3.
     Wapiti,
+    /// GitLab's security reports.
+    Gitlab,
+    /// GitLab's Code Quality reports.
+    CodeQuality,
 }

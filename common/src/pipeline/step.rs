@@ -10,7 +10,7 @@ use super::{
     fields::{self, globs, list, mapping, one_of, text, wrong_type},
     keys,
     matrix::{self, Parallel, Row},
-    model::{AllowFailure, Artifacts, ArtifactsWhen, CoverageReport, Retry, When},
+    model::{AllowFailure, Artifacts, ArtifactsWhen, CoverageReport, FindingsFormat, FoundReports, Retry, When},
     only::{self, Refs},
     problems::{At, Problems, quoted},
     retry,
@@ -27,6 +27,16 @@ pub(crate) const START_IN_MAX: u64 = 7 * 24 * 60 * 60;
 
 /// The longest name of a resource group, in bytes: GitLab's limit.
 pub(crate) const GROUP_MAX: usize = 255;
+
+/// Reports with findings that a step of a project's own may leave.
+const FINDINGS: [(&str, FindingsFormat); 6] = [
+    ("sast", FindingsFormat::Gitlab),
+    ("secret_detection", FindingsFormat::Gitlab),
+    ("dependency_scanning", FindingsFormat::Gitlab),
+    ("container_scanning", FindingsFormat::Gitlab),
+    ("dast", FindingsFormat::Gitlab),
+    ("codequality", FindingsFormat::CodeQuality),
+];
 
 /// A step as it is written, templates and defaults laid below it.
 #[derive(Clone)]
@@ -386,6 +396,12 @@ fn read_artifacts(node: &Node, problems: &mut Problems<'_>) -> Artifacts {
     let reports = node.get("reports").filter(|reports| mapping(reports, &keys::REPORTS, problems));
     let mut report = |key, what| reports.and_then(|all| all.get(key)).and_then(|node| globs(node, what, problems));
     let (junit, dotenv) = (report("junit", "`junit`"), report("dotenv", "`dotenv`"));
+    let findings = FINDINGS.iter().filter_map(|(key, format)| {
+        let paths =
+            reports.and_then(|all| all.get(key)).and_then(|node| globs(node, &quoted(key).to_string(), problems))?;
+        Some(FoundReports { format: *format, paths })
+    });
+    let findings = findings.collect();
     let coverage = reports.and_then(|all| all.get("coverage_report"));
     let coverage = coverage.and_then(|node| read_coverage_report(node, problems));
     for key in keys::ARTIFACTS_WITHOUT_EFFECT {
@@ -405,7 +421,7 @@ fn read_artifacts(node: &Node, problems: &mut Problems<'_>) -> Artifacts {
     ];
     let when = node.get("when").and_then(|node| one_of(node, "`artifacts: when`", &choices, problems));
     let (junit, dotenv) = (junit.unwrap_or_default(), dotenv.unwrap_or_default());
-    Artifacts { paths, exclude, when: when.unwrap_or_default(), junit, dotenv, coverage }
+    Artifacts { paths, exclude, when: when.unwrap_or_default(), junit, dotenv, coverage, findings }
 }
 
 /// A regular expression between slashes, as GitLab wants it.

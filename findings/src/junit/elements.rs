@@ -311,7 +311,7 @@ pub(super) fn name(tag: &BytesStart<'_>, attribute_name: &str) -> String {
 }
 
 /// An attribute; what cannot be unescaped stays as it is written.
-pub(super) fn attribute(tag: &BytesStart<'_>, name: &str) -> Option<String> {
+pub(crate) fn attribute(tag: &BytesStart<'_>, name: &str) -> Option<String> {
     let found = tag.attributes().with_checks(false).flatten().find(|found| found.key.local_name().as_ref() == name)?;
     // Not normalized: XML would make a space of a line end, and the first line of a message is what is shown.
     Some(match quick_xml::escape::unescape(&found.value) {

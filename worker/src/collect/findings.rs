@@ -5,14 +5,14 @@ use std::path::Path;
 use pipelinex_common::{
     disk::{self, DiskError},
     execution::FindingCounts,
-    findings::{self, Finding, SetAside, sarif::Report},
+    findings::{self, Finding, MAX_FINDINGS, SetAside, sarif::Report},
     folder::Folder,
     foreign::{Beneath, shown},
     pipeline::model::{FindingsFormat, FindingsReport, StepKind},
 };
 
-use super::{Collected, Collector, PARSED_MAX, lines};
-use crate::spec::APP_DIR;
+use super::{Collected, Collector, ENTRIES_PER_FILE, PARSED_MAX, artifacts::globs, lines};
+use crate::{spec::APP_DIR, tree};
 
 impl Collector<'_> {
     /// Reads the reports that were promised. A scan that ended well without one, or with one that cannot be read, has not
@@ -46,13 +46,58 @@ impl Collector<'_> {
                 Err(_) => {}
             }
         }
-        if read > 0 && (read == self.step.findings.len() || !succeeded) {
+        let own = self.read_own(&mut all, collected);
+        if own || read > 0 && (read == self.step.findings.len() || !succeeded) {
             self.mark(&mut all);
             disk::place_json(&reports.join("findings.json"), &all)?;
             collected.findings = Some(FindingCounts { set_aside, ..findings::count(&all) });
             collected.found = all;
         }
         Ok(())
+    }
+
+    /// Reads the reports that the project's own tools left in its tree, with `false` where there are none. They add findings; what they
+    /// do not say is no verdict of ours, so one that is missing or broken is a warning.
+    fn read_own(&self, all: &mut Vec<Finding>, collected: &mut Collected) -> bool {
+        let mut read = false;
+        for reports in &self.step.artifacts.findings {
+            let promised = reports.paths.join(", ");
+            let found = match self.found_in_tree(&reports.paths) {
+                Ok(found) => found,
+                Err(why) => {
+                    collected.warn(format!("reports: {promised}: {why}"));
+                    continue;
+                }
+            };
+            if found.is_empty() {
+                collected.warn(format!("no file matches reports: {promised}; no findings were counted"));
+            }
+            for (path, text) in found {
+                match text.and_then(|text| self.parsed(reports.format, &text)) {
+                    Ok(parsed) => {
+                        if let Some(failed) = parsed.failed {
+                            collected.warn(format!("report {}: {}", shown(&path), shown(&failed)));
+                        }
+                        all.extend(parsed.findings);
+                        read = true;
+                    }
+                    Err(why) => collected.warn(format!("report {}: {why}", shown(&path))),
+                }
+            }
+        }
+        all.truncate(MAX_FINDINGS);
+        read
+    }
+
+    /// The files of these patterns in the step's tree, each with its text or why it could not be read.
+    fn found_in_tree(&self, patterns: &[String]) -> Result<Vec<(String, Result<Vec<u8>, String>)>, String> {
+        let set = globs(patterns).ok_or("its pattern cannot be read")?;
+        let limit = ENTRIES_PER_FILE * self.limits.collected_files as usize;
+        let tree = tree::open(self.paths, self.tree_owner, self.trees).map_err(|error| error.to_string())?;
+        let walk = tree.walk_for(limit, &|path| set.is_match(path)).map_err(|error| error.to_string())?;
+        let files = walk.files.into_iter().filter(|found| set.is_match(&found.path));
+        let text = |path: &str| tree.read(path, PARSED_MAX).map_err(|error| error.to_string());
+        Ok(files.map(|found| (found.path.clone(), text(&found.path))).collect())
     }
 
     /// Gives findings what they are known by in the next run, by the lines of what was submitted.
@@ -66,15 +111,22 @@ impl Collector<'_> {
     /// its paths are told as seen from the top all the same.
     fn parse(&self, gathered: &Beneath, report: &FindingsReport) -> Result<Report, String> {
         let text = gathered.read(&report.path, PARSED_MAX).map_err(|error| error.to_string())?;
+        self.parsed(report.format, &text)
+    }
+
+    fn parsed(&self, format: FindingsFormat, text: &[u8]) -> Result<Report, String> {
         let folder = self.folder.filter(|_| self.step.kind == StepKind::Normal);
         let app_dir = folder.map_or_else(|| APP_DIR.to_owned(), |folder| format!("{APP_DIR}/{folder}"));
-        let parsed = match report.format {
-            FindingsFormat::Sarif => findings::sarif::parse(&text, &app_dir),
-            FindingsFormat::Osv => findings::osv::parse(&text).map(only),
-            FindingsFormat::Wapiti => findings::wapiti::parse(&text).map(only),
+        let parsed = match format {
+            FindingsFormat::Sarif => findings::sarif::parse(text, &app_dir),
+            FindingsFormat::Osv => findings::osv::parse(text).map(only),
+            FindingsFormat::Wapiti => findings::wapiti::parse(text).map(only),
+            FindingsFormat::Gitlab => findings::gitlab::parse(text),
+            FindingsFormat::CodeQuality => findings::gitlab::code_quality(text),
         };
         let mut parsed = parsed.map_err(|error| error.to_string())?;
-        if let (Some(folder), FindingsFormat::Sarif) = (folder, report.format) {
+        let seen_from_folder = !matches!(format, FindingsFormat::Osv | FindingsFormat::Wapiti);
+        if let Some(folder) = folder.filter(|_| seen_from_folder) {
             for path in parsed.findings.iter_mut().filter_map(|finding| finding.path.as_mut()) {
                 *path = from_the_top(folder, path);
             }
