@@ -134,7 +134,8 @@ mod tests {
         metadata.owner = Owner::named("ada");
         let zip = given(&metadata, &config, 0, true).unwrap();
         assert!(zip.starts_with("OPEN not given: GUARDED"), "{zip}");
-        metadata.source.git = Some(GitInfo { url: "https://h/x".to_owned(), git_ref: None, history: false });
+        metadata.source.git =
+            Some(GitInfo { url: "https://h/x".to_owned(), git_ref: None, history: false, default_branch: None });
         assert_eq!(given(&metadata, &config, 0, true).unwrap(), "GUARDED,OPEN ");
         assert_eq!(given(&metadata, &config, 0, false).unwrap(), " ", "a step of a built-in pipeline");
         assert_eq!(given(&metadata, &config, 1, true).unwrap(), " ", "a scan");

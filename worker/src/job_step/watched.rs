@@ -1,6 +1,6 @@
 //! A step's own container while it runs, and what else may end it: an order, something beside it, a tree that outgrew its limit.
 
-use std::{path::PathBuf, sync::Arc};
+use std::{path::PathBuf, sync::Arc, time::Duration};
 
 use tokio::sync::watch;
 use tokio_util::task::AbortOnDropHandle;
