@@ -135,11 +135,8 @@ impl Running<'_> {
     /// See [`Self::heed_newer`].
     pub(super) fn supersede(&mut self, newer: JobId) {
         let may_end = |step: &Step| step.interruptible || self.definition.required.contains(&step.slug);
-        let has_begun = |slug: &Slug| {
-            let ran = |record: &StepRecord| record.status != StepState::Skipped && record.from_job.is_none();
-            self.running.contains(slug)
-                || self.board.get(slug).is_some_and(|record| self.ended.contains_key(slug) && ran(record))
-        };
+        // What began is on disk, whoever began it; what cannot be read counts as begun.
+        let has_begun = |slug: &Slug| !matches!(self.job.start_of(slug), Ok(None));
         let steps =
             || self.definition.pipeline.steps.iter().filter(|step| self.definition.selected.contains(&step.slug));
         if steps().any(|step| step.interruptible) && steps().all(|step| may_end(step) || !has_begun(&step.slug)) {
