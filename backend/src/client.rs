@@ -103,7 +103,8 @@ impl fmt::Display for Network {
 }
 
 impl Network {
-    fn contains(&self, address: IpAddr) -> bool {
+    /// Whether an address lies in it.
+    pub fn contains(&self, address: IpAddr) -> bool {
         match (self.address, address) {
             (IpAddr::V4(own), IpAddr::V4(other)) => {
                 let masked = |ip: std::net::Ipv4Addr| masked(u128::from(ip.to_bits()), 32, self.bits);

@@ -13,7 +13,7 @@ use pipelinex_common::{
 use crate::{
     access::Auth,
     admission::OwnImages,
-    client::TrustedProxies,
+    client::{Network, TrustedProxies},
     http::tls::Tls,
     intake::git::{GitProxy, Host},
 };
@@ -44,6 +44,8 @@ pub struct Config {
     pub database: DatabaseConfig,
     /// Where clones come from.
     pub git: GitConfig,
+    /// Where webhooks go to, and what they name.
+    pub hooks: HooksConfig,
     /// Limits of connections.
     pub connections: ConnectionLimits,
     /// What must be free on the disk before more is taken in.
@@ -67,6 +69,17 @@ pub struct GitConfig {
     pub proxy: Option<GitProxy>,
     /// The program that clones: this one, also after its file was replaced by a newer version.
     pub program: PathBuf,
+}
+
+/// How webhooks are sent.
+#[derive(Clone, Debug)]
+pub struct HooksConfig {
+    /// Networks besides the public Internet that may be sent to.
+    pub allowed_addresses: Vec<Network>,
+    /// Where people find this server, without a slash at its end; `None`: messages have no link.
+    pub public_url: Option<String>,
+    /// How long after a try that failed the first of the next ones comes.
+    pub first_pause: Duration,
 }
 
 /// What one client, and all of them together, may hold open.
@@ -118,6 +131,12 @@ impl Default for GitConfig {
     }
 }
 
+impl Default for HooksConfig {
+    fn default() -> Self {
+        Self { allowed_addresses: Vec::new(), public_url: None, first_pause: Duration::from_secs(10) }
+    }
+}
+
 impl Default for ConnectionLimits {
     fn default() -> Self {
         Self {
@@ -155,6 +174,7 @@ impl Config {
             own_images: None,
             database: DatabaseConfig::default(),
             git: GitConfig::default(),
+            hooks: HooksConfig { first_pause: Duration::from_millis(20), ..HooksConfig::default() },
             connections: ConnectionLimits {
                 head_timeout: Duration::from_millis(800),
                 body_grace: Duration::from_millis(1500),

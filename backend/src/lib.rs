@@ -9,6 +9,7 @@ pub mod config;
 pub mod detection;
 mod did_you_mean;
 pub mod error;
+pub mod events;
 pub mod http;
 pub mod intake;
 pub mod local;

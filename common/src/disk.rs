@@ -183,11 +183,28 @@ pub fn read_file(path: &Path, max: u64) -> Result<Option<Vec<u8>>, DiskError> {
 /// # Errors
 /// [`DiskError::Io`].
 pub fn lock_file(path: &Path) -> Result<File, DiskError> {
-    let mut options = OpenOptions::new();
-    options.write(true).create(true).truncate(false).mode(FILE_MODE).custom_flags(nofollow());
-    let file = options.open(path).map_err(DiskError::io("open", path))?;
+    let file = open_lock(path)?;
     file.lock().map_err(DiskError::io("lock", path))?;
     Ok(file)
+}
+
+/// [`lock_file`] without the wait: `None` while somebody else has it locked.
+///
+/// # Errors
+/// [`DiskError::Io`].
+pub fn try_lock_file(path: &Path) -> Result<Option<File>, DiskError> {
+    let file = open_lock(path)?;
+    match file.try_lock() {
+        Ok(()) => Ok(Some(file)),
+        Err(fs::TryLockError::WouldBlock) => Ok(None),
+        Err(fs::TryLockError::Error(error)) => Err(DiskError::io("lock", path)(error)),
+    }
+}
+
+fn open_lock(path: &Path) -> Result<File, DiskError> {
+    let mut options = OpenOptions::new();
+    options.write(true).create(true).truncate(false).mode(FILE_MODE).custom_flags(nofollow());
+    options.open(path).map_err(DiskError::io("open", path))
 }
 
 /// Makes a folder that is not there yet; one that is there is fine.

@@ -76,6 +76,26 @@ impl Layout {
         self.access().join("secrets")
     }
 
+    /// Webhooks of projects, one file each.
+    pub fn hooks(&self) -> PathBuf {
+        self.access().join("hooks")
+    }
+
+    /// What is to be told to others.
+    pub fn events(&self) -> PathBuf {
+        self.root.join(".events")
+    }
+
+    /// Marks of jobs of which something is to be told.
+    pub fn hooked_jobs(&self) -> PathBuf {
+        self.events().join("jobs")
+    }
+
+    /// Deliveries that were not taken yet.
+    pub fn outbox(&self) -> PathBuf {
+        self.events().join("outbox")
+    }
+
     /// What people decided about findings, one file for each project.
     pub fn triage(&self) -> PathBuf {
         self.root.join(".triage")

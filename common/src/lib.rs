@@ -15,6 +15,7 @@ pub mod folder;
 pub mod foreign;
 pub mod free_space;
 pub mod headline;
+pub mod hooks;
 pub mod humanize;
 pub mod id;
 pub mod layout;

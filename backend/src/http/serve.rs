@@ -32,6 +32,7 @@ use crate::{
     client::TrustedProxies,
     config::ConnectionLimits,
     error::ApiError,
+    events,
     http::connection_close,
     http::connections::{Connection, Connections},
     http::head_errors::{HeldStream, closing_answer},
@@ -84,10 +85,12 @@ pub async fn serve(app: App, listener: TcpListener, shutdown: CancellationToken)
     });
     let streams = app.closing.clone();
     let certificates = server.tls.clone().map(|tls| tokio::spawn(tls.follow()));
+    let teller = tokio::spawn(events::run(app.clone()));
     let sweeper = tokio::spawn(sweep(app));
     let ended = accept(&server, &listener, &tracker).await;
     drop(listener);
     sweeper.abort();
+    teller.abort();
     certificates.inspect(|task| task.abort());
     shutdown.cancel();
     streams.cancel();

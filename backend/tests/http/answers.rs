@@ -31,6 +31,11 @@ impl<'a> Worker<'a> {
         Self { job, claim, execution }
     }
 
+    /// Records that the job begins to run.
+    pub fn begin(&self) {
+        self.job.begin(&self.claim, None).unwrap();
+    }
+
     /// Draws a stage with one step of its name in that state.
     pub fn stage(&mut self, name: &str, status: StepState, reason: Option<Reason>, message: &str) {
         let slug = Slug::of(name);

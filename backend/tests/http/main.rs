@@ -18,6 +18,7 @@ mod findings;
 mod folders;
 mod full;
 mod heads;
+mod hooks;
 mod hostile;
 mod listing;
 mod metrics;

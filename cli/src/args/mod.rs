@@ -1,6 +1,7 @@
 //! The command line. Every flag is also a variable `PIPELINEX_<FLAG>` that names the same thing; a test holds us to it.
 
 mod db;
+mod hooks;
 mod job_ref;
 mod local;
 mod projects;
@@ -18,9 +19,10 @@ use pipelinex_common::{findings::export::Format, state::JobState};
 
 pub use self::{
     db::DbCommand,
+    hooks::HookCommand,
     job_ref::JobRef,
     local::{CheckFormat, InitArgs, LocalArgs, PlanFormat, RunArgs},
-    projects::{ProjectCommand, ProjectPlace},
+    projects::{ProjectCommand, ProjectPlace, ProjectWord},
     secrets::{SealedPlace, SecretCommand},
     server::{AuthMode, BackendArgs, CommonServerArgs, KeepArgs, LogFormat, WorkerArgs},
     submit::{DetectArgs, GitArgs, ProjectArgs},
@@ -284,9 +286,9 @@ pub enum Command {
     /// What steps of a project are given and nobody else sees: key, set, list, rm
     #[command(subcommand)]
     Secret(SecretCommand),
-    /// Who is in a project and what it asks of its jobs: create, list, set, members, rm
+    /// Who is in a project, what it asks of its jobs and whom it tells of them: create, list, set, members, rm, hook
     #[command(subcommand)]
-    Project(ProjectCommand),
+    Project(ProjectWord),
     /// Who did what to which job from where, and who was refused: tail
     #[command(subcommand)]
     Audit(AuditCommand),

@@ -5,7 +5,18 @@ use std::path::PathBuf;
 use clap::{Args, Subcommand};
 use pipelinex_common::access::Role;
 
-use super::{ServerAddress, values};
+use super::{ServerAddress, hooks::HookCommand, values};
+
+/// What to do with projects and with what belongs to them.
+#[derive(Subcommand, Debug)]
+pub enum ProjectWord {
+    /// The project itself.
+    #[command(flatten)]
+    Project(ProjectCommand),
+    /// Tell others what happens to its jobs: add, list, rm, test
+    #[command(subcommand)]
+    Hook(HookCommand),
+}
 
 /// What to do with projects.
 #[derive(Subcommand, Debug)]

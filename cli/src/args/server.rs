@@ -225,6 +225,13 @@ pub struct BackendArgs {
     /// The PEM file with the key of that certificate
     #[arg(long, env = "PIPELINEX_TLS_KEY", value_name = "FILE", requires = "tls_cert")]
     pub tls_key: Option<PathBuf>,
+    /// Networks besides the public Internet that webhooks of projects may be sent to, such as 10.0.7.0/24
+    #[arg(long, env = "PIPELINEX_ALLOW_HOOK_ADDRESS", value_name = "CIDR", value_delimiter = ',')]
+    #[arg(value_parser = values::network)]
+    pub allow_hook_address: Vec<Option<Network>>,
+    /// Where people find this server, such as `https://ci.example`: messages of webhooks then have a link
+    #[arg(long, env = "PIPELINEX_PUBLIC_URL", value_name = "URL", value_parser = values::public_url)]
+    pub public_url: Option<String>,
     #[command(flatten)]
     pub intake: IntakeArgs,
     #[command(flatten)]

@@ -83,6 +83,18 @@ pub fn project(text: &str) -> Result<String, InvalidProject> {
     access::check_project(text).map(|()| text.to_owned())
 }
 
+/// Where a server is found, without a slash at its end; empty, as compose files write it: nobody says.
+pub fn public_url(text: &str) -> Result<String, String> {
+    if !text.is_empty() {
+        let (url, _) = pipelinex_backend::events::address::check_url(text)
+            .map_err(|_| "it is the address of this server, such as https://ci.example".to_owned())?;
+        if url.query().is_some() || url.fragment().is_some() {
+            return Err("it has nothing behind `?` or `#`".to_owned());
+        }
+    }
+    Ok(text.trim_end_matches('/').to_owned())
+}
+
 /// `fail-on=high`.
 pub fn setting(text: &str) -> Result<(String, String), String> {
     let (name, value) = text.split_once('=').ok_or("a setting is written NAME=VALUE, such as fail-on=high")?;

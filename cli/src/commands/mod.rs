@@ -13,6 +13,7 @@ mod find;
 mod findings;
 mod gc;
 mod health;
+mod hooks;
 mod init;
 mod job;
 mod list;
@@ -39,7 +40,7 @@ use tokio::runtime::{Builder, Runtime};
 
 use self::settings::Settings;
 use crate::{
-    args::{AuditCommand, Cli, Command, DbCommand, JobRef, ProjectPlace, ServerAddress},
+    args::{AuditCommand, Cli, Command, DbCommand, JobRef, ProjectPlace, ProjectWord, ServerAddress},
     client::{Client, Wanted},
     exit::Exit,
     failure::Failure,
@@ -146,7 +147,8 @@ pub fn run(cli: Cli, out: &Output) -> Result<Exit, Failure> {
         }
         Command::Token(command) => token::token(out, command),
         Command::Secret(command) => secrets::secret(out, command),
-        Command::Project(command) => {
+        Command::Project(ProjectWord::Hook(command)) => hooks::hook(out, command),
+        Command::Project(ProjectWord::Project(command)) => {
             let ProjectPlace { workspaces, server } = command.place().clone();
             match workspaces {
                 Some(folder) => projects::here(out, &folder, command),

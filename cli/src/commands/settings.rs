@@ -9,7 +9,7 @@ use std::{
 use anyhow::Context;
 use pipelinex_backend::{
     client::TrustedProxies,
-    config::{Config, GitConfig},
+    config::{Config, GitConfig, HooksConfig},
     http::tls::Tls,
     stacks::Stacks,
 };
@@ -129,6 +129,11 @@ impl Settings {
                 ca_certs: self.ca_certs.clone(),
                 proxy,
                 ..GitConfig::default()
+            },
+            hooks: HooksConfig {
+                allowed_addresses: args.allow_hook_address.iter().copied().flatten().collect(),
+                public_url: args.public_url.clone().filter(|url| !url.is_empty()),
+                ..HooksConfig::default()
             },
             ..Config::default()
         })

@@ -10,10 +10,12 @@ mod found;
 mod groups;
 mod handling;
 mod handover;
+mod hooks;
 mod ids;
 mod keys;
 mod laid;
 mod leftovers;
+mod outbox;
 mod projects;
 mod quarantine;
 mod read;
@@ -46,8 +48,10 @@ pub use groups::{GroupHolder, GroupTurn, ResourceGroup};
 pub use handling::{Deaths, Handling, Place};
 use handover::give_to_runner;
 pub use handover::{RUNNER_GID, RUNNER_UID, make_runner_dir};
+pub use hooks::{HOOKS_MAX, HookError, HookRecord, HookRecords, HookTarget, NewHook};
 pub use keys::{Fingerprint, KEPT_FOR, KeyRecord};
 pub use laid::Onto;
+pub use outbox::{Delivery, HookStanding};
 pub use projects::{ProjectKey, Run};
 pub use quarantine::{Quarantine, QuarantineKind};
 pub use read::{Job, JobView, Snapshot};
@@ -109,8 +113,9 @@ impl Store {
         let work = [layout.staging(), layout.trash(), layout.keys(), layout.index(), layout.spare()];
         let audit = layout.root().join(".audit");
         let access = [layout.access(), layout.tokens(), layout.revoked_tokens(), layout.sessions()];
-        let decided = [layout.project_records(), layout.secrets(), layout.triage(), audit];
-        for folder in work.into_iter().chain(derived).chain(access).chain(decided) {
+        let decided = [layout.project_records(), layout.secrets(), layout.hooks(), layout.triage(), audit];
+        let events = [layout.events(), layout.hooked_jobs(), layout.outbox(), layout.events().join("last")];
+        for folder in work.into_iter().chain(derived).chain(access).chain(decided).chain(events) {
             let fresh = !folder.exists();
             disk::make_dir(&folder, 0o750)?;
             if fresh {

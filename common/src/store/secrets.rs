@@ -224,7 +224,7 @@ impl Store {
     }
 }
 
-fn digest(project: &str) -> String {
+pub(super) fn digest(project: &str) -> String {
     hex::encode(&Sha256::digest(project.as_bytes())[..16])
 }
 

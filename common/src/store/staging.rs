@@ -138,6 +138,7 @@ impl Store {
         disk::place_json(&paths.metadata(), metadata)?;
         crate::fault_point!("intake.after-metadata");
         self.mark_run(metadata)?;
+        self.mark_for_hooks(metadata)?;
         disk::sync_file_system(paths.root())?;
         let target = self.layout.job(metadata.job_id);
         if !disk::publish(paths.root(), target.root())? {
