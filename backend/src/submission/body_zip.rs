@@ -10,7 +10,9 @@ use axum::{
 };
 use bytes::{Bytes, BytesMut};
 use multer::{Field, Multipart};
-use pipelinex_common::{foreign::shown, limits::IntakeLimits, request::JobRequest, store::Fingerprint};
+use pipelinex_common::{
+    foreign::shown, limits::IntakeLimits, pipeline::context::Repository, request::JobRequest, store::Fingerprint,
+};
 use sha2::{Digest, Sha256};
 use tokio::task::spawn_blocking;
 
@@ -81,7 +83,10 @@ pub async fn receive(app: &App, request: Request<Body>) -> Result<(Upload, Finge
     let (text, (request, warnings)) = metadata.ok_or_else(|| missing(METADATA_PART))?;
     let (bytes, sha256) = file.ok_or_else(|| missing(FILE_PART))?;
     let fingerprint = Fingerprint::of(&[sha256.as_bytes(), &text]);
-    Ok((Upload { request, warnings, place, staging, archive, bytes, sha256 }, fingerprint))
+    Ok((
+        Upload { request, warnings, place, staging, archive, bytes, sha256, repository: Repository::default() },
+        fingerprint,
+    ))
 }
 
 /// A form as a page sends it: texts by name, and a file perhaps.
@@ -129,7 +134,8 @@ impl PageForm {
     pub fn into_upload(self, request: JobRequest, warnings: Vec<String>) -> Option<Upload> {
         let (bytes, sha256) = self.file?;
         let Self { archive, staging, place, .. } = self;
-        Some(Upload { request, warnings, place, staging, archive, bytes, sha256 })
+        let repository = Repository::default();
+        Some(Upload { request, warnings, place, staging, archive, bytes, sha256, repository })
     }
 }
 
