@@ -3,6 +3,7 @@
 pub mod access;
 pub mod admission;
 pub mod app;
+mod bills;
 mod cancel;
 pub mod client;
 pub mod config;
@@ -10,6 +11,7 @@ pub mod detection;
 mod did_you_mean;
 pub mod error;
 pub mod events;
+mod excerpts;
 pub mod http;
 pub mod intake;
 pub mod local;

@@ -12,6 +12,7 @@ pub mod junit;
 pub mod maven;
 pub mod osv;
 mod redact;
+mod remedy;
 pub mod sarif;
 pub mod terminal;
 #[cfg(test)]

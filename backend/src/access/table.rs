@@ -62,6 +62,7 @@ pub const TABLE: &[Row] = &[
     post("/api/jobs/{id}/retry", RETRY),
     post("/api/jobs/{id}/steps/{step}/play", RETRY),
     get("/api/jobs/{id}/reports", SEE),
+    get("/api/jobs/{id}/report.html", SEE),
     get("/api/jobs/{id}/findings", SEE),
     post("/api/jobs/{id}/findings/{fingerprint}/accept", TRIAGE),
     post("/api/jobs/{id}/findings/{fingerprint}/revoke", TRIAGE),

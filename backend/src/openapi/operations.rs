@@ -224,6 +224,14 @@ pub const OPERATIONS: &[Operation] = &[
         ..READ
     },
     Operation {
+        id: "downloadReport",
+        path: "/api/jobs/{id}/report.html",
+        summary: "Get what became of a job as one page to mail, print or keep",
+        answer: Answer::Bytes("text/html"),
+        answered: "The page; it needs nothing besides itself.",
+        ..READ
+    },
+    Operation {
         id: "listFindings",
         path: "/api/jobs/{id}/findings",
         summary: "List what the scanners found, the worst first",

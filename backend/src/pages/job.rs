@@ -3,7 +3,7 @@
 pub(super) mod log;
 mod stage;
 
-pub use self::stage::class as stage_class;
+pub use self::stage::{bar, class as stage_class, told as stage_told};
 
 use askama::Template;
 use axum::{
@@ -89,10 +89,10 @@ impl JobPage {
 }
 
 /// Findings that stand alike beside the run before.
-struct Group {
-    title: &'static str,
-    total: usize,
-    rows: Vec<FindingRow>,
+pub(super) struct Group {
+    pub title: &'static str,
+    pub total: usize,
+    pub rows: Vec<FindingRow>,
 }
 
 /// `GET /jobs/{id}`.
@@ -127,7 +127,7 @@ fn draw(store: &Store, job: &Job, server: &str) -> Result<JobPage, ApiError> {
     let more_findings = (page.counts.total() as usize).saturating_sub(shown);
     let unreadable = page.unreadable.into_iter().map(|step| format!("{}: {}", step.stage, step.reason));
     let compared = page.baseline.map(|run| (run, page.standings.words()));
-    let groups = grouped(page.findings, page.fixed, compared.is_some());
+    let groups = grouped(page.findings, page.fixed, compared.is_some(), FINDINGS_SHOWN);
     let set_aside = quarantine.map(|quarantine| quarantine.to_string());
     let told = metadata.warnings.iter().chain(&execution.warnings).cloned();
     let warnings = set_aside.into_iter().chain(told).chain(unreadable).collect();
@@ -174,8 +174,8 @@ fn draw(store: &Store, job: &Job, server: &str) -> Result<JobPage, ApiError> {
     })
 }
 
-/// The findings as they are shown: those that are new first, and what is gone last.
-fn grouped(found: Vec<FindingRow>, fixed: Vec<FindingRow>, compared: bool) -> Vec<Group> {
+/// The findings as they are shown, no more than so many: those that are new first, and what is gone last.
+pub(super) fn grouped(found: Vec<FindingRow>, fixed: Vec<FindingRow>, compared: bool, most: usize) -> Vec<Group> {
     let mut groups = [
         ("Findings", vec![]),
         ("New", vec![]),
@@ -195,7 +195,7 @@ fn grouped(found: Vec<FindingRow>, fixed: Vec<FindingRow>, compared: bool) -> Ve
         };
         groups[at].1.push(row);
     }
-    let mut left = FINDINGS_SHOWN;
+    let mut left = most;
     let group = |(title, mut rows): (&'static str, Vec<FindingRow>)| {
         let total = rows.len();
         rows.truncate(left);
@@ -232,12 +232,12 @@ pub(super) fn encoded(path: &str) -> String {
 }
 
 /// The word for how bad a finding is; also a class of the style.
-fn severity(severity: &Severity) -> &'static str {
+pub(super) fn severity(severity: &Severity) -> &'static str {
     severity.as_str()
 }
 
 /// What was decided about a finding, and until when that holds.
-fn decided(row: &DecisionRow) -> String {
+pub(super) fn decided(row: &DecisionRow) -> String {
     let words = labels::capital(row.decision.verdict.words());
     match row.decision.until {
         Some(until) if row.expired => format!("{words} until {}, which is over: it counts again", labels::at(until)),

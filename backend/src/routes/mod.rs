@@ -77,6 +77,7 @@ pub fn router(app: App) -> Result<Router, Unruled> {
         .post("/api/jobs/{id}/retry", retry::retry)
         .post("/api/jobs/{id}/steps/{step}/play", play::play)
         .get("/api/jobs/{id}/reports", reports::reports)
+        .get("/api/jobs/{id}/report.html", pages::report)
         .get("/api/jobs/{id}/findings", findings::findings)
         .post("/api/jobs/{id}/findings/{fingerprint}/accept", triage::accept)
         .post("/api/jobs/{id}/findings/{fingerprint}/revoke", triage::revoke)

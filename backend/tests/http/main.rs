@@ -30,6 +30,7 @@ mod paths;
 mod projects;
 mod ranges;
 mod redis;
+mod report;
 mod retry;
 mod shares;
 mod signing_in;

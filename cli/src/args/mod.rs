@@ -213,6 +213,18 @@ pub enum Command {
         #[command(flatten)]
         server: ServerAddress,
     },
+    /// Tell what became of a job in one piece: how it stands, the tests that failed, what was found; also as a page to mail or print
+    Report {
+        id: JobRef,
+        /// How it is told
+        #[arg(long, env = "PIPELINEX_FORMAT", value_enum, default_value_t)]
+        format: ReportFormat,
+        /// With --format html: where to, `-` for standard output
+        #[arg(long, short, env = "PIPELINEX_OUTPUT", value_name = "FILE")]
+        output: Option<PathBuf>,
+        #[command(flatten)]
+        server: ServerAddress,
+    },
     /// List what the scanners of a job found, the worst first
     Findings {
         id: JobRef,
@@ -361,6 +373,18 @@ pub struct ServerAddress {
     #[arg(long = "server", env = "PIPELINEX_SERVER", value_name = "URL", default_value = "http://127.0.0.1:8000")]
     #[arg(value_parser = values::server)]
     pub url: String,
+}
+
+/// How a job is told as a whole.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
+pub enum ReportFormat {
+    /// For people.
+    #[default]
+    Text,
+    /// Status, tests and findings as the API gives them, in one document.
+    Json,
+    /// One page that needs no network and no script.
+    Html,
 }
 
 /// How findings are told.

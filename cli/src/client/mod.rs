@@ -180,6 +180,12 @@ impl Client {
         Ok(Body { response, url: self.url.clone() })
     }
 
+    /// What became of a job, as a page that needs nothing besides itself.
+    pub async fn report_page(&self, id: JobId) -> Result<Body, ClientError> {
+        let response = self.answer(self.get(&format!("/api/jobs/{id}/report.html"))).await?;
+        Ok(Body { response, url: self.url.clone() })
+    }
+
     /// What the scanners found so far, as the server wrote it: all, or what the run before had not; compared with that run, or
     /// with the job that is named.
     pub async fn findings(&self, id: JobId, new: bool, baseline: Option<JobId>) -> Result<Value, ClientError> {

@@ -22,6 +22,7 @@ mod logs;
 mod plan;
 mod play;
 mod projects;
+mod report;
 mod reports;
 mod run;
 mod secrets;
@@ -108,6 +109,9 @@ pub fn run(cli: Cli, out: &Output) -> Result<Exit, Failure> {
         Command::Reports { id, output, server } => {
             of_job(&server, ca_certs, id, async |client, id| reports::reports(client, out, id, output.as_deref()).await)
         }
+        Command::Report { id, format, output, server } => of_job(&server, ca_certs, id, async |client, id| {
+            report::report(client, out, id, format, output.as_deref()).await
+        }),
         Command::Findings { id, new, baseline, format, server } => of_job(&server, ca_certs, id, async |client, id| {
             let baseline = match &baseline {
                 Some(named) => Some(find::job(client, named).await?),

@@ -87,7 +87,7 @@ pub async fn tests(client: &Client, out: &Output, id: JobId, wanted: &Wanted) ->
 }
 
 /// All pages as one.
-async fn gather(client: &Client, id: JobId, wanted: &Wanted) -> Result<Value, Failure> {
+pub(super) async fn gather(client: &Client, id: JobId, wanted: &Wanted) -> Result<Value, Failure> {
     let (mut all, mut rows, mut cursor) = (None, Vec::new(), None);
     loop {
         let mut page = client.tests(id, wanted.failed, wanted.text.as_deref(), cursor).await?;

@@ -30,7 +30,7 @@ impl Kind {
         let finding = row.finding;
         if finding.package.is_some() {
             Some(Self::DependencyScanning)
-        } else if finding.tool.eq_ignore_ascii_case("gitleaks") || row.stage.eq_ignore_ascii_case("secrets") {
+        } else if finding.is_secret(row.stage) {
             Some(Self::SecretDetection)
         } else {
             finding.path.is_some().then_some(Self::Sast)

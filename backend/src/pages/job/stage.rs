@@ -125,7 +125,8 @@ fn tries(stage: &StageRecord) -> Vec<(String, String)> {
     stage.steps.iter().flat_map(of_step).collect()
 }
 
-fn told(stage: &StageRecord) -> Vec<String> {
+/// What there is to say of a stage beside its state: tests, coverage, and why it failed or did not run.
+pub fn told(stage: &StageRecord) -> Vec<String> {
     let mut told = Vec::new();
     told.extend(labels::tests(stage));
     told.extend(stage.coverage_words());
@@ -142,7 +143,8 @@ fn told(stage: &StageRecord) -> Vec<String> {
     told
 }
 
-fn bar(stage: &StageRecord, (from, to): (Timestamp, Timestamp)) -> Option<(u64, u64)> {
+/// Where a stage's bar begins and how long it is, in thousandths of the job's time.
+pub fn bar(stage: &StageRecord, (from, to): (Timestamp, Timestamp)) -> Option<(u64, u64)> {
     let begin = stage.started_at?;
     let end = stage.finished_at.unwrap_or(to);
     let whole = (to.as_millisecond() - from.as_millisecond()).max(1);
