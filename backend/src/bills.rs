@@ -1,12 +1,14 @@
 //! Bills of materials: what the scanners of a job found to be built in. Each lies among the reports of its step, as CycloneDX.
 
 use pipelinex_common::{
-    findings::cyclonedx::{self, Component},
+    findings::cyclonedx,
     foreign::{Beneath, ForeignError},
     limits::MIB,
     slug::Slug,
     store::Job,
 };
+
+use serde_json::Value;
 
 use crate::error::ApiError;
 
@@ -18,17 +20,30 @@ const BILL_BYTES: u64 = 64 * MIB;
 /// The components of a job, and why a bill cannot be read where that is so.
 #[derive(Debug, Default)]
 pub struct Bills {
-    /// What is built in, as the scanners list it. `None`: no bill was made.
-    pub components: Option<Vec<Component>>,
+    /// What is built in, as [`cyclonedx::entries`] gives it. `None`: no bill was made.
+    pub components: Option<Vec<Value>>,
     /// Bills that cannot be read, each with its stage.
     pub unreadable: Vec<String>,
 }
 
 impl Bills {
+    /// The components, for a document that is made of them.
+    ///
+    /// # Errors
+    /// 404 where there are none to tell of; an error of ours where a bill cannot be read: a document of the rest would look whole.
+    pub fn whole(self) -> Result<Vec<Value>, ApiError> {
+        if let Some(reason) = self.unreadable.first() {
+            return Err(ApiError::internal(format!("a bill of materials cannot be read: {reason}")));
+        }
+        let none = "this job has no bill of materials: SCA makes it, and did not run or has not ended";
+        self.components.ok_or_else(|| ApiError::NotFound { detail: none.to_owned() })
+    }
+
     /// How many components there are of each kind (`npm`, `pypi`), the most first.
     pub fn kinds(&self) -> Vec<(String, usize)> {
         let mut kinds: Vec<(String, usize)> = Vec::new();
         for component in self.components.iter().flatten() {
+            let component = cyclonedx::component(component);
             let kind = component.kind().unwrap_or("other");
             match kinds.iter_mut().find(|(known, _)| known == kind) {
                 Some((_, count)) => *count += 1,
@@ -62,7 +77,7 @@ pub fn of(job: &Job) -> Result<Bills, ApiError> {
 }
 
 /// A stage of several steps has a folder for each.
-fn read(reports: &Beneath, stage: &str, step: &Slug) -> Result<Option<Vec<Component>>, String> {
+fn read(reports: &Beneath, stage: &str, step: &Slug) -> Result<Option<Vec<Value>>, String> {
     let stage = Slug::of(stage);
     let alone = reports.read(&format!("{stage}/{FILE}"), BILL_BYTES);
     let text = match alone {
@@ -70,7 +85,7 @@ fn read(reports: &Beneath, stage: &str, step: &Slug) -> Result<Option<Vec<Compon
         other => other,
     };
     match text {
-        Ok(text) => cyclonedx::parse(&text).map(Some).map_err(|error| format!("{FILE}: {error}")),
+        Ok(text) => cyclonedx::entries(&text).map(Some).map_err(|error| format!("{FILE}: {error}")),
         Err(ForeignError::Missing(_)) => Ok(None),
         Err(error) => Err(error.to_string()),
     }

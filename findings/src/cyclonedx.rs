@@ -32,18 +32,76 @@ impl Component {
 /// # Errors
 /// [`BadReport`]: not JSON, not CycloneDX, too many components. A bill without components has none.
 pub fn parse(text: &[u8]) -> Result<Vec<Component>, BadReport> {
+    Ok(entries(text)?.iter().map(component).collect())
+}
+
+/// The same as the bill has them, for those who write another one of them.
+///
+/// # Errors
+/// As [`parse`].
+pub fn entries(text: &[u8]) -> Result<Vec<Value>, BadReport> {
     let bad = |reason: &str| BadReport { format: "CycloneDX", reason: reason.to_owned() };
-    let bill: Value = serde_json::from_slice(text).map_err(|error| bad(&error.to_string()))?;
+    let mut bill: Value = serde_json::from_slice(text).map_err(|error| bad(&error.to_string()))?;
     if bill["bomFormat"] != "CycloneDX" {
         return Err(bad("it does not say that it is one"));
     }
-    let components = match &bill["components"] {
+    let mut components = match bill["components"].take() {
         Value::Null => return Ok(Vec::new()),
         Value::Array(components) if components.len() <= MAX_COMPONENTS => components,
         Value::Array(_) => return Err(bad("it has too many components")),
         _ => return Err(bad("its components are no list")),
     };
-    Ok(components.iter().filter(|component| is_package(component)).map(component).collect())
+    components.retain(is_package);
+    Ok(components)
+}
+
+/// A licence as a bill states it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum License {
+    /// By its id in SPDX's list.
+    Id(String),
+    /// By a name that the list does not have.
+    Name(String),
+    /// Several, as an expression of ids.
+    Expression(String),
+}
+
+impl License {
+    /// As it is stated.
+    pub fn text(&self) -> &str {
+        let (Self::Id(text) | Self::Name(text) | Self::Expression(text)) = self;
+        text
+    }
+}
+
+/// The licences of an entry; what is none is left out.
+pub fn licenses(entry: &Value) -> Vec<License> {
+    let plain = |text: &&str| text.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"-.+".contains(&byte));
+    let stated = |item: &Value| {
+        let text = |value: &Value| value.as_str().filter(|text| !text.trim().is_empty()).map(shortened);
+        let id = item["license"]["id"].as_str().filter(|id| !id.is_empty()).filter(plain);
+        id.map(|id| License::Id(id.to_owned()))
+            .or_else(|| text(&item["license"]["id"]).or(text(&item["license"]["name"])).map(License::Name))
+            .or_else(|| text(&item["expression"]).map(License::Expression))
+    };
+    entry["licenses"].as_array().into_iter().flatten().filter_map(stated).collect()
+}
+
+/// The digests of an entry, by algorithm (`SHA-256`) and in hexadecimal digits; what is none is left out.
+pub fn hashes(entry: &Value) -> Vec<(&str, &str)> {
+    const DIGITS: [(&str, usize); 5] = [("MD5", 32), ("SHA-1", 40), ("SHA-256", 64), ("SHA-384", 96), ("SHA-512", 128)];
+    let known = |item: &'_ Value| -> Option<(&'static str, usize)> {
+        DIGITS.into_iter().find(|(name, _)| item["alg"].as_str() == Some(name))
+    };
+    let hash = |item: &'_ Value| known(item).map(|(_, digits)| digits);
+    let items = entry["hashes"].as_array().into_iter().flatten();
+    items
+        .filter_map(|item| {
+            let content = item["content"].as_str()?;
+            let whole = Some(content.len()) == hash(item) && content.bytes().all(|byte| byte.is_ascii_hexdigit());
+            whole.then_some((item["alg"].as_str()?, content))
+        })
+        .collect()
 }
 
 /// Whether an entry is a package and not a file that packages were found in.

@@ -247,7 +247,7 @@ pub(super) fn decided(row: &DecisionRow) -> String {
 }
 
 /// The formats of others.
-fn exports() -> [Format; 6] {
+fn exports() -> [Format; 9] {
     Format::ALL
 }
 
@@ -257,6 +257,9 @@ fn export_name(format: &Format) -> &'static str {
         Format::Sarif => "SARIF",
         Format::Csv => "CSV",
         Format::Markdown => "Markdown",
+        Format::CycloneDx => "CycloneDX",
+        Format::Vex => "VEX",
+        Format::Spdx => "SPDX",
         Format::GitlabSast => "GitLab SAST",
         Format::GitlabSecretDetection => "GitLab secrets",
         Format::GitlabDependencyScanning => "GitLab dependencies",

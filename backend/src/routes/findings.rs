@@ -24,13 +24,14 @@ use pipelinex_common::{
     metadata::Metadata,
     slug::Slug,
     state::JobState,
-    store::{Job, JobView, ProjectKey, Store, StoreError},
+    store::{Job, JobView, ProjectKey, Store, StoreError, Verdict},
 };
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
+use serde_json::Value;
 
 use super::{path::JobPath, triage::DecisionRow};
-use crate::{access::Principal, app::App, error::ApiError};
+use crate::{access::Principal, app::App, bills, error::ApiError};
 
 /// The most findings of an answer; the worst are in it.
 const FINDINGS_MAX: usize = 10_000;
@@ -207,14 +208,15 @@ pub async fn findings(
     let Query(wish) = wish.map_err(|_| malformed())?;
     let store = app.store.clone();
     let format = format_of(wish.format.as_deref())?;
-    let (page, metadata) = app
+    let (page, metadata, bill) = app
         .read_job(&who, id, move |job| {
-            Ok((gather_wanted(&store, job, &wish)?, job.metadata().map_err(ApiError::broken)?))
+            let bill = if format.is_some_and(Format::needs_bill) { bills::of(job)?.whole()? } else { Vec::new() };
+            Ok((gather_wanted(&store, job, &wish)?, job.metadata().map_err(ApiError::broken)?, bill))
         })
         .await?;
     Ok(match format {
         None => Json(page).into_response(),
-        Some(format) => exported(&page, &metadata, format),
+        Some(format) => exported(&page, &metadata, &bill, format),
     })
 }
 
@@ -227,19 +229,26 @@ fn format_of(text: Option<&str>) -> Result<Option<Format>, ApiError> {
 }
 
 /// The findings as a file in a format of others.
-fn exported(page: &FindingsPage, metadata: &Metadata, format: Format) -> Response {
+fn exported(page: &FindingsPage, metadata: &Metadata, bill: &[Value], format: Format) -> Response {
     let title = format!("{} #{}", metadata.project, metadata.run_number);
     let rows = page.findings.iter().chain(&page.fixed).map(|row| Row {
         stage: &row.stage,
         state: row.state,
         finding: &row.finding,
         accepted: row.decision.as_ref().filter(|_| row.is_accepted()).map(|known| known.decision.reason.as_str()),
+        false_positive: row.is_accepted()
+            && row.decision.as_ref().is_some_and(|known| known.decision.verdict == Verdict::FalsePositive),
     });
+    let (id, run) = (page.job_id.to_string(), format!("#{}", metadata.run_number));
     let sheet = export::Sheet {
         title: &title,
         beside: page.baseline.as_ref().map(|run| format!("#{}", run.run_number)),
         at: &page.at.strftime("%Y-%m-%dT%H:%M:%S").to_string(),
         version: env!("CARGO_PKG_VERSION"),
+        id: &id,
+        project: metadata.project.as_str(),
+        revision: metadata.commit.as_deref().unwrap_or(&run),
+        bill,
         rows: rows.collect(),
     };
     let name = format!("attachment; filename=\"findings-{}.{}\"", page.job_id, format.extension());

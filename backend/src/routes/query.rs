@@ -15,7 +15,7 @@ const TAKEN: [(&str, &[&str]); 14] = [
     ("/api/jobs", &["state", "project", "branch", "limit", "cursor"]),
     ("/api/jobs/{id}/retry", &["failed"]),
     ("/api/jobs/{id}/findings", &["severity", "stage", "tool", "state", "baseline", "format"]),
-    ("/api/jobs/{id}/tests", &["state", "q", "limit", "cursor"]),
+    ("/api/jobs/{id}/tests", &["state", "q", "limit", "cursor", "format"]),
     ("/api/jobs/{id}/{stage}/logs", &["offset", "step", "try", "tail", "lines", "q", "context"]),
     ("/api/jobs/{id}/{stage}/logs/stream", &["offset", "step", "drawn"]),
     ("/", &["state", "project", "branch", "q", "cursor"]),

@@ -6,9 +6,11 @@
 use axum::{
     Json,
     extract::{Query, State, rejection::QueryRejection},
+    http::header,
+    response::{IntoResponse, Response},
 };
 use pipelinex_common::{
-    findings::{TestCase, TestState, junit},
+    findings::{TestCase, TestState, export, junit},
     foreign::{Beneath, ForeignError, shown},
     id::JobId,
     limits::MIB,
@@ -28,6 +30,8 @@ const REPORT_BYTES: u64 = 64 * MIB;
 const REPORTS_MAX: usize = 20_000;
 /// The most test cases that are held of a job. Those that did not pass come first.
 const CASES_MAX: usize = 20_000;
+/// The same for a file that has all of them.
+const EXPORTED_MAX: usize = 200_000;
 /// Test cases on a page when nothing is said.
 const PAGE: usize = 100;
 /// The most test cases on a page.
@@ -97,6 +101,8 @@ pub struct Wish {
     pub limit: Option<usize>,
     /// The `next` of a page.
     pub cursor: Option<usize>,
+    /// Json, or all of them as a file of another format.
+    pub format: Option<String>,
 }
 
 /// Which test cases are wanted.
@@ -106,9 +112,21 @@ pub struct Filter {
     text: Option<String>,
     limit: usize,
     from: usize,
+    /// How many are held.
+    most: usize,
 }
 
 impl Wish {
+    /// Whether all tests are asked for as JUnit XML.
+    fn is_junit(&self) -> Result<bool, ApiError> {
+        match (self.format.as_deref(), self.limit.or(self.cursor)) {
+            (None | Some("json"), _) => Ok(false),
+            (Some("junit"), None) => Ok(true),
+            (Some("junit"), Some(_)) => Err(malformed("a file has no pages: it takes no `limit` and no `cursor`")),
+            (Some(_), _) => Err(malformed("`format` is json or junit")),
+        }
+    }
+
     /// What is asked for, checked.
     ///
     /// # Errors
@@ -125,7 +143,7 @@ impl Wish {
             return Err(malformed(format!("`limit` is a number from 1 to {PAGE_MAX}")));
         }
         let text = self.q.as_ref().map(|text| text.trim().to_lowercase()).filter(|text| !text.is_empty());
-        Ok(Filter { states, text, limit, from: self.cursor.unwrap_or(0) })
+        Ok(Filter { states, text, limit, from: self.cursor.unwrap_or(0), most: CASES_MAX })
     }
 }
 
@@ -142,6 +160,25 @@ impl Filter {
                 texts().into_iter().chain(file()).any(|field| field.to_lowercase().contains(text))
                     || case.title().to_lowercase().contains(text)
             })
+    }
+}
+
+impl Unreadable {
+    fn case(&self) -> TestCase {
+        TestCase {
+            class: self.stage.clone(),
+            name: "a report that cannot be read".to_owned(),
+            suite: String::new(),
+            state: TestState::Error,
+            duration_ms: None,
+            file: None,
+            line: None,
+            message: self.reason.clone(),
+            cause: String::new(),
+            trace: String::new(),
+            output: String::new(),
+            reruns: 0,
+        }
     }
 }
 
@@ -164,11 +201,29 @@ pub async fn tests(
     who: Principal,
     JobPath(id): JobPath,
     wish: Result<Query<Wish>, QueryRejection>,
-) -> Result<Json<TestsPage>, ApiError> {
+) -> Result<Response, ApiError> {
     let Query(wish) =
-        wish.map_err(|_| malformed("the query takes state, q, limit and cursor; both last are numbers"))?;
+        wish.map_err(|_| malformed("the query takes state, q, format, limit and cursor; both last are numbers"))?;
     let filter = wish.check()?;
-    Ok(Json(app.read_job(&who, id, move |job| gather(job, &filter)).await?))
+    if wish.is_junit()? {
+        let filter = Filter { limit: EXPORTED_MAX, most: EXPORTED_MAX, ..filter };
+        return app.read_job(&who, id, move |job| exported(job, &filter)).await;
+    }
+    Ok(Json(app.read_job(&who, id, move |job| gather(job, &filter)).await?).into_response())
+}
+
+/// All test cases as one JUnit file. A report that cannot be read is a test that broke in it: a file without it would look whole.
+fn exported(job: &Job, filter: &Filter) -> Result<Response, ApiError> {
+    let page = gather(job, filter)?;
+    let metadata = job.metadata().map_err(ApiError::broken)?;
+    let lost: Vec<(&str, TestCase)> = page.unreadable.iter().map(|lost| (lost.stage.as_str(), lost.case())).collect();
+    let cases = page.tests.iter().map(|row| (row.stage.as_str(), &row.case));
+    let all = lost.iter().map(|(stage, case)| (*stage, case)).chain(cases);
+    let left_out = page.counts.tests.saturating_sub(page.tests.len() as u64);
+    let text = export::junit(&format!("{} #{}", metadata.project, metadata.run_number), all, left_out);
+    let name = format!("attachment; filename=\"tests-{}.xml\"", job.id());
+    let headers = [(header::CONTENT_TYPE, "application/xml".to_owned()), (header::CONTENT_DISPOSITION, name)];
+    Ok((headers, text).into_response())
 }
 
 /// The test cases of a job so far, those that failed first.
@@ -247,7 +302,7 @@ impl Sheet<'_> {
         }
         self.counts.add(case.state);
         let passed = case.state == TestState::Passed;
-        if self.rows.len() >= CASES_MAX {
+        if self.rows.len() >= self.filter.most {
             if passed || self.passed == 0 {
                 return;
             }

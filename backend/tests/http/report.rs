@@ -108,6 +108,34 @@ async fn whatever_a_project_is_called_is_text_in_its_report() {
 }
 
 #[tokio::test]
+async fn bills_and_tests_are_written_for_other_programs() {
+    let server = TestServer::start().await;
+    let job = server.job().await;
+    let (findings, tests) = (format!("/api/jobs/{}/findings", job.id()), format!("/api/jobs/{}/tests", job.id()));
+    for format in ["cyclonedx", "cyclonedx-vex", "spdx"] {
+        server.get(&format!("{findings}?format={format}")).await.assert_problem(404, "not-found");
+    }
+    let mut worker = Worker::take(&job);
+    run_as(&mut worker, "plain");
+    worker.finish(JobState::Failed, Some(Reason::ScriptFailure), Some("TEST failed"));
+    let bill = server.get(&format!("{findings}?format=cyclonedx")).await;
+    assert_eq!(bill.header("content-type"), "application/vnd.cyclonedx+json");
+    let bill = bill.json();
+    // Three of the bill, and the one that only the scanner knew.
+    assert_eq!((&bill["specVersion"], bill["components"].as_array().unwrap().len()), (&json!("1.6"), 4));
+    assert_eq!(bill["vulnerabilities"][0]["id"], "CVE-2026-1");
+    let spdx = server.get(&format!("{findings}?format=spdx")).await.json();
+    assert_eq!((&spdx["spdxVersion"], spdx["packages"].as_array().unwrap().len()), (&json!("SPDX-2.3"), 4));
+    let junit = server.get(&format!("{tests}?format=junit")).await;
+    assert_eq!(junit.header("content-type"), "application/xml");
+    assert!(junit.text().contains("<testcase name=\"plain\" classname=\"shop.OrderTest\""), "{}", junit.text());
+    for query in ["format=x", "format=junit&limit=3"] {
+        server.get(&format!("{tests}?{query}")).await.assert_problem(400, "query");
+    }
+    server.stop().await;
+}
+
+#[tokio::test]
 async fn a_report_says_what_could_not_be_read() {
     let server = TestServer::start().await;
     let job = server.job().await;

@@ -277,6 +277,9 @@ pub enum Command {
         /// Only those with this text in a name, a file or a message
         #[arg(long, short = 't', env = "PIPELINEX_TEXT", value_name = "TEXT")]
         text: Option<String>,
+        /// How they are told; JUnit is a file for other programs, on standard output
+        #[arg(long, env = "PIPELINEX_FORMAT", value_enum, default_value_t)]
+        format: TestsFormat,
         #[command(flatten)]
         server: ServerAddress,
     },
@@ -387,6 +390,18 @@ pub enum ReportFormat {
     Html,
 }
 
+/// How tests are told.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
+pub enum TestsFormat {
+    /// For people.
+    #[default]
+    Text,
+    /// As the API gives them.
+    Json,
+    /// JUnit XML.
+    Junit,
+}
+
 /// How findings are told.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
 pub enum FindingsFormat {
@@ -401,6 +416,12 @@ pub enum FindingsFormat {
     Csv,
     /// For a comment on a merge request.
     Markdown,
+    /// The bill of materials with what is known against it, as CycloneDX 1.6.
+    Cyclonedx,
+    /// What is known against the bill alone, with what was decided about it, as CycloneDX 1.6.
+    CyclonedxVex,
+    /// The bill of materials as SPDX 2.3.
+    Spdx,
     /// GitLab's report of static analysis.
     GitlabSast,
     /// GitLab's report of secrets.
@@ -417,6 +438,9 @@ impl FindingsFormat {
             Self::Sarif => Some(Format::Sarif),
             Self::Csv => Some(Format::Csv),
             Self::Markdown => Some(Format::Markdown),
+            Self::Cyclonedx => Some(Format::CycloneDx),
+            Self::CyclonedxVex => Some(Format::Vex),
+            Self::Spdx => Some(Format::Spdx),
             Self::GitlabSast => Some(Format::GitlabSast),
             Self::GitlabSecretDetection => Some(Format::GitlabSecretDetection),
             Self::GitlabDependencyScanning => Some(Format::GitlabDependencyScanning),

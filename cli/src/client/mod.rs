@@ -283,6 +283,19 @@ impl Client {
         self.json(self.request(Method::GET, url)).await
     }
 
+    /// All test cases so far as JUnit XML.
+    pub async fn exported_tests(&self, id: JobId, failed: bool, text: Option<&str>) -> Result<Body, ClientError> {
+        let mut url = self.endpoint(&format!("/api/jobs/{id}/tests"));
+        url.query_pairs_mut().append_pair("format", "junit");
+        for (name, value) in [("state", failed.then_some("failed,error")), ("q", text)] {
+            if let Some(value) = value {
+                url.query_pairs_mut().append_pair(name, value);
+            }
+        }
+        let response = self.answer(self.request(Method::GET, url)).await?;
+        Ok(Body { response, url: self.url.clone() })
+    }
+
     /// What the steps made so far, as the server wrote it.
     pub async fn artifacts(&self, id: JobId) -> Result<Value, ClientError> {
         self.json(self.get(&format!("/api/jobs/{id}/artifacts"))).await

@@ -138,8 +138,8 @@ pub fn run(cli: Cli, out: &Output) -> Result<Exit, Failure> {
                 }),
             }
         }
-        Command::Tests { id, failed, text, server } => {
-            let wanted = tests_of::Wanted { failed, text };
+        Command::Tests { id, failed, text, format, server } => {
+            let wanted = tests_of::Wanted { failed, text, format };
             of_job(&server, ca_certs, id, async |client, id| tests_of::tests(client, out, id, &wanted).await)
         }
         Command::Artifacts { id, to, server } => {

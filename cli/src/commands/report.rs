@@ -43,7 +43,8 @@ async fn whole(client: &Client, out: &Output, id: JobId) -> Result<Exit, Failure
 async fn text(client: &Client, out: &Output, id: JobId) -> Result<Exit, Failure> {
     job::status(client, out, id, false).await?;
     out.data("")?;
-    let tests = tests_of::tests(client, out, id, &tests_of::Wanted { failed: true, text: None }).await;
+    let tests =
+        tests_of::tests(client, out, id, &tests_of::Wanted { failed: true, ..tests_of::Wanted::default() }).await;
     out.data("")?;
     // What cannot be read of one part keeps nobody from the other.
     let found = findings::findings(client, out, id, &findings::Wanted::default()).await;

@@ -9,6 +9,7 @@ use serde::Deserialize;
 use serde_json::Value;
 
 use crate::{
+    args::TestsFormat,
     client::{Client, ClientError},
     exit::Exit,
     failure::Failure,
@@ -25,6 +26,8 @@ pub struct Wanted {
     pub failed: bool,
     /// Only those with this text in a name, file or message.
     pub text: Option<String>,
+    /// How they are told.
+    pub format: TestsFormat,
 }
 
 /// An answer, as far as it is read here.
@@ -63,9 +66,16 @@ struct Lost {
 
 /// Lists the tests. That some failed does not make the exit code: the verdict on the job is what `status` tells.
 pub async fn tests(client: &Client, out: &Output, id: JobId, wanted: &Wanted) -> Result<Exit, Failure> {
+    if wanted.format == TestsFormat::Junit {
+        let mut body = client.exported_tests(id, wanted.failed, wanted.text.as_deref()).await?;
+        while let Some(piece) = body.next().await? {
+            out.bytes(&piece)?;
+        }
+        return Ok(Exit::Passed);
+    }
     let answer = gather(client, id, wanted).await?;
     let page = Page::deserialize(&answer).map_err(|error| ClientError::NotUnderstood(error.to_string()))?;
-    if out.json() {
+    if out.json() || wanted.format == TestsFormat::Json {
         out.document(&answer)?;
     } else {
         let width = page.tests.iter().map(|row| row.stage.chars().count()).max().unwrap_or_default();

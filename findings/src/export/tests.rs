@@ -1,7 +1,7 @@
 use serde_json::{Value, json};
 
 use super::*;
-use crate::{Severity, mark, testing::finding};
+use crate::{Severity, TestCase, TestState, mark, testing::finding};
 
 /// One of each kind, from a project that tries to be a formula, a mention and a link.
 fn found() -> Vec<Finding> {
@@ -32,12 +32,17 @@ fn written(format: Format, found: &[Finding], accepted: Option<usize>) -> String
         state: states[at],
         finding,
         accepted: (accepted == Some(at)).then_some("no danger"),
+        false_positive: false,
     });
     let sheet = Sheet {
         title: "shop #2",
         beside: Some("#1".to_owned()),
         at: "2027-01-31T12:00:00",
         version: "1.0",
+        id: "0190a1b2-c3d4-7e5f-8a9b-0c1d2e3f4a5b",
+        project: "shop",
+        revision: "#2",
+        bill: &[],
         rows: rows.collect(),
     };
     format.write(&sheet)
@@ -111,4 +116,45 @@ fn each_report_of_gitlabs_has_the_findings_of_its_kind() {
     assert_eq!((dependencies.len(), &dependencies[0]["location"]["dependency"]), (1, &dependency));
     assert_eq!(dependencies[0]["identifiers"][0]["type"], "cve");
     assert_eq!(dependencies[0]["solution"], "Upgrade to 1.1");
+}
+
+#[test]
+fn tests_as_junit_are_read_again_as_what_they_were() {
+    let case = |name: &str, state: TestState, message: &str| TestCase {
+        class: "dev.shop.A<T>".to_owned(),
+        name: name.to_owned(),
+        suite: String::new(),
+        state,
+        duration_ms: Some(1250),
+        file: None,
+        line: None,
+        message: message.to_owned(),
+        cause: String::new(),
+        trace: if message.is_empty() { String::new() } else { format!("{message}\n\tat ]]> <b>&amp;") },
+        output: if message.is_empty() { String::new() } else { "said \"it\"\u{ffff}".to_owned() },
+        reruns: 0,
+    };
+    let cases = [
+        case("fails", TestState::Failed, "expected <a> & 'b'"),
+        case("breaks", TestState::Error, "broke"),
+        case("flips \u{1}\"", TestState::Flaky, "sometimes"),
+        case("later", TestState::Skipped, "not on Mondays"),
+        case("works", TestState::Passed, ""),
+    ];
+    let text = junit("shop #2", cases.iter().map(|case| ("TEST", case)), 0);
+    let mut read = Vec::new();
+    let report = crate::junit::read(text.as_bytes(), &mut |case| read.push(case)).unwrap();
+    let counts = report.counts;
+    assert_eq!((counts.tests, counts.failures, counts.errors, counts.skipped), (5, 1, 1, 1), "{text}");
+    let told = |cases: &[TestCase]| -> Vec<_> {
+        cases
+            .iter()
+            .map(|c| (c.name.replace('\u{1}', ""), c.class.clone(), c.state, c.message.clone(), c.duration_ms))
+            .collect()
+    };
+    assert_eq!(told(&read), told(&cases), "{text}");
+    assert!(
+        text.starts_with("<?xml version=\"1.0\" encoding=\"UTF-8\"?>\n<testsuites name=\"shop #2\" tests=\"5\""),
+        "{text}"
+    );
 }
