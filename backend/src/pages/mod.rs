@@ -14,14 +14,13 @@ pub(crate) mod log_text;
 mod login;
 mod new;
 mod project;
-mod report;
+pub(crate) mod report;
 mod submit;
 mod test_page;
 mod triage;
 
 pub use form::is_field;
 pub use login::{account, shown_to, to_login};
-pub use report::report;
 
 use askama::Template;
 use axum::{

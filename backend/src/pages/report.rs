@@ -2,11 +2,6 @@
 //! nothing; no script runs in it, wherever it is opened. Whatever a project wrote is text in it.
 
 use askama::Template;
-use axum::{
-    extract::State,
-    http::header,
-    response::{IntoResponse, Response},
-};
 use jiff::Timestamp;
 use pipelinex_common::{
     execution::{Execution, StageRecord, StepRecord},
@@ -22,13 +17,10 @@ use super::{
     labels::{self, severity_class},
 };
 use crate::{
-    access::Principal,
-    app::App,
     bills::{self, Bills},
     error::ApiError,
     excerpts::{Excerpts, Line},
     routes::{
-        JobPath,
         findings::{FindingRow, FindingsPage},
         gather_findings,
         test_cases::{self, CaseRow, TestsPage, Wish},
@@ -40,7 +32,7 @@ const FAILED_SHOWN: usize = 100;
 /// Findings that are told: a page that can be mailed.
 const FINDINGS_SHOWN: usize = 500;
 /// What the page may do where a server sends it; it says the same of itself for when it is opened from a file.
-const POLICY: &str =
+pub const POLICY: &str =
     "default-src 'none'; style-src 'unsafe-inline'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'";
 
 #[derive(Template)]
@@ -106,20 +98,11 @@ struct Told {
 }
 
 /// The report of a job, also while it runs.
-pub async fn report(State(app): State<App>, who: Principal, JobPath(id): JobPath) -> Result<Response, ApiError> {
-    let store = app.store.clone();
-    let drawn = app.read_job(&who, id, move |job| draw(&store, job)).await?;
-    let text = drawn.render().map_err(ApiError::internal)?;
-    let name = format!("inline; filename=\"pipelinex-{id}.html\"");
-    let headers = [
-        (header::CONTENT_TYPE, "text/html; charset=utf-8".to_owned()),
-        (header::CONTENT_DISPOSITION, name),
-        (header::CONTENT_SECURITY_POLICY, POLICY.to_owned()),
-        (header::X_CONTENT_TYPE_OPTIONS, "nosniff".to_owned()),
-        (header::REFERRER_POLICY, "no-referrer".to_owned()),
-        (header::CACHE_CONTROL, "no-store".to_owned()),
-    ];
-    Ok((headers, text).into_response())
+///
+/// # Errors
+/// What is kept of the job cannot be read.
+pub fn html(store: &Store, job: &Job) -> Result<String, ApiError> {
+    draw(store, job)?.render().map_err(ApiError::internal)
 }
 
 fn draw(store: &Store, job: &Job) -> Result<Report, ApiError> {

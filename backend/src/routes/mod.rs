@@ -23,6 +23,7 @@ pub(crate) mod precheck;
 pub(crate) mod projects;
 pub(crate) mod query;
 mod range;
+mod report;
 mod reports;
 mod retry;
 pub(crate) mod rows;
@@ -77,7 +78,7 @@ pub fn router(app: App) -> Result<Router, Unruled> {
         .post("/api/jobs/{id}/retry", retry::retry)
         .post("/api/jobs/{id}/steps/{step}/play", play::play)
         .get("/api/jobs/{id}/reports", reports::reports)
-        .get("/api/jobs/{id}/report.html", pages::report)
+        .get("/api/jobs/{id}/report.html", report::html)
         .get("/api/jobs/{id}/findings", findings::findings)
         .post("/api/jobs/{id}/findings/{fingerprint}/accept", triage::accept)
         .post("/api/jobs/{id}/findings/{fingerprint}/revoke", triage::revoke)
