@@ -23,7 +23,6 @@ pub fn parse(text: &[u8]) -> Result<Report, BadReport> {
         findings: all.iter().map(|vulnerability| finding(vulnerability, tool)).collect(),
         failed: (status == Some("failure")).then(|| format!("{tool} says that its scan failed")),
         set_aside: SetAside::default(),
-        ..Report::default()
     })
 }
 

@@ -1,6 +1,9 @@
 //! No report breaks its parser: arbitrary bytes, and whole reports with damage in them.
 
-use pipelinex_findings::{cyclonedx, junit, maven, osv, sarif, wapiti};
+use pipelinex_findings::{
+    code_coverage::{self, CoverageFormat},
+    cyclonedx, gitlab, junit, maven, osv, sarif, wapiti,
+};
 use proptest::prelude::*;
 use serde_json::Value;
 
@@ -15,6 +18,9 @@ const REPORTS: [&str; 4] = [
 /// Gives the bytes to every parser; only a panic fails.
 fn all_parsers(bytes: &[u8]) {
     let _ = (osv::parse(bytes), osv::packages(bytes), wapiti::parse(bytes), wapiti::pages(bytes));
+    let _ = (gitlab::parse(bytes), gitlab::code_quality(bytes));
+    let formats = [CoverageFormat::Cobertura, CoverageFormat::Jacoco];
+    let _ = formats.map(|format| code_coverage::parse(format, bytes));
     let _ = (cyclonedx::parse(bytes), sarif::parse(bytes, "/app"), junit::parse(bytes), maven::dependencies(bytes));
 }
 

@@ -1,5 +1,7 @@
 //! Exports are what their formats ask for: each is held against the official schema, also where a project is called as it is told.
 
+#![expect(clippy::unwrap_used, reason = "a test that cannot go on says so")]
+
 use jsonschema::{Registry, Validator};
 use pipelinex_findings::{
     Finding, Severity,

@@ -103,7 +103,7 @@ impl Keys {
         SecretKey::create(&path, &beside).or_else(|_| SecretKey::open(&path, &beside)).unwrap()
     }
 
-    fn into_config(&self, config: &mut Config, loopback: bool) {
+    fn configure(&self, config: &mut Config, loopback: bool) {
         config.git.secrets_key = Some(self.key());
         config.hooks.public_url = Some("https://ci.example".to_owned());
         config.hooks.allowed_addresses = if loopback { vec!["127.0.0.0/8".parse().unwrap()] } else { Vec::new() };
@@ -139,7 +139,7 @@ async fn until(what: impl Fn() -> bool) {
 async fn start_and_end_of_a_job_are_told_signed_and_told_again_under_the_same_id_until_they_are_taken() {
     let (keys, mut listener) =
         (Keys::new(), Listener::answering(&["200 OK", "503 Later", "302 Found", "204 Fine"]).await);
-    let server = TestServer::start_with(|config| keys.into_config(config, true)).await;
+    let server = TestServer::start_with(|config| keys.configure(config, true)).await;
     let hook = keys.hook(&server.store, listener.url(), &HookEvent::OF_JOBS);
     let job = job(&server).await;
     let mut worker = Worker::take(&job);
@@ -178,7 +178,7 @@ async fn start_and_end_of_a_job_are_told_signed_and_told_again_under_the_same_id
 #[tokio::test]
 async fn what_happened_while_no_server_ran_is_told_by_the_next_one_once() {
     let (keys, mut listener) = (Keys::new(), Listener::answering(&["200 OK"]).await);
-    let server = TestServer::start_with(|config| keys.into_config(config, true)).await;
+    let server = TestServer::start_with(|config| keys.configure(config, true)).await;
     let hook = keys.hook(&server.store, listener.url(), &[HookEvent::Ended]);
     let (one, store) = (job(&server).await, server.store.clone());
     let folder = server.stop_and_keep().await;
@@ -190,7 +190,7 @@ async fn what_happened_while_no_server_ran_is_told_by_the_next_one_once() {
     std::fs::write(&mark, "").unwrap();
 
     let next =
-        TestServer::start_over(Arc::clone(&folder), queue::in_process().0, |config| keys.into_config(config, true));
+        TestServer::start_over(Arc::clone(&folder), queue::in_process().0, |config| keys.configure(config, true));
     let next = next.await;
     let told = listener.next().await;
     assert_eq!((&told.body["job"]["job_id"], &told.body["job"]["state"]), (&json!(one.id()), &json!("SUCCEEDED")));
@@ -205,7 +205,7 @@ async fn what_happened_while_no_server_ran_is_told_by_the_next_one_once() {
 #[tokio::test]
 async fn an_address_of_the_operators_own_network_is_never_connected_to_unless_it_is_allowed() {
     let (keys, mut listener) = (Keys::new(), Listener::answering(&["200 OK"]).await);
-    let server = TestServer::start_with(|config| keys.into_config(config, false)).await;
+    let server = TestServer::start_with(|config| keys.configure(config, false)).await;
     let port = listener.address.port();
     for host in ["127.0.0.1", "localhost", "0x7f.1", "[::ffff:127.0.0.1]"] {
         let hook = keys.hook(&server.store, format!("http://{host}:{port}/hook"), &[HookEvent::Ended]);

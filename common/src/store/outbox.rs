@@ -204,7 +204,7 @@ impl Store {
                 Err(error) => tracing::warn!(%error, "a delivery of a hook cannot be read"),
             }
         }
-        due.sort_by(|a, b| (a.made_at, a.event).cmp(&(b.made_at, b.event)));
+        due.sort_by_key(|delivery| (delivery.made_at, delivery.event));
         Ok(due)
     }
 

@@ -14,6 +14,9 @@ use pipelinex_common::{
 use super::{Collected, Collector, ENTRIES_PER_FILE, PARSED_MAX, artifacts::globs, lines};
 use crate::{spec::APP_DIR, tree};
 
+/// A file of a step's tree: its path, and its text or why it could not be read.
+type FoundFile = (String, Result<Vec<u8>, String>);
+
 impl Collector<'_> {
     /// Reads the reports that were promised. A scan that ended well without one, or with one that cannot be read, has not
     /// shown that it scanned anything. Of one that did not end well, what it found is kept all the same.
@@ -90,7 +93,7 @@ impl Collector<'_> {
     }
 
     /// The files of these patterns in the step's tree, each with its text or why it could not be read.
-    fn found_in_tree(&self, patterns: &[String]) -> Result<Vec<(String, Result<Vec<u8>, String>)>, String> {
+    fn found_in_tree(&self, patterns: &[String]) -> Result<Vec<FoundFile>, String> {
         let set = globs(patterns).ok_or("its pattern cannot be read")?;
         let limit = ENTRIES_PER_FILE * self.limits.collected_files as usize;
         let tree = tree::open(self.paths, self.tree_owner, self.trees).map_err(|error| error.to_string())?;

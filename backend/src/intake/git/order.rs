@@ -54,6 +54,7 @@ pub struct Cloned {
     /// What a person should know.
     pub warnings: Vec<String>,
     /// What is known of the repository.
+    #[serde(default)]
     pub repository: Repository,
 }
 
