@@ -1,4 +1,4 @@
-//! Names that every system can hold: what is saved here may be executed to Windows or macOS.
+//! Names that every system can hold: what is saved here may be carried to Windows or macOS.
 //!
 //! The archive of reports is written by the same rules, at the server.
 

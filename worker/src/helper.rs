@@ -1,4 +1,4 @@
-//! A small container of our own, hardened like every other, that does one helper: tries an overlay, or removes what only the
+//! A small container of our own, hardened like every other, that does one thing: tries an overlay, or removes what only the
 //! runner's user can remove.
 
 use std::{
@@ -41,7 +41,7 @@ pub struct Helper {
     pub open_files: u64,
 }
 
-/// What an helper may do.
+/// What a helper may do.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Rights {
     /// What a runner may.
@@ -50,7 +50,7 @@ pub enum Rights {
     Cleaner,
 }
 
-/// Does an helper to its end with as many open files as it asks for or, where the engine itself may have fewer and cannot raise that
+/// Runs a helper to its end with as many open files as it asks for or, where the engine itself may have fewer and cannot raise that
 /// (it runs without root, or in a container), with as many as every engine allows. Returns how many it had.
 ///
 /// # Errors
@@ -72,7 +72,7 @@ pub async fn run_with_open_files(engine: &Engine, helper: Helper) -> Result<u64,
     }
 }
 
-/// Does an helper to its end. The container stays for whoever clears away what carries its labels.
+/// Runs a helper to its end. The container stays for whoever clears away what carries its labels.
 ///
 /// # Errors
 /// Why it could not be done, as a sentence; [`EngineError`] in words.

@@ -139,7 +139,7 @@ mod tests {
         assert_eq!(given(&metadata, &config, 0, true).unwrap(), "GUARDED,OPEN ");
         assert_eq!(given(&metadata, &config, 0, false).unwrap(), " ", "a step of a built-in pipeline");
         assert_eq!(given(&metadata, &config, 1, true).unwrap(), " ", "a scan");
-        metadata.project = "environment".to_owned();
+        metadata.project = "site".to_owned();
         assert_eq!(given(&metadata, &config, 0, true).unwrap(), " ");
         metadata.project = "shop".to_owned();
         let without = given(&metadata, &WorkerConfig::default(), 0, true);

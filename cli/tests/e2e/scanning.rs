@@ -137,8 +137,8 @@ fn what_is_planted_is_found_with_its_rule_and_place_and_nothing_else() {
         let status = server.end_of(&xss).await;
         assert_eq!(status["execution"]["state"], "SUCCEEDED", "{status:#}");
         let found = findings(&server, &xss).await;
-        let scripting: Vec<_> = found.iter().filter(|line| line.contains("Cross Environment Scripting")).collect();
-        assert_eq!(scripting, ["DAST Reflected Cross Environment Scripting GET /search (parameter q) medium"]);
+        let scripting: Vec<_> = found.iter().filter(|line| line.contains("Cross Site Scripting")).collect();
+        assert_eq!(scripting, ["DAST Reflected Cross Site Scripting GET /search (parameter q) medium"]);
         beside_the_run_before(world, &server, &holes, &later).await;
         server.process.stop().await;
     });
