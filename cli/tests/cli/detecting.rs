@@ -39,7 +39,7 @@ fn a_folder_and_an_archive_are_told_alike_and_without_a_server() {
     let told = run(&["detect", path, "--folder", "complete"]);
     let expected = "node/any/any, in the folder complete\n  by         complete/package.json\n  \
         node       24  (complete/package.json says >=20)\n  npm        11\n  framework  Express ^5  (complete/package.json)\n  \
-        start      node app.js  (complete/package.json)\n  port       3000\n";
+        start      node app.js, if that listens  (complete/package.json)\n  port       3000\n";
     assert!(told.out.starts_with(expected), "{}", told.out);
     assert!(told.out.contains("or, in .pipelinex.yml at the top of the project:\n  .pipelinex:\n"), "{}", told.out);
 }

@@ -39,7 +39,10 @@ fn the_default_branch_becomes_a_job() {
             (&json!(project), &json!("main"), &json!(commit))
         );
         assert_eq!((&body["source"]["kind"], &body["source"]["sha256"]), (&json!("git"), &json!(null)));
-        assert_eq!(body["source"]["git"], json!({"url": project, "ref": null, "history": false}));
+        assert_eq!(
+            body["source"]["git"],
+            json!({"url": project, "ref": null, "history": false, "default_branch": "main"})
+        );
         assert_eq!(body["run_number"], 1);
         let written = fs::read_to_string(world.job(&answer).join("metadata.json")).unwrap();
         assert_eq!(serde_json::from_str::<serde_json::Value>(&written).unwrap(), *body);
