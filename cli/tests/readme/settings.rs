@@ -99,6 +99,9 @@ fn no_flag_and_no_variable_of_the_page_is_invented() {
     known.extend(["create", "list", "revoke"].iter().flat_map(|command| flags(&["token", command]).into_keys()));
     known.extend(["create", "list", "set"].iter().flat_map(|command| flags(&["project", command]).into_keys()));
     known.extend(["key", "set", "list", "rm"].iter().flat_map(|command| flags(&["secret", command]).into_keys()));
+    let hook =
+        ["add", "list", "rm", "test"].iter().flat_map(|command| flags(&["project", "hook", command]).into_keys());
+    known.extend(hook);
     known.extend(flags(&["audit", "tail"]).into_keys());
     // Those of other programs.
     known.extend(["--release", "--package", "--detach", "--build", "--test", "--nocapture"].map(str::to_owned));
