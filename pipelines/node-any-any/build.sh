@@ -43,6 +43,10 @@ install_yarn4() {
 cd "$APP_DIR"
 [ "$manager" != broken ] || finish 1 "package.json is not JSON"
 lock=$(project lock)
+# Scripts that install Git's hooks (lefthook, husky, simple-git-hooks) fail where there is no repository, also when the project is packed
+# later on: the tree gets an empty one.
+hooks='"(prepare|postinstall|install)": *"[^"]*(lefthook|husky|simple-git-hooks|git config)'
+if [ ! -e .git ] && grep -qE "$hooks" package.json; then git init --quiet . || true; fi
 "install_$manager"
 # Jest writes JUnit by a reporter that most projects do not bring. It lies beside the project's own dependencies.
 if [ "$(project runner)" = jest ] && [ ! -d node_modules/jest-junit ]; then
