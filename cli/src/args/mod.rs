@@ -1,6 +1,7 @@
 //! The command line. Every flag is also a variable `PIPELINEX_<FLAG>` that names the same thing; a test holds us to it.
 
 mod db;
+mod formats;
 mod hooks;
 mod job_ref;
 mod local;
@@ -15,10 +16,11 @@ use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand, ValueEnum, builder::FalseyValueParser};
 use clap_complete::Shell;
-use pipelinex_common::{findings::export::Format, state::JobState};
+use pipelinex_common::state::JobState;
 
 pub use self::{
     db::DbCommand,
+    formats::{FindingsFormat, ReportFormat, TestsFormat},
     hooks::HookCommand,
     job_ref::JobRef,
     local::{CheckFormat, InitArgs, LocalArgs, PlanFormat, RunArgs},
@@ -376,76 +378,6 @@ pub struct ServerAddress {
     #[arg(long = "server", env = "PIPELINEX_SERVER", value_name = "URL", default_value = "http://127.0.0.1:8000")]
     #[arg(value_parser = values::server)]
     pub url: String,
-}
-
-/// How a job is told as a whole.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
-pub enum ReportFormat {
-    /// For people.
-    #[default]
-    Text,
-    /// Status, tests and findings as the API gives them, in one document.
-    Json,
-    /// One page that needs no network and no script.
-    Html,
-}
-
-/// How tests are told.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
-pub enum TestsFormat {
-    /// For people.
-    #[default]
-    Text,
-    /// As the API gives them.
-    Json,
-    /// JUnit XML.
-    Junit,
-}
-
-/// How findings are told.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
-pub enum FindingsFormat {
-    /// For people.
-    #[default]
-    Text,
-    /// As the API gives them.
-    Json,
-    /// SARIF 2.1.0.
-    Sarif,
-    /// For a sheet.
-    Csv,
-    /// For a comment on a merge request.
-    Markdown,
-    /// The bill of materials with what is known against it, as CycloneDX 1.6.
-    Cyclonedx,
-    /// What is known against the bill alone, with what was decided about it, as CycloneDX 1.6.
-    CyclonedxVex,
-    /// The bill of materials as SPDX 2.3.
-    Spdx,
-    /// GitLab's report of static analysis.
-    GitlabSast,
-    /// GitLab's report of secrets.
-    GitlabSecretDetection,
-    /// GitLab's report of dependencies.
-    GitlabDependencyScanning,
-}
-
-impl FindingsFormat {
-    /// The format as the server calls it; `None`: it is written here.
-    pub fn of_server(self) -> Option<Format> {
-        match self {
-            Self::Text | Self::Json => None,
-            Self::Sarif => Some(Format::Sarif),
-            Self::Csv => Some(Format::Csv),
-            Self::Markdown => Some(Format::Markdown),
-            Self::Cyclonedx => Some(Format::CycloneDx),
-            Self::CyclonedxVex => Some(Format::Vex),
-            Self::Spdx => Some(Format::Spdx),
-            Self::GitlabSast => Some(Format::GitlabSast),
-            Self::GitlabSecretDetection => Some(Format::GitlabSecretDetection),
-            Self::GitlabDependencyScanning => Some(Format::GitlabDependencyScanning),
-        }
-    }
 }
 
 /// A job state as a flag.
