@@ -14,6 +14,7 @@ use crate::{
     access::{Book, Principal, Right, WrongTokens},
     config::Config,
     error::ApiError,
+    history::History,
     http::free_space::FreeSpace,
     http::shares::Shares,
     metrics::Metrics,
@@ -49,6 +50,8 @@ pub struct App {
     pub wrong_tokens: Arc<WrongTokens>,
     /// What it counts.
     pub metrics: Metrics,
+    /// What it remembers of all jobs.
+    pub history: Arc<History>,
 }
 
 /// The places of [`crate::config::ParallelLimits`]. Those that clients can hold are shared among them.
@@ -97,6 +100,7 @@ impl App {
             tokens: Arc::default(),
             wrong_tokens: Arc::default(),
             metrics: Metrics::default(),
+            history: Arc::default(),
         }
     }
 

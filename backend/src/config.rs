@@ -44,6 +44,8 @@ pub struct Config {
     pub database: DatabaseConfig,
     /// Where clones come from.
     pub git: GitConfig,
+    /// Folders of this machine of which somebody may submit those below, by their path.
+    pub local_roots: Vec<PathBuf>,
     /// Where webhooks go to, and what they name.
     pub hooks: HooksConfig,
     /// Limits of connections.
@@ -174,6 +176,7 @@ impl Config {
             own_images: None,
             database: DatabaseConfig::default(),
             git: GitConfig::default(),
+            local_roots: Vec::new(),
             hooks: HooksConfig { first_pause: Duration::from_millis(20), ..HooksConfig::default() },
             connections: ConnectionLimits {
                 head_timeout: Duration::from_millis(800),

@@ -41,12 +41,21 @@ pub async fn submit(
 ) -> Result<Metadata, LocalError> {
     let (doorbell, _bells) = queue::in_process();
     let app = App::new(store.clone(), doorbell, stacks, config);
-    let upload = Upload { repository, ..taken_in(&app, request, packed).await? };
+    let this_machine = Client::from(std::net::IpAddr::from(Ipv4Addr::LOCALHOST));
+    let upload = Upload { repository, ..taken_in(&app, this_machine, request, packed).await? };
     Ok(submission::submit(&app, &Principal::of_this_machine(), upload.into(), None).await?.metadata)
 }
 
-async fn taken_in(app: &App, request: JobRequest, mut packed: File) -> Result<Upload, ApiError> {
-    let client = Client::from(std::net::IpAddr::from(Ipv4Addr::LOCALHOST));
+/// A packed project as if it had been uploaded.
+///
+/// # Errors
+/// 429 and 507.
+pub(crate) async fn taken_in(
+    app: &App,
+    client: Client,
+    request: JobRequest,
+    mut packed: File,
+) -> Result<Upload, ApiError> {
     let place = app.slots.uploads.take(client).map_err(|why| ApiError::too_many("uploads", why))?;
     let staging = StagingGuard::new(app).await?;
     let archive = staging.paths().root().join("upload.zip");

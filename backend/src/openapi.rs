@@ -23,7 +23,7 @@ use crate::{
     access::table::{self, Need},
     error::Envelope,
     request::FileList,
-    routes::{projects::NewProject, triage::Body as Deciding},
+    routes::{execute::Execute, projects::NewProject, triage::Body as Deciding},
     submission::body_zip::{FILE_PART, METADATA_PART},
 };
 
@@ -77,6 +77,7 @@ fn tags() -> Value {
         tag("submit", "Hand in a project, or ask first what would become of it."),
         tag("jobs", "What is known of jobs, and what can be done with them."),
         tag("results", "What a job left: findings, tests, logs, artifacts, reports."),
+        tag("history", "Past runs, and submissions in the words of a predecessor."),
         tag("projects", "Who is in a project, and what it asks of its jobs."),
         tag("server", "The server itself."),
     ])
@@ -138,12 +139,16 @@ impl Operation {
         };
         let mut answered = json!({"description": self.answered, "content": content});
         if code == 201 {
-            answered["links"] = links();
+            answered["links"] = links(if self.path.starts_with("/api/pipeline/") { "executionId" } else { "job_id" });
         }
         responses.insert(code.to_string(), answered);
         if matches!(self.answer, Answer::Bytes(_) | Answer::Log) {
             responses.insert("206".into(), json!({"description": "The range that was asked for."}));
             responses.insert("304".into(), json!({"description": "It is what the client has already."}));
+        }
+        if matches!(self.body, Body::Execute) {
+            let known = "A run of that number is known, and this is it.";
+            responses.insert("200".into(), json!({"description": known, "content": content}));
         }
         if self.path == "/readyz" {
             responses.insert(
@@ -159,11 +164,10 @@ impl Operation {
     }
 }
 
-/// From a job that was made to all that can be asked of it.
-fn links() -> Value {
+/// From a job that was made to all that can be asked of it; `id` is the key of the answer that has its id.
+fn links(id: &str) -> Value {
     let of_job = OPERATIONS.iter().filter(|operation| operation.path.contains("{id}"));
-    let link =
-        |operation: &Operation| json!({"operationId": operation.id, "parameters": {"id": "$response.body#/job_id"}});
+    let link = |operation: &Operation| json!({"operationId": operation.id, "parameters": {"id": format!("$response.body#/{id}")}});
     of_job.map(|operation| (operation.id.to_owned(), link(operation))).collect::<Map<_, _>>().into()
 }
 
@@ -200,6 +204,13 @@ impl Body {
                 plain::<ProjectChange>(),
                 json!({"members": {"ada": "submitter", "bob": null}, "settings": {"require": "sast,sca"}}),
             ),
+            Self::Execute => {
+                let mut content = upload();
+                content["multipart/form-data"]["schema"]["properties"][METADATA_PART] = plain::<Execute>();
+                let example = json!({"repo": "https://github.com/owner/name", "branch": "main", "runNumber": 7});
+                content["application/json"] = json_of(plain::<Execute>(), example)["application/json"].clone();
+                content
+            }
             Self::Any => {
                 let mut content = upload();
                 let schema = json!({"anyOf": [with_request(plain::<FileList>()), git()]});

@@ -36,6 +36,7 @@ const PIPELINE: &[&str] = &[
     "skip",
     "own",
     "file",
+    "inline",
     "variables",
     "steps",
     "with_needs",

@@ -2,7 +2,9 @@
 
 use std::io;
 
-use crate::{client::ClientError, exit::Exit, pack::PackError};
+use pipelinex_backend::pack::PackError;
+
+use crate::{client::ClientError, exit::Exit};
 
 /// Why a command did not do what it is for.
 #[derive(Debug, thiserror::Error)]

@@ -17,7 +17,9 @@ use pipelinex_common::{
     request::{JobRequest, Switches},
 };
 
-use crate::{args::LocalArgs, exit::Exit, failure::Failure, pack, project::given};
+use pipelinex_backend::pack;
+
+use crate::{args::LocalArgs, exit::Exit, failure::Failure, project::given};
 
 /// The largest pipeline file that is read, in bytes: more is refused with a sentence by whoever reads it.
 const FILE_MAX: u64 = 1024 * 1024;

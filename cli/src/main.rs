@@ -9,7 +9,6 @@ mod failure;
 mod follow;
 mod local;
 mod output;
-mod pack;
 mod portable;
 mod project;
 mod repository;

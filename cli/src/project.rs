@@ -2,11 +2,12 @@
 
 use std::{fs::File, io, path::Path};
 
+use pipelinex_backend::pack;
 use pipelinex_common::request::{JobRequest, Stack, Switches};
 
 use zip::ZipArchive;
 
-use crate::{args::ProjectArgs, client::Archive, exit::Exit, failure::Failure, pack};
+use crate::{args::ProjectArgs, client::Archive, exit::Exit, failure::Failure};
 
 /// Ready to be sent.
 #[derive(Debug)]

@@ -185,6 +185,9 @@ pub struct Switches {
     /// The file of the project's own pipeline, in place of `.pipelinex.yml`.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub file: Option<String>,
+    /// The text of a pipeline that is run in place of one that the project brings.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub inline: Option<String>,
     /// Variables for the project's own pipeline, which count more than those of its file.
     #[serde(skip_serializing_if = "BTreeMap::is_empty")]
     pub variables: BTreeMap<String, String>,

@@ -53,6 +53,15 @@ python_stage PACKAGE package
 expect "python, library: PACKAGE makes a wheel" [ -s "$job/app/pipelinex-package/wordcount-0.1.0-py3-none-any.whl" ]
 expect "python, library: and nothing that starts" [ ! -e "$job/app/pipelinex-package/start" ]
 
+# A version that is a Git tag, as setuptools-scm reads it: none comes with an archive.
+new_job python-library
+sed -i 's/^version = .*/dynamic = ["version"]/; s/^requires = .*/requires = ["setuptools", "setuptools-scm>=8"]/; s/^build-backend = .*/build-backend = "setuptools.build_meta"/' "$job/app/pyproject.toml"
+printf '\n[tool.setuptools_scm]\n' >>"$job/app/pyproject.toml"
+printf 'Changelog\n=========\n\nwordcount 2.5.1 (2026-01-01)\n' >"$job/app/CHANGELOG.rst"
+python_stage BUILD build bridge
+expect "python, version of a tag: BUILD passes without one" [ "$code" = 0 ]
+expect "python, version of a tag: and says which it took" message build 'it is built as 2.5.1'
+
 new_job python-crash-at-start
 python_stage BUILD build bridge
 python_stage PACKAGE package

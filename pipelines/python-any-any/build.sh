@@ -85,6 +85,10 @@ rm -rf .venv .pipelinex-wheel "$test_tools"
 project manager >/dev/null || finish 1 "pyproject.toml cannot be read: the log says where"
 wrong=$(project syntax)
 [ -z "$wrong" ] || { echo "$wrong"; finish 1 "not Python that $(python3 --version) reads: $(head -n 1 <<<"$wrong")"; }
+while read -r variable; do
+  export "${variable?}"
+  warn "the version of this project is that of a Git tag, and none came with it: it is built as ${variable#*=}"
+done < <(project version_instead)
 uv venv .venv || finish 2 "no environment could be made"
 manager=$(project manager)
 "install_$manager"

@@ -209,6 +209,31 @@ def workspace():
     return ["yes"] if "workspace" in TOOL.get("uv", {}) else []
 
 
+# What takes the version of a project from its tags, by what asks for it, and the variable that says it in their place. Those of
+# setuptools-scm are for one project each: the plain one would be believed for every package that is built from source.
+FROM_TAGS = {
+    r"setuptools[-_]scm|hatch-vcs": "SETUPTOOLS_SCM_PRETEND_VERSION_FOR_{name}={version}",
+    r"poetry-dynamic-versioning": "POETRY_DYNAMIC_VERSIONING_BYPASS={version}",
+    r"uv-dynamic-versioning": "UV_DYNAMIC_VERSIONING_BYPASS={version}",
+    r"\bpbr\b": "PBR_VERSION={version}",
+    r"\[tool\.pdm\.version\]\s*source\s*=\s*.scm": "PDM_BUILD_SCM_VERSION={version}",
+}
+HISTORIES = [f"{name}{end}" for name in ("CHANGELOG", "CHANGES", "NEWS", "HISTORY", "changelog") for end in (".md", ".rst", ".txt", "")]
+
+
+def version_instead():
+    """Where the version is a tag's and no tag is there: the variables that say one instead, that of the newest entry of the history."""
+    asks = text("pyproject.toml") + text("setup.py") + text("setup.cfg")
+    if Path(".git").exists() or Path("PKG-INFO").exists() or re.search(r"^(node|describe-name): [^$\s]", text(".git_archival.txt"), re.M):
+        return []
+    told = (re.search(r"^\D{0,40}(\d+\.\d+(\.\d+)?)\b", text(name), re.M) for name in HISTORIES)
+    version = next((found.group(1) for found in told if found), "0.0.0")
+    declared = re.search(r"\bname\s*=\s*[\"']?([\w.-]+)", text("setup.py") + "\n" + text("setup.cfg"))
+    name = PYPROJECT.get("project", {}).get("name") or (declared.group(1) if declared else Path.cwd().name)
+    name = re.sub(r"[-_.]+", "_", name).upper()
+    return [line.format(name=name, version=version) for asked, line in FROM_TAGS.items() if re.search(asked, asks)]
+
+
 def buildable():
     return ["yes"] if "build-system" in PYPROJECT or Path("setup.py").exists() else []
 

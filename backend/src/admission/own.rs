@@ -33,6 +33,8 @@ use crate::{access::Auth, config::Config, stacks::StackData};
 const FILE_MAX: u64 = 512 * 1024;
 /// The name of the pipeline of such a job, for run numbers and history.
 const PIPELINE_NAME: &str = "own";
+/// How a pipeline is called that came with the request.
+const INLINE: &str = "inline.yml";
 /// The most variables of a request.
 const VARIABLES_MAX: usize = 200;
 
@@ -56,24 +58,26 @@ pub fn find(
     config: &Config,
 ) -> Result<Option<Own>, AdmissionError> {
     let asked = request.pipeline.as_ref();
-    if asked.is_some_and(|asked| asked.own == Some(false)) {
+    if asked.is_some_and(|asked| asked.own == Some(false) && asked.inline.is_none()) {
         return Ok(None);
     }
     let named = asked.and_then(|asked| asked.file.as_deref());
-    let file = named.unwrap_or(project::FILE);
+    let inline = asked.and_then(|asked| asked.inline.as_deref());
     let beneath = Beneath::open(source)?;
-    let content = match beneath.read(file, FILE_MAX) {
-        Ok(content) => content,
-        Err(ForeignError::Missing(_)) if named.is_none() => return none(asked).map_err(Into::into),
-        Err(error @ ForeignError::Io { .. }) => return Err(error.into()),
-        Err(error) => {
-            let hint = "name a plain file of the project as seen from its top, such as `.gitlab-ci.yml`";
-            return Err(Refused::only(Problem::at(Rule::PROJECT_FILE, file, error.to_string(), hint)).into());
+    let (file, content) = match (named, inline) {
+        (Some(file), Some(_)) => return Err(said_twice(&format!("the name of one (`file`: {})", shown(file))).into()),
+        (None, Some(_)) if asked.is_some_and(|asked| asked.own == Some(false)) => {
+            return Err(said_twice("the wish for none (`own`: false)").into());
         }
+        (None, Some(text)) => (INLINE, text.as_bytes().to_vec()),
+        (named, None) => match of_project(&beneath, named)? {
+            Some(found) => found,
+            None => return none(asked).map_err(Into::into),
+        },
     };
     let text = text_of(file, &content)?;
     // One that cannot be read at all is told below, where it is read as what it wants to be.
-    let is_pipeline = named.is_some() || project::read(text).is_ok_and(|read| read.is_pipeline);
+    let is_pipeline = named.or(inline).is_some() || project::read(text).is_ok_and(|read| read.is_pipeline);
     if !is_pipeline {
         return none(asked).map_err(Into::into);
     }
@@ -88,6 +92,25 @@ pub fn find(
     let problems =
         allowed.map(|allowed| own_images::refused(&own.plan.pipeline, allowed, file, text)).unwrap_or_default();
     if problems.is_empty() { Ok(Some(own)) } else { Err(Refused { problems, candidates: Vec::new() }.into()) }
+}
+
+/// The file that was named, or the usual one where there is one.
+fn of_project<'n>(beneath: &Beneath, named: Option<&'n str>) -> Result<Option<(&'n str, Vec<u8>)>, AdmissionError> {
+    let file = named.unwrap_or(project::FILE);
+    match beneath.read(file, FILE_MAX) {
+        Ok(content) => Ok(Some((file, content))),
+        Err(ForeignError::Missing(_)) if named.is_none() => Ok(None),
+        Err(error @ ForeignError::Io { .. }) => Err(error.into()),
+        Err(error) => {
+            let hint = "name a plain file of the project as seen from its top, such as `.gitlab-ci.yml`";
+            Err(Refused::only(Problem::at(Rule::PROJECT_FILE, file, error.to_string(), hint)).into())
+        }
+    }
+}
+
+fn said_twice(other: &str) -> Refused {
+    let message = format!("the request has both a pipeline (`inline`) and {other}");
+    Refused::only(Problem::at(Rule::PROJECT_FILE, "pipeline.inline", message, "send one of the two"))
 }
 
 /// What the pipeline file may include. One that cannot be read as text is as if it were not there.

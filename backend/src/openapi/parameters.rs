@@ -19,7 +19,7 @@ fn yes() -> Value {
     json!({"type": "boolean"})
 }
 
-const IN_PATHS: [Parameter; 6] = [
+const IN_PATHS: [Parameter; 8] = [
     (
         "id",
         || json!({"type": "string", "format": "uuid", "pattern": ID}),
@@ -29,7 +29,9 @@ const IN_PATHS: [Parameter; 6] = [
     ("step", text, "The step that published it."),
     ("path", text, "The artifact below its step."),
     ("fingerprint", text, "The finding, by its fingerprint or the beginning of it."),
-    ("name", text, "The project."),
+    ("name", text, "The project; of past runs, the pipeline or the project."),
+    ("run", || json!({"type": "integer", "minimum": 1}), "The number of the run."),
+    ("job", text, "A step, by its slug or its written name."),
 ];
 
 /// What is meant at one address only, before what is meant at all others.
@@ -61,6 +63,9 @@ const AT: [(&str, Parameter); 6] = [
 const ID: &str = "^[0-9a-f]{8}-[0-9a-f]{4}-7[0-9a-f]{3}-[89ab][0-9a-f]{3}-[0-9a-f]{12}$";
 const STATES: &str = "^(failed|error|flaky|skipped|passed)(,(failed|error|flaky|skipped|passed))*$";
 const STANDINGS: &str = "^(new|reopened|unchanged|fixed)(,(new|reopened|unchanged|fixed))*$";
+const STATUSES: &str = "^(PENDING|RUNNING|SUCCESS|FAILED|CANCELED|QUEUED|SUCCEEDED)$";
+const TIME: &str =
+    "^20[0-9]{2}-(0[1-9]|1[0-2])-(0[1-9]|1[0-9]|2[0-8])(T(0[0-9]|1[0-9]|2[0-3]):[0-5][0-9]:[0-5][0-9]Z)?$";
 const SEVERITIES: &str = "^(critical|high|medium|low|info)(,(critical|high|medium|low|info))*$";
 
 const IN_QUERIES: &[Parameter] = &[
@@ -104,6 +109,14 @@ const IN_QUERIES: &[Parameter] = &[
         || json!({"type": "integer", "minimum": 0, "maximum": 20}),
         "How many lines around each that `q` finds.",
     ),
+    ("run", || json!({"type": "integer", "minimum": 0}), "The run of this number alone."),
+    ("commit", text, "Runs of this commit alone, which may be shortened."),
+    ("status", || json!({"type": "string", "pattern": STATUSES}), "In this state alone."),
+    ("from", || json!({"type": "string", "pattern": TIME}), "From this time on: an instant, or a day in UTC."),
+    ("to", || json!({"type": "string", "pattern": TIME}), "Before this time."),
+    ("page", number, "The page, the first one is 0."),
+    ("size", || json!({"type": "integer", "minimum": 1, "maximum": 200}), "How many on a page."),
+    ("job", text, "This step alone, by its slug or its written name."),
     ("failed", yes, "Only what did not succeed is run; successful steps are taken over with their artifacts."),
     ("drawn", yes, "With the HTML of each line, as the page shows it."),
 ];

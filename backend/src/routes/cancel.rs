@@ -5,7 +5,7 @@ use pipelinex_common::{id::JobId, state::JobState};
 use schemars::JsonSchema;
 use serde::Serialize;
 
-use super::path::JobPath;
+use super::{path::JobPath, runs};
 use crate::{access::Principal, app::App, cancel, error::ApiError};
 
 /// What the job's record says after this.
@@ -45,16 +45,5 @@ pub async fn seed(
     JobPath(id): JobPath,
 ) -> Result<(StatusCode, Json<SeedCanceling>), ApiError> {
     let view = cancel::cancel(&app, &who, id, WORDS).await?;
-    Ok((StatusCode::ACCEPTED, Json(SeedCanceling { job_id: id, status: seed_word(view.execution.state) })))
-}
-
-/// The predecessor's word for a state.
-fn seed_word(state: JobState) -> &'static str {
-    match state {
-        JobState::Queued => "PENDING",
-        JobState::Running => "RUNNING",
-        JobState::Succeeded => "SUCCESS",
-        JobState::Failed => "FAILED",
-        JobState::Canceled => "CANCELED",
-    }
+    Ok((StatusCode::ACCEPTED, Json(SeedCanceling { job_id: id, status: runs::word(view.execution.state) })))
 }

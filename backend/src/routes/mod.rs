@@ -6,9 +6,11 @@ pub(crate) mod cancel;
 mod detect;
 mod download;
 mod events;
+pub(crate) mod execute;
 pub(crate) mod findings;
 mod github;
 pub(crate) mod health;
+pub(crate) mod history;
 pub(crate) mod job;
 pub(crate) mod jobs;
 mod log_files;
@@ -27,6 +29,7 @@ mod report;
 mod reports;
 mod retry;
 pub(crate) mod rows;
+pub(crate) mod runs;
 pub(crate) mod sse;
 pub(crate) mod status;
 pub(crate) mod test_cases;
@@ -89,6 +92,18 @@ pub fn router(app: App) -> Result<Router, Unruled> {
         .get("/api/jobs/{id}/events", events::events)
         .get("/api/jobs/{id}/{stage}/logs", logs::logs)
         .get("/api/jobs/{id}/{stage}/logs/stream", log_stream::stream)
+        .post("/api/pipeline/execute", execute::execute)
+        .post("/api/pipeline/run", execute::execute)
+        .get("/api/pipeline/status/{id}", execute::status)
+        .get("/api/stage/status/{id}/{stage}", execute::stage)
+        .get("/api/report/pipelines", history::pipelines)
+        .get("/api/report/pipeline/{name}", history::pipeline)
+        .get("/api/report/pipeline/history/{name}", history::pipeline)
+        .get("/api/report/pipeline/{name}/stage/{stage}", history::pipeline)
+        .get("/api/report/pipeline/{name}/stage/{stage}/job/{job}", history::pipeline)
+        .get("/api/report/pipeline/{name}/run/{run}", history::pipeline)
+        .get("/api/report/pipeline/{name}/run/{run}/stage/{stage}", history::pipeline)
+        .get("/api/report/pipeline/{name}/run/{run}/stage/{stage}/job/{job}", history::pipeline)
         .get("/api/projects", projects::list)
         .post("/api/projects", projects::create)
         .get("/api/projects/{name}", projects::view)
@@ -124,6 +139,7 @@ fn cors(config: &Config) -> CorsLayer {
         NEXT_OFFSET,
         LOG_COMPLETE,
         upload::REPLAYED,
+        history::TOTAL,
     ];
     CorsLayer::new()
         .allow_origin(AllowOrigin::list(origins))

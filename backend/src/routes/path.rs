@@ -9,6 +9,7 @@ use pipelinex_common::{
     slug::Slug,
 };
 
+use super::runs::Part;
 use crate::error::ApiError;
 
 /// The job of a path.
@@ -76,6 +77,28 @@ impl<S: Send + Sync> FromRequestParts<S> for StagePath {
     async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, ApiError> {
         let id = parameter(parts, state, "id").await?.parse()?;
         Ok(Self(id, parameter(parts, state, "stage").await?))
+    }
+}
+
+/// The pipeline of a path, and what of it is asked for.
+pub struct HistoryPath {
+    /// The pipeline, or a project.
+    pub name: String,
+    /// The number of a run.
+    pub run: Option<String>,
+    /// A stage, and a step of it.
+    pub part: Part,
+}
+
+impl<S: Send + Sync> FromRequestParts<S> for HistoryPath {
+    type Rejection = ApiError;
+
+    async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, ApiError> {
+        let name = parameter(parts, state, "name").await?;
+        let run = parameter(parts, state, "run").await.ok();
+        let part =
+            Part { stage: parameter(parts, state, "stage").await.ok(), job: parameter(parts, state, "job").await.ok() };
+        Ok(Self { name, run, part })
     }
 }
 

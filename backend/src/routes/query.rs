@@ -9,7 +9,7 @@ use axum::{
 use crate::{error::ApiError, pages};
 
 /// The addresses that take something. What is typed into the form is taken by the pages that show it.
-const TAKEN: [(&str, &[&str]); 14] = [
+const TAKEN: [(&str, &[&str]); 22] = [
     ("/login", &["to"]),
     ("/docs", &["q"]),
     ("/api/jobs", &["state", "project", "branch", "limit", "cursor"]),
@@ -18,6 +18,14 @@ const TAKEN: [(&str, &[&str]); 14] = [
     ("/api/jobs/{id}/tests", &["state", "q", "limit", "cursor", "format"]),
     ("/api/jobs/{id}/{stage}/logs", &["offset", "step", "try", "tail", "lines", "q", "context"]),
     ("/api/jobs/{id}/{stage}/logs/stream", &["offset", "step", "drawn"]),
+    ("/api/report/pipelines", RUNS),
+    ("/api/report/pipeline/{name}", RUNS),
+    ("/api/report/pipeline/history/{name}", RUNS),
+    ("/api/report/pipeline/{name}/stage/{stage}", PARTS),
+    ("/api/report/pipeline/{name}/stage/{stage}/job/{job}", PARTS),
+    ("/api/report/pipeline/{name}/run/{run}", A_RUN),
+    ("/api/report/pipeline/{name}/run/{run}/stage/{stage}", PARTS_OF_A_RUN),
+    ("/api/report/pipeline/{name}/run/{run}/stage/{stage}/job/{job}", PARTS_OF_A_RUN),
     ("/", &["state", "project", "branch", "q", "cursor"]),
     ("/jobs", &["state", "project", "branch", "q", "cursor", "alone"]),
     ("/jobs/changes", &["state", "project", "branch", "q", "cursor"]),
@@ -25,6 +33,12 @@ const TAKEN: [(&str, &[&str]); 14] = [
     ("/api/projects/{name}/badge.svg", &["branch"]),
     ("/jobs/check", &["alone"]),
 ];
+
+/// What a question about past runs takes; what its address says already it does not take besides.
+const RUNS: &[&str] = &["run", "commit", "branch", "status", "from", "to", "page", "size", "stage", "job"];
+const PARTS: &[&str] = &["run", "commit", "branch", "status", "from", "to", "page", "size"];
+const A_RUN: &[&str] = &["commit", "branch", "status", "from", "to", "page", "size", "stage", "job"];
+const PARTS_OF_A_RUN: &[&str] = &["commit", "branch", "status", "from", "to", "page", "size"];
 
 /// The names that an address takes.
 pub fn taken(path: &str) -> &'static [&'static str] {

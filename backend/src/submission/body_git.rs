@@ -44,6 +44,8 @@ pub struct CloneWish {
     pub url: RepositoryUrl,
     /// A branch, a tag or a commit.
     pub git_ref: Option<String>,
+    /// The branch that a commit is of, as the client says; what the clone knows of it counts more.
+    pub branch: Option<String>,
     /// What is shown to the repository's host.
     pub credentials: Option<Credentials>,
     /// Whether a stage looks through the history.
@@ -82,7 +84,20 @@ pub async fn receive_text(app: &App, request: Request<Body>, most: u64) -> Resul
 /// # Errors
 /// A 4xx that says what to send instead; 429 when as many clones are made as may be; 507 when the disk is full.
 pub async fn wish(app: &App, who: &Principal, client: Client, text: &[u8]) -> Result<CloneWish, ApiError> {
-    let (git, mut request, mut warnings) = request::parse_git(text)?;
+    let (git, request, warnings) = request::parse_git(text)?;
+    wish_for(app, who, client, (git, request, warnings)).await
+}
+
+/// What is to be cloned, from a request that was read already, with what its reader had to say.
+///
+/// # Errors
+/// As [`wish`].
+pub async fn wish_for(
+    app: &App,
+    who: &Principal,
+    client: Client,
+    (git, mut request, mut warnings): (GitRequest, JobRequest, Vec<String>),
+) -> Result<CloneWish, ApiError> {
     app.stacks.check_named(&request.stack)?;
     let url = RepositoryUrl::parse(&git.github_url, &app.config.git.hosts).map_err(refused)?;
     git.git_ref.as_deref().map_or(Ok(()), check_ref).map_err(refused)?;
@@ -103,6 +118,7 @@ pub async fn wish(app: &App, who: &Principal, client: Client, text: &[u8]) -> Re
         staging,
         url,
         git_ref: git.git_ref,
+        branch: None,
         credentials,
         history,
         client_side: None,

@@ -59,19 +59,53 @@ pub struct Upload {
     pub repository: Repository,
 }
 
+/// An upload whose request is not one of ours yet.
+pub struct Received {
+    place: Place,
+    staging: StagingGuard,
+    archive: PathBuf,
+    bytes: u64,
+    sha256: String,
+}
+
+impl Received {
+    /// The upload with what is asked for.
+    pub fn into_upload(self, request: JobRequest, warnings: Vec<String>) -> Upload {
+        let Self { place, staging, archive, bytes, sha256 } = self;
+        Upload { request, warnings, place, staging, archive, bytes, sha256, repository: Repository::default() }
+    }
+}
+
 /// Reads an upload into a staging folder of its own, which goes away with the upload. Returns it with the fingerprint of its
 /// parts: of nothing that a client makes up anew when it sends the same again, such as the boundary.
 ///
 /// # Errors
 /// A 4xx that says what to send instead; 507 when the disk is full.
 pub async fn receive(app: &App, request: Request<Body>) -> Result<(Upload, Fingerprint), ApiError> {
+    let ((request, warnings), received, fingerprint) = receive_with(app, request, request::parse).await?;
+    Ok((received.into_upload(request, warnings), fingerprint))
+}
+
+/// [`receive`] of an upload whose metadata says something else, which `parse` reads as soon as it is there.
+///
+/// # Errors
+/// As there, and those of `parse`.
+pub async fn receive_with<T>(
+    app: &App,
+    request: Request<Body>,
+    parse: impl Fn(&[u8]) -> Result<T, ApiError>,
+) -> Result<(T, Received, Fingerprint), ApiError> {
     let limits = &app.config.intake;
     let (place, mut parts, staging) = begin(app, request).await?;
     let archive = staging.paths().root().join("upload.zip");
     let (mut metadata, mut file) = (None, None);
     while let Some(field) = parts.next().await? {
         match field.name() {
-            Some(METADATA_PART) if metadata.is_none() => metadata = Some(read_metadata(field, limits).await?),
+            Some(METADATA_PART) if metadata.is_none() => {
+                let text = read_text(field, limits.metadata_bytes).await?;
+                let read = parse(&text)?;
+                metadata = Some((text, read));
+            }
             Some(FILE_PART) if file.is_none() => file = Some(store_file(field, archive.clone(), limits).await?),
             other => return Err(unexpected_part(other)),
         }
@@ -80,13 +114,10 @@ pub async fn receive(app: &App, request: Request<Body>) -> Result<(Upload, Finge
         code: "part-missing",
         detail: format!("the form has no part `{part}`; send `{FILE_PART}` (the ZIP) and `{METADATA_PART}` (JSON)"),
     };
-    let (text, (request, warnings)) = metadata.ok_or_else(|| missing(METADATA_PART))?;
+    let (text, read) = metadata.ok_or_else(|| missing(METADATA_PART))?;
     let (bytes, sha256) = file.ok_or_else(|| missing(FILE_PART))?;
     let fingerprint = Fingerprint::of(&[sha256.as_bytes(), &text]);
-    Ok((
-        Upload { request, warnings, place, staging, archive, bytes, sha256, repository: Repository::default() },
-        fingerprint,
-    ))
+    Ok((read, Received { place, staging, archive, bytes, sha256 }, fingerprint))
 }
 
 /// A form as a page sends it: texts by name, and a file perhaps.
@@ -230,16 +261,6 @@ fn unexpected_part(name: Option<&str>) -> ApiError {
     };
     let detail = format!("{what}; send `{FILE_PART}` (the ZIP) and `{METADATA_PART}` (JSON), each once");
     ApiError::Malformed { code, detail }
-}
-
-/// The text, and what it asks for.
-async fn read_metadata(
-    field: Field<'_>,
-    limits: &IntakeLimits,
-) -> Result<(BytesMut, (JobRequest, Vec<String>)), ApiError> {
-    let text = read_text(field, limits.metadata_bytes).await?;
-    let request = request::parse(&text)?;
-    Ok((text, request))
 }
 
 async fn read_text(mut field: Field<'_>, most: u64) -> Result<BytesMut, ApiError> {

@@ -34,7 +34,11 @@ const REUSED: &str = "idempotency-key-reused";
 
 /// A key as a client sent it, together with who sent it and to which address.
 #[derive(Clone, Debug)]
-pub struct Key(Fingerprint);
+pub struct Key {
+    fingerprint: Fingerprint,
+    /// The run number that the job is to have, where the client counts its runs itself.
+    run_number: Option<u64>,
+}
 
 impl Key {
     /// The key of somebody's request to a route, if it has one.
@@ -50,13 +54,23 @@ impl Key {
             let detail = format!("Idempotency-Key is sent once, as 1 to {KEY_MAX} visible ASCII characters");
             return Err(ApiError::Malformed { code: "idempotency-key", detail });
         }
-        Ok(Some(Self(Fingerprint::of(&[owner_of_key(who.owner()).as_bytes(), route.as_bytes(), key]))))
+        Ok(Some(Self::new(&[owner_of_key(who.owner()).as_bytes(), route.as_bytes(), key], None)))
+    }
+
+    /// The key of a run that a client counts itself: of one project, by its number.
+    pub fn of_run(who: &Principal, project: &str, number: u64) -> Self {
+        let parts = [owner_of_key(who.owner()), "run".to_owned(), project.to_owned(), number.to_string()];
+        Self::new(&parts.each_ref().map(String::as_bytes), Some(number))
+    }
+
+    fn new(parts: &[&[u8]], run_number: Option<u64>) -> Self {
+        Self { fingerprint: Fingerprint::of(parts), run_number }
     }
 
     /// Waits until no other request goes on under this key.
     async fn turn(self, app: &App, body: Fingerprint) -> Turn {
-        let alone = app.turns.queue(&self.0).lock_owned().await;
-        Turn { key: self.0, body, _alone: alone }
+        let alone = app.turns.queue(&self.fingerprint).lock_owned().await;
+        Turn { key: self.fingerprint, body, run_number: self.run_number, _alone: alone }
     }
 }
 
@@ -96,6 +110,7 @@ pub struct Made {
 pub struct Turn {
     key: Fingerprint,
     body: Fingerprint,
+    run_number: Option<u64>,
     _alone: OwnedMutexGuard<()>,
 }
 
@@ -130,6 +145,11 @@ impl Turn {
 }
 
 impl Turn {
+    /// The run number that the job is to have; `None`: the next one.
+    pub fn run_number(&self) -> Option<u64> {
+        self.run_number
+    }
+
     /// Says that the job was made: a key whose job is removed makes another one then, and never the same again.
     pub fn used(&self, store: &Store) {
         if let Err(error) = store.key_was_used(&self.key) {
@@ -181,7 +201,7 @@ mod tests {
     #[test]
     fn each_owner_has_keys_of_their_own_and_those_from_before_are_anonymouss() {
         let headers = HeaderMap::from_iter([(KEY, "a".parse().unwrap())]);
-        let key = |owner: Owner| Key::of(&Principal::of(owner), &headers, "upload").unwrap().unwrap().0;
+        let key = |owner: Owner| Key::of(&Principal::of(owner), &headers, "upload").unwrap().unwrap().fingerprint;
         let anonymous = key(Owner::anonymous());
         assert_eq!(anonymous, Fingerprint::of(&[b"everybody", b"upload", b"a"]), "as older programs wrote it down");
         assert_ne!(key(Owner::named("everybody")), anonymous);

@@ -327,7 +327,7 @@ async fn clone(app: &App, wish: CloneWish, gone: &CancellationToken) -> Result<F
     warnings.extend(cloned.warnings);
     let mut request = wish.request;
     request.project = Some(wish.url.project());
-    request.branch = cloned.branch;
+    request.branch = cloned.branch.or(wish.branch);
     request.commit = Some(cloned.commit);
     let source = SourceInfo {
         kind: SourceKind::Git,
@@ -381,7 +381,11 @@ async fn admit(
             let repository = Repository { schema: Repository::SCHEMA, ..judged.fetched.repository.clone() };
             disk::place_json(&staging.paths().repository(), &repository).map_err(StoreError::from)?;
         }
-        let run_number = app.store.next_run_number(&owner, judged.fetched.project(), &judged.verdict.pipeline_name)?;
+        let (project, pipeline) = (judged.fetched.project(), judged.verdict.pipeline_name.as_str());
+        let run_number = match turn.as_ref().and_then(Turn::run_number) {
+            Some(number) => app.store.take_run_number(number, &owner, project, pipeline)?,
+            None => app.store.next_run_number(&owner, project, pipeline)?,
+        };
         if gone.is_cancelled() {
             return Err(ApiError::client_gone());
         }

@@ -117,6 +117,8 @@ async fn every_answer_in_json_is_as_the_document_says() {
     // Decisions and projects take accounts: their bodies are read in the stories of findings and of projects.
     let without = [
         "201 post /api/jobs/github",
+        "201 post /api/pipeline/execute",
+        "201 post /api/pipeline/run",
         "200 post /api/jobs/{id}/findings/{fingerprint}/accept",
         "200 post /api/jobs/{id}/findings/{fingerprint}/revoke",
         "201 post /api/projects",
@@ -127,7 +129,9 @@ async fn every_answer_in_json_is_as_the_document_says() {
     for (path, methods) in contract.document["paths"].as_object().unwrap() {
         for (method, operation) in methods.as_object().unwrap() {
             if let Some(answered) = in_json(method, path, operation) {
-                let seen = contract.compared.contains(&answered) || without.contains(&&*answered);
+                // In a story of their own, where there is a past: `pipelines`.
+                let other = operation["tags"][0] == "history";
+                let seen = other || contract.compared.contains(&answered) || without.contains(&&*answered);
                 assert!(seen, "{answered} was not compared: {:?}", contract.compared);
             }
         }

@@ -27,6 +27,7 @@ mod once;
 mod operator;
 mod pages;
 mod paths;
+mod pipelines;
 mod projects;
 mod ranges;
 mod redis;

@@ -339,7 +339,7 @@ async fn a_key_is_forgotten_after_a_day() {
 }
 
 /// Stands for the process that clones: puts a small project where it should, and leaves a mark for each clone.
-fn cloner(folder: &Path) -> PathBuf {
+pub fn cloner(folder: &Path) -> PathBuf {
     let (files, program, marks) = (folder.join("project"), folder.join("clone.sh"), folder.join("marks"));
     for path in [files.join("src/main/java/app"), marks.clone()] {
         std::fs::create_dir_all(path).unwrap();

@@ -6,6 +6,7 @@ mod hooks;
 mod job_ref;
 mod local;
 mod projects;
+mod runs;
 mod secrets;
 mod server;
 mod submit;
@@ -25,6 +26,7 @@ pub use self::{
     job_ref::JobRef,
     local::{CheckFormat, InitArgs, LocalArgs, PlanFormat, RunArgs},
     projects::{ProjectCommand, ProjectPlace, ProjectWord},
+    runs::RunsArgs,
     secrets::{SealedPlace, SecretCommand},
     server::{AuthMode, BackendArgs, CommonServerArgs, KeepArgs, LogFormat, WorkerArgs},
     submit::{DetectArgs, GitArgs, ProjectArgs},
@@ -216,8 +218,15 @@ pub enum Command {
         server: ServerAddress,
     },
     /// Tell what became of a job in one piece: how it stands, the tests that failed, what was found; also as a page to mail or print
+    #[command(
+        after_help = "pipelinex report --pipeline shop --stage test   past runs of a pipeline or a project, the newest first"
+    )]
     Report {
-        id: JobRef,
+        /// The job; or --pipeline
+        #[arg(required_unless_present = "pipeline")]
+        id: Option<JobRef>,
+        #[command(flatten)]
+        runs: RunsArgs,
         /// How it is told
         #[arg(long, env = "PIPELINEX_FORMAT", value_enum, default_value_t)]
         format: ReportFormat,

@@ -232,6 +232,9 @@ pub struct BackendArgs {
     /// Where people find this server, such as `https://ci.example`: messages of webhooks then have a link
     #[arg(long, env = "PIPELINEX_PUBLIC_URL", value_name = "URL", value_parser = values::public_url)]
     pub public_url: Option<String>,
+    /// Folders of this machine of which somebody may submit those below by their path (`isLocal` of /api/pipeline/execute)
+    #[arg(long = "local-root", env = "PIPELINEX_LOCAL_ROOT", value_name = "DIR", value_delimiter = ',')]
+    pub local_root: Vec<PathBuf>,
     #[command(flatten)]
     pub intake: IntakeArgs,
     #[command(flatten)]

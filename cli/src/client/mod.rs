@@ -186,6 +186,20 @@ impl Client {
         Ok(Body { response, url: self.url.clone() })
     }
 
+    /// Past runs of a pipeline or a project, as the server wrote them, and how many there are.
+    pub async fn runs(&self, part: &[&str], query: &[(&str, String)]) -> Result<(Value, Option<u64>), ClientError> {
+        let mut url = self.endpoint("/api/report/pipeline");
+        if let Ok(mut path) = url.path_segments_mut() {
+            path.extend(part);
+        }
+        url.query_pairs_mut().extend_pairs(query);
+        let response = self.answer(self.request(Method::GET, url)).await?;
+        let total = response.headers().get("x-total-count").and_then(|total| total.to_str().ok()?.parse().ok());
+        let body = response.bytes().await.map_err(|error| ClientError::NotUnderstood(error.to_string()))?;
+        let runs = serde_json::from_slice(&body).map_err(|error| ClientError::NotUnderstood(error.to_string()))?;
+        Ok((runs, total))
+    }
+
     /// What the scanners found so far, as the server wrote it: all, or what the run before had not; compared with that run, or
     /// with the job that is named.
     pub async fn findings(&self, id: JobId, new: bool, baseline: Option<JobId>) -> Result<Value, ClientError> {

@@ -5,7 +5,7 @@ use std::{collections::BTreeMap, fs::File, io::Read, path::Path};
 
 use pipelinex_backend::{
     detection::{self, Project},
-    intake,
+    intake, pack,
     stacks::Stacks,
 };
 use pipelinex_common::{limits::IntakeLimits, pipeline::detect::HEAD_MAX, request::JobRequest};
@@ -17,7 +17,7 @@ use crate::{
     exit::Exit,
     failure::Failure,
     output::{Line, Output, Style},
-    pack, repository, show,
+    repository, show,
 };
 
 /// Looks at a project and says what it is.

@@ -25,6 +25,7 @@ mod projects;
 mod report;
 mod reports;
 mod run;
+mod runs;
 mod secrets;
 mod serve;
 mod settings;
@@ -109,9 +110,15 @@ pub fn run(cli: Cli, out: &Output) -> Result<Exit, Failure> {
         Command::Reports { id, output, server } => {
             of_job(&server, ca_certs, id, async |client, id| reports::reports(client, out, id, output.as_deref()).await)
         }
-        Command::Report { id, format, output, server } => of_job(&server, ca_certs, id, async |client, id| {
-            report::report(client, out, id, format, output.as_deref()).await
-        }),
+        Command::Report { id: Some(id), format, output, server, .. } => {
+            of_job(&server, ca_certs, id, async |client, id| {
+                report::report(client, out, id, format, output.as_deref()).await
+            })
+        }
+        Command::Report { id: None, runs, format, output, server } => {
+            let client = connect(&server, ca_certs)?;
+            interruptible(runs::runs(&client, out, &runs, (format, output.as_deref())))
+        }
         Command::Findings { id, new, baseline, format, server } => of_job(&server, ca_certs, id, async |client, id| {
             let baseline = match &baseline {
                 Some(named) => Some(find::job(client, named).await?),

@@ -9,6 +9,7 @@ use pipelinex_backend::{
     config::Config,
     error::Problem,
     local::{self as intake, LocalError},
+    pack,
     stacks::Stacks,
 };
 use pipelinex_common::{
@@ -33,7 +34,6 @@ use crate::{
     failure::Failure,
     local,
     output::Output,
-    pack,
 };
 
 /// Pause between two looks at how the steps stand.

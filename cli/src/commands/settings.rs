@@ -130,6 +130,7 @@ impl Settings {
                 proxy,
                 ..GitConfig::default()
             },
+            local_roots: local_roots(&args.local_root)?,
             hooks: HooksConfig {
                 allowed_addresses: args.allow_hook_address.iter().copied().flatten().collect(),
                 public_url: args.public_url.clone().filter(|url| !url.is_empty()),
@@ -208,6 +209,16 @@ pub fn workspaces(named: Option<&Path>) -> Result<PathBuf, Failure> {
 fn tls(args: &BackendArgs) -> Result<Option<Arc<Tls>>, Failure> {
     let (Some(certificate), Some(key)) = (&args.tls_cert, &args.tls_key) else { return Ok(None) };
     Tls::load(certificate, key).map(Some).map_err(|error| Failure::usage(format!("--tls-cert, --tls-key: {error}")))
+}
+
+/// Folders that are there, by their real paths: what is asked for is compared with these.
+fn local_roots(named: &[PathBuf]) -> Result<Vec<PathBuf>, Failure> {
+    let real = |root: &PathBuf| match root.canonicalize() {
+        Ok(root) if root.is_dir() => Ok(root),
+        Ok(_) => Err(Failure::usage(format!("--local-root: {} is no folder", root.display()))),
+        Err(error) => Err(Failure::usage(format!("--local-root: {}: {error}", root.display()))),
+    };
+    named.iter().filter(|root| !root.as_os_str().is_empty()).map(real).collect()
 }
 
 /// Where runs without a server are kept: the folder that was named, or one of the user's own, which no server looks at.

@@ -95,6 +95,28 @@ impl Store {
     /// # Errors
     /// [`StoreError::Disk`].
     pub fn next_run_number(&self, owner: &Owner, project: &str, pipeline: &str) -> Result<u64, StoreError> {
+        self.count_run((owner, project, pipeline), |highest| highest + 1)
+    }
+
+    /// Takes a run number that a client counts itself. The next ones are higher; that no job has it already is the caller's to know.
+    ///
+    /// # Errors
+    /// [`StoreError::Disk`].
+    pub fn take_run_number(
+        &self,
+        number: u64,
+        owner: &Owner,
+        project: &str,
+        pipeline: &str,
+    ) -> Result<u64, StoreError> {
+        self.count_run((owner, project, pipeline), |_| number)
+    }
+
+    fn count_run(
+        &self,
+        (owner, project, pipeline): (&Owner, &str, &str),
+        choose: impl FnOnce(u64) -> u64,
+    ) -> Result<u64, StoreError> {
         let mut digest = Sha256::new();
         // Those of anonymous are counted where they were before there were owners.
         if !owner.is_anonymous() {
@@ -108,21 +130,16 @@ impl Store {
         // One counts at a time: whoever had read an old highest number would else take one again that was removed since.
         let _counting = disk::lock_file(&folder.join("lock"))?;
         let entries = fs::read_dir(&folder).map_err(DiskError::io("list", &folder))?;
-        let highest = entries.filter_map(|entry| entry.ok()?.file_name().to_str()?.parse::<u64>().ok()).max();
-        let mut number = highest.unwrap_or(0) + 1;
-        loop {
+        let counted = entries.filter_map(|entry| entry.ok()?.file_name().to_str()?.parse::<u64>().ok());
+        let highest = counted.max().unwrap_or(0);
+        let number = choose(highest);
+        if number > highest {
             let path = folder.join(number.to_string());
-            match File::create_new(&path) {
-                Ok(_) => break,
-                Err(error) if error.kind() == std::io::ErrorKind::AlreadyExists => number += 1,
-                Err(error) => return Err(DiskError::io("create", path)(error).into()),
-            }
+            File::create_new(&path).map_err(DiskError::io("create", &path))?;
+            // Only the highest number must stay.
+            let _ = fs::remove_file(folder.join(highest.to_string()));
+            disk::sync_dir(&folder)?;
         }
-        // Only the highest number must stay.
-        if let Some(old) = number.checked_sub(1) {
-            let _ = fs::remove_file(folder.join(old.to_string()));
-        }
-        disk::sync_dir(&folder)?;
         Ok(number)
     }
 
