@@ -14,5 +14,5 @@ cd "$root"
 
 trust_more
 docker version >/dev/null 2>&1 || use_engine "$newest"
-"$root/runner-images/build.sh" usual java21-maven java25-maven rust1.96
+"$root/runner-images/build.sh" usual java21-maven java25-maven rust1.96 php8.4 ruby3.3
 PIPELINEX_STAND_INS=whole PIPELINEX_ROWS=$(IFS=,; echo "$*") cargo test --package pipelinex --all-features --test projects -- --nocapture

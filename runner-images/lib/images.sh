@@ -2,10 +2,10 @@
 # shellcheck shell=bash disable=SC2153,SC2154,SC2034 # versions.env and build.sh set what is read here, and read what is set
 
 # The order that --list prints; the scripts in dev/ count on it.
-all_images=(java17-maven scan sca postgres mariadb redis node24-npm python3.13 go1.24 java21-maven java25-maven rust1.96 node20-npm node22-npm python3.11)
+all_images=(java17-maven scan sca postgres mariadb redis node24-npm python3.13 go1.24 java21-maven java25-maven rust1.96 php8.4 ruby3.3 node20-npm node22-npm python3.11 php8.2 ruby3.1)
 
 # One toolchain a language, and what all stacks share: what `make up` builds and `make test` runs in. The rest is large, and
-# wanted by some: other versions of Java, Node and Python, Rust.
+# wanted by some: other versions of Java, Node and Python, Rust, PHP, Ruby.
 usual_images=(java17-maven scan sca postgres mariadb redis node24-npm python3.13 go1.24)
 
 # images_of WORD: `usual`, the images of the stacks of a language, or the word itself, which is an image then.
@@ -59,6 +59,22 @@ describe() {
     rust1.96)
       image=pipelinex/rust1.96:$RUST196_VERSION folder=rust public_base=$RUST196_BASE suite=$RUST196_SUITE
       arguments=("RUST_VERSION=1.96")
+      ;;
+    php8.4)
+      image=pipelinex/php8.4:$PHP84_VERSION folder=php public_base=$PHP84_BASE suite=$PHP84_SUITE
+      arguments=("PHP_VERSION=8.4")
+      ;;
+    php8.2)
+      image=pipelinex/php8.2:$PHP82_VERSION folder=php
+      arguments=("PHP_VERSION=8.2")
+      ;;
+    ruby3.3)
+      image=pipelinex/ruby3.3:$RUBY33_VERSION folder=ruby public_base=$RUBY33_BASE suite=$RUBY33_SUITE
+      arguments=("RUBY_VERSION=3.3")
+      ;;
+    ruby3.1)
+      image=pipelinex/ruby3.1:$RUBY31_VERSION folder=ruby
+      arguments=("RUBY_VERSION=3.1")
       ;;
     postgres)
       image=pipelinex/postgres:$POSTGRES_VERSION

@@ -92,6 +92,8 @@ fn a_project_is_given_a_file_to_begin_with_and_keeps_the_one_it_has() {
         ("requirements.txt", "flask", "image: pipelinex/python3.13:1", "-m pytest"),
         ("go.mod", "module shop", "image: pipelinex/go1.24:1", "gotestsum"),
         ("Cargo.toml", "[package]\nname = \"shop\"", "image: pipelinex/rust1.96:1", "- cargo test"),
+        ("composer.json", r#"{"require": {"php": "~8.1"}}"#, "image: pipelinex/php8.4:1", "--log-junit"),
+        ("Gemfile", "ruby \"3.1.4\"\ngem 'rails'", "image: pipelinex/ruby3.1:1", "- bundle install"),
         ("pom.xml", "<project/>", "image: pipelinex/java17-maven:2", "verify"),
     ] {
         let dir = tempfile::tempdir().unwrap();

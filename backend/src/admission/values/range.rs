@@ -1,10 +1,11 @@
-//! Ranges of versions as manifests write them: `>=18`, `^20.1 || 22.x`, `1.2 - 2`.
+//! Ranges of versions as manifests write them: `>=18`, `^20.1 || 22.x`, `^8.1|^8.2`, `1.2 - 2`, `~> 3.2`.
 
 /// Whether a range has some version that begins with `version`, such as 24 or 3.9; `None` for a range that is not understood.
 pub fn accepts(range: &str, version: &str) -> Option<bool> {
     let wanted = numbers(version)?;
     let mut any = false;
-    for alternative in range.split("||") {
+    // Composer takes one bar for two.
+    for alternative in range.replace("||", "|").split('|') {
         any |= alternative_accepts(alternative.trim(), &wanted)?;
     }
     Some(any)
@@ -57,8 +58,8 @@ fn holds(operator: &str, bound: &[u64], wanted: &[u64]) -> bool {
             let fixed = bound.iter().position(|n| *n > 0).map_or(bound.len(), |at| at + 1).min(both);
             order.is_ge() && wanted[..fixed] == bound[..fixed]
         }
-        // As Python writes it: the last number of the bound is free.
-        "~=" => {
+        // As Python and Ruby write it: the last number of the bound is free.
+        "~=" | "~>" => {
             let fixed = both.min(bound.len().saturating_sub(1));
             order.is_ge() && wanted[..fixed] == bound[..fixed]
         }
@@ -85,6 +86,10 @@ mod tests {
             (">24.1", "24", Some(true)),
             ("^20 || ^22", "24", Some(false)),
             ("^20 || ^24.1", "24", Some(true)),
+            ("^7.4|^8.0", "8.4", Some(true)),
+            ("^7.4 | ^8.0", "9.0", Some(false)),
+            ("~> 3.2", "3.3", Some(true)),
+            ("~> 3.2.0", "3.3", Some(false)),
             ("^0.2", "0.3", Some(false)),
             ("~3.9.1", "3.9", Some(true)),
             ("~3.9", "3.10", Some(false)),

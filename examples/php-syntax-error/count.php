@@ -1,0 +1,6 @@
+<?php
+
+function count_words(string $text): int
+{
+    return count(explode(" ", $text);
+}

@@ -1,0 +1,2 @@
+<?php require "count.php"; ?>
+<p><?= count_words("two words") ?></p>

@@ -1,0 +1,3 @@
+require_relative "count"
+
+run ->(_) { [200, {}, [count("two words").to_s]] }
