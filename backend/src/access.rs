@@ -75,6 +75,13 @@ impl Principal {
         Self::anonymous()
     }
 
+    /// What starts jobs of a project by itself. Without accounts its jobs are everybody's, as all are.
+    pub(crate) fn of_program(name: &str, project: &str, auth: Auth) -> Self {
+        let owner = if auth == Auth::None { Owner::anonymous() } else { Owner::named(name) };
+        let grant = Grant { role: Role::Submitter, projects: vec![project.to_owned()] };
+        Self { owner, grant: Some(grant), member: Arc::default(), token: None }
+    }
+
     /// Whose a job is that they submit, and their keys and run numbers.
     pub fn owner(&self) -> &Owner {
         &self.owner

@@ -197,6 +197,10 @@ impl Body {
             Self::Decision => {
                 json_of(plain::<Deciding>(), json!({"reason": "no danger here", "until": "2030-01-01T00:00:00Z"}))
             }
+            Self::Push => json_of(
+                json!({"type": "object"}),
+                json!({"ref": "refs/heads/main", "before": "0123456789", "after": "abcdef0123"}),
+            ),
             Self::NewProject => {
                 json_of(plain::<NewProject>(), json!({"name": "shop", "settings": {"fail-on": "high"}}))
             }

@@ -96,6 +96,31 @@ impl Layout {
         self.events().join("outbox")
     }
 
+    /// What lets hosts of repositories start jobs, one file each.
+    pub fn triggers(&self) -> PathBuf {
+        self.access().join("triggers")
+    }
+
+    /// Times at which jobs of projects start by themselves, one file each.
+    pub fn schedules(&self) -> PathBuf {
+        self.access().join("schedules")
+    }
+
+    /// Up to when each schedule was seen to.
+    pub fn fired(&self) -> PathBuf {
+        self.events().join("fired")
+    }
+
+    /// Jobs that were asked for and are none yet.
+    pub fn job_wishes(&self) -> PathBuf {
+        self.events().join("wishes")
+    }
+
+    /// Those of which it is known what came of them.
+    pub fn settled_wishes(&self) -> PathBuf {
+        self.events().join("settled")
+    }
+
     /// What people decided about findings, one file for each project.
     pub fn triage(&self) -> PathBuf {
         self.root.join(".triage")

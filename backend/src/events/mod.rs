@@ -1,10 +1,13 @@
-//! Tells others what happens to jobs: webhooks of projects, sent from the outbox of `common::store`. Of all servers over one folder one
+//! Tells others what happens to jobs, and makes jobs of what others tell. Out go webhooks of projects, sent from the outbox of `common::store`. Of all servers over one folder one
 //! at a time does so. What is sent again has the same id, so that whoever is told twice can know it.
 
 pub mod address;
 mod backoff;
 mod body;
 mod deliver;
+pub mod incoming;
+pub mod schedule;
+mod starts;
 
 use std::time::Duration;
 
@@ -32,14 +35,18 @@ const TURN: Duration = Duration::from_secs(10);
 /// When what cannot be sent for want of a key is looked at again.
 const WITHOUT_KEY: SignedDuration = SignedDuration::from_secs(60);
 
-/// Sends what there is to tell, until it is dropped.
+/// Sends what there is to tell, and makes the jobs that were asked for, until it is dropped.
 pub async fn run(app: App) {
+    tokio::join!(tell(&app), starts::run(&app));
+}
+
+async fn tell(app: &App) {
     let courier = match Courier::new(app.config.hooks.clone(), app.config.git.ca_certs.as_deref()) {
         Ok(courier) => courier,
         Err(error) => return tracing::error!(%error, "no webhook is sent"),
     };
     loop {
-        if let Err(error) = pass(&app, &courier).await {
+        if let Err(error) = pass(app, &courier).await {
             tracing::warn!(%error, "webhooks cannot be sent for a moment");
         }
         sleep(LOOK_EVERY).await;

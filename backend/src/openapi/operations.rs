@@ -10,6 +10,7 @@ use crate::{
         execute::Executing,
         findings::FindingsPage,
         health::{Health, Readiness},
+        incoming::Heard,
         job::JobPage,
         jobs::JobsPage,
         play::Playing,
@@ -46,6 +47,8 @@ pub enum Body {
     ProjectChange,
     /// A pipeline that is to run, in the words of a predecessor.
     Execute,
+    /// What a host of repositories says of a push.
+    Push,
 }
 
 /// What comes back where it is not refused.
@@ -285,6 +288,18 @@ pub const OPERATIONS: &[Operation] = &[
         summary: "List what was decided about findings of the job's project",
         answer: Answer::Json(200, of::<Accepted>),
         answered: "All decisions, also those whose time is over.",
+        ..READ
+    },
+    Operation {
+        id: "hearPush",
+        method: "POST",
+        path: "/api/hooks/{id}",
+        tag: "submit",
+        summary: "Tell of a push, as GitHub, GitLab, Gitea and Forgejo do, signed with the secret that the trigger has",
+        body: Body::Push,
+        answer: Answer::Json(202, of::<Heard>),
+        answered: "Whether a job is made, or why not.",
+        refusals: &[400, 401, 404, 408, 413, 429],
         ..READ
     },
     Operation {

@@ -11,6 +11,7 @@ pub(crate) mod findings;
 mod github;
 pub(crate) mod health;
 pub(crate) mod history;
+pub(crate) mod incoming;
 pub(crate) mod job;
 pub(crate) mod jobs;
 mod log_files;
@@ -110,6 +111,7 @@ pub fn router(app: App) -> Result<Router, Unruled> {
         .post("/api/projects/{name}", projects::change)
         .post("/api/projects/{name}/remove", projects::remove)
         .get("/api/projects/{name}/badge.svg", badge::badge)
+        .post("/api/hooks/{id}", incoming::take)
         .post("/api/precheck", precheck::precheck)
         .post("/api/detect", detect::detect);
     let router = pages::routes(api)

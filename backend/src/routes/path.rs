@@ -36,6 +36,17 @@ impl<S: Send + Sync> FromRequestParts<S> for ProjectPath {
     }
 }
 
+/// What a host of repositories tells of pushes, by its id.
+pub struct HookPath(pub String);
+
+impl<S: Send + Sync> FromRequestParts<S> for HookPath {
+    type Rejection = ApiError;
+
+    async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, ApiError> {
+        Ok(Self(parameter(parts, state, "id").await?))
+    }
+}
+
 /// The job and the finding of a path; the latter by its fingerprint, or the beginning of it.
 pub struct FindingPath(pub JobId, pub String);
 

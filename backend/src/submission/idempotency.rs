@@ -70,7 +70,8 @@ impl Key {
     /// Waits until no other request goes on under this key.
     async fn turn(self, app: &App, body: Fingerprint) -> Turn {
         let alone = app.turns.queue(&self.fingerprint).lock_owned().await;
-        Turn { key: self.fingerprint, body, run_number: self.run_number, _alone: alone }
+        let named = Named::Key { key: self.fingerprint, body };
+        Turn { named, run_number: self.run_number, _alone: alone }
     }
 }
 
@@ -96,6 +97,23 @@ where
     }
 }
 
+/// Makes the job of this id, unless it is there.
+///
+/// # Errors
+/// Those of `make`.
+pub async fn once_as<F, Making>(app: &App, job: JobId, make: F) -> Result<Made, ApiError>
+where
+    F: FnOnce(Option<Turn>) -> Making,
+    Making: Future<Output = Result<Made, ApiError>>,
+{
+    let alone = app.turns.queue(&Fingerprint::of(&[b"job", job.to_string().as_bytes()])).lock_owned().await;
+    let turn = Turn { named: Named::Job(job), run_number: None, _alone: alone };
+    match turn.earlier(app).await? {
+        Some(made) => Ok(made),
+        None => make(Some(turn)).await,
+    }
+}
+
 /// A job that was asked for.
 #[derive(Debug)]
 pub struct Made {
@@ -105,13 +123,21 @@ pub struct Made {
     pub replayed: bool,
 }
 
-/// The right to submit something under a key, until it is dropped.
+/// The right to submit something under a key or an id, until it is dropped.
 #[derive(Debug)]
 pub struct Turn {
-    key: Fingerprint,
-    body: Fingerprint,
+    named: Named,
     run_number: Option<u64>,
     _alone: OwnedMutexGuard<()>,
+}
+
+/// What says which job it is.
+#[derive(Clone, Debug)]
+enum Named {
+    /// A client's key, and what was submitted under it.
+    Key { key: Fingerprint, body: Fingerprint },
+    /// The id, which is written down elsewhere.
+    Job(JobId),
 }
 
 impl Turn {
@@ -120,14 +146,20 @@ impl Turn {
     /// # Errors
     /// 422 when something else was submitted under this key.
     async fn earlier(&self, app: &App) -> Result<Option<Made>, ApiError> {
-        let (key, body) = (self.key.clone(), self.body.clone());
+        let named = self.named.clone();
         app.read(move |store| {
-            let Some(known) = store.key(&key)? else { return Ok(None) };
-            match store.job(known.job_id) {
+            let (id, same) = match named {
+                Named::Job(id) => (id, true),
+                Named::Key { key, body } => match store.key(&key)? {
+                    Some(known) => (known.job_id, known.body == body),
+                    None => return Ok(None),
+                },
+            };
+            match store.job(id) {
                 // Nothing came of it, or it was removed since.
                 Err(StoreError::NoSuchJob(_)) => Ok(None),
                 Err(error) => Err(error.into()),
-                Ok(_) if known.body != body => Err(reused(known.job_id)),
+                Ok(_) if !same => Err(reused(id)),
                 Ok(job) => Ok(Some(Made { metadata: job.metadata().map_err(ApiError::broken)?, replayed: true })),
             }
         })
@@ -139,8 +171,12 @@ impl Turn {
     /// # Errors
     /// 422 when another server was quicker, with something else.
     pub fn bind(&self, store: &Store) -> Result<JobId, ApiError> {
-        let record = store.bind_key(&self.key, &self.body)?;
-        if record.body == self.body { Ok(record.job_id) } else { Err(reused(record.job_id)) }
+        let (key, body) = match &self.named {
+            Named::Job(id) => return Ok(*id),
+            Named::Key { key, body } => (key, body),
+        };
+        let record = store.bind_key(key, body)?;
+        if record.body == *body { Ok(record.job_id) } else { Err(reused(record.job_id)) }
     }
 }
 
@@ -152,7 +188,8 @@ impl Turn {
 
     /// Says that the job was made: a key whose job is removed makes another one then, and never the same again.
     pub fn used(&self, store: &Store) {
-        if let Err(error) = store.key_was_used(&self.key) {
+        let Named::Key { key, .. } = &self.named else { return };
+        if let Err(error) = store.key_was_used(key) {
             tracing::warn!(%error, "that the job of a key was made could not be written down");
         }
     }

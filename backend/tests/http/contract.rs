@@ -114,7 +114,7 @@ async fn every_answer_in_json_is_as_the_document_says() {
         let json = good.1["content"]["application/json"]["schema"].is_object();
         json.then(|| format!("{} {method} {path}", good.0))
     };
-    // Decisions and projects take accounts: their bodies are read in the stories of findings and of projects.
+    // Decisions and projects take accounts, and a push a trigger: their bodies are read in the stories of findings, projects and pushes.
     let without = [
         "201 post /api/jobs/github",
         "201 post /api/pipeline/execute",
@@ -122,6 +122,7 @@ async fn every_answer_in_json_is_as_the_document_says() {
         "200 post /api/jobs/{id}/findings/{fingerprint}/accept",
         "200 post /api/jobs/{id}/findings/{fingerprint}/revoke",
         "201 post /api/projects",
+        "202 post /api/hooks/{id}",
         "200 get /api/projects/{name}",
         "200 post /api/projects/{name}",
         "200 post /api/projects/{name}/remove",

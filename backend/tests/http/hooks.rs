@@ -126,7 +126,7 @@ async fn job(server: &TestServer) -> pipelinex_common::store::Job {
     server.store.job(answer.json()["job_id"].as_str().unwrap().parse().unwrap()).unwrap()
 }
 
-async fn until(what: impl Fn() -> bool) {
+pub async fn until(what: impl Fn() -> bool) {
     let waits = async {
         while !what() {
             tokio::task::yield_now().await;

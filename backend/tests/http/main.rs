@@ -29,6 +29,7 @@ mod pages;
 mod paths;
 mod pipelines;
 mod projects;
+mod pushes;
 mod ranges;
 mod redis;
 mod report;

@@ -11,6 +11,7 @@ mod secrets;
 mod server;
 mod submit;
 mod token;
+mod triggers;
 mod values;
 
 use std::path::PathBuf;
@@ -31,6 +32,7 @@ pub use self::{
     server::{AuthMode, BackendArgs, CommonServerArgs, KeepArgs, LogFormat, WorkerArgs},
     submit::{DetectArgs, GitArgs, ProjectArgs},
     token::{AuditCommand, TokenCommand, TokenPlace},
+    triggers::{ScheduleCommand, TriggerCommand},
 };
 use crate::exit::Exit;
 
@@ -312,7 +314,7 @@ pub enum Command {
     /// What steps of a project are given and nobody else sees: key, set, list, rm
     #[command(subcommand)]
     Secret(SecretCommand),
-    /// Who is in a project, what it asks of its jobs and whom it tells of them: create, list, set, members, rm, hook
+    /// Who is in a project, what it asks of its jobs and whom it tells of them: create, list, set, members, rm, hook, trigger, schedule
     #[command(subcommand)]
     Project(ProjectWord),
     /// Who did what to which job from where, and who was refused: tail

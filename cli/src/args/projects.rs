@@ -5,7 +5,12 @@ use std::path::PathBuf;
 use clap::{Args, Subcommand};
 use pipelinex_common::access::Role;
 
-use super::{ServerAddress, hooks::HookCommand, values};
+use super::{
+    ServerAddress,
+    hooks::HookCommand,
+    triggers::{ScheduleCommand, TriggerCommand},
+    values,
+};
 
 /// What to do with projects and with what belongs to them.
 #[derive(Subcommand, Debug)]
@@ -16,6 +21,12 @@ pub enum ProjectWord {
     /// Tell others what happens to its jobs: add, list, rm, test
     #[command(subcommand)]
     Hook(HookCommand),
+    /// Start jobs for pushes to a repository: add, list, rm
+    #[command(subcommand)]
+    Trigger(TriggerCommand),
+    /// Start jobs at times of the clock: add, list, rm, run
+    #[command(subcommand)]
+    Schedule(ScheduleCommand),
 }
 
 /// What to do with projects.

@@ -32,6 +32,7 @@ mod settings;
 mod submit;
 mod tests_of;
 mod token;
+mod triggers;
 
 use std::{future::Future, io, path::Path, time::Duration};
 
@@ -159,6 +160,8 @@ pub fn run(cli: Cli, out: &Output) -> Result<Exit, Failure> {
         Command::Token(command) => token::token(out, command),
         Command::Secret(command) => secrets::secret(out, command),
         Command::Project(ProjectWord::Hook(command)) => hooks::hook(out, command),
+        Command::Project(ProjectWord::Trigger(command)) => triggers::trigger(out, command),
+        Command::Project(ProjectWord::Schedule(command)) => triggers::schedule(out, command),
         Command::Project(ProjectWord::Project(command)) => {
             let ProjectPlace { workspaces, server } = command.place().clone();
             match workspaces {

@@ -102,6 +102,8 @@ fn no_flag_and_no_variable_of_the_page_is_invented() {
     let hook =
         ["add", "list", "rm", "test"].iter().flat_map(|command| flags(&["project", "hook", command]).into_keys());
     known.extend(hook);
+    known.extend(flags(&["project", "trigger", "add"]).into_keys());
+    known.extend(flags(&["project", "schedule", "add"]).into_keys());
     known.extend(flags(&["audit", "tail"]).into_keys());
     // Those of other programs.
     known.extend(["--release", "--package", "--detach", "--build", "--test", "--nocapture"].map(str::to_owned));

@@ -41,6 +41,12 @@ impl Fingerprint {
         Self(hex::encode(digest.finalize()))
     }
 
+    /// Reads one.
+    pub fn parse(text: &str) -> Option<Self> {
+        let digits = |byte: u8| matches!(byte, b'0'..=b'9' | b'a'..=b'f');
+        (text.len() == 64 && text.bytes().all(digits)).then(|| Self(text.to_owned()))
+    }
+
     /// Its 64 lower-case hexadecimal digits.
     pub fn as_str(&self) -> &str {
         &self.0

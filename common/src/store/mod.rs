@@ -12,6 +12,7 @@ mod handling;
 mod handover;
 mod hooks;
 mod ids;
+mod job_wishes;
 mod keys;
 mod laid;
 mod leftovers;
@@ -23,6 +24,7 @@ mod record;
 mod registry;
 mod reserve;
 mod retention;
+mod schedules;
 mod secrets;
 mod sessions;
 mod spare;
@@ -32,6 +34,7 @@ mod takeover;
 mod tokens;
 mod triage;
 mod tries;
+mod triggers;
 mod waits;
 mod wish;
 
@@ -49,6 +52,7 @@ pub use handling::{Deaths, Handling, Place};
 use handover::give_to_runner;
 pub use handover::{RUNNER_GID, RUNNER_UID, make_runner_dir};
 pub use hooks::{HOOKS_MAX, HookError, HookRecord, HookRecords, HookTarget, NewHook};
+pub use job_wishes::JobWish;
 pub use keys::{Fingerprint, KEPT_FOR, KeyRecord};
 pub use laid::Onto;
 pub use outbox::{Delivery, HookStanding};
@@ -58,12 +62,14 @@ pub use read::{Job, JobView, Snapshot};
 pub use record::AttemptRecord;
 pub use registry::{InvalidChange, MEMBERS_MAX, ProjectChange, ProjectRecord, ProjectRecords};
 pub use retention::{Because, EndedJob, Keep, surplus};
+pub use schedules::{Missed, NewSchedule, ScheduleRecord};
 pub use secrets::{NewSecret, SECRETS_MAX, SecretRecord, SecretRecords, SecretStoreError};
 pub use sessions::{IDLE, LONGEST, SessionRecord};
 pub use staging::Staging;
 pub use tokens::{NewToken, TokenRecord, Tokens, read_token};
 pub use triage::{DecideError, Deciding, Decision, REASON_MAX, Triage, Undecided, Verdict};
 pub use tries::shown as shown_tries;
+pub use triggers::{NewTrigger, PushHost, TRIGGERS_MAX, TriggerError, TriggerRecord};
 pub use waits::WaitRecord;
 pub use wish::{CancelWish, Wished};
 
@@ -115,7 +121,9 @@ impl Store {
         let access = [layout.access(), layout.tokens(), layout.revoked_tokens(), layout.sessions()];
         let decided = [layout.project_records(), layout.secrets(), layout.hooks(), layout.triage(), audit];
         let events = [layout.events(), layout.hooked_jobs(), layout.outbox(), layout.events().join("last")];
-        for folder in work.into_iter().chain(derived).chain(access).chain(decided).chain(events) {
+        let asked =
+            [layout.triggers(), layout.schedules(), layout.fired(), layout.job_wishes(), layout.settled_wishes()];
+        for folder in work.into_iter().chain(derived).chain(access).chain(decided).chain(events).chain(asked) {
             let fresh = !folder.exists();
             disk::make_dir(&folder, 0o750)?;
             if fresh {

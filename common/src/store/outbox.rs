@@ -103,6 +103,14 @@ impl Store {
         Ok(disk::try_lock_file(&self.layout.events().join("lock"))?)
     }
 
+    /// The right to make jobs of wishes, until it is dropped; `None` while another process has it.
+    ///
+    /// # Errors
+    /// [`StoreError::Disk`].
+    pub fn hold_starts(&self) -> Result<Option<File>, StoreError> {
+        Ok(disk::try_lock_file(&self.layout.events().join("starts.lock"))?)
+    }
+
     /// Makes the deliveries of what happened since the last time. Whoever calls it holds the outbox.
     ///
     /// # Errors
