@@ -7,7 +7,7 @@ use futures::{StreamExt, stream::FuturesUnordered};
 use jiff::Timestamp;
 use pipelinex_common::{
     id::JobId,
-    store::{Fingerprint, JobWish, StoreError},
+    store::{AuditLine, Fingerprint, JobWish, Store, StoreError},
 };
 use serde_json::json;
 use tokio::time::{MissedTickBehavior, interval, sleep};
@@ -97,7 +97,10 @@ async fn start(app: &App, name: Fingerprint, wish: JobWish) -> Result<(), StoreE
     let made = make(app, job, &wish).await;
     pipelinex_common::fault_point!("events.started");
     let again = match made {
-        Ok(_) => {
+        Ok(made) => {
+            if !made.replayed {
+                note(app, &wish.by, job).await;
+            }
             tracing::info!(by = wish.by, project = wish.project, %job, "a job was started");
             (wish.made, wish.error) = (true, None);
             None
@@ -121,12 +124,16 @@ async fn start(app: &App, name: Fingerprint, wish: JobWish) -> Result<(), StoreE
     .await
 }
 
+/// Writes down who made a job, as of any submission.
+async fn note(app: &App, by: &str, job: JobId) {
+    let line = AuditLine { who: Some(by.to_owned()), ..AuditLine::new("submit", "done") }.about(Some(job));
+    if let Err(error) = on_disk(&app.store, move |store| store.audit(&line)).await {
+        tracing::error!(?error, "audit.jsonl cannot be written");
+    }
+}
+
 /// Writes down which job comes of a wish. What was removed meanwhile asks for nothing more.
-fn bind(
-    store: &pipelinex_common::store::Store,
-    name: &Fingerprint,
-    mut wish: JobWish,
-) -> Result<Option<(JobWish, JobId)>, StoreError> {
+fn bind(store: &Store, name: &Fingerprint, mut wish: JobWish) -> Result<Option<(JobWish, JobId)>, StoreError> {
     let stands = match wish.by.split_once(':') {
         Some(("hook", id)) => store.trigger(id)?.is_some(),
         Some(("schedule", id)) => store.schedule(id)?.is_some(),

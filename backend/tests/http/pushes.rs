@@ -112,6 +112,10 @@ async fn a_push_of_each_host_starts_one_job_of_the_project_and_only_with_the_sec
         assert_eq!(metadata.owner.as_str(), format!("hook:{}", trigger.id), "who started it has a name");
         assert_eq!(git.url, "https://github.com/team/app", "the trigger's, whatever the push says");
         assert_eq!(server.store.ids().unwrap().len(), made + 1);
+        let audit = server.store.audit_tail(100).unwrap();
+        let submitted =
+            audit.iter().any(|line| line.action == "submit" && line.who.as_deref() == Some(metadata.owner.as_str()));
+        assert!(submitted, "{audit:?}");
 
         let deleted =
             json!({"ref": "refs/heads/main", "before": "1".repeat(40), "after": "0".repeat(40), "deleted": true});
