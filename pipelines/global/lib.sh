@@ -36,6 +36,14 @@ end_stage() { # EXIT_CODE
   echo "[PIPELINE] END $STAGE"
 }
 
+# use_caches: BUILD begins with what an earlier job of the project fetched. It grows with each version that nobody wants any more, so
+# that from 1,500 MiB on it begins anew.
+use_caches() {
+  local mib
+  mib=$(du -sm "${CACHE_DIR:?the worker sets it}" 2>/dev/null | cut -f1)
+  [ "${mib:-0}" -lt 1500 ] || { echo "the cache has $mib MiB: it begins anew"; chmod -R u+w "$CACHE_DIR"; find "$CACHE_DIR" -mindepth 1 -delete; }
+}
+
 # finish CODE [MESSAGE]: the only way a script ends on purpose. 2 means that the tool broke, not the project. Without a message
 # what the worker finds in the reports is all that is said.
 finish() { stage_message=${2:-}; exit "$1"; }

@@ -7,6 +7,7 @@ set -euo pipefail
 . "$PIPELINES_DIR/go.sh"
 begin_stage
 
+use_caches
 cd "$APP_DIR"
 warnings=""
 go version || finish $? "there is no Go that go.mod asks for: this image has $(GOTOOLCHAIN=local go env GOVERSION), and the newer one could not be fetched"
@@ -23,4 +24,6 @@ while read -r module; do
   # The tests are compiled and none is run, so that TEST finds all of it.
   go test -run '^$' -vet off ./... >"$CACHE_DIR/tests.log" 2>&1 || { cat "$CACHE_DIR/tests.log"; warnings+="; WARNING: the tests of $module do not compile: TEST says why"; }
 done < <(modules)
+cd "$APP_DIR"
+go env GOROOT >"$CACHE_DIR/goroot"
 finish 0 "built by $(go env GOVERSION)$warnings"

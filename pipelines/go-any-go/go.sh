@@ -6,8 +6,14 @@
 export GOPATH="$CACHE_DIR/go" GOMODCACHE="$CACHE_DIR/go/mod" GOCACHE="$CACHE_DIR/go-build" GOTMPDIR="$CACHE_DIR"
 export GOTOOLCHAIN=auto GOFLAGS="-buildvcs=false${GOFLAGS:+ $GOFLAGS}"
 
-# offline: nothing is asked for any more, neither modules nor checksums nor another Go.
-offline() { export GOPROXY=off GOSUMDB=off; }
+# offline: nothing is asked for any more, neither modules nor checksums nor another Go. One that BUILD fetched is called by its path: go
+# would ask the checksum database for it once more.
+offline() {
+  export GOPROXY=off GOSUMDB=off
+  [ -s "$CACHE_DIR/goroot" ] || return 0
+  PATH="$(cat "$CACHE_DIR/goroot")/bin:$PATH" GOTOOLCHAIN=local
+  export PATH
+}
 
 # modules: the folder of each module, of a workspace all of them.
 modules() {

@@ -4,6 +4,7 @@ set -euo pipefail
 # shellcheck source=../global/lib.sh
 . "$PIPELINES_DIR/global/lib.sh"
 begin_stage
+use_caches
 # shellcheck source=gradle.sh
 . "$PIPELINES_DIR/gradle.sh"
 

@@ -7,6 +7,7 @@ set -euo pipefail
 # shellcheck source=node.sh
 . "$PIPELINES_DIR/node.sh"
 begin_stage
+use_caches
 
 warning=""
 unlocked() { warning="; WARNING: there is no $1, so the next job may get other versions: \`$2\` makes it"; }

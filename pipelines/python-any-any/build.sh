@@ -80,6 +80,7 @@ collect_static() {
     warn "manage.py collectstatic failed: pages that name files of theirs may not be drawn"
 }
 
+use_caches
 cd "$APP_DIR"
 rm -rf .venv .pipelinex-wheel "$test_tools"
 project manager >/dev/null || finish 1 "pyproject.toml cannot be read: the log says where"

@@ -6,6 +6,7 @@ set -euo pipefail
 # shellcheck source=cargo.sh
 . "$PIPELINES_DIR/cargo.sh"
 begin_stage
+use_caches
 
 cd "$APP_DIR"
 warnings="" locked=(--locked)

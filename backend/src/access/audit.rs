@@ -25,7 +25,7 @@ impl Wish {
             _ if path == "/api/job/cancel/{id}" => "cancel",
             "retry" | "again" | "failed" => "retry",
             "play" => "play",
-            "upload" | "github" => "submit",
+            "upload" | "github" | "execute" | "run" => "submit",
             "projects" => "make project",
             "{name}" if *method == Method::POST => "change project",
             "remove" => "remove project",

@@ -143,13 +143,13 @@ DIR/java-spring-boot-maven/contract.yml:28:1: error[PX003]: unknown key `requier
    | ^^^^^^^^
 help: did you mean `required`?
 
-DIR/java-spring-boot-maven/pipeline.yml:34:11: error[PX011]: step `TEST` needs `BIULD`, which does not exist
-34 |   needs: [BIULD]
+DIR/java-spring-boot-maven/pipeline.yml:36:11: error[PX011]: step `TEST` needs `BIULD`, which does not exist
+36 |   needs: [BIULD]
    |           ^^^^^
 help: did you mean `BUILD`?
 
-DIR/java-spring-boot-maven/pipeline.yml:82:13: error[PX015]: steps `BUILD` and `TEST` share a tree and could run at once
-82 |       tree: BUILD
+DIR/java-spring-boot-maven/pipeline.yml:84:13: error[PX015]: steps `BUILD` and `TEST` share a tree and could run at once
+84 |       tree: BUILD
    |             ^^^^^
 help: let `TEST` need `BUILD`, or give it a tree of its own
 "#);

@@ -35,6 +35,8 @@ pub(crate) struct Keeper<'a> {
     /// The step whose tree it worked in.
     pub owner: &'a Slug,
     pub trees: TreeKind,
+    /// Whether the pipeline is the project's own: then what is written counts, and not only what is new.
+    pub is_own: bool,
     /// The most that one cache may have, in bytes and files.
     pub bytes: u64,
     pub files: u64,
@@ -58,7 +60,9 @@ impl Keeper<'_> {
                 Err(_) => continue,
             };
             let mut of_cache = CacheRecord { key, restored, saved: false };
-            if cache.policy.writes() && is_wanted(cache.when, record.status) {
+            // A built-in step has nothing to say where nothing was fetched, or nothing since.
+            let is_new = self.is_own || self.is_new(cache, scope, &of_cache).unwrap_or(true);
+            if is_new && cache.policy.writes() && is_wanted(cache.when, record.status) {
                 match self.one(cache, scope, &of_cache.key) {
                     Ok(left) => {
                         of_cache.saved = left.is_empty() || !left.iter().any(|left| left.whole);
@@ -71,6 +75,21 @@ impl Keeper<'_> {
             }
             record.caches.push(of_cache);
         }
+    }
+
+    /// Whether the cache folder of the step has something that the cache that was laid into it has not, going by names and sizes: all
+    /// that is kept there is called by what is in it.
+    fn is_new(&self, cache: &Cache, scope: &CacheScope, laid: &CacheRecord) -> Result<bool, TreeError> {
+        let Some(set) = globs(&cache.in_cache_dir) else { return Ok(true) };
+        let folder = Beneath::open(&self.paths.tree(self.owner).join("cache"))?;
+        let now = self.walk(&folder, &set, false)?;
+        let before =
+            match self.store.find_cache(scope, &laid.key)?.filter(|_| laid.restored.as_ref() == Some(&laid.key)) {
+                Some(kept) => Beneath::open(&kept.part(OF_CACHE_DIR))?.walk(usize::MAX)?,
+                None => Walk::default(),
+            };
+        let sizes = |walk: &Walk| walk.files.iter().map(|found| (found.path.clone(), found.bytes)).collect::<Vec<_>>();
+        Ok(now.cut || sizes(&now) != sizes(&before))
     }
 
     fn one(&self, cache: &Cache, scope: &CacheScope, key: &str) -> Result<Vec<LeftOut>, TreeError> {

@@ -66,6 +66,10 @@ impl OneJob<'_> {
     }
 
     fn keep(&self, status: StepState) -> StepRecord {
+        self.keep_as(true, status)
+    }
+
+    fn keep_as(&self, is_own: bool, status: StepState) -> StepRecord {
         let mut record = StepRecord::bare("a", status, None, "");
         let World { store, scope, bytes, limits, .. } = self.world;
         Keeper {
@@ -75,6 +79,7 @@ impl OneJob<'_> {
             step: &self.step,
             owner: &self.step.slug,
             trees: TreeKind::Overlay,
+            is_own,
             bytes: *bytes,
             files: limits.disk_files,
         }
@@ -128,6 +133,28 @@ fn a_later_step_finds_what_an_earlier_one_left_in_a_copy_of_its_own() {
     let third = world.job("third", cache);
     third.restore();
     assert_eq!(third.read("deps/a.jar").as_deref(), Some("jar"));
+}
+
+#[test]
+fn a_built_in_step_writes_its_cache_where_something_was_fetched_and_says_nothing_where_not() {
+    let world = World::new();
+    let cache = "{key: built-in, paths: [$CACHE_DIR/m2, $CACHE_DIR/none]}";
+    let job = |name: &str, fetched: &[&str]| {
+        let job = world.job(name, cache);
+        job.restore();
+        for file in fetched {
+            put(job.paths.tree(&job.step.slug).join("cache/m2").join(file), "jar");
+        }
+        let record = job.keep_as(false, StepState::Success);
+        assert_eq!(record.warnings, [] as [&str; 0]);
+        told(&record)
+    };
+    assert_eq!(job("nothing", &[]), "built-in - false");
+    assert_eq!(job("first", &["a/1.jar"]), "built-in - true");
+    assert_eq!(job("same", &["a/1.jar"]), "built-in built-in false");
+    assert_eq!(job("again", &[]), "built-in built-in false");
+    assert_eq!(job("more", &["a/2.jar"]), "built-in built-in true");
+    assert_eq!(job("after", &["a/1.jar", "a/2.jar"]), "built-in built-in false");
 }
 
 #[test]

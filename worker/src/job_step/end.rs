@@ -138,6 +138,7 @@ impl JobSteps {
             step,
             owner: self.definition.tree_owner(step),
             trees: self.context.trees,
+            is_own: self.definition.is_own,
             bytes: self.worker.config.caches.bytes,
             files: limits.disk_files,
         };
