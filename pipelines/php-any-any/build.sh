@@ -7,6 +7,7 @@ set -euo pipefail
 # shellcheck source=php.sh
 . "$PIPELINES_DIR/php.sh"
 begin_stage
+use_caches
 
 warnings=""
 warn() { echo "WARNING: $1"; warnings+="; WARNING: $1"; }

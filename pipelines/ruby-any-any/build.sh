@@ -7,6 +7,7 @@ set -euo pipefail
 # shellcheck source=ruby.sh
 . "$PIPELINES_DIR/ruby.sh"
 begin_stage
+use_caches
 
 warnings=""
 warn() { echo "WARNING: $1"; warnings+="; WARNING: $1"; }
