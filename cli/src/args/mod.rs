@@ -368,6 +368,8 @@ pub enum Command {
     },
     /// Print the version of this program
     Version,
+    /// Print the JSON Schema of pipeline files, for editors
+    Schema,
     /// Print a completion script for a shell
     Completions { shell: Shell },
     /// Clone one repository as the server orders on standard input; the server runs this

@@ -183,6 +183,10 @@ pub fn run(cli: Cli, out: &Output) -> Result<Exit, Failure> {
         Command::Health { health_file: None, server } => {
             interruptible(health::server(&connect(&server, ca_certs)?, out))
         }
+        Command::Schema => {
+            out.document(&pipelinex_common::pipeline::schema::schema())?;
+            Ok(Exit::Passed)
+        }
         Command::Completions { shell } => completions::print(shell, out),
         Command::HandleJob { log_format } => {
             telemetry::start(log_format)?;

@@ -34,6 +34,7 @@ mod reference;
 mod resolve;
 mod retry;
 mod rules;
+pub mod schema;
 pub mod select;
 mod service;
 pub mod stack;
