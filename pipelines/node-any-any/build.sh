@@ -41,19 +41,6 @@ install_yarn4() {
   else YARN_ENABLE_IMMUTABLE_INSTALLS=false yarn_4 install || finish $? "yarn install failed"; fi
 }
 
-install_bun() {
-  local version; version=$(project bun)
-  # The program itself, in the build that every processor runs.
-  npm install --prefix "$bun_home" --no-save --no-package-lock --ignore-scripts "@oven/bun-linux-x64-baseline@$version" ||
-    finish $? "bun $version could not be installed from npm's registry"
-  mkdir -p "$bun_home/bin"
-  ln -sf ../node_modules/@oven/bun-linux-x64-baseline/bin/bun "$bun_home/bin/bun"
-  ln -sf bun "$bun_home/bin/bunx"
-  [ -n "$lock" ] || unlocked bun.lock "bun install --lockfile-only"
-  if [ -n "$lock" ]; then bun install --frozen-lockfile || failed $? "bun install" "bun install"
-  else bun install --no-save || finish $? "bun install failed"; fi
-}
-
 cd "$APP_DIR"
 [ "$manager" != broken ] || finish 1 "package.json is not JSON"
 lock=$(project lock)
