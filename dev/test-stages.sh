@@ -3,7 +3,7 @@
 # the images or of pipelinex-scan. Runs on the engine that `docker` reaches; needs the runner images, git and root.
 #
 #   dev/test-stages.sh                    all of it
-#   dev/test-stages.sh secrets sast       only these parts: maven gradle java node runners python go rust php ruby secrets history sast sca target
+#   dev/test-stages.sh secrets sast       only these parts: maven gradle java node runners python go rust php ruby bun secrets history sast sca target
 #   java_versions=17 dev/test-stages.sh java   with this JDK alone; node_versions and python_versions likewise, of those beside the newest
 #
 # PIPELINEX_SCAN: a statically linked pipelinex-scan that is used in place of the one in the images.
@@ -17,7 +17,7 @@ chmod 755 "$work"
 trap clean_up EXIT
 
 parts=("$@")
-[ $# -gt 0 ] || parts=(maven gradle java node runners python go rust php ruby secrets history sast sca target)
+[ $# -gt 0 ] || parts=(maven gradle java node runners python go rust php ruby bun secrets history sast sca target)
 for part in "${parts[@]}"; do
   started=$SECONDS
   # shellcheck source=/dev/null

@@ -15,8 +15,25 @@ export HUSKY=0 NEXT_TELEMETRY_DISABLED=1 NG_CLI_ANALYTICS=false
 # project QUESTION: what stands in the files of the project; see project.mjs.
 project() { node "$PIPELINES_DIR/project.mjs" "$@"; }
 
-# installer: npm, pnpm, yarn1 or yarn4; packageManager decides, then the lock file.
+# installer: npm, pnpm, yarn1, yarn4 or bun; packageManager decides, then the lock file.
 manager=$(cd "$APP_DIR" && project manager) || manager=broken
+
+# No image has bun: BUILD installs the one that the project names into its tree, and it goes with what is packed.
+bun_home="$APP_DIR/.pipelinex-bun"
+[ "$manager" != bun ] || export PATH="$bun_home/bin:$PATH" BUN_INSTALL_CACHE_DIR="$CACHE_DIR/bun" DO_NOT_TRACK=1
+
+# install_bun: of BUILD, with its words for lock files. The program itself, in the build that every processor runs.
+install_bun() {
+  local version; version=$(project bun)
+  npm install --prefix "$bun_home" --no-save --no-package-lock --ignore-scripts "@oven/bun-linux-x64-baseline@$version" ||
+    finish $? "bun $version could not be installed from npm's registry"
+  mkdir -p "$bun_home/bin"
+  ln -sf ../node_modules/@oven/bun-linux-x64-baseline/bin/bun "$bun_home/bin/bun"
+  ln -sf bun "$bun_home/bin/bunx"
+  [ -n "$lock" ] || unlocked bun.lock "bun install --lockfile-only"
+  if [ -n "$lock" ]; then bun install --frozen-lockfile || failed $? "bun install" "bun install"
+  else bun install --no-save || finish $? "bun install failed"; fi
+}
 
 # npm warns of what only pnpm knows.
 [ "$manager" != pnpm ] || export npm_config_store_dir="$CACHE_DIR/pnpm" npm_config_package_manager_strict=false
@@ -37,5 +54,6 @@ run_script() {
     pnpm) pnpm run "$name" "$@" ;;
     yarn1) yarn run "$name" "$@" ;;
     yarn4) yarn_4 run "$name" "$@" ;;
+    bun) bun run "$name" "$@" ;;
   esac
 }

@@ -9,18 +9,22 @@ const scripts = manifest.scripts ?? {};
 const is = (path) => fs.existsSync(path);
 
 function manager() {
-  const named = /^(npm|pnpm|yarn)@(\d+)/.exec(manifest.packageManager ?? "");
+  const named = /^(npm|pnpm|yarn|bun)@(\d+)/.exec(manifest.packageManager ?? "");
   if (named) return named[1] === "yarn" ? (named[2] === "1" ? "yarn1" : "yarn4") : named[1];
   if (is("package-lock.json") || is("npm-shrinkwrap.json")) return "npm";
   if (is("pnpm-lock.yaml")) return "pnpm";
   if (is("yarn.lock")) return /^# yarn lockfile v1$/m.test(text("yarn.lock")) ? "yarn1" : "yarn4";
+  if (is("bun.lock") || is("bun.lockb")) return "bun";
   return is("pnpm-workspace.yaml") ? "pnpm" : "npm";
 }
 
 function lock() {
-  const files = { npm: ["package-lock.json", "npm-shrinkwrap.json"], pnpm: ["pnpm-lock.yaml"], yarn1: ["yarn.lock"], yarn4: ["yarn.lock"] };
+  const files = { npm: ["package-lock.json", "npm-shrinkwrap.json"], pnpm: ["pnpm-lock.yaml"], yarn1: ["yarn.lock"], yarn4: ["yarn.lock"], bun: ["bun.lock", "bun.lockb"] };
   return files[manager()].find(is);
 }
+
+// The bun that the project names, or the one that was tried here.
+const bun = () => /^bun@([\w.-]+)/.exec(manifest.packageManager ?? "")?.[1] ?? "1.4.5";
 
 const name = () => String(manifest.name ?? "application").replace(/[^A-Za-z0-9._-]+/g, "-").replace(/^-+/, "") || "application";
 const version = () => manifest.version ?? "0.0.0";
@@ -30,11 +34,21 @@ const build = () => (scripts.build ? "build" : undefined);
 function test() {
   let found = "test";
   for (let i = 0; i < 5; i++) {
-    const next = /^(?:npm run|npm run-script|pnpm run|pnpm|yarn run|yarn) ([\w:.-]+)$/.exec(scripts[found]?.trim() ?? "");
+    const next = /^(?:npm run|npm run-script|pnpm run|pnpm|yarn run|yarn|bun run) ([\w:.-]+)$/.exec(scripts[found]?.trim() ?? "");
     if (!next || !scripts[next[1]]) break;
     found = next[1];
   }
   return scripts[found] && !scripts[found].includes("no test specified") ? found : undefined;
+}
+
+// Whether bun finds tests where no script says how they are run.
+function bun_tests() {
+  if (manager() !== "bun") return undefined;
+  const found = (folder, depth) => fs.readdirSync(folder, { withFileTypes: true }).some((entry) => {
+    if (entry.isDirectory()) return depth < 8 && !/^(node_modules|\..*)$/.test(entry.name) && found(`${folder}/${entry.name}`, depth + 1);
+    return /[._](test|spec)\.[cm]?[jt]sx?$/.test(entry.name);
+  });
+  return found(".", 0) ? "yes" : undefined;
 }
 
 // All that the script of the tests runs, as far as scripts call each other.
@@ -43,7 +57,7 @@ function reached() {
   const look = (name) => {
     if (seen.has(name) || !scripts[name]) return;
     seen.add(name);
-    const calls = /\b(?:npm run|npm run-script|pnpm run|pnpm|yarn run|yarn|run-s|run-p|npm-run-all) ([^&|;]*)/g;
+    const calls = /\b(?:npm run|npm run-script|pnpm run|pnpm|yarn run|yarn|bun run|run-s|run-p|npm-run-all) ([^&|;]*)/g;
     for (const call of scripts[name].matchAll(calls)) call[1].split(/\s+/).forEach(look);
   };
   look(test() ?? "");
@@ -78,6 +92,11 @@ function start() {
   if (scripts["start:prod"]) return "script start:prod";
   if (scripts.start && !DEVELOPS.test(scripts.start)) return "script start";
   const usual = [manifest.main, "server.js", "app.js", "index.js", "src/server.js", "src/app.js", "src/index.js", "server.mjs", "index.mjs"];
+  // What bun serves may be no more than what a file exports.
+  const served = [manifest.module, "index.ts", "src/index.ts", "server.ts", "src/server.ts", "app.ts", "src/app.ts", ...usual];
+  const serves = (path) => LISTENS.test(text(path)) || /export default[^]*\bfetch\b/.test(text(path));
+  const own = manager() === "bun" && !manifest.files ? served.find((path) => path && is(path) && serves(path)) : undefined;
+  if (own) return `command bun ${own}`;
   const file = usual.find((path) => path && is(path) && LISTENS.test(text(path)) && !manifest.exports && !manifest.files);
   return file ? `command node ${file}` : undefined;
 }
@@ -92,5 +111,5 @@ function needs_dev() {
   return words.some((word) => development.includes(owner(word)) || development.includes(word.split("/")[0])) ? "yes" : undefined;
 }
 
-const answer = { manager, lock, name, version, build, test, runner, site, start, needs_dev }[process.argv[2]]();
+const answer = { manager, bun, bun_tests, lock, name, version, build, test, runner, site, start, needs_dev }[process.argv[2]]();
 if (answer !== undefined) console.log(answer);

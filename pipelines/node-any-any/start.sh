@@ -10,12 +10,14 @@ archives=("$package"/*.tar.gz)
 unpack "${archives[0]}"
 export NODE_ENV=production npm_config_cache=/tmp/npm npm_config_update_notifier=false PATH="$PWD/node_modules/.bin:$PATH"
 export COREPACK_ROOT=/opt COREPACK_ENABLE_STRICT=0 YARN_ENABLE_GLOBAL_CACHE=false YARN_GLOBAL_FOLDER=/tmp/yarn
+[ ! -d .pipelinex-bun ] || export PATH="$PWD/.pipelinex-bun/bin:$PATH" BUN_INSTALL_CACHE_DIR=/tmp/bun
 read -r kind rest <"$package/start"
 case $kind in
   static) serve "python3 -m http.server --bind 0.0.0.0 $PORT" ;;
   command) serve "$rest" ;;
   script)
     if [ -e .pnp.cjs ]; then serve "yarn4 run $rest"; fi
+    if [ -d .pipelinex-bun ]; then serve "bun run $rest"; fi
     serve "npm run $rest"
     ;;
 esac

@@ -12,7 +12,8 @@ begin_stage
 
 cd "$APP_DIR"
 script=$(project test)
-[ -n "$script" ] || not_applicable "package.json has no script \`test\` but the one of npm init: there are no tests"
+bun_tests=$(project bun_tests)
+[ -n "$script$bun_tests" ] || not_applicable "package.json has no script \`test\` but the one of npm init: there are no tests"
 reports=.pipelinex-junit
 rm -rf "$reports"
 mkdir "$reports"
@@ -25,8 +26,17 @@ jest=$PWD/node_modules/jest-junit
 [ -d "$jest" ] || jest=$CACHE_DIR/test-tools/node_modules/jest-junit
 [ ! -d "$jest" ] || export PIPELINEX_JEST_JUNIT=$jest
 export PIPELINEX_JUNIT=$PWD/$reports JEST_JUNIT_OUTPUT_DIR=$PWD/$reports JEST_JUNIT_UNIQUE_OUTPUT_NAME=true
+# bun's own runner takes its report from its command line alone: whoever calls it calls this one.
+if [ "$manager" = bun ]; then
+  mkdir -p "$CACHE_DIR/bun-junit"
+  printf '#!/usr/bin/env bash\nif [ "${1:-}" = test ]; then set -- "$@" --reporter=junit --reporter-outfile="%s/junit-$$.xml"; fi\nexec "%s" "$@"\n' \
+    "$PIPELINEX_JUNIT" "$bun_home/bin/bun" >"$CACHE_DIR/bun-junit/bun"
+  chmod +x "$CACHE_DIR/bun-junit/bun"
+  export PATH="$CACHE_DIR/bun-junit:$PATH"
+fi
+run_tests() { if [ -n "$script" ]; then run_script "$script"; else bun test; fi; }
 code=0
-NODE_OPTIONS="${NODE_OPTIONS:-} $options" run_script "$script" || code=$?
+NODE_OPTIONS="${NODE_OPTIONS:-} $options" run_tests || code=$?
 # Only detail for people: the worker counts the tests itself, from the same file.
 count() { cat "$reports"/*.xml 2>/dev/null | grep -o "$1" | wc -l || true; }
 if compgen -G "$reports/*.xml" >/dev/null; then

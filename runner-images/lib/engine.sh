@@ -32,6 +32,7 @@ obtain() { # IMAGE: true if it is here, or could be pulled
 choose_base() {
   base=${public_base:-$BASE}
   obtain "$base" && return
+  [ "$suite" != none ] || die "$base cannot be pulled here, and no package of Debian's has what it holds: name an image that can in its place, see versions.env"
   base=pipelinex/base:${suite:-$BASE_SUITE}
   here_already "$base" && return
   say "${public_base:-$BASE} cannot be pulled here: making $base of Debian's packages"

@@ -8,6 +8,9 @@ all_images=(java17-maven scan sca postgres mariadb redis node24-npm python3.13 g
 # wanted by some: other versions of Java, Node and Python, Rust, PHP, Ruby.
 usual_images=(java17-maven scan sca postgres mariadb redis node24-npm python3.13 go1.24)
 
+# dotnet8.0, dotnet9.0 and dotnet10.0 are in neither list: nothing stands in for their base where it cannot be pulled, so that only who
+# asks for them has them built.
+
 # images_of WORD: `usual`, the images of the stacks of a language, or the word itself, which is an image then.
 images_of() {
   if [ "$1" = usual ]; then printf '%s\n' "${usual_images[@]}"; return; fi
@@ -75,6 +78,12 @@ describe() {
     ruby3.1)
       image=pipelinex/ruby3.1:$RUBY31_VERSION folder=ruby
       arguments=("RUBY_VERSION=3.1")
+      ;;
+    dotnet8.0 | dotnet9.0 | dotnet10.0)
+      local dotnet=${1#dotnet}; dotnet=DOTNET${dotnet/./}
+      local version=${dotnet}_VERSION wanted=${dotnet}_BASE
+      image=pipelinex/$1:${!version} folder=dotnet public_base=${!wanted} suite=none
+      arguments=("DOTNET_VERSION=${1#dotnet}")
       ;;
     postgres)
       image=pipelinex/postgres:$POSTGRES_VERSION

@@ -1,0 +1,12 @@
+import { greeting } from "./greeting";
+
+Bun.serve({
+  port: process.env.PORT ?? 3000,
+  hostname: "0.0.0.0",
+  fetch(request) {
+    const url = new URL(request.url);
+    if (url.pathname === "/") return new Response("GET /greeting?name=NAME\n");
+    if (url.pathname === "/greeting") return new Response(`${greeting(url.searchParams.get("name"))}\n`);
+    return new Response("there is nothing here\n", { status: 404 });
+  },
+});
