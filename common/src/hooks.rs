@@ -71,11 +71,20 @@ pub enum HookFormat {
     Slack,
     /// A message for the webhook bridges of Matrix.
     Matrix,
+    /// The state of a commit, at the API of GitHub.
+    Github,
+    /// The state of a commit, at the API of GitLab.
+    Gitlab,
 }
 
 impl HookFormat {
     /// Every form.
-    pub const ALL: [Self; 3] = [Self::Json, Self::Slack, Self::Matrix];
+    pub const ALL: [Self; 5] = [Self::Json, Self::Slack, Self::Matrix, Self::Github, Self::Gitlab];
+
+    /// Whether it is the state of a commit, at the API of its host.
+    pub fn is_status(self) -> bool {
+        matches!(self, Self::Github | Self::Gitlab)
+    }
 
     /// The spelling in files and flags.
     pub fn as_str(self) -> &'static str {
@@ -83,6 +92,8 @@ impl HookFormat {
             Self::Json => "json",
             Self::Slack => "slack",
             Self::Matrix => "matrix",
+            Self::Github => "github",
+            Self::Gitlab => "gitlab",
         }
     }
 }
@@ -95,7 +106,7 @@ impl fmt::Display for HookFormat {
 
 /// What is no form of a message.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("a hook sends `json`, `slack` or `matrix`")]
+#[error("a hook sends `json`, `slack` or `matrix`, or is the state of a commit at `github` or `gitlab`")]
 pub struct UnknownFormat;
 
 impl FromStr for HookFormat {
@@ -104,6 +115,20 @@ impl FromStr for HookFormat {
     fn from_str(text: &str) -> Result<Self, UnknownFormat> {
         Self::ALL.into_iter().find(|format| format.as_str() == text).ok_or(UnknownFormat)
     }
+}
+
+/// Host and path of a repository, as the same for each way to write its address.
+pub fn repository_key(url: &str) -> String {
+    let rest = url.split_once("://").map_or(url, |(_, rest)| rest);
+    let host = rest.split('/').next().unwrap_or_default().to_ascii_lowercase();
+    format!("{host}/{}", repository_path(url))
+}
+
+/// The path of a repository alone: `owner/name`.
+pub fn repository_path(url: &str) -> String {
+    let rest = url.split_once("://").map_or(url, |(_, rest)| rest);
+    let path = rest.split_once('/').map_or("", |(_, path)| path).trim_matches('/');
+    path.strip_suffix(".git").unwrap_or(path).to_owned()
 }
 
 /// What is told of a job. Written down when the event is found, so that it can be sent after the job was removed.
@@ -162,6 +187,28 @@ impl JobFacts {
             created_at: metadata.created_at,
             started_at: execution.started_at,
             finished_at: execution.finished_at,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_repository_is_the_same_however_its_address_is_written() {
+        let key = repository_key("https://git.example/team/app");
+        assert_eq!(key, "git.example/team/app");
+        for same in ["https://GIT.example/team/app.git", "https://git.example/team/app/"] {
+            assert_eq!(repository_key(same), key, "{same}");
+        }
+        for other in ["https://git.example/team/App", "https://git.example/team/app2", "https://else.example/team/app"]
+        {
+            assert_ne!(repository_key(other), key, "{other}");
+        }
+        assert_eq!(repository_path("https://git.example/a/b/c.git"), "a/b/c");
+        for format in HookFormat::ALL {
+            assert_eq!(format.as_str().parse(), Ok(format));
         }
     }
 }

@@ -92,6 +92,7 @@ pub const TABLE: &[Row] = &[
     post("/api/projects/{name}", Need::Account),
     post("/api/projects/{name}/remove", Need::Right(Right::Administer)),
     get("/api/projects/{name}/badge.svg", SEE),
+    get("/api/projects/{name}/feed.atom", SEE),
     // A signature says who tells of a push.
     post("/api/hooks/{id}", Need::Nothing),
     post("/api/precheck", SUBMIT),

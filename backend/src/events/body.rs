@@ -18,7 +18,8 @@ const NAME_MAX: usize = 100;
 pub fn body(delivery: &Delivery, format: HookFormat, public_url: Option<&str>) -> Value {
     let link = public_url.zip(delivery.job.as_ref()).map(|(url, job)| format!("{url}/jobs/{}", job.job_id));
     match format {
-        HookFormat::Json => json!({
+        // What is posted to the API of a host is in `status`.
+        HookFormat::Json | HookFormat::Github | HookFormat::Gitlab => json!({
             "event": delivery.event,
             "delivery": delivery.id,
             "project": delivery.project,

@@ -4,13 +4,13 @@ use std::{net::SocketAddr, path::Path, time::Duration};
 
 use jiff::Timestamp;
 use pipelinex_common::{
-    hooks::{HookEvent, HookFormat},
-    store::{Delivery, HookTarget},
+    hooks::HookEvent,
+    store::{Delivery, HookRecord, HookTarget},
 };
 use reqwest::{Certificate, Url, header, redirect};
 use tokio::{net::lookup_host, time::timeout};
 
-use super::{address, backoff, body};
+use super::{address, backoff, body, status};
 use crate::config::HooksConfig;
 
 /// How long one try may take, the name of the host included.
@@ -19,6 +19,14 @@ const EVENT: &str = "x-pipelinex-event";
 const DELIVERY: &str = "x-pipelinex-delivery";
 const SIGNATURE: &str = "x-hub-signature-256";
 const USER_AGENT: &str = concat!("pipelinex/", env!("CARGO_PKG_VERSION"));
+
+/// What a hook keeps from others, for as long as it is sent to.
+pub struct Opened {
+    /// Where to.
+    pub target: HookTarget,
+    /// The token of its host, where it tells that of commits.
+    pub token: Option<String>,
+}
 
 /// Sends what is in the outbox.
 #[derive(Debug)]
@@ -45,28 +53,49 @@ impl Courier {
     ///
     /// # Errors
     /// Why it was not taken, as a sentence that names nothing but the host.
-    pub async fn send(&self, target: &HookTarget, format: HookFormat, delivery: &Delivery) -> Result<(), String> {
-        match timeout(TRY_LIMIT, self.try_once(target, format, delivery)).await {
+    pub async fn send(&self, hook: &HookRecord, opened: &Opened, delivery: &Delivery) -> Result<(), String> {
+        match timeout(TRY_LIMIT, self.try_once(hook, opened, delivery)).await {
             Ok(sent) => sent,
             Err(_) => Err(format!("no answer within {} seconds", TRY_LIMIT.as_secs())),
         }
     }
 
-    async fn try_once(&self, target: &HookTarget, format: HookFormat, delivery: &Delivery) -> Result<(), String> {
-        let (url, _) = address::check_url(&target.url).map_err(|error| error.to_string())?;
+    async fn try_once(&self, hook: &HookRecord, opened: &Opened, delivery: &Delivery) -> Result<(), String> {
+        let (base, public_url) = (&opened.target.url, self.config.public_url.as_deref());
+        let call = hook
+            .status
+            .as_ref()
+            .zip(opened.token.as_deref())
+            .map(|(of, token)| status::call(delivery, hook.format, (base, &of.repository), token, public_url));
+        let url = call.as_ref().map_or(base, |call| &call.url);
+        let (url, _) = address::check_url(url).map_err(|error| error.to_string())?;
         let found = look_up(&url).await?;
         let admitted = address::admitted(found, url.scheme() == "https", &self.config.allowed_addresses);
         let client = self.client(&url, &admitted.map_err(|error| error.to_string())?)?;
-        let body = body::body(delivery, format, self.config.public_url.as_deref()).to_string();
-        let mut request = client
-            .post(url)
-            .header(header::CONTENT_TYPE, "application/json")
-            .header(EVENT, delivery.event.as_str())
-            .header(DELIVERY, &delivery.id);
-        if let Some(secret) = &target.secret {
-            request = request.header(SIGNATURE, body::signature(secret, body.as_bytes()));
-        }
-        let answer = request.body(body).send().await.map_err(|error| told(error.without_url()))?;
+        let request = match call {
+            Some(status::Call { headers, body, .. }) => {
+                let request = match body {
+                    Some(body) => {
+                        client.post(url).header(header::CONTENT_TYPE, "application/json").body(body.to_string())
+                    }
+                    None => client.get(url),
+                };
+                headers.into_iter().fold(request, |request, (name, value)| request.header(name, value))
+            }
+            None => {
+                let body = body::body(delivery, hook.format, public_url).to_string();
+                let mut request = client
+                    .post(url)
+                    .header(header::CONTENT_TYPE, "application/json")
+                    .header(EVENT, delivery.event.as_str())
+                    .header(DELIVERY, &delivery.id);
+                if let Some(secret) = &opened.target.secret {
+                    request = request.header(SIGNATURE, body::signature(secret, body.as_bytes()));
+                }
+                request.body(body)
+            }
+        };
+        let answer = request.send().await.map_err(|error| told(error.without_url()))?;
         // Nothing of what it says is read: it is not needed, and has no end that is known.
         match answer.status() {
             status if status.is_success() => Ok(()),

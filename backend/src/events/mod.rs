@@ -8,6 +8,7 @@ mod deliver;
 pub mod incoming;
 pub mod schedule;
 mod starts;
+pub mod status;
 
 use std::time::Duration;
 
@@ -16,14 +17,15 @@ use indexmap::IndexMap;
 use jiff::{SignedDuration, Timestamp};
 use pipelinex_common::{
     disk::Versioned,
-    store::{Delivery, HookRecord, HookStanding, Store, StoreError},
+    secrets::{Purpose, SecretKey},
+    store::{Delivery, HookRecord, HookStanding, StatusOf, Store, StoreError},
 };
 use tokio::{
     task::spawn_blocking,
     time::{Instant, sleep},
 };
 
-use self::deliver::Courier;
+use self::deliver::{Courier, Opened};
 use crate::app::App;
 
 /// How often is looked for what happened.
@@ -91,8 +93,16 @@ async fn deliver(app: &App, courier: &Courier, delivery: Delivery) -> Result<boo
         on_disk(&app.store, move |store| store.remove_delivery(&delivery)).await?;
         return Ok(true);
     };
-    let sent = match open(app, &hook) {
-        Ok(target) => courier.send(&target, hook.format, &delivery).await,
+    let asked = delivery.clone();
+    if hook.format.is_status() && on_disk(&app.store, move |store| store.is_overtaken(&asked)).await? {
+        // Told late, it would take the place of the commit's last state.
+        on_disk(&app.store, move |store| store.remove_delivery(&delivery)).await?;
+        return Ok(true);
+    }
+    let (key, opening) = (app.config.git.secrets_key.clone(), hook.clone());
+    let opened = on_disk(&app.store, move |store| Ok(open(store, key.as_ref(), &opening))).await?;
+    let sent = match opened {
+        Ok(opened) => courier.send(&hook, &opened, &delivery).await,
         Err(why) => return on_disk(&app.store, move |store| wait(store, delivery, why)).await,
     };
     if sent.is_ok() {
@@ -104,9 +114,29 @@ async fn deliver(app: &App, courier: &Courier, delivery: Delivery) -> Result<boo
     on_disk(&app.store, move |store| note(store, delivery, sent, next)).await
 }
 
-fn open(app: &App, hook: &HookRecord) -> Result<pipelinex_common::store::HookTarget, String> {
-    let key = app.config.git.secrets_key.as_ref();
-    hook.open(key.ok_or("this server has no --secrets-key to read its address")?).map_err(|error| error.to_string())
+fn open(store: &Store, key: Option<&SecretKey>, hook: &HookRecord) -> Result<Opened, String> {
+    let key = key.ok_or("this server has no --secrets-key to read its address")?;
+    let target = hook.open(key).map_err(|error| error.to_string())?;
+    let token = hook.status.as_ref().map(|of| token(store, key, &hook.project, of)).transpose()?;
+    Ok(Opened { target, token })
+}
+
+/// The token of a repository's host, which the project keeps for that host.
+fn token(store: &Store, key: &SecretKey, project: &str, of: &StatusOf) -> Result<String, String> {
+    let url: Option<reqwest::Url> = of.repository.parse().ok();
+    let host = url.as_ref().and_then(|url| Some((url.host_str()?, url.port())));
+    let host =
+        host.map(|(host, port)| port.map_or(host.to_owned(), |port| format!("{host}:{port}"))).unwrap_or_default();
+    let purpose = Purpose::Git(host.clone());
+    let meant = store.secrets_of(project, |record| record.name == of.token && record.purpose == purpose);
+    let opened = store.open_secrets(key, &meant.map_err(|error| error.to_string())?);
+    let opened = opened.map_err(|error| error.to_string())?;
+    let secret = opened.first().ok_or_else(|| {
+        let name = &of.token;
+        format!("the project has no secret {name} for git:{host}: `pipelinex secret set {name} --project {project} --for git:{host}`")
+    })?;
+    // What is kept with a user has the token behind the colon.
+    Ok(secret.expose().split_once(':').map_or(secret.expose(), |(_, token)| token).to_owned())
 }
 
 /// Nothing was tried, and nothing is counted.

@@ -365,6 +365,14 @@ pub const OPERATIONS: &[Operation] = &[
         ..READ
     },
     Operation {
+        id: "getFeed",
+        path: "/api/projects/{name}/feed.atom",
+        summary: "Follow the runs of a project that have ended, as an Atom feed",
+        answer: Answer::Bytes("application/atom+xml"),
+        answered: "The feed; its last 50 runs are looked at.",
+        ..READ
+    },
+    Operation {
         id: "listTests",
         path: "/api/jobs/{id}/tests",
         summary: "List the test cases, those that failed first",

@@ -7,6 +7,7 @@ mod detect;
 mod download;
 mod events;
 pub(crate) mod execute;
+mod feed;
 pub(crate) mod findings;
 mod github;
 pub(crate) mod health;
@@ -111,6 +112,7 @@ pub fn router(app: App) -> Result<Router, Unruled> {
         .post("/api/projects/{name}", projects::change)
         .post("/api/projects/{name}/remove", projects::remove)
         .get("/api/projects/{name}/badge.svg", badge::badge)
+        .get("/api/projects/{name}/feed.atom", feed::feed)
         .post("/api/hooks/{id}", incoming::take)
         .post("/api/precheck", precheck::precheck)
         .post("/api/detect", detect::detect);

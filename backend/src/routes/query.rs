@@ -9,7 +9,7 @@ use axum::{
 use crate::{error::ApiError, pages};
 
 /// The addresses that take something. What is typed into the form is taken by the pages that show it.
-const TAKEN: [(&str, &[&str]); 22] = [
+const TAKEN: [(&str, &[&str]); 23] = [
     ("/login", &["to"]),
     ("/docs", &["q"]),
     ("/api/jobs", &["state", "project", "branch", "limit", "cursor"]),
@@ -31,6 +31,7 @@ const TAKEN: [(&str, &[&str]); 22] = [
     ("/jobs/changes", &["state", "project", "branch", "q", "cursor"]),
     ("/jobs/{id}/tests", &["state", "q", "limit", "cursor"]),
     ("/api/projects/{name}/badge.svg", &["branch"]),
+    ("/api/projects/{name}/feed.atom", &["branch"]),
     ("/jobs/check", &["alone"]),
 ];
 

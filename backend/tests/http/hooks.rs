@@ -6,9 +6,9 @@ use pipelinex_backend::config::Config;
 use pipelinex_common::{
     hooks::{HookEvent, HookFormat},
     queue,
-    secrets::SecretKey,
+    secrets::{Purpose, Secret, SecretKey},
     state::{JobState, Reason, StepState},
-    store::{HookRecord, HookTarget, NewHook, Store},
+    store::{HookRecord, HookTarget, NewHook, NewSecret, StatusOf, Store},
 };
 use serde_json::{Value, json};
 use tokio::{
@@ -20,6 +20,7 @@ use tokio::{
 
 use crate::{
     answers::Worker,
+    once::cloner,
     support::{TestServer, project, request},
 };
 
@@ -64,7 +65,7 @@ impl Listener {
                 let more = if status.starts_with('3') { "location: /elsewhere\r\n" } else { "" };
                 let answer = format!("HTTP/1.1 {status}\r\n{more}content-length: 0\r\nconnection: close\r\n\r\n");
                 stream.write_all(answer.as_bytes()).await.unwrap();
-                let body = serde_json::from_str(&text).unwrap();
+                let body = serde_json::from_str(&text).unwrap_or_default();
                 if told.send(Heard { head, body, text }).is_err() {
                     return;
                 }
@@ -85,7 +86,8 @@ impl Listener {
 fn complete(bytes: &[u8]) -> Option<(String, String)> {
     let text = std::str::from_utf8(bytes).ok()?;
     let (head, body) = text.split_once("\r\n\r\n")?;
-    let length = head.lines().find_map(|line| line.strip_prefix("content-length: ")?.parse::<usize>().ok())?;
+    let length = head.lines().find_map(|line| line.strip_prefix("content-length: ")?.parse::<usize>().ok());
+    let length = length.unwrap_or_default();
     (body.len() >= length).then(|| (head.to_owned(), body.to_owned()))
 }
 
@@ -112,7 +114,8 @@ impl Keys {
     fn hook(&self, store: &Store, url: String, events: &[HookEvent]) -> HookRecord {
         let target = HookTarget { url, secret: Some("a shared secret".to_owned()) };
         let (events, format) = (events.to_vec(), HookFormat::Json);
-        let new = NewHook { project: "shop", target: &target, origin: "http://x", events, format, by: "ada" };
+        let new =
+            NewHook { project: "shop", target: &target, origin: "http://x", events, format, status: None, by: "ada" };
         store.add_hook(&self.key(), new).unwrap()
     }
 }
@@ -217,4 +220,110 @@ async fn an_address_of_the_operators_own_network_is_never_connected_to_unless_it
     }
     assert!(listener.heard.try_recv().is_err(), "nothing was connected to");
     server.stop().await;
+}
+
+/// The project of jobs of the repository that is cloned, where there are no accounts.
+const REPOSITORY: &str = "https://github.com/team/app";
+
+impl Keys {
+    /// A hook that gives commits their state, and the secret that it names.
+    fn status(&self, store: &Store, api: String, format: HookFormat) -> HookRecord {
+        let secret = Secret::new("STATUS", Purpose::Git("github.com".to_owned()), true, false, b"t0ken-of-it".to_vec());
+        let new = NewSecret { project: REPOSITORY, secret: &secret.unwrap(), by: "ada" };
+        store.set_secret(&self.key(), &new).unwrap();
+        let target = HookTarget { url: api, secret: None };
+        let (events, origin) = (HookEvent::OF_JOBS.to_vec(), "http://x");
+        let of = StatusOf { repository: format!("{REPOSITORY}.git"), token: "STATUS".to_owned() };
+        let (project, status) = (REPOSITORY, Some(of));
+        store
+            .add_hook(&self.key(), NewHook { project, target: &target, origin, events, format, status, by: "ada" })
+            .unwrap()
+    }
+}
+
+async fn clone(server: &TestServer) -> pipelinex_common::store::Job {
+    let body = json!({"github_url": REPOSITORY, "stack": request()["stack"]});
+    let post = server.client.post(server.url("/api/jobs/github")).header("content-type", "application/json");
+    let answer = server.send(post.body(body.to_string())).await;
+    assert_eq!(answer.status, 201, "{}", answer.text());
+    server.store.job(answer.json()["job_id"].as_str().unwrap().parse().unwrap()).unwrap()
+}
+
+#[tokio::test]
+async fn the_commit_of_a_job_has_its_state_at_the_api_of_its_host() {
+    let (keys, mut listener) = (Keys::new(), Listener::answering(&["201 Created"]).await);
+    let set_up = |config: &mut Config| {
+        keys.configure(config, true);
+        config.git.program = cloner(keys.folder.path());
+    };
+    let server = TestServer::start_with(set_up).await;
+    let hook = keys.status(&server.store, format!("http://{}", listener.address), HookFormat::Github);
+    // A ZIP of the same project has no commit that anybody knows.
+    let mut zip = request();
+    (zip["project"], zip["branch"], zip["commit"]) = (json!(REPOSITORY), json!("b"), json!("c"));
+    let uploaded = server.upload(&project(), &zip).await.json();
+    let uploaded = server.store.job(uploaded["job_id"].as_str().unwrap().parse().unwrap()).unwrap();
+    Worker::take(&uploaded).finish(JobState::Succeeded, None, None);
+
+    let job = clone(&server).await;
+    let mut worker = Worker::take(&job);
+    worker.begin();
+    worker.stage("BUILD", StepState::Running, None, "running");
+    let mut runs = Some(worker);
+    let link = format!("https://ci.example/jobs/{}", job.id());
+    for (state, description) in [("pending", "running"), ("failure", "failed: BUILD failed: it ended with 1")] {
+        let told = listener.next().await;
+        assert!(told.head.starts_with("POST /repos/team/app/statuses/c "), "{}", told.head);
+        assert_eq!(told.header("authorization"), Some("Bearer t0ken-of-it"));
+        assert_eq!(told.header("accept"), Some("application/vnd.github+json"));
+        assert_eq!((&told.body["state"], &told.body["context"]), (&json!(state), &json!("pipelinex")));
+        assert_eq!(told.body["target_url"], json!(link));
+        assert!(told.body["description"].as_str().unwrap().starts_with(description), "{}", told.body);
+        if let Some(mut worker) = runs.take() {
+            worker.stage("BUILD", StepState::Failed, Some(Reason::ScriptFailure), "it ended with 1");
+            worker.finish(JobState::Failed, Some(Reason::ScriptFailure), Some("BUILD failed: it ended with 1"));
+        }
+    }
+    // A test asks for the repository, and changes nothing there.
+    server.store.test_hook(&hook).unwrap();
+    assert!(listener.next().await.head.starts_with("GET /repos/team/app "));
+    until(|| server.store.waiting_deliveries(&hook.id).unwrap() == 0).await;
+    server.stop().await;
+}
+
+#[tokio::test]
+async fn a_start_that_is_told_late_takes_no_commit_its_last_state_and_without_the_secret_nothing_is_sent() {
+    let (keys, mut listener) = (Keys::new(), Listener::answering(&["201 Created"]).await);
+    let set_up = |config: &mut Config| {
+        keys.configure(config, true);
+        config.git.program = cloner(keys.folder.path());
+    };
+    let server = TestServer::start_with(set_up).await;
+    let hook = keys.status(&server.store, format!("http://{}", listener.address), HookFormat::Gitlab);
+    let (job, store) = (clone(&server).await, server.store.clone());
+    let folder = server.stop_and_keep().await;
+    let worker = Worker::take(&job);
+    worker.begin();
+    worker.finish(JobState::Succeeded, None, None);
+    assert!(store.remove_secret(REPOSITORY, "STATUS").unwrap());
+
+    let next = TestServer::start_over(folder, queue::in_process().0, set_up).await;
+    let why = || store.hook_standing(&hook.id).unwrap().and_then(|standing| standing.error).unwrap_or_default();
+    until(|| why().contains("has no secret STATUS for git:github.com")).await;
+    assert!(listener.heard.try_recv().is_err(), "nothing was sent");
+    let folder = next.stop_and_keep().await;
+    keys.status(&store, "http://127.0.0.1:1".to_owned(), HookFormat::Gitlab);
+    let mut due = store.due_deliveries(jiff::Timestamp::MAX).unwrap();
+    assert_eq!(due.len(), 1, "{due:?}");
+    due[0].next_at = jiff::Timestamp::now();
+    store.postpone_delivery(&due[0]).unwrap();
+
+    let last = TestServer::start_over(folder, queue::in_process().0, set_up).await;
+    let told = listener.next().await;
+    assert!(told.head.starts_with("POST /projects/team%2Fapp/statuses/c "), "{}", told.head);
+    assert_eq!(told.header("private-token"), Some("t0ken-of-it"));
+    assert_eq!((&told.body["state"], &told.body["name"]), (&json!("success"), &json!("pipelinex")));
+    until(|| store.waiting_deliveries(&hook.id).unwrap() == 0).await;
+    assert!(listener.heard.try_recv().is_err(), "the start was not told");
+    last.stop().await;
 }

@@ -13,6 +13,7 @@ mod cancel;
 mod connections;
 mod contract;
 mod detect;
+mod feed;
 mod files;
 mod findings;
 mod folders;

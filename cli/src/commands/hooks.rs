@@ -8,11 +8,11 @@ use std::{
     time::{Duration, Instant},
 };
 
-use pipelinex_backend::events::address::check_url;
+use pipelinex_backend::events::{address::check_url, status};
 use pipelinex_common::{
-    hooks::HookEvent,
+    hooks::{HookEvent, HookFormat, repository_path},
     secrets::SecretKey,
-    store::{HookRecord, HookStanding, HookTarget, NewHook, Store, StoreError},
+    store::{HookRecord, HookStanding, HookTarget, NewHook, StatusOf, Store, StoreError},
 };
 use serde_json::{Value, json};
 
@@ -31,17 +31,21 @@ const LOOK_EVERY: Duration = Duration::from_millis(100);
 /// Does what was asked for.
 pub fn hook(out: &Output, command: HookCommand) -> Result<Exit, Failure> {
     match command {
-        HookCommand::Add { project, url, on, format, secret_file, place } => {
+        HookCommand::Add { project, url, on, format, git_token, api, secret_file, place } => {
             let store = open(place.workspaces.as_deref())?;
             let key = SecretKey::open(&place.secrets_key, store.layout().root());
             let key = key.map_err(|error| Failure::usage(error.to_string()))?;
             let url = if url == "-" { read(&mut io::stdin(), "the address")? } else { url };
+            let (url, status) = address(url, format, git_token, api)?;
             let (_, origin) = check_url(&url).map_err(|error| Failure::usage(error.to_string()))?;
+            let events = events_of(on, format)?;
+            if format.is_status() && secret_file.is_some() {
+                let why = "states of commits are not signed: --secret-file is for the other forms";
+                return Err(Failure::usage(why));
+            }
             let target = HookTarget { url, secret: secret_file.map(secret).transpose()? };
-            let (by, mut events) = (audit::who_runs_this(), on);
-            events.sort_unstable();
-            events.dedup();
-            let new = NewHook { project: &project, target: &target, origin: &origin, events, format, by: &by };
+            let (by, origin) = (audit::who_runs_this(), &*origin);
+            let new = NewHook { project: &project, target: &target, origin, events, format, status, by: &by };
             let made = store.add_hook(&key, new).map_err(|error| Failure::errored(error.to_string()))?;
             audit::note(out, &store, "add hook", &format!("{} of {project} to {origin}", made.id));
             added(out, &made, target.secret.is_some())
@@ -54,6 +58,44 @@ pub fn hook(out: &Output, command: HookCommand) -> Result<Exit, Failure> {
 
 fn open(workspaces: Option<&Path>) -> Result<Store, Failure> {
     settings::open_store(&settings::workspaces(workspaces)?)
+}
+
+/// The address that is sent to, and the repository whose commits have states there.
+fn address(
+    url: String,
+    format: HookFormat,
+    git_token: Option<String>,
+    api: Option<String>,
+) -> Result<(String, Option<StatusOf>), Failure> {
+    if !format.is_status() {
+        return match (git_token, api) {
+            (None, None) => Ok((url, None)),
+            _ => Err(Failure::usage("--git-token and --api are for --format github and gitlab")),
+        };
+    }
+    let (repository, _) = check_url(&url).map_err(|error| Failure::usage(error.to_string()))?;
+    if repository_path(&url).is_empty() {
+        return Err(Failure::usage("states are those of a repository: name it, as https://github.com/owner/name"));
+    }
+    let token = git_token.ok_or_else(|| {
+        Failure::usage(
+            "name the secret with the token: --git-token NAME, kept by `pipelinex secret set NAME --for git:HOST`",
+        )
+    })?;
+    let api = api.unwrap_or_else(|| status::api_of(format, &repository));
+    Ok((api, Some(StatusOf { repository: url, token })))
+}
+
+fn events_of(mut on: Vec<HookEvent>, format: HookFormat) -> Result<Vec<HookEvent>, Failure> {
+    if format.is_status() && !on.is_empty() {
+        return Err(Failure::usage("states of commits are told at the start and the end of a job: leave out --on"));
+    }
+    if on.is_empty() {
+        on = if format.is_status() { HookEvent::OF_JOBS.to_vec() } else { vec![HookEvent::Ended] };
+    }
+    on.sort_unstable();
+    on.dedup();
+    Ok(on)
 }
 
 fn secret(path: PathBuf) -> Result<String, Failure> {
@@ -85,7 +127,11 @@ fn added(out: &Output, hook: &HookRecord, signed: bool) -> Result<Exit, Failure>
         out.data(id)?;
     }
     let words = events(hook);
-    let signed = if signed { "signed" } else { "not signed" };
+    let signed = match (&hook.status, signed) {
+        (Some(of), _) => format!("as states of commits of {}", of.repository),
+        (None, true) => "signed".to_owned(),
+        (None, false) => "not signed".to_owned(),
+    };
     out.say(format!(
         "the hook {id} tells {origin} of jobs of {project} that are {words}, {signed}; `pipelinex project hook test {id}` tries it"
     ));
@@ -141,6 +187,7 @@ fn last(standing: &HookStanding) -> String {
 fn describe(hook: &HookRecord, standing: &HookStanding, waiting: usize) -> Value {
     json!({
         "id": hook.id, "project": hook.project, "origin": hook.origin, "events": hook.events, "format": hook.format,
+        "repository": hook.status.as_ref().map(|of| &of.repository),
         "created_at": hook.created_at, "created_by": hook.created_by, "waiting": waiting,
         "taken_at": standing.taken_at, "failed_at": standing.failed_at, "error": standing.error,
         "given_up": standing.given_up,

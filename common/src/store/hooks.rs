@@ -10,7 +10,7 @@ use uuid::Uuid;
 use super::{Store, StoreError, secrets::digest, tokens::files_of};
 use crate::{
     disk::{self, DiskError, Versioned},
-    hooks::{HookEvent, HookFormat},
+    hooks::{HookEvent, HookFormat, JobFacts, repository_key},
     secrets::{Sealed, SecretKey, UnsealError},
 };
 
@@ -40,12 +40,33 @@ pub struct HookRecord {
     pub created_at: Timestamp,
     /// By whom.
     pub created_by: String,
+    /// Of which repository states of commits are told; `None`: of jobs it tells, whatever they are made of.
+    #[serde(default)]
+    pub status: Option<StatusOf>,
     /// A [`HookTarget`], as nobody reads it without the key.
     sealed: Sealed,
 }
 
 impl Versioned for HookRecord {
     const SCHEMA: u32 = 1;
+}
+
+/// Whose commits have states, and who may say so.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct StatusOf {
+    /// The repository.
+    pub repository: String,
+    /// The name of the project's secret that has the token.
+    pub token: String,
+}
+
+impl HookRecord {
+    /// Whether a job is one that this hook tells of: of a hook for commits, one that was made of its repository.
+    pub fn is_for(&self, job: &JobFacts) -> bool {
+        let Some(StatusOf { repository, .. }) = &self.status else { return true };
+        let same = |url: &String| repository_key(url) == repository_key(repository);
+        job.commit.is_some() && job.repository.as_ref().is_some_and(same)
+    }
 }
 
 /// Where a hook sends to.
@@ -76,6 +97,8 @@ pub struct NewHook<'a> {
     pub events: Vec<HookEvent>,
     /// In which form.
     pub format: HookFormat,
+    /// Of which repository, where it is the state of commits.
+    pub status: Option<StatusOf>,
     /// Who makes it.
     pub by: &'a str,
 }
@@ -141,6 +164,7 @@ impl Store {
             origin: new.origin.to_owned(),
             events: new.events,
             format: new.format,
+            status: new.status,
             created_at: Timestamp::now(),
             created_by: new.by.to_owned(),
             sealed,
@@ -250,7 +274,15 @@ mod tests {
         let target = HookTarget { url: "https://chat.example/T0/s3cret".to_owned(), secret: Some("hush".to_owned()) };
         let add = |project: &str| {
             let (origin, events) = ("https://chat.example", vec![HookEvent::Ended]);
-            let new = NewHook { project, target: &target, origin, events, format: HookFormat::Slack, by: "ada" };
+            let new = NewHook {
+                project,
+                target: &target,
+                origin,
+                events,
+                format: HookFormat::Slack,
+                status: None,
+                by: "ada",
+            };
             store.add_hook(&key, new)
         };
         let hook = add("shop").unwrap();

@@ -51,7 +51,7 @@ pub use groups::{GroupHolder, GroupTurn, ResourceGroup};
 pub use handling::{Deaths, Handling, Place};
 use handover::give_to_runner;
 pub use handover::{RUNNER_GID, RUNNER_UID, make_runner_dir};
-pub use hooks::{HOOKS_MAX, HookError, HookRecord, HookRecords, HookTarget, NewHook};
+pub use hooks::{HOOKS_MAX, HookError, HookRecord, HookRecords, HookTarget, NewHook, StatusOf};
 pub use job_wishes::JobWish;
 pub use keys::{Fingerprint, KEPT_FOR, KeyRecord};
 pub use laid::Onto;

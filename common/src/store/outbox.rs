@@ -161,6 +161,9 @@ impl Store {
                 (facts.reason, facts.finished_at) = (None, None);
                 (facts.outcome, facts.headline) = ("running".into(), "running".to_owned());
             }
+            if !hook.is_for(&facts) {
+                continue;
+            }
             let id = job.id().to_string();
             self.create_delivery(&self.new_delivery(hook, event, &id, Some(facts)))?;
         }
@@ -236,6 +239,20 @@ impl Store {
     /// Whether a delivery was neither taken nor given up yet.
     pub fn is_waiting(&self, delivery: &Delivery) -> bool {
         fs::symlink_metadata(self.delivery_file(delivery)).is_ok()
+    }
+
+    /// Whether a start is told after the end of its job.
+    ///
+    /// # Errors
+    /// [`StoreError::Disk`] when the job cannot be looked at.
+    pub fn is_overtaken(&self, delivery: &Delivery) -> Result<bool, StoreError> {
+        let started = delivery.job.as_ref().filter(|_| delivery.event == HookEvent::Started);
+        match started.map(|job| self.job(job.job_id)) {
+            None => Ok(false),
+            Some(Ok(job)) => Ok(job.look() == Snapshot::Ended),
+            Some(Err(StoreError::NoSuchJob(_))) => Ok(true),
+            Some(Err(error)) => Err(error),
+        }
     }
 
     /// What came of the last deliveries of a hook; `None` before the first.
