@@ -72,7 +72,7 @@ pub fn step_row(record: &StepRecord, width: usize) -> Line {
     remarks.extend(record.allow_failure.then(|| "it may fail".to_owned()));
     remarks.extend(record.number.map(|number| format!("try {number}")));
     remarks.extend(record.tests.as_ref().map(|tests| tests.words()));
-    line.column(Style::Plain, &time, 10).text(remarks.join(", "))
+    line.column(Style::Plain, &time, 12).text(remarks.join(", "))
 }
 
 /// Unread files that are shown of one stage.

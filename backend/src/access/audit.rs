@@ -23,6 +23,7 @@ impl Wish {
         let action = match path.rsplit('/').next().unwrap_or_default() {
             "cancel" => "cancel",
             _ if path == "/api/job/cancel/{id}" => "cancel",
+            _ if path == "/api/hooks/{id}" => "push",
             "retry" | "again" | "failed" => "retry",
             "play" => "play",
             "upload" | "github" | "execute" | "run" => "submit",
@@ -73,9 +74,9 @@ impl Wish {
     }
 }
 
-/// The project of an address, as it is called.
+/// The project of an address, as it is called, or the trigger that a push is told to.
 fn project_in(path: &str) -> Option<String> {
-    let name = path.strip_prefix("/api/projects/")?.split('/').next()?;
+    let name = path.strip_prefix("/api/projects/").or_else(|| path.strip_prefix("/api/hooks/"))?.split('/').next()?;
     let name = percent_encoding::percent_decode_str(name).decode_utf8().ok()?;
     Some(pipelinex_common::foreign::shown(&name).to_string()).filter(|name| !name.is_empty())
 }

@@ -24,6 +24,7 @@ use tokio::task::spawn_blocking;
 use super::{
     history::unready,
     job::address,
+    jobs::job_of,
     path::{JobPath, StagePath},
     runs::{RunStatus, StageStatus, word},
 };
@@ -163,7 +164,7 @@ async fn known(app: &App, who: &Principal, project: String, number: u64) -> Resu
             run.number == number && *run.project == *project && who.may(Right::See, &run.owner, &run.project)
         };
         let found = history.find(store, &theirs).map_err(unready)?.into_iter().next();
-        let metadata = found.map(|run| store.job(run.id).and_then(|job| job.metadata())).transpose();
+        let metadata = found.map(|run| job_of(store, &who, run.id).and_then(|job| job.metadata())).transpose();
         Ok(metadata.map_err(ApiError::broken)?.map(|metadata| Made { metadata, replayed: true }))
     })
     .await

@@ -10,6 +10,7 @@ use pipelinex_common::{foreign::shown, state::JobState, store::Store};
 use serde::Deserialize;
 
 use super::{
+    jobs::job_of,
     path::HistoryPath,
     runs::{Part, PipelineRun, state_of},
 };
@@ -167,8 +168,9 @@ fn find(
     }
     let total = found.len();
     let page = found.into_iter().skip(wanted.page.saturating_mul(wanted.size)).take(wanted.size);
-    let runs: Vec<PipelineRun> =
-        page.filter_map(|run| PipelineRun::of(&store.job(run.id).ok()?, &wanted.part).ok().flatten()).collect();
+    let runs: Vec<PipelineRun> = page
+        .filter_map(|run| PipelineRun::of(&job_of(store, who, run.id).ok()?, &wanted.part).ok().flatten())
+        .collect();
     Ok((total, runs))
 }
 
