@@ -74,7 +74,6 @@ fn the_shape_of_a_bad_file_is_refused() {
         let file: Value = serde_saphyr::from_str(text).unwrap();
         assert!(!ours.is_valid(&file), "{text}");
     }
-    let all =
-        "a: {script: [x, [y, z]], extends: .t, rules: [{if: $A == 1, when: never}]}\n.t: {anything: 1}\nimage: i\n";
+    let all = "a: {script: [one, [two, three]], extends: .t, rules: [{if: $A == 1, when: never}]}\n.t: {anything: 1}\nimage: i\n";
     assert_eq!(wrong(&ours, &serde_saphyr::from_str(all).unwrap()), [] as [&str; 0]);
 }

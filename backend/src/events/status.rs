@@ -12,6 +12,7 @@ use serde_json::{Value, json};
 /// Under which name the state stands beside those of others.
 const CONTEXT: &str = "pipelinex";
 /// The most characters that GitHub takes as a description; GitLab takes more.
+// One of them may be the mark that something was cut off.
 const DESCRIPTION_MAX: usize = 140;
 
 /// One request to the API of a host.
@@ -67,7 +68,7 @@ pub fn call(
 
 fn body(job: &JobFacts, format: HookFormat, public_url: Option<&str>) -> Value {
     let outcome = job.outcome.as_str().unwrap_or_default();
-    let description = shown_up_to(&job.headline, DESCRIPTION_MAX);
+    let description = shown_up_to(&job.headline, DESCRIPTION_MAX - 1);
     let name = if format == HookFormat::Gitlab { "name" } else { "context" };
     let mut body = json!({"state": state(outcome, format), name: CONTEXT, "description": description});
     if let Some(url) = public_url {

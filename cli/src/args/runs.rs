@@ -9,12 +9,12 @@ pub struct RunsArgs {
     #[arg(long, env = "PIPELINEX_PIPELINE", value_name = "NAME", conflicts_with = "id")]
     pub pipeline: Option<String>,
     /// With --pipeline: the run of this number
-    #[arg(long = "run", value_name = "N", requires = "pipeline")]
+    #[arg(long = "run", env = "PIPELINEX_RUN", value_name = "N", requires = "pipeline")]
     pub number: Option<u64>,
     /// With --pipeline: this stage alone
-    #[arg(long, value_name = "STAGE", requires = "pipeline")]
+    #[arg(long, env = "PIPELINEX_STAGE", value_name = "STAGE", requires = "pipeline")]
     pub stage: Option<String>,
     /// With --pipeline and --stage: this step alone
-    #[arg(long, value_name = "STEP", requires = "stage")]
+    #[arg(long, env = "PIPELINEX_JOB", value_name = "STEP", requires = "stage")]
     pub job: Option<String>,
 }
