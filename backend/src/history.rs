@@ -1,10 +1,13 @@
 //! What is remembered of all jobs, so that a question about a hundred thousand of them opens those alone that it shows. Kept in memory
-//! and made of the folders, which alone are the truth: a server that starts has none of it and reads it anew, aside. A job that has
+//! and made of the folders, which alone are the truth: a server that starts has none of it, and who asks first has it read. A job that has
 //! ended never changes, so each is opened for this once.
 
 use std::{
     collections::BTreeMap,
-    sync::{Arc, Mutex, PoisonError, RwLock},
+    sync::{
+        Arc, Mutex, PoisonError, RwLock,
+        atomic::{AtomicBool, Ordering},
+    },
 };
 
 use jiff::Timestamp;
@@ -74,36 +77,44 @@ pub struct History {
     runs: RwLock<BTreeMap<JobId, Run>>,
     /// Held by whoever reads: two would open the same jobs.
     reading: Mutex<()>,
+    is_reading_aside: AtomicBool,
 }
 
 impl History {
-    /// Reads all there is, batch by batch, until `stop`. Blocks for seconds where there are many jobs.
-    pub fn read_all(&self, store: &Store, stop: &dyn Fn() -> bool) {
-        loop {
-            let reading = self.reading.lock().unwrap_or_else(PoisonError::into_inner);
-            match self.catch_up(store, BATCH) {
-                Ok(None) => return,
-                Ok(Some(_)) => {}
-                Err(error) => {
-                    return tracing::warn!(%error, "the history could not be read; whoever asks for it reads it");
+    /// Reads all there is aside, batch by batch, unless somebody does so already.
+    fn read_aside(self: &Arc<Self>, store: &Store) {
+        if self.is_reading_aside.swap(true, Ordering::AcqRel) {
+            return;
+        }
+        let (history, store) = (Arc::clone(self), store.clone());
+        std::thread::spawn(move || {
+            loop {
+                let reading = history.reading.lock().unwrap_or_else(PoisonError::into_inner);
+                let behind = history.catch_up(&store, BATCH);
+                drop(reading);
+                match behind {
+                    Ok(Some(_)) => {}
+                    Ok(None) => break,
+                    Err(error) => {
+                        tracing::warn!(%error, "the history could not be read; whoever asks for it next reads on");
+                        break;
+                    }
                 }
             }
-            drop(reading);
-            if stop() {
-                return;
-            }
-        }
+            history.is_reading_aside.store(false, Ordering::Release);
+        });
     }
 
     /// Those that are wanted, the newest first, as they stand now.
     ///
     /// # Errors
     /// [`HistoryError`].
-    pub fn find(&self, store: &Store, wanted: &dyn Fn(&Run) -> bool) -> Result<Vec<Run>, HistoryError> {
+    pub fn find(self: &Arc<Self>, store: &Store, wanted: &dyn Fn(&Run) -> bool) -> Result<Vec<Run>, HistoryError> {
         let reading = self.reading.lock().unwrap_or_else(PoisonError::into_inner);
         let behind = self.catch_up(store, BATCH)?;
         drop(reading);
         if let Some(behind) = behind {
+            self.read_aside(store);
             return Err(HistoryError::BeingRead(behind));
         }
         let runs = self.runs.read().unwrap_or_else(PoisonError::into_inner);

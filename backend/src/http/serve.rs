@@ -86,7 +86,6 @@ pub async fn serve(app: App, listener: TcpListener, shutdown: CancellationToken)
     let streams = app.closing.clone();
     let certificates = server.tls.clone().map(|tls| tokio::spawn(tls.follow()));
     let teller = tokio::spawn(events::run(app.clone()));
-    read_history(&app);
     let sweeper = tokio::spawn(sweep(app));
     let ended = accept(&server, &listener, &tracker).await;
     drop(listener);
@@ -102,12 +101,6 @@ pub async fn serve(app: App, listener: TcpListener, shutdown: CancellationToken)
         tracker.wait().await;
     }
     ended
-}
-
-/// Reads the history aside: whoever asks first then waits for little, or is told how far it is.
-fn read_history(app: &App) {
-    let app = app.clone();
-    tokio::task::spawn_blocking(move || app.history.read_all(&app.store, &|| app.closing.is_cancelled()));
 }
 
 struct Server {

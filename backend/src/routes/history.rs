@@ -1,5 +1,7 @@
 //! `GET /api/report/..`: past runs, in the words and shapes of the predecessor that kept them in a database.
 
+use std::sync::Arc;
+
 use axum::{
     Json,
     extract::{Query, State, rejection::QueryRejection},
@@ -151,7 +153,7 @@ async fn answer(app: App, who: Principal, wanted: Wanted) -> Answer {
 }
 
 fn find(
-    history: &crate::history::History,
+    history: &Arc<crate::history::History>,
     store: &Store,
     who: &Principal,
     wanted: &Wanted,
@@ -180,7 +182,7 @@ pub fn unready(error: HistoryError) -> ApiError {
         HistoryError::Store(error) => error.into(),
         HistoryError::BeingRead(BeingRead { read, of }) => ApiError::Unavailable {
             detail: format!(
-                "the server has just started and reads its history: {read} of {of} jobs; come again in a moment"
+                "the server reads its history for the first time since it started: {read} of {of} jobs; come again in a moment"
             ),
         },
     }

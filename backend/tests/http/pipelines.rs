@@ -1,12 +1,13 @@
 //! The second predecessor's calls: a pipeline is executed, followed and looked up again in its words.
 
-use std::path::PathBuf;
+use std::{path::PathBuf, time::Duration};
 
 use pipelinex_backend::config::Config;
 use pipelinex_common::{
     id::JobId,
     queue,
     state::{JobState, Reason, StepState},
+    testing::crowd,
 };
 use serde_json::{Value, json};
 
@@ -183,5 +184,19 @@ async fn a_job_of_the_usual_calls_is_a_run_as_well() {
     // The state is that of now, not of the first look.
     Worker::take(&server.store.job(id.parse().unwrap()).unwrap()).finish(JobState::Succeeded, None, None);
     assert_eq!(server.get("/api/report/pipelines?status=SUCCESS").await.json()[0]["id"], *id);
+    server.stop().await;
+}
+
+#[tokio::test]
+async fn of_many_jobs_it_is_told_how_many_are_read_and_then_they_are_there() {
+    let server = TestServer::start().await;
+    crowd::ended(&server.store, 4_500).unwrap();
+    let first = server.get("/api/report/pipelines").await;
+    first.assert_problem(503, "unavailable");
+    assert!(first.text().contains("of 4500 jobs") && first.header("retry-after") != "", "{}", first.text());
+    let read = async { while server.get("/api/report/pipelines?size=1").await.status != 200 {} };
+    tokio::time::timeout(Duration::from_secs(60), read).await.expect("it is read in time");
+    let page = server.get("/api/report/pipelines?size=3&page=1").await;
+    assert_eq!((page.header("x-total-count"), page.json().as_array().unwrap().len()), ("4500", 3));
     server.stop().await;
 }
