@@ -4,7 +4,8 @@
 #
 #   dev/test-stages.sh                    all of it
 #   dev/test-stages.sh secrets sast       only these parts: maven gradle java node runners python go rust php ruby bun secrets history sast sca target
-#   java_versions=17 dev/test-stages.sh java   with this JDK alone; node_versions and python_versions likewise, of those beside the newest
+#   java_versions=17 dev/test-stages.sh java   with this JDK alone; node_versions and python_versions likewise, of those beside the newest;
+#                                         go_toolchains, of those that go.mod may name
 #
 # PIPELINEX_SCAN: a statically linked pipelinex-scan that is used in place of the one in the images.
 set -euo pipefail

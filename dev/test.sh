@@ -62,7 +62,7 @@ host=$(rustc -vV | sed -n 's/^host: //p' | tr 'a-z-' 'A-Z_')
 export "CARGO_TARGET_${host}_RUNNER=$root/dev/run-test.sh"
 part "workspace, oldest engine" env DOCKER_HOST="$oldest_host" cargo test --workspace --all-features --no-fail-fast
 part "containers, newest engine" container_tests
-part "stage scripts, newest engine" env DOCKER_HOST="$newest_host" java_versions=17 node_versions="" python_versions="" dev/test-stages.sh maven node python go secrets history sast sca target java
+part "stage scripts, newest engine" env DOCKER_HOST="$newest_host" java_versions=17 node_versions="" python_versions="" go_toolchains="" dev/test-stages.sh maven node python go secrets history sast sca target java
 part "rules, newest engine" env DOCKER_HOST="$newest_host" dev/test-rules.sh
 part "demo on a bare machine, newest engine" env DOCKER_HOST="$newest_host" dev/demo-cold.sh --kept
 

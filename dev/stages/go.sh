@@ -55,14 +55,16 @@ step SMOKE-TEST "$go_image" none ro 'timeout 40 bash "$PIPELINES_DIR/start.sh" &
 expect "go, workspace: what is asked at PORT is passed on to where it listens" grep -q "use (" "$work/log"
 
 # A Go that is newer than the image's comes from the module proxy, and is there still where nothing can be asked for.
-new_job go-library
-printf 'module example.org/wordcount\n\ngo 1.24.0\n\ntoolchain go1.25.0\n' >"$job/app/go.mod"
-printf 'package main\n\nfunc main() {}\n' >"$job/app/main.go"; rm -f "$job/app/"*_test.go "$job/app/count.go" "$job/app/wordcount.go"
-hand_over
-go_stage BUILD build bridge
-expect "go, newer toolchain: BUILD fetches it" message build 'built by go1.25.0'
-go_stage PACKAGE package
-expect "go, newer toolchain: PACKAGE calls it without a network" [ -x "$job/app/pipelinex-package/wordcount" ]
+for go_newer in ${go_toolchains-1.25.0}; do
+  new_job go-library
+  printf 'module example.org/wordcount\n\ngo 1.24.0\n\ntoolchain go%s\n' "$go_newer" >"$job/app/go.mod"
+  printf 'package main\n\nfunc main() {}\n' >"$job/app/main.go"; rm -f "$job/app/"*_test.go "$job/app/count.go" "$job/app/wordcount.go"
+  hand_over
+  go_stage BUILD build bridge
+  expect "go, newer toolchain: BUILD fetches it" message build "built by go$go_newer"
+  go_stage PACKAGE package
+  expect "go, newer toolchain: PACKAGE calls it without a network" [ -x "$job/app/pipelinex-package/wordcount" ]
+done
 
 new_job go-library
 go_stage BUILD build
