@@ -13,7 +13,7 @@ fn a_world_names_what_a_story_leaves_behind() {
         story(async |world| {
             let backend = world.serve(&["backend"]).await;
             let staged = world.workspaces.join(".staging/half-an-upload");
-            fs::create_dir(&staged).unwrap();
+            fs::create_dir_all(&staged).unwrap();
             let lock = File::open(&staged).unwrap();
             lock.lock().unwrap();
             let job = world.job(&JobId::generate().to_string());

@@ -8,7 +8,7 @@ use crate::page::{book, root};
 const OF_EVERY_COMMAND: [&str; 3] = ["--help", "--json", "--quiet"];
 /// Variables that no flag stands for, and those that steps have.
 const NO_FLAGS: [&str; 5] = ["LOG", "TOKEN", "JOB_ID", "STEP_SLUG", "TRY"];
-const COMMANDS: [&str; 24] = [
+const COMMANDS: [&str; 25] = [
     "run",
     "check",
     "plan",
@@ -21,6 +21,7 @@ const COMMANDS: [&str; 24] = [
     "status",
     "logs",
     "list",
+    "report",
     "reports",
     "findings",
     "accept",
