@@ -47,7 +47,7 @@ pub fn select(
     config: &Config,
 ) -> Selected {
     let mut selected = asked_for(request.pipeline.as_ref(), pipeline);
-    leave_out(idle, pipeline, &mut selected);
+    let left_out = leave_out(idle, pipeline, &mut selected);
     let asked = selected.switches.wanted().on;
     require(&config.policy, pipeline, &mut selected);
     let selection = select::select(pipeline, &selected.switches.wanted());
@@ -56,7 +56,7 @@ pub fn select(
     record(&mut selected.switches, pipeline, &steps);
     selected.problems.extend(mode_problems(&selected.switches, kind, &config.policy));
     if selected.problems.iter().all(|problem| problem.rule != Rule::UNKNOWN_STAGE) {
-        selected.problems.extend(nothing_selected(&asked, &steps, pipeline));
+        selected.problems.extend(nothing_selected(&asked, &steps, pipeline, &left_out));
     }
     if !request.stack.requires_db.is_empty() {
         if steps.iter().any(|step| step.target.is_some() || step.database.is_some()) {
@@ -105,21 +105,25 @@ fn asked_for(given: Option<&Switches>, pipeline: &Pipeline) -> Selected {
 
 /// Whether a request says whose pipeline runs, and nothing of its stages: then all of them do, as where it says nothing at all.
 fn speaks_of_a_file_alone(given: &Switches) -> bool {
-    let of_a_file =
-        given.own.is_some() || given.file.is_some() || !given.variables.is_empty() || !given.steps.is_empty();
-    of_a_file && given.given().next().is_none() && given.only.is_empty() && given.skip.is_empty()
+    let of_a_file = given.own.is_some() || given.file.is_some() || given.inline.is_some();
+    let of_its_steps = !given.variables.is_empty() || !given.steps.is_empty();
+    (of_a_file || of_its_steps) && given.given().next().is_none() && given.only.is_empty() && given.skip.is_empty()
 }
 
 /// Turns off the stages that have nothing to do in this project; the operator may require them all the same.
-fn leave_out(idle: &BTreeSet<String>, pipeline: &Pipeline, selected: &mut Selected) {
+/// Returns which.
+fn leave_out(idle: &BTreeSet<String>, pipeline: &Pipeline, selected: &mut Selected) -> Vec<String> {
+    let mut left_out = Vec::new();
     for stage in pipeline.stages.iter().filter(|stage| idle.contains(&stage.to_uppercase())) {
         for step in pipeline.steps.iter().filter(|step| step.stage == *stage) {
             if selected.switches.is_on(&step.selector()) {
                 selected.switches.set(step.selector(), false);
                 selected.warnings.push(format!("{stage} is left out: the project has no file that it looks at"));
+                left_out.push(stage.clone());
             }
         }
     }
+    left_out
 }
 
 /// The switches of all stages that a definition has, each once.
@@ -223,12 +227,20 @@ fn stages(pipeline: &Pipeline, steps: &[&Step]) -> Vec<PlannedStage> {
     names.into_iter().map(stage).collect()
 }
 
-fn nothing_selected(asked: &BTreeSet<Switch>, steps: &[&Step], pipeline: &Pipeline) -> Option<Problem> {
+fn nothing_selected(
+    asked: &BTreeSet<Switch>,
+    steps: &[&Step],
+    pipeline: &Pipeline,
+    left_out: &[String],
+) -> Option<Problem> {
     if !steps.is_empty() {
         return None;
     }
     let asked: Vec<_> = asked.iter().map(Switch::stage).collect();
     let message = match asked.as_slice() {
+        [] if !left_out.is_empty() => {
+            format!("{} has nothing to look at: the project has no file of a kind that it reads", left_out.join(", "))
+        }
         [] => "no stage is selected".to_owned(),
         asked => format!("this stack has none of the selected stages yet: {}", asked.join(", ")),
     };

@@ -232,6 +232,11 @@ fn a_stage_with_nothing_to_look_at_is_left_out_unless_it_is_required() {
         (running(&selected).contains(&"SAST"), selected.warnings.join("; "))
     };
     assert_eq!(of(&[]), (false, "SAST is left out: the project has no file that it looks at".to_owned()));
+    // Where nothing else was asked for, that is why nothing runs.
+    let alone: JobRequest = serde_json::from_str(r#"{"pipeline": {"only": ["sast"]}}"#).unwrap();
+    let (whole, idle) = (pipeline::read("pipeline.yml", WHOLE).unwrap(), BTreeSet::from(["SAST".to_owned()]));
+    let told = select(&alone, SourceKind::Zip, &whole, &idle, &Config::for_testing()).problems.remove(0).message;
+    assert!(told.starts_with("SAST has nothing to look at"), "{told}");
     let (runs, told) = of(&["sast"]);
     assert!(runs && told.contains("SAST is required by the operator"), "{told}");
 }
