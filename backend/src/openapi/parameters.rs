@@ -150,7 +150,7 @@ mod tests {
 
     #[test]
     fn every_parameter_of_a_call_is_described() {
-        for operation in crate::openapi::OPERATIONS {
+        for operation in crate::openapi::operations::all() {
             let taken = query_parameters(operation.path);
             let bare: Vec<_> = taken.filter(|parameter| parameter.get("schema").is_none()).collect();
             assert!(bare.is_empty(), "{}: {bare:?}", operation.path);

@@ -5,7 +5,7 @@ use axum::{http::StatusCode, response::Response};
 use serde_json::Value;
 
 use super::{icons::icon, page as page_of};
-use crate::openapi::{DOCUMENT, OPERATIONS, Operation};
+use crate::openapi::{DOCUMENT, Operation, operations};
 
 #[derive(Template)]
 #[template(path = "api.html")]
@@ -37,7 +37,7 @@ pub async fn page() -> Response {
 }
 
 fn group(tag: &Value) -> Option<Group> {
-    let operations = OPERATIONS.iter().filter(|operation| tag["name"] == operation.tag);
+    let operations = operations().filter(|operation| tag["name"] == operation.tag);
     let calls: Vec<Call> = operations.map(call).collect();
     let name = calls.first()?.operation.tag;
     Some(Group { name, about: words(&tag["description"]), calls })

@@ -6,23 +6,16 @@ use axum::{
     response::{IntoResponse, Response},
 };
 use pipelinex_common::headline::{self, Outcome};
-use serde::Deserialize;
 
-use super::{jobs, path::ProjectPath};
+use super::{
+    path::ProjectPath,
+    project_runs::{self, Wish},
+};
 use crate::{access::Principal, app::App, error::ApiError};
 
-/// So many runs are looked at for one that has ended.
-const RUNS_MAX: usize = 50;
 /// How wide a letter is, and what stands around a word.
 const LETTER: usize = 7;
 const AROUND: usize = 16;
-
-/// What is asked for.
-#[derive(Debug, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct Wish {
-    branch: Option<String>,
-}
 
 /// A small picture.
 pub async fn badge(
@@ -31,14 +24,9 @@ pub async fn badge(
     ProjectPath(name): ProjectPath,
     wish: Result<Query<Wish>, QueryRejection>,
 ) -> Result<Response, ApiError> {
-    let Query(Wish { branch }) =
-        wish.map_err(|_| ApiError::Malformed { code: "query", detail: "the query takes branch, once".to_owned() })?;
-    let runs = app.read(move |store| Ok(jobs::runs_of(store, &who, &name, RUNS_MAX)?)).await?;
-    if runs.is_empty() {
-        return Err(ApiError::NotFound { detail: "there is no such project".to_owned() });
-    }
-    let wanted = runs.iter().filter(|run| branch.is_none() || run.metadata.branch == branch);
-    let told = wanted
+    let (_, runs) = project_runs::latest(&app, who, name, wish).await?;
+    let told = runs
+        .iter()
         .map(|run| headline::of(&run.execution))
         .find(|told| !matches!(told.outcome, Outcome::Queued | Outcome::Running));
     let drawn = match told {

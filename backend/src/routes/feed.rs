@@ -14,22 +14,15 @@ use quick_xml::{
     Writer,
     events::{BytesDecl, BytesText, Event},
 };
-use serde::Deserialize;
 
-use super::{jobs, path::ProjectPath};
+use super::{
+    path::ProjectPath,
+    project_runs::{self, Wish},
+};
 use crate::{access::Principal, app::App, error::ApiError};
 
-/// So many runs are in it, those that go on not counted.
-const RUNS_MAX: usize = 50;
 /// The most characters of a name or a sentence.
 const TEXT_MAX: usize = 500;
-
-/// What is asked for.
-#[derive(Debug, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct Wish {
-    branch: Option<String>,
-}
 
 /// Those of the jobs that whoever asks may see.
 pub async fn feed(
@@ -38,15 +31,8 @@ pub async fn feed(
     ProjectPath(name): ProjectPath,
     wish: Result<Query<Wish>, QueryRejection>,
 ) -> Result<Response, ApiError> {
-    let Query(Wish { branch }) =
-        wish.map_err(|_| ApiError::Malformed { code: "query", detail: "the query takes branch, once".to_owned() })?;
-    let project = name.clone();
-    let runs = app.read(move |store| Ok(jobs::runs_of(store, &who, &project, RUNS_MAX)?)).await?;
-    if runs.is_empty() {
-        return Err(ApiError::NotFound { detail: "there is no such project".to_owned() });
-    }
-    let ended = runs.into_iter().filter(|run| branch.is_none() || run.metadata.branch == branch);
-    let runs: Vec<_> = ended.filter(|run| run.execution.state.is_final()).collect();
+    let (Wish { branch }, mut runs) = project_runs::latest(&app, who, name.clone(), wish).await?;
+    runs.retain(|run| run.execution.state.is_final());
     let feed = Feed { instance: app.store.instance().as_str(), base: app.config.hooks.public_url.as_deref(), runs };
     let drawn = feed.draw(&name, branch.as_deref()).map_err(ApiError::internal)?;
     let headers =

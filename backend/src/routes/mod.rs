@@ -24,6 +24,7 @@ mod openapi;
 mod path;
 pub(crate) mod play;
 pub(crate) mod precheck;
+mod project_runs;
 pub(crate) mod projects;
 pub(crate) mod query;
 mod range;
